@@ -1,0 +1,18 @@
+// Package arch describes CPUs as data: registers, trap instructions, decoding
+// and page tables. It imports nothing of this project, so that both targets
+// (which speak of registers) and symbols (which speak of DWARF numbers) can
+// use it without knowing each other.
+//
+// # Ladder
+//
+// A new CPU climbs in this order; each step makes more of the debugger work:
+//
+//  1. names: an Arch with its register table (names as GDB's target
+//     descriptions spell them, sizes, DWARF numbers). Registers show, `r` works.
+//  2. trap: the Break bytes and BreakAdvance. Breakpoints work.
+//  3. decoding: Decode returns length, kind and branch target. `u`, `p`, `t` work.
+//  4. unwinding: PC, SP, FP and ReturnReg name the roles. `k` works.
+//  5. page tables: Walk, for other address spaces of a machine.
+//
+// What it must not know: wire protocols, operating systems, file formats.
+package arch

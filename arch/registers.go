@@ -1,0 +1,273 @@
+package arch
+
+import "encoding/binary"
+
+// Group sorts registers into the sections a person looks at.
+type Group uint8
+
+const (
+	General Group = iota
+	Segment
+	Float
+	Vector
+	Control
+	System // everything else a target describes
+)
+
+// Register describes one register of a Set.
+type Register struct {
+	Name  string // as GDB's target descriptions spell it, lower case
+	Size  int    // bytes
+	DWARF int    // DWARF register number, -1 when it has none
+	Group Group
+}
+
+// SubRegister is a named part of a register.
+type SubRegister struct {
+	Name  string
+	Of    string
+	Shift int // bits
+	Bits  int
+}
+
+// Set is the register file of one target: an ordered, immutable table. Targets
+// build one from what the far end describes; Arch.DefaultSet serves the rest.
+type Set struct {
+	Arch *Arch
+	Regs []Register
+
+	offset            []int
+	size              int
+	byName            map[string]int
+	byDWARF           map[int]int
+	pc, sp, fp, flags int
+}
+
+// NewSet makes a Set. Names must be unique; a later duplicate is ignored in look-ups.
+func NewSet(a *Arch, regs []Register) *Set {
+	s := &Set{Arch: a, Regs: regs, byName: make(map[string]int, len(regs)), byDWARF: make(map[int]int)}
+	for i, r := range regs {
+		s.offset = append(s.offset, s.size)
+		s.size += r.Size
+		if _, dup := s.byName[r.Name]; !dup {
+			s.byName[r.Name] = i
+		}
+		if r.DWARF >= 0 {
+			if _, dup := s.byDWARF[r.DWARF]; !dup {
+				s.byDWARF[r.DWARF] = i
+			}
+		}
+	}
+	role := func(name string) int {
+		if i, ok := s.byName[name]; ok && name != "" {
+			return i
+		}
+		return -1
+	}
+	s.pc, s.sp, s.fp, s.flags = role(a.PC), role(a.SP), role(a.FP), role(a.Flags)
+	return s
+}
+
+// DefaultSet is the Set of the architecture's core registers.
+func (a *Arch) DefaultSet() *Set { return NewSet(a, a.Core) }
+
+// Index returns the index of the register called name.
+func (s *Set) Index(name string) (int, bool) { i, ok := s.byName[name]; return i, ok }
+
+// DWARF returns the index of the register with DWARF number n.
+func (s *Set) DWARF(n int) (int, bool) { i, ok := s.byDWARF[n]; return i, ok }
+
+// Registers holds values of a Set. A register is known or it is not; an
+// unknown one is never zero by default. The zero value is not usable.
+type Registers struct {
+	Set *Set
+	// Interrupted: the PC is that of the instruction to run next after a fault,
+	// signal or interrupt, not a return address; look-ups use PC, not PC-1.
+	Interrupted bool
+
+	data  []byte
+	known []bool
+}
+
+// NewRegisters returns registers of s, all unknown.
+func NewRegisters(s *Set) *Registers {
+	return &Registers{Set: s, data: make([]byte, s.size), known: make([]bool, len(s.Regs))}
+}
+
+// Clone returns an independent copy.
+func (r *Registers) Clone() *Registers {
+	c := *r
+	c.data = append([]byte(nil), r.data...)
+	c.known = append([]bool(nil), r.known...)
+	return &c
+}
+
+// Known reports whether register i has a value.
+func (r *Registers) Known(i int) bool { return i >= 0 && i < len(r.known) && r.known[i] }
+
+// Bytes returns the value of register i in target byte order; it aliases r.
+func (r *Registers) Bytes(i int) ([]byte, bool) {
+	if !r.Known(i) {
+		return nil, false
+	}
+	o := r.Set.offset[i]
+	return r.data[o : o+r.Set.Regs[i].Size], true
+}
+
+// SetBytes sets register i. A short p fills the low-order part and clears the rest.
+func (r *Registers) SetBytes(i int, p []byte) {
+	o, n := r.Set.offset[i], r.Set.Regs[i].Size
+	dst := r.data[o : o+n]
+	clear(dst)
+	if len(p) > n {
+		p = p[:n]
+	}
+	if r.Set.Arch.BigEndian {
+		copy(dst[n-len(p):], p)
+	} else {
+		copy(dst, p)
+	}
+	r.known[i] = true
+}
+
+// Forget makes register i unknown.
+func (r *Registers) Forget(i int) {
+	if i >= 0 && i < len(r.known) {
+		r.known[i] = false
+	}
+}
+
+// Uint returns register i as an unsigned integer of its low 64 bits.
+func (r *Registers) Uint(i int) (uint64, bool) {
+	b, ok := r.Bytes(i)
+	if !ok {
+		return 0, false
+	}
+	var tmp [8]byte
+	if r.Set.Arch.BigEndian {
+		if len(b) > 8 {
+			b = b[len(b)-8:]
+		}
+		copy(tmp[8-len(b):], b)
+		return binary.BigEndian.Uint64(tmp[:]), true
+	}
+	copy(tmp[:], b)
+	return binary.LittleEndian.Uint64(tmp[:]), true
+}
+
+// SetUint sets register i from an integer.
+func (r *Registers) SetUint(i int, v uint64) {
+	var tmp [8]byte
+	n := min(r.Set.Regs[i].Size, 8)
+	if r.Set.Arch.BigEndian {
+		binary.BigEndian.PutUint64(tmp[:], v)
+		r.SetBytes(i, tmp[8-n:])
+	} else {
+		binary.LittleEndian.PutUint64(tmp[:], v)
+		r.SetBytes(i, tmp[:n])
+	}
+}
+
+// Get returns a register or sub-register or flag bit by name.
+func (r *Registers) Get(name string) (uint64, bool) {
+	if i, ok := r.Set.Index(name); ok {
+		return r.Uint(i)
+	}
+	for _, s := range r.Set.Arch.Sub {
+		if s.Name == name {
+			i, ok := r.Set.Index(s.Of)
+			if !ok {
+				return 0, false
+			}
+			v, ok := r.Uint(i)
+			v >>= s.Shift
+			if s.Bits < 64 {
+				v &= 1<<s.Bits - 1
+			}
+			return v, ok
+		}
+	}
+	for _, f := range r.Set.Arch.FlagBits {
+		if f.Name == name {
+			v, ok := r.Uint(r.Set.flags)
+			return v >> f.Bit & 1, ok
+		}
+	}
+	return 0, false
+}
+
+// PutName sets a register, sub-register or flag bit by name; false when there is none.
+func (r *Registers) PutName(name string, v uint64) bool {
+	if i, ok := r.Set.Index(name); ok {
+		r.SetUint(i, v)
+		return true
+	}
+	merge := func(of string, shift, bits int) bool {
+		i, ok := r.Set.Index(of)
+		if !ok {
+			return false
+		}
+		old, ok := r.Uint(i)
+		if !ok {
+			return false
+		}
+		mask := uint64(1)<<bits - 1
+		if bits == 64 {
+			mask = ^uint64(0)
+		}
+		r.SetUint(i, old&^(mask<<shift)|(v&mask)<<shift)
+		return true
+	}
+	for _, s := range r.Set.Arch.Sub {
+		if s.Name == name {
+			if s.Bits == 32 && s.Shift == 0 && r.Set.Arch.Name == "amd64" {
+				i, ok := r.Set.Index(s.Of) // a 32-bit write clears the upper half
+				if ok {
+					r.SetUint(i, v&0xffffffff)
+				}
+				return ok
+			}
+			return merge(s.Of, s.Shift, s.Bits)
+		}
+	}
+	for _, f := range r.Set.Arch.FlagBits {
+		if f.Name == name {
+			return merge(r.Set.Arch.Flags, f.Bit, 1)
+		}
+	}
+	return false
+}
+
+func (r *Registers) role(i int) Addr { v, _ := r.Uint(i); return Addr(v) }
+
+// PC returns the program counter, 0 when unknown.
+func (r *Registers) PC() Addr { return r.role(r.Set.pc) }
+
+// SP returns the stack pointer, 0 when unknown.
+func (r *Registers) SP() Addr { return r.role(r.Set.sp) }
+
+// FP returns the frame pointer, 0 when unknown.
+func (r *Registers) FP() Addr { return r.role(r.Set.fp) }
+
+// SetPC sets the program counter.
+func (r *Registers) SetPC(a Addr) {
+	if r.Set.pc >= 0 {
+		r.SetUint(r.Set.pc, uint64(a))
+	}
+}
+
+// SetSP sets the stack pointer.
+func (r *Registers) SetSP(a Addr) {
+	if r.Set.sp >= 0 {
+		r.SetUint(r.Set.sp, uint64(a))
+	}
+}
+
+// LookupPC is the address to look names and lines up with: PC itself when the
+// thread was interrupted there, PC-1 when it is a return address.
+func (r *Registers) LookupPC() Addr {
+	if r.Interrupted {
+		return r.PC()
+	}
+	return r.PC() - 1
+}
