@@ -26,7 +26,9 @@
 // # Events
 //
 // If the debuggee waits for us it is a Stop, and Reason says why. Whoever calls
-// Resume gets exactly one Stop or Gone for it. A Target absorbs its protocol's
+// Resume gets exactly one Stop or Gone for it; a Resume that returns an error
+// gets none, and the debuggee waits (it may have moved). The first event of a
+// Runner whose debuggee waits is a Stop with Reason Initial. A Target absorbs its protocol's
 // echoes: an interrupt crossing a breakpoint on the wire yields one Stop.
 //
 // # Concurrency
