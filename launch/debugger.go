@@ -71,18 +71,6 @@ func (d *Debugger) Connection() string { return "" }
 func (d *Debugger) Input(text string) error { return errStub }
 
 // Filter returns what to do at an exception or event code, and SetFilter changes it.
-func (d *Debugger) Filter(code, arg string) FilterSetting { return FilterSetting{} }
-func (d *Debugger) SetFilter(s FilterSetting)             {}
-func (d *Debugger) Filters() []FilterSetting              { return nil }
-
-// FilterSetting is one row of `sx`.
-type FilterSetting struct {
-	Code      string // "av", "ld", "sig12", "*"
-	Arg       string // of cpr epr ld ud
-	Title     string
-	Break     string // "e" break, "d" second chance, "n" notify, "i" ignore
-	Handled   bool
-	Exception bool   // has a handling status
-	Command   string // first chance
-	Command2  string
-}
+func (d *Debugger) Filter(code, arg string) engine.FilterSetting { return engine.FilterSetting{} }
+func (d *Debugger) SetFilter(s engine.FilterSetting)             {}
+func (d *Debugger) Filters() []engine.FilterSetting              { return nil }
