@@ -1,0 +1,197 @@
+package elf
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+func (f *File) parseSections(h header) error {
+	if h.shoff == 0 || h.shentsize == 0 {
+		return nil
+	}
+	d := f.data
+	first, ok := slice(d, h.shoff, h.shentsize)
+	if !ok {
+		return nil // a file cut after its segments still loads; a core may be so
+	}
+	zero := f.parseSection(first, 0)
+	if h.shnum == 0 {
+		h.shnum = zero.Size
+	}
+	if h.shstrndx == 0xffff {
+		h.shstrndx = uint64(zero.Link)
+	}
+	if h.shnum > maxHeaders {
+		return &FormatError{h.shoff, fmt.Sprintf("%d section headers", h.shnum)}
+	}
+	d, ok = slice(d, h.shoff, h.shnum*h.shentsize)
+	if !ok {
+		return nil
+	}
+	f.Sections = make([]Section, h.shnum)
+	names := make([]uint32, h.shnum)
+	for i := range f.Sections {
+		e := d[uint64(i)*h.shentsize:]
+		names[i] = f.Order.Uint32(e)
+		f.Sections[i] = f.parseSection(e, i)
+	}
+	if h.shstrndx < h.shnum {
+		if tab, ok := f.Raw(&f.Sections[h.shstrndx]); ok {
+			for i := range f.Sections {
+				f.Sections[i].Name = stringAt(tab, uint64(names[i]))
+			}
+		}
+	}
+	return nil
+}
+
+func (f *File) parseSection(d []byte, index int) Section {
+	s := Section{Index: index, Type: f.Order.Uint32(d[4:])}
+	if f.Is64 {
+		u := func(i int) uint64 { return f.Order.Uint64(d[i:]) }
+		s.Flags, s.Addr, s.Offset, s.Size = u(8), u(16), u(24), u(32)
+		s.Link, s.Info = f.Order.Uint32(d[40:]), f.Order.Uint32(d[44:])
+		s.Align, s.EntrySize = u(48), u(56)
+		return s
+	}
+	u := func(i int) uint64 { return uint64(f.Order.Uint32(d[i:])) }
+	s.Flags, s.Addr, s.Offset, s.Size = u(8), u(12), u(16), u(20)
+	s.Link, s.Info = f.Order.Uint32(d[24:]), f.Order.Uint32(d[28:])
+	s.Align, s.EntrySize = u(32), u(36)
+	return s
+}
+
+// stringAt returns the NUL-terminated string at off, "" when there is none.
+func stringAt(tab []byte, off uint64) string {
+	if off >= uint64(len(tab)) {
+		return ""
+	}
+	n := bytes.IndexByte(tab[off:], 0)
+	if n < 0 {
+		return ""
+	}
+	return string(tab[off : off+uint64(n)])
+}
+
+// Section returns the first section called name that has bytes in the file.
+func (f *File) Section(name string) (*Section, bool) {
+	for i := range f.Sections {
+		if s := &f.Sections[i]; s.Name == name && s.Type != SecNobits {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// Raw returns the section's bytes as they are in the file, compressed or not.
+func (f *File) Raw(s *Section) ([]byte, bool) {
+	if s.Type == SecNobits || s.Type == 0 {
+		return nil, false
+	}
+	return slice(f.data, s.Offset, s.Size)
+}
+
+// maxInflate bounds a decompressed section, and maxRatio how much bigger than
+// its compressed form it may claim to be. Deflate cannot exceed 1032:1.
+const (
+	maxInflate = 16 << 30
+	maxRatio   = 1100
+)
+
+// Data returns the section's bytes, decompressed when need be (once). A section
+// without bytes in the file gives nil.
+func (f *File) Data(s *Section) ([]byte, error) {
+	raw, ok := f.Raw(s)
+	if !ok {
+		if s.Type == SecNobits || s.Type == 0 {
+			return nil, nil
+		}
+		return nil, &FormatError{s.Offset, fmt.Sprintf("section %s of %d bytes lies outside the file", s.Name, s.Size)}
+	}
+	old := len(s.Name) > 8 && s.Name[:8] == ".zdebug_"
+	if s.Flags&FlagCompressed == 0 && !old {
+		return raw, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b, ok := f.inflated[s.Index]; ok {
+		return b, nil
+	}
+	b, err := f.inflate(raw, old)
+	if err != nil {
+		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
+	}
+	if f.inflated == nil {
+		f.inflated = map[int][]byte{}
+	}
+	f.inflated[s.Index] = b
+	return b, nil
+}
+
+// inflate decompresses a section with an Elf_Chdr, or with GNU's older "ZLIB" header.
+func (f *File) inflate(raw []byte, old bool) ([]byte, error) {
+	var kind, size uint64
+	switch {
+	case old:
+		if len(raw) < 12 || string(raw[:4]) != "ZLIB" {
+			return raw, nil
+		}
+		kind, size, raw = 1, binary.BigEndian.Uint64(raw[4:]), raw[12:]
+	case f.Is64 && len(raw) >= 24:
+		kind, size, raw = uint64(f.Order.Uint32(raw)), f.Order.Uint64(raw[8:]), raw[24:]
+	case !f.Is64 && len(raw) >= 12:
+		kind, size, raw = uint64(f.Order.Uint32(raw)), uint64(f.Order.Uint32(raw[4:])), raw[12:]
+	default:
+		return nil, io.ErrUnexpectedEOF
+	}
+	if size > maxInflate {
+		return nil, fmt.Errorf("claims %d bytes", size)
+	}
+	switch kind {
+	case 1:
+		return inflateZlib(raw, size)
+	case 2:
+		return inflateZstd(raw, size)
+	}
+	return nil, fmt.Errorf("compression %d is unknown", kind)
+}
+
+func inflateZlib(raw []byte, size uint64) ([]byte, error) {
+	if size > uint64(len(raw))*maxRatio {
+		return nil, fmt.Errorf("%d bytes cannot become %d", len(raw), size)
+	}
+	z, err := zlib.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	out := make([]byte, size)
+	if _, err := io.ReadFull(z, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// inflateZstd grows its output with what really comes out, since zstd has no
+// bound on its ratio.
+func inflateZstd(raw []byte, size uint64) ([]byte, error) {
+	z, err := zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxInflate))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	var out bytes.Buffer
+	out.Grow(int(min(size, uint64(len(raw))*16)) + bytes.MinRead)
+	if _, err := io.Copy(&out, io.LimitReader(z, int64(size))); err != nil {
+		return nil, err
+	}
+	if uint64(out.Len()) != size {
+		return nil, fmt.Errorf("%d bytes came of %d promised", out.Len(), size)
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,53 @@
+// Package mmap maps files read-only into memory.
+//
+// A mapping lives as long as its File is reachable: slices of Data do not keep
+// it, so whoever holds a slice holds the File too. There is no Close, because a
+// reader that outlives a Close would crash the debugger.
+//
+// What it must not know: file formats.
+package mmap
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+)
+
+// File is a file's bytes. They must not be written to.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// Open maps the file at path. A file that is not regular is refused.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	if st.Size() > math.MaxInt {
+		return nil, fmt.Errorf("%s: %d bytes are too many to map", path, st.Size())
+	}
+	m := &File{Path: path}
+	if st.Size() == 0 {
+		return m, nil
+	}
+	data, release, err := mapFile(f, int(st.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("mapping %s: %w", path, err)
+	}
+	m.Data = data
+	if release != nil {
+		runtime.AddCleanup(m, func(f func()) { f() }, release)
+	}
+	return m, nil
+}
