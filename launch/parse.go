@@ -124,6 +124,8 @@ func (p *parser) argumentEnd(proto string, lo, hi int) (int, error) {
 		case c == '@' && i+1 < hi && p.src[i+1] == '{':
 			open = append(open, i)
 			i++
+		case c == '{': // of a GUID
+			open = append(open, i)
 		case c == '}':
 			if len(open) == 0 {
 				return 0, p.fail(i, "%s: '}' without '@{'", proto)
