@@ -29,14 +29,22 @@ type Operand struct {
 
 // Inst is one decoded instruction.
 type Inst struct {
-	Len       int    // bytes
-	Op        string // mnemonic, lower case
-	Args      string // operands in the syntax WinDbg prints, without symbols
-	Kind      Kind
-	Target    Addr // direct branch, call or RIP-relative operand target; see HasTarget
+	Len  int    // bytes
+	Op   string // mnemonic, lower case
+	Args string // operands in the syntax WinDbg prints, without symbols
+	Kind Kind
+	// Target is where a direct branch or call goes; with Mem set it is instead
+	// the fixed address of that operand (RIP-relative). See HasTarget.
+	Target    Addr
 	HasTarget bool
 	Mem       *Operand // first memory operand, nil if none
 	Cond      string   // condition of a CondJump ("e", "ne", "l" ...), empty otherwise
+
+	// Args in pieces: head, the address a symbol can name, tail.
+	head, tail string
+	addr       Addr
+	hasAddr    bool
+	ptr        int // bytes of a pointer
 }
 
 // Arch is one CPU architecture. Values are package variables and never change.

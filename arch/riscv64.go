@@ -1,0 +1,132 @@
+package arch
+
+import (
+	"encoding/binary"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/arch/riscv64/riscv64asm"
+)
+
+// riscvDecoder guards riscv64asm, whose Decode writes to a package variable.
+var riscvDecoder sync.Mutex
+
+// riscvOps are the privileged instructions riscv64asm does not know.
+// Source: RISC-V privileged architecture, "Machine-Level ISA", "Supervisor-Level ISA".
+var riscvOps = map[uint32]struct {
+	name string
+	kind Kind
+}{
+	0x10200073: {"sret", Return}, 0x30200073: {"mret", Return}, 0x00200073: {"uret", Return}, 0x10500073: {"wfi", Other},
+	0x7b200073: {"dret", Return},
+}
+
+// decodeRISCV64 decodes one RV64GC instruction. Its length is told by its low
+// bits, so what no table knows is ".2byte" or ".4byte" and the listing keeps step.
+func decodeRISCV64(code []byte, pc Addr) (Inst, error) {
+	if len(code) < 2 || code[0]&3 == 3 && len(code) < 4 {
+		return Inst{}, ErrShort
+	}
+	n := 2
+	word := uint32(binary.LittleEndian.Uint16(code))
+	if code[0]&3 == 3 {
+		n, word = 4, binary.LittleEndian.Uint32(code)
+		if o, ok := riscvOps[word]; ok {
+			in := plain(o.name, "")
+			in.Kind = o.kind
+			return in, nil
+		}
+		if word&0xfe007fff == 0x12000073 {
+			return plain("sfence.vma", riscvReg(word>>15)+","+riscvReg(word>>20)), nil
+		}
+	}
+	riscvDecoder.Lock()
+	x, err := riscv64asm.Decode(code[:n])
+	riscvDecoder.Unlock()
+	if err != nil {
+		in := plain(".4byte", "0x"+hex8(word))
+		if n == 2 {
+			in = plain(".2byte", "0x"+hex8(word)[4:])
+		}
+		in.Len = n
+		return in, nil
+	}
+	return riscvInst(x, n, pc), nil
+}
+
+func riscvReg(n uint32) string { return riscvNames[n&31] }
+
+var riscvNames = [32]string{"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5",
+	"a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"}
+
+var riscvNumbered = regexp.MustCompile(`\bx([0-9]+)\b`)
+
+var riscvBranches = map[riscv64asm.Op]string{
+	riscv64asm.BEQ: "eq", riscv64asm.BNE: "ne", riscv64asm.BLT: "lt", riscv64asm.BGE: "ge", riscv64asm.BLTU: "ltu", riscv64asm.BGEU: "geu",
+}
+
+func riscvInst(x riscv64asm.Inst, n int, pc Addr) Inst {
+	op, args, _ := strings.Cut(riscv64asm.GNUSyntax(x), " ")
+	args = riscvNumbered.ReplaceAllStringFunc(strings.ReplaceAll(strings.TrimSpace(args), ", ", ","), func(s string) string {
+		i, _ := strconv.Atoi(s[1:])
+		return riscvReg(uint32(i))
+	})
+	in := Inst{Len: n, Op: op, ptr: 8}
+	target := func(a riscv64asm.Arg) {
+		if s, ok := a.(riscv64asm.Simm); ok {
+			in.Target, in.HasTarget = pc+Addr(int64(s.Imm)), true
+			in.addr, in.hasAddr = in.Target, true
+			args = args[:strings.LastIndexByte(args, ',')+1]
+		}
+	}
+	switch x.Op {
+	case riscv64asm.BEQ, riscv64asm.BNE, riscv64asm.BLT, riscv64asm.BGE, riscv64asm.BLTU, riscv64asm.BGEU:
+		in.Kind, in.Cond = CondJump, riscvBranches[x.Op]
+		target(x.Args[2])
+	case riscv64asm.JAL:
+		in.Kind = linkKind(x.Args[0])
+		target(x.Args[1])
+	case riscv64asm.JALR:
+		in.Kind = linkKind(x.Args[0])
+		if o, ok := x.Args[1].(riscv64asm.RegOffset); ok && in.Kind == Jump && o.OfsReg == riscv64asm.X1 {
+			in.Kind = Return
+		}
+	case riscv64asm.ECALL:
+		in.Kind = Syscall
+	case riscv64asm.EBREAK, riscv64asm.C_EBREAK:
+		in.Kind = Trap
+	}
+	if op == "unimp" || op == "c.unimp" {
+		in.Kind = Trap
+	}
+	for _, a := range x.Args {
+		if o, ok := a.(riscv64asm.RegOffset); ok && in.Kind == Other {
+			in.Mem = &Operand{Base: riscvReg(uint32(o.OfsReg - riscv64asm.X0)), Disp: int64(o.Ofs.Imm), Size: riscvSize(op)}
+		}
+	}
+	in.head = args
+	in.Args = in.Format(nil)
+	return in
+}
+
+// linkKind tells a call from a jump by the register that takes the return address.
+func linkKind(rd riscv64asm.Arg) Kind {
+	if rd == riscv64asm.Arg(riscv64asm.X0) {
+		return Jump
+	}
+	return Call
+}
+
+func riscvSize(op string) int {
+	for _, s := range []struct {
+		width string
+		n     int
+	}{{"d", 8}, {"w", 4}, {"h", 2}, {"b", 1}} {
+		if strings.HasSuffix(strings.TrimSuffix(op, "u"), s.width) {
+			return s.n
+		}
+	}
+	return 0
+}
