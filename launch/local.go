@@ -1,0 +1,252 @@
+package launch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"dap-windbg/targets"
+)
+
+// serverStart bounds the time a gdbserver has to listen.
+const serverStart = 15 * time.Second
+
+// localServer is a gdbserver that we run for one debuggee, and the debuggee's
+// standard streams.
+type localServer struct {
+	cmd    *exec.Cmd
+	port   string
+	input  io.WriteCloser // of the debuggee, nil when it is a file
+	exited chan struct{}  // gdbserver is gone and all output was delivered
+	hung   sync.WaitGroup
+}
+
+// chatter are gdbserver's own lines on the stream it shares with the debuggee.
+var chatter = regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid = \d+|Listening on port (\d+)|Remote debugging from host .*|` +
+	`Child exited with status \d+|Child terminated with signal .*|Killing process\(es\):.*|Detaching from process \d+|GDBserver exiting|` +
+	`Remote side has terminated connection\..*|gdbserver: Target description .*|Warning: ptrace\(regsets_store_inferior_registers\).*)\r?$`)
+
+// startServer runs gdbserver for a new program (attach 0) or a running process.
+// output is called with the debuggee's text; err tells its standard error stream.
+func startServer(ctx context.Context, p *Plan, attach int64, output func(text string, err bool)) (*localServer, error) {
+	program := p.Gdbserver
+	if program == "" {
+		program = "gdbserver"
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, &ReachError{What: fmt.Sprintf("%s is not installed here", program),
+			Fix: "install it (Debian, Ubuntu: apt-get install gdbserver; Fedora: dnf install gdb-gdbserver), or name one with \"gdbserver\", or attach to a far end with \"connection\""}
+	}
+	var argv []string
+	if attach != 0 {
+		argv = []string{"--once", "--attach", "127.0.0.1:0", strconv.FormatInt(attach, 10)}
+	} else {
+		image, err := findProgram(&p.Program)
+		if err != nil {
+			return nil, err
+		}
+		argv = append([]string{"--once", "--no-startup-with-shell", "127.0.0.1:0", image}, p.Program.Args...)
+		if p.Program.ASLR {
+			argv = append([]string{"--no-disable-randomization"}, argv...)
+		}
+	}
+	s := &localServer{cmd: exec.Command(path, argv...), exited: make(chan struct{})}
+	if attach == 0 {
+		s.cmd.Dir = p.Program.Dir
+		s.cmd.Env = append(os.Environ(), p.Program.Env...)
+	}
+	isolate(s.cmd)
+	return s, s.start(ctx, p.Stdin, attach, output)
+}
+
+// findProgram checks that the program can be started, so that the user hears of
+// it from us and not from a server's log.
+func findProgram(p *targets.Program) (string, error) {
+	path := p.Path
+	if !strings.ContainsRune(path, filepath.Separator) {
+		if found, err := exec.LookPath(path); err == nil {
+			path = found
+		}
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	st, err := os.Stat(abs)
+	switch {
+	case err != nil:
+		return "", &ConfigError{Field: "program", Value: p.Path, Want: reason(err), Fix: "build the program first, or correct the path"}
+	case st.IsDir():
+		return "", &ConfigError{Field: "program", Value: p.Path, Want: "is a folder, not a program"}
+	case st.Mode()&0o111 == 0:
+		return "", &ConfigError{Field: "program", Value: p.Path, Want: "is not executable", Fix: "chmod +x it, or name the program and not its source"}
+	}
+	if p.Dir != "" {
+		if st, err := os.Stat(p.Dir); err != nil || !st.IsDir() {
+			return "", &ConfigError{Field: "cwd", Value: p.Dir, Want: "is not a folder"}
+		}
+	}
+	return abs, nil
+}
+
+func (s *localServer) start(ctx context.Context, stdin string, attach int64, output func(string, bool)) error {
+	streams, err := openStreams(stdin)
+	if err != nil {
+		return err
+	}
+	errRead, errWrite, err := os.Pipe()
+	if err != nil {
+		streams.close()
+		return err
+	}
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = streams.childIn, streams.childOut, errWrite
+	err = s.cmd.Start()
+	streams.closeChild()
+	errWrite.Close()
+	if err != nil {
+		errRead.Close()
+		streams.close()
+		return &ReachError{What: "Unable to start " + s.cmd.Path, Err: err}
+	}
+	s.input = streams.input
+	port := make(chan string, 1)
+	s.hung.Add(2)
+	var said lineLog
+	go func() { defer s.hung.Done(); copyOutput(streams.output, output) }()
+	go func() { defer s.hung.Done(); s.readErrors(errRead, port, &said, output) }()
+	go func() {
+		s.cmd.Wait()
+		// A program that outlives its debugger may hold the streams open.
+		done := make(chan struct{})
+		go func() { s.hung.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(300 * time.Millisecond):
+			errRead.Close()
+			streams.close()
+			<-done
+		}
+		streams.close()
+		close(s.exited)
+	}()
+	timer := time.NewTimer(serverStart)
+	defer timer.Stop()
+	select {
+	case s.port = <-port:
+		return nil
+	case <-s.exited:
+		return serverFault(attach, said.text())
+	case <-timer.C:
+		s.stop()
+		return &ReachError{What: fmt.Sprintf("gdbserver did not listen within %v", serverStart), Err: errors.New(said.text())}
+	case <-ctx.Done():
+		s.stop()
+		return ctx.Err()
+	}
+}
+
+// serverFault explains why gdbserver ended at once.
+func serverFault(attach int64, said string) error {
+	e := &ReachError{What: "gdbserver did not start: " + said}
+	switch {
+	case attach != 0 && (strings.Contains(said, "Operation not permitted") || strings.Contains(said, "Permission denied")):
+		e.What = fmt.Sprintf("Unable to attach to process %d: tracing it is not permitted", attach)
+		e.Fix = "the process may belong to another user or have a debugger already; on a single-user machine `sysctl kernel.yama.ptrace_scope=0` allows attaching, in a container add the capability SYS_PTRACE"
+	case attach != 0 && strings.Contains(said, "No such process"):
+		e.What = fmt.Sprintf("Unable to attach: there is no process %d", attach)
+		e.Fix = "`dap-windbg ps` lists the processes"
+	case strings.Contains(said, "Operation not permitted"):
+		e.Fix = "tracing is not permitted here; in a container add the capability SYS_PTRACE"
+	}
+	return e
+}
+
+// lineLog keeps what gdbserver said, bounded.
+type lineLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *lineLog) add(s string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) < 50 {
+		l.lines = append(l.lines, s)
+	}
+}
+
+func (l *lineLog) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "; ")
+}
+
+// readErrors passes the shared error stream on without gdbserver's own lines.
+func (s *localServer) readErrors(r io.Reader, port chan<- string, said *lineLog, output func(string, bool)) {
+	br := bufio.NewReaderSize(r, 4096)
+	connected := false
+	for {
+		line, err := br.ReadString('\n')
+		if len(line) > 0 {
+			text := strings.TrimRight(line, "\r\n")
+			m := chatter.FindStringSubmatch(text)
+			switch {
+			case m != nil && m[2] != "":
+				select {
+				case port <- m[2]:
+				default:
+				}
+			case m != nil && strings.HasPrefix(text, "Remote debugging"):
+				connected = true
+			case m == nil && !connected:
+				said.add(text)
+			case m == nil:
+				output(line, true)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func copyOutput(r io.Reader, output func(string, bool)) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			output(string(buf[:n]), false)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// dial connects to the server.
+func (s *localServer) dial(ctx context.Context) (net.Conn, error) {
+	return dialTCP(ctx, "gdbserver", "127.0.0.1", s.port)
+}
+
+// stop ends gdbserver when it does not end by itself; the connection is closed already.
+func (s *localServer) stop() {
+	select {
+	case <-s.exited:
+		return
+	case <-time.After(time.Second):
+	}
+	s.cmd.Process.Kill()
+	<-s.exited
+}

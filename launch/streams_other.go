@@ -1,0 +1,46 @@
+//go:build !unix
+
+package launch
+
+import (
+	"io"
+	"os"
+	"os/exec"
+)
+
+// streams are a debuggee's standard input and output.
+type streams struct {
+	childIn, childOut *os.File
+	output            io.ReadCloser
+	input             io.WriteCloser
+}
+
+// openStreams makes pipes.
+func openStreams(stdin string) (*streams, error) {
+	outRead, outWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	s := &streams{childOut: outWrite, output: outRead}
+	if stdin != "" {
+		if s.childIn, err = os.Open(stdin); err != nil {
+			return nil, &ConfigError{Field: "stdin", Value: stdin, Want: reason(err)}
+		}
+		return s, nil
+	}
+	inRead, inWrite, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	s.childIn, s.input = inRead, inWrite
+	return s, nil
+}
+
+func (s *streams) closeChild() {
+	s.childIn.Close()
+	s.childOut.Close()
+}
+
+func (s *streams) close() { s.output.Close() }
+
+func isolate(*exec.Cmd) {}

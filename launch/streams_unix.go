@@ -1,0 +1,55 @@
+//go:build unix
+
+package launch
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
+)
+
+// streams are a debuggee's standard input and output.
+type streams struct {
+	childIn, childOut *os.File
+	output            io.ReadCloser
+	input             io.WriteCloser
+}
+
+// openStreams makes a raw pseudo terminal, so that the program writes line by
+// line as it would for a person. With a file name, its input is that file.
+func openStreams(stdin string) (*streams, error) {
+	master, slave, err := pty.Open()
+	if err != nil {
+		return nil, &ReachError{What: "no pseudo terminal for the program", Err: err}
+	}
+	if _, err := term.MakeRaw(int(slave.Fd())); err != nil {
+		master.Close()
+		slave.Close()
+		return nil, &ReachError{What: "no pseudo terminal for the program", Err: err}
+	}
+	s := &streams{childIn: slave, childOut: slave, output: master, input: master}
+	if stdin != "" {
+		f, err := os.Open(stdin)
+		if err != nil {
+			s.closeChild()
+			s.close()
+			return nil, &ConfigError{Field: "stdin", Value: stdin, Want: reason(err)}
+		}
+		s.childIn, s.input = f, nil
+	}
+	return s, nil
+}
+
+func (s *streams) closeChild() {
+	s.childIn.Close()
+	s.childOut.Close()
+}
+
+func (s *streams) close() { s.output.Close() }
+
+// isolate keeps our terminal's signals from a program we run.
+func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
