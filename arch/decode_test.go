@@ -113,6 +113,8 @@ func TestDecode(t *testing.T) {
 		{RISCV64, "ef004000", "jal 00005555`5555522c", Call, 0x55555555522c, "", nil},
 		{RISCV64, "6f004000", "j 00005555`5555522c", Jump, 0x55555555522c, "", nil},
 		{RISCV64, "6308b500", "beq a0,a1,00005555`55555238", CondJump, 0x555555555238, "eq", nil},
+		{RISCV64, "19a8", "j 00005555`5555523e", Jump, 0x55555555523e, "", nil},
+		{RISCV64, "61bf", "j 00005555`555551c0", Jump, 0x5555555551c0, "", nil},
 		{RISCV64, "09c1", "beqz a0,00005555`5555522a", CondJump, 0x55555555522a, "eq", nil},
 		{RISCV64, "73002010", "sret", Return, 0, "", nil},
 		{RISCV64, "0b000000", ".4byte 0x0000000b", Other, 0, "", nil},

@@ -87,6 +87,9 @@ func riscvInst(x riscv64asm.Inst, n int, pc Addr) Inst {
 		target(x.Args[2])
 	case riscv64asm.JAL:
 		in.Kind = linkKind(x.Args[0])
+		if n == 2 { // riscv64asm takes one bit too many
+			x.Args[1] = riscv64asm.Simm{Imm: compressedJump(x.Enc)}
+		}
 		target(x.Args[1])
 	case riscv64asm.JALR:
 		in.Kind = linkKind(x.Args[0])
@@ -109,6 +112,14 @@ func riscvInst(x riscv64asm.Inst, n int, pc Addr) Inst {
 	in.head = args
 	in.Args = in.Format(nil)
 	return in
+}
+
+// compressedJump is the offset of c.j, whose bits lie as
+// 11|4|9:8|10|6|7|3:1|5 in bits 12 to 2.
+func compressedJump(w uint32) int32 {
+	bit := func(from, to uint32) uint32 { return w >> from & 1 << to }
+	v := bit(12, 11) | bit(11, 4) | w>>9&3<<8 | bit(8, 10) | bit(7, 6) | bit(6, 7) | w>>3&7<<1 | bit(2, 5)
+	return int32(v<<20) >> 20
 }
 
 // linkKind tells a call from a jump by the register that takes the return address.
