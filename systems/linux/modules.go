@@ -1,0 +1,279 @@
+package linux
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+
+	"dap-windbg/arch"
+	"dap-windbg/binfmt/elf"
+	"dap-windbg/systems"
+	"dap-windbg/targets"
+)
+
+// VDSO is the name of the image the kernel maps into every process.
+const VDSO = "linux-vdso.so.1"
+
+// headBytes is read of each image: headers, and the notes behind them.
+const headBytes = elf.PageSize
+
+// System is a Linux user process. Its methods are safe for many goroutines.
+type System struct {
+	mu      sync.Mutex
+	pending *told
+}
+
+var _ systems.System = (*System)(nil)
+
+// New returns a System.
+func New() *System { return &System{} }
+
+// Name implements systems.System.
+func (*System) Name() string { return "linux" }
+
+// told is what the far end said about a process, kept while memory is fetched.
+type told struct {
+	ctx    context.Context
+	list   []targets.Module
+	listed bool // the far end has a list of modules
+	auxv   Auxv
+	path   string
+}
+
+// Modules implements systems.System: the far end's list (or, when it has none,
+// the loader's, walked in memory), completed by what no list has at all times:
+// the main image, the loader and the vDSO. Sizes and build-ids are read from the
+// images' headers in memory. Called again with the same context after a
+// *symbols.NeedError, it does not ask the far end again.
+func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module, error) {
+	t, err := s.ask(ctx, w.Target())
+	if err != nil {
+		return nil, err
+	}
+	r := newReader(ctx, w, w.Target().Info().Set.Arch)
+	out := r.modules(t)
+	err = r.end()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = nil
+	if err != nil {
+		s.pending = t
+	}
+	return out, err
+}
+
+// ask gathers what the far end tells in its own words.
+func (s *System) ask(ctx context.Context, t targets.Target) (*told, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending != nil && s.pending.ctx == ctx {
+		return s.pending, nil
+	}
+	info := t.Info()
+	out := &told{ctx: ctx, path: info.Path}
+	if l, ok := t.(targets.ModuleLister); ok {
+		list, err := l.Modules(ctx)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) && fatal(ctx, err) {
+			return nil, err
+		}
+		out.list, out.listed = list, err == nil
+	}
+	if q, ok := t.(targets.Queryer); ok {
+		raw, err := q.Query(ctx, targets.Auxv, "")
+		if err != nil && fatal(ctx, err) {
+			return nil, err
+		}
+		out.auxv = ParseAuxv(raw, byteOrder(info.Set.Arch), info.Set.Arch.PtrSize)
+		if out.path == "" {
+			if path, err := q.Query(ctx, targets.ExecFile, ""); err == nil {
+				out.path = string(path)
+			} else if fatal(ctx, err) {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// fatal tells errors that end the work from those that mean "not told".
+func fatal(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, targets.ErrGone) || errors.Is(err, targets.ErrRunning)
+}
+
+func byteOrder(cpu *arch.Arch) binary.ByteOrder {
+	if cpu.BigEndian {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+// mapped is an image as its headers in memory describe it.
+type mapped struct {
+	file       *elf.File
+	base, bias uint64
+	size       uint64
+	dynamic    uint64
+	buildID    []byte
+}
+
+// mapped reads the headers of the image whose ELF header lies at base.
+func (r *reader) mapped(base uint64) *mapped {
+	f, err := elf.Mapped(image{r, base})
+	if err != nil {
+		return nil
+	}
+	low, high := f.Loaded()
+	if high <= low {
+		return nil
+	}
+	m := &mapped{file: f, base: base, bias: base - low, size: high - low, buildID: f.BuildID()}
+	for _, s := range f.Segments {
+		if s.Type == elf.SegDynamic {
+			m.dynamic = m.bias + s.Vaddr
+		}
+	}
+	return m
+}
+
+// modules makes the list from what was told and what memory holds.
+func (r *reader) modules(t *told) []targets.Module {
+	mainBase := t.auxv[AtPhdr] &^ (elf.PageSize - 1)
+	loaderBase, vdsoBase := t.auxv[AtBase], t.auxv[AtSysinfoEhdr]
+	list := t.list
+	r.touch(list, mainBase, loaderBase, vdsoBase)
+
+	var main *mapped
+	if mainBase != 0 {
+		main = r.mapped(mainBase)
+	}
+	if !t.listed {
+		list = r.walk(main)
+		r.touch(list)
+	}
+	var a assembly
+	if mainBase != 0 {
+		a.add(targets.Module{Path: r.mainPath(t), Base: arch.Addr(mainBase), Main: true}, main)
+	}
+	for _, m := range list {
+		if m.Main && mainBase != 0 {
+			continue
+		}
+		if uint64(m.Base) == vdsoBase && vdsoBase != 0 {
+			m.Path = VDSO
+		}
+		a.add(m, r.mapped(uint64(m.Base)))
+	}
+	if loaderBase != 0 {
+		a.add(targets.Module{Path: r.interpreter(main), Base: arch.Addr(loaderBase)}, r.mapped(loaderBase))
+	}
+	if vdsoBase != 0 {
+		a.add(targets.Module{Path: VDSO, Base: arch.Addr(vdsoBase)}, r.mapped(vdsoBase))
+	}
+	return a.modules
+}
+
+// touch asks for the head of every image, so that one flight brings them all.
+func (r *reader) touch(list []targets.Module, bases ...uint64) {
+	head := make([]byte, headBytes)
+	for _, b := range bases {
+		if b != 0 {
+			r.read(b, head)
+		}
+	}
+	for _, m := range list {
+		r.read(uint64(m.Base), head)
+	}
+}
+
+// walk lists what the loader has loaded.
+func (r *reader) walk(main *mapped) []targets.Module {
+	debug := r.debugAddress(main)
+	if debug == 0 {
+		return nil
+	}
+	var out []targets.Module
+	for _, l := range r.links(debug) {
+		if l.dynamic == main.dynamic && l.bias == main.bias {
+			continue
+		}
+		out = append(out, targets.Module{Path: l.name, Base: arch.Addr(l.bias), Bias: l.bias, Dynamic: arch.Addr(l.dynamic)})
+	}
+	return out
+}
+
+// mainPath is the main image's path: as told, else as the program was started.
+func (r *reader) mainPath(t *told) string {
+	if t.path != "" {
+		return t.path
+	}
+	for _, m := range t.list {
+		if m.Main && m.Path != "" {
+			return m.Path
+		}
+	}
+	if at := t.auxv[AtExecFn]; at != 0 {
+		path, _ := r.text(at, pathLimit)
+		return path
+	}
+	return ""
+}
+
+// interpreter is the path of the loader that the main image names.
+func (r *reader) interpreter(main *mapped) string {
+	if main == nil {
+		return ""
+	}
+	const segInterp = 3
+	for _, s := range main.file.Segments {
+		if s.Type == segInterp {
+			path, _ := r.text(main.bias+s.Vaddr, pathLimit)
+			return path
+		}
+	}
+	return ""
+}
+
+// assembly collects modules; of two at one base the first wins and the second
+// fills its gaps.
+type assembly struct{ modules []targets.Module }
+
+func (a *assembly) add(m targets.Module, seen *mapped) {
+	if seen != nil {
+		m.Size, m.Bias = seen.size, seen.bias
+		if m.Dynamic == 0 {
+			m.Dynamic = arch.Addr(seen.dynamic)
+		}
+		if len(m.BuildID) == 0 {
+			m.BuildID = bytes.Clone(seen.buildID)
+		}
+	}
+	for i := range a.modules {
+		if have := &a.modules[i]; have.Base == m.Base {
+			if have.Path == "" {
+				have.Path = m.Path
+			}
+			return
+		}
+	}
+	a.modules = append(a.modules, m)
+}
+
+// Tasks implements systems.System: the threads the far end lists.
+func (*System) Tasks(ctx context.Context, w systems.World) ([]systems.Task, error) {
+	threads, err := w.Target().Threads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]systems.Task, len(threads))
+	for i, t := range threads {
+		out[i] = systems.Task{ID: t.ID.Thread, Parent: t.ID.Process, Name: t.Name, CPU: t.CPU, Addr: t.Base}
+	}
+	return out, nil
+}
+
+// Registers implements systems.System: the far end knows them for every thread.
+func (*System) Registers(ctx context.Context, w systems.World, t systems.Task) (*arch.Registers, error) {
+	return w.Target().Registers(ctx, targets.ThreadID{Process: t.Parent, Thread: t.ID})
+}

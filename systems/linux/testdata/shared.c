@@ -1,0 +1,1 @@
+__thread long shared[3] = {7, 8, 9};
