@@ -1,0 +1,249 @@
+package rsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// offered is what we tell the far end we understand. swbreak, hwbreak and the
+// fork family change what stops look like; xmlRegisters makes gdbserver describe
+// its x86 registers.
+const offered = "qSupported:multiprocess+;swbreak+;hwbreak+;qRelocInsn-;fork-events+;vfork-events+;exec-events+;" +
+	"vContSupported+;QThreadEvents+;no-resumed+;xmlRegisters=i386"
+
+// defaultPacket is assumed where the far end names no PacketSize: 400 bytes is
+// what GDB assumes of any stub.
+const defaultPacket = 400
+
+// Connect speaks to the far end of conn, which it owns from now on. The far end
+// may hold a process or a machine (see Target) or serve processes (see Link).
+func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, error) {
+	if o.NonStop {
+		conn.Close()
+		return nil, fmt.Errorf("non-stop mode: %w", errors.ErrUnsupported)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Hello <= 0 {
+		o.Hello = 5 * time.Second
+	}
+	if o.Peer == "" {
+		o.Peer = "the far end"
+	}
+	c := &Conn{
+		o: o, rw: conn, dec: newDecoder(conn), packetSize: defaultPacket, serial: true,
+		lost: make(chan struct{}), leave: make(chan struct{}), written: make(chan struct{}),
+		toSend: make(chan struct{}, 1), targets: map[int64]*Target{},
+	}
+	c.done.Add(2)
+	go c.reader()
+	go c.writer()
+	if err := c.start(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) start(ctx context.Context) error {
+	if err := c.hello(ctx); err != nil {
+		return err
+	}
+	if c.feature("QStartNoAckMode") {
+		r := ask("QStartNoAckMode")
+		if err := c.exchange(ctx, r); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.serial = string(r.reply) != "OK"
+		c.mu.Unlock()
+	}
+	return c.look(ctx)
+}
+
+// hello asks the first question and finds out whether a stub answers at all.
+func (c *Conn) hello(ctx context.Context) error {
+	first, cancel := context.WithTimeout(ctx, c.o.Hello)
+	defer cancel()
+	r := ask(offered)
+	if err := c.exchange(first, r); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return c.noStub(err)
+	}
+	if isError(r.reply) {
+		r.reply = nil
+	}
+	c.learn(string(r.reply))
+	return nil
+}
+
+// noStub says what answered when it was not a stub. The noise is read under the
+// reader's nose: the connection is closed first.
+func (c *Conn) noStub(err error) error {
+	c.fail(err)
+	c.done.Wait()
+	e := &targets.ProtocolError{
+		Op:   c.o.Peer + " answered but does not speak the GDB remote protocol",
+		Sent: "qSupported", Got: string(c.dec.noise),
+		Fix: "Check host and port: a gdbserver, QEMU's -gdb port or a kgdb line must listen there, and serve no other debugger.",
+	}
+	if len(c.dec.noise) == 0 {
+		e.Op = c.o.Peer + " accepted the connection but does not speak the GDB remote protocol"
+		if errors.Is(err, context.DeadlineExceeded) {
+			e.Got = fmt.Sprintf("silence for %v", c.o.Hello)
+		} else {
+			e.Got = "a closed connection"
+		}
+	}
+	return e
+}
+
+func (c *Conn) learn(reply string) {
+	c.features = map[string]string{}
+	for _, f := range strings.Split(reply, ";") {
+		if name, value, ok := strings.Cut(f, "="); ok {
+			c.features[name] = value
+		} else if f != "" {
+			c.features[f[:len(f)-1]] = f[len(f)-1:]
+		}
+	}
+	if n, err := strconv.ParseUint(c.features["PacketSize"], 16, 32); err == nil && n >= 64 {
+		c.packetSize = int(min(n, maxPacket/4))
+	}
+	c.kind = kindOf(c.features)
+}
+
+// feature reports whether the far end offered name.
+func (c *Conn) feature(name string) bool { return c.features[name] == "+" }
+
+// has reports whether the far end answers qXfer:object:read.
+func (c *Conn) has(object string) bool { return c.feature("qXfer:" + object + ":read") }
+
+// look finds out in one flight what the far end holds.
+func (c *Conn) look(ctx context.Context) error {
+	d := c.description(0)
+	stop, actions, phys := ask("?"), ask("vCont?"), ask("qqemu.Supported")
+	// ? comes first: gdbserver has no current process before, and dies of some
+	// questions about it.
+	reqs := append([]*request{stop}, d.requests()...)
+	reqs = append(reqs, actions)
+	if c.kind == unknownStub {
+		reqs = append(reqs, phys)
+	}
+	reqs = append(reqs, c.settings()...)
+	if err := c.exchange(ctx, reqs...); err != nil {
+		return err
+	}
+	c.physical = strings.Contains(string(phys.reply), "PhyMemMode")
+	if c.physical {
+		c.kind = qemuStub
+	}
+	c.readActions(string(actions.reply))
+	s, err := c.parseStop(stop.reply, nil)
+	if err != nil {
+		return &targets.ProtocolError{Op: "asking " + c.o.Peer + " why the debuggee waits", Sent: "?", Got: string(stop.reply)}
+	}
+	c.first = s
+	if s.gone {
+		return nil
+	}
+	return c.hold(ctx, s, d)
+}
+
+// hold makes the Target of what the far end held already.
+func (c *Conn) hold(ctx context.Context, s *stopReply, d *description) error {
+	info, err := c.finish(ctx, d, false)
+	if err != nil {
+		return err
+	}
+	if s.thread.process > 0 {
+		info.pid = s.thread.process
+	}
+	if s.thread.thread == 0 {
+		if err := c.someThread(ctx, s); err != nil {
+			return err
+		}
+	}
+	c.whole = c.newTarget(info, s)
+	c.whole.owner = true
+	return nil
+}
+
+// someThread fills in the thread of a first stop that named none.
+func (c *Conn) someThread(ctx context.Context, s *stopReply) error {
+	qc, list := ask("qC"), ask("qfThreadInfo")
+	if err := c.exchange(ctx, qc, list); err != nil {
+		return err
+	}
+	if id, ok := strings.CutPrefix(string(qc.reply), "QC"); ok {
+		s.thread, _ = parseThread(id)
+	}
+	if s.thread.thread == 0 && len(list.reply) > 1 && list.reply[0] == 'm' {
+		first, _, _ := strings.Cut(string(list.reply[1:]), ",")
+		s.thread, _ = parseThread(first)
+	}
+	if s.thread.thread == 0 {
+		s.thread.thread = 1 // a stub without threads: any id will do
+	}
+	return nil
+}
+
+// settings are requests that make the far end behave; their answers do not matter.
+func (c *Conn) settings() []*request {
+	var out []*request
+	if c.feature("QPassSignals") {
+		out = append(out, c.passSignals(quiet))
+	}
+	if c.o.ThreadEvents && c.feature("QThreadEvents") {
+		out = append(out, ask("QThreadEvents:1"))
+	}
+	return out
+}
+
+func (c *Conn) passSignals(linux []int) *request {
+	text := make([]string, len(linux))
+	for i, s := range linux {
+		text[i] = hexUint(uint64(c.signalOut(s)))
+	}
+	return ask("QPassSignals:%s", strings.Join(text, ";"))
+}
+
+// readActions understands the answer to vCont?.
+func (c *Conn) readActions(reply string) {
+	rest, ok := strings.CutPrefix(reply, "vCont")
+	if !ok {
+		return
+	}
+	c.vCont = map[string]bool{}
+	for _, a := range strings.Split(rest, ";") {
+		c.vCont[a] = true
+	}
+	if !c.vCont["c"] || !c.vCont["s"] {
+		c.vCont = nil
+	}
+}
+
+// Target is what the far end held when we came: a process or a machine. It is
+// nil for a process server that holds nothing.
+func (c *Conn) Target() *Target { return c.whole }
+
+// Server reports whether the far end serves processes: Attach and Launch may work.
+func (c *Conn) Server() bool { return c.feature("multiprocess") && c.kind != qemuStub }
+
+func (c *Conn) arch() *arch.Arch {
+	if c.o.Arch != nil {
+		return c.o.Arch
+	}
+	return arch.AMD64
+}

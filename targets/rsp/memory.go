@@ -1,0 +1,205 @@
+package rsp
+
+import (
+	"context"
+	"errors"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// page is the grain in which memory is mapped: a failed read is repeated in
+// pieces of it to find the first bad address.
+const page = 4096
+
+// readChunk is how much one m may ask: two digits a byte, in round figures.
+func (c *Conn) readChunk() int {
+	n := (c.packetSize - 4) / 2
+	if n > 256 {
+		n &^= 255
+	}
+	return max(n, 16)
+}
+
+// enter makes the following memory requests speak of s; leave undoes it.
+func (p *plan) enter(s targets.Space) (leave func(), err error) {
+	c := p.t.c
+	nothing := func() {}
+	switch {
+	case s.Root != 0:
+		return nil, errors.ErrUnsupported
+	case s.Physical && !c.physical:
+		return nil, errors.ErrUnsupported
+	case s.Physical:
+		p.ask("Qqemu.PhyMemMode:1")
+		return func() { p.ask("Qqemu.PhyMemMode:0") }, nil
+	}
+	id := p.t.current()
+	in := p.t.info.Load()
+	switch {
+	case s.CPU != 0 && !in.Machine:
+		return nil, errors.ErrUnsupported
+	case s.CPU != 0:
+		id = threadID{in.pid, s.CPU}
+	case s.Process != 0 && s.Process != in.pid:
+		id = threadID{s.Process, 0}
+	}
+	if p.general != (threadID{}) && p.general.process == id.process && !in.Machine {
+		return nothing, nil // any thread of a process sees its memory
+	}
+	p.speakOf(id)
+	return nothing, nil
+}
+
+// piece is a part of a transfer: n bytes from offset off. A fine one does not
+// cross a page, so its first byte is where it fails.
+type piece struct {
+	off, n int
+	fine   bool
+	req    *request
+}
+
+// split cuts n bytes into pieces of at most chunk.
+func split(n, chunk int) []*piece {
+	var out []*piece
+	for off := 0; off < n; off += chunk {
+		out = append(out, &piece{off: off, n: min(chunk, n-off)})
+	}
+	return out
+}
+
+// pages cuts a piece of a transfer at addr at page boundaries.
+func (pc *piece) pages(addr arch.Addr) []*piece {
+	var out []*piece
+	for off, end := pc.off, pc.off+pc.n; off < end; {
+		k := min(page-int((uint64(addr)+uint64(off))%page), end-off)
+		out = append(out, &piece{off: off, n: k, fine: true})
+		off += k
+	}
+	return out
+}
+
+func (p *plan) readMemory(o *targets.MemoryRead) {
+	p.readPieces(o, split(len(o.Data), p.t.c.readChunk()))
+}
+
+// readPieces asks for the pieces that have not been asked for. The first that
+// fails is asked for again page by page, what lies behind it is dropped.
+func (p *plan) readPieces(o *targets.MemoryRead, pieces []*piece) {
+	leave, err := p.enter(o.Space)
+	if err != nil {
+		o.Err = err
+		return
+	}
+	for _, pc := range pieces {
+		if pc.req == nil {
+			pc.req = p.ask("m%x,%x", uint64(o.Addr)+uint64(pc.off), pc.n)
+		}
+	}
+	leave()
+	p.then(func(next *plan) {
+		for i, pc := range pieces {
+			data, ok := unhex(pc.req.reply)
+			if !ok || isError(pc.req.reply) || len(data) > pc.n {
+				data = nil
+			}
+			o.N = pc.off + copy(o.Data[pc.off:], data)
+			if len(data) == pc.n {
+				continue
+			}
+			if parts := pc.pages(o.Addr); !pc.fine && len(data) == 0 && len(parts) > 1 && next != nil {
+				next.readPieces(o, append(parts, pieces[i+1:]...))
+				return
+			}
+			o.Err = &targets.FaultError{Addr: o.Addr + arch.Addr(o.N)}
+			return
+		}
+	})
+}
+
+// writeChunk leaves room for the head and for every byte being escaped.
+func (c *Conn) writeChunk() int { return max((c.packetSize-40)/2, 16) }
+
+func (t *Target) write(ctx context.Context, s targets.Space, addr arch.Addr, data []byte) (n int, err error) {
+	t.c.mu.Lock()
+	if t.gone {
+		t.c.mu.Unlock()
+		return 0, targets.ErrGone
+	}
+	p := &plan{t: t, general: t.c.general}
+	t.c.mu.Unlock()
+	p.writeMemory(s, addr, data, func(k int, e error) { n, err = k, e })
+	if lost := t.fly(ctx, p); lost != nil {
+		return 0, lost
+	}
+	return n, err
+}
+
+func (p *plan) writeMemory(s targets.Space, addr arch.Addr, data []byte, done func(int, error)) {
+	p.writePieces(&writing{s, addr, data, done}, split(len(data), p.t.c.writeChunk()))
+}
+
+type writing struct {
+	space targets.Space
+	addr  arch.Addr
+	data  []byte
+	done  func(int, error)
+}
+
+func (p *plan) writePieces(w *writing, pieces []*piece) {
+	c := p.t.c
+	leave, err := p.enter(w.space)
+	if err != nil {
+		w.done(0, err)
+		return
+	}
+	c.mu.Lock()
+	digits := c.noX
+	c.mu.Unlock()
+	for _, pc := range pieces {
+		switch data := w.data[pc.off : pc.off+pc.n]; {
+		case pc.req != nil:
+		case digits:
+			pc.req = p.ask("M%x,%x:%x", uint64(w.addr)+uint64(pc.off), pc.n, data)
+		default:
+			pc.req = p.ask("X%x,%x:%s", uint64(w.addr)+uint64(pc.off), pc.n, escaped(data))
+		}
+	}
+	leave()
+	p.then(func(next *plan) {
+		for i, pc := range pieces {
+			if string(pc.req.reply) == "OK" {
+				continue
+			}
+			if len(pc.req.reply) == 0 && !digits && next != nil {
+				c.mu.Lock()
+				c.noX = true
+				c.mu.Unlock()
+				next.writePieces(w, fresh(pieces[i:]))
+				return
+			}
+			if parts := pc.pages(w.addr); !pc.fine && len(parts) > 1 && next != nil {
+				next.writePieces(w, append(parts, pieces[i+1:]...))
+				return
+			}
+			w.done(pc.off, w.failure(pc))
+			return
+		}
+		w.done(len(w.data), nil)
+	})
+}
+
+// fresh returns the pieces as if they had not been asked for.
+func fresh(pieces []*piece) []*piece {
+	for _, pc := range pieces {
+		pc.req = nil
+	}
+	return pieces
+}
+
+func (w *writing) failure(pc *piece) error {
+	if err := wrote("writing memory", pc.req); !isError(pc.req.reply) {
+		return err
+	}
+	return &targets.FaultError{Addr: w.addr + arch.Addr(pc.off), Write: true}
+}
