@@ -274,7 +274,8 @@ func (Ended) engineEvent()           {}
 type OutputCategory uint8
 
 const (
-	FromDebuggee OutputCategory = iota
+	FromDebuggee      OutputCategory = iota
+	FromDebuggeeError                // its standard error stream, where that is known
 	FromFarEnd
 	FromDebugger
 	Important // the user must see it
