@@ -14,7 +14,7 @@ const (
 
 // Bounds of what is believed of lists in memory.
 const (
-	mapLimit       = 4096 // images of a namespace
+	mapLimit       = 4096 // images
 	namespaceLimit = 64
 	dynamicLimit   = 512 // entries of a dynamic section
 	pathLimit      = 4096
@@ -92,7 +92,7 @@ func (r *reader) links(addr uint64) []link {
 		}
 		seen[addr] = true
 		at := d.maps
-		for n := 0; at != 0 && !seen[at] && n < mapLimit; n++ {
+		for at != 0 && !seen[at] && len(out) < mapLimit {
 			seen[at] = true
 			w := r.words(at, 4)
 			if w == nil {

@@ -75,31 +75,37 @@ func (s *System) ask(ctx context.Context, t targets.Target) (*told, error) {
 	out := &told{ctx: ctx, path: info.Path}
 	if l, ok := t.(targets.ModuleLister); ok {
 		list, err := l.Modules(ctx)
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) && fatal(ctx, err) {
+		if err := fatal(ctx, err); err != nil {
 			return nil, err
 		}
 		out.list, out.listed = list, err == nil
 	}
 	if q, ok := t.(targets.Queryer); ok {
 		raw, err := q.Query(ctx, targets.Auxv, "")
-		if err != nil && fatal(ctx, err) {
+		if err := fatal(ctx, err); err != nil {
 			return nil, err
 		}
 		out.auxv = ParseAuxv(raw, byteOrder(info.Set.Arch), info.Set.Arch.PtrSize)
 		if out.path == "" {
-			if path, err := q.Query(ctx, targets.ExecFile, ""); err == nil {
-				out.path = string(path)
-			} else if fatal(ctx, err) {
+			path, err := q.Query(ctx, targets.ExecFile, "")
+			if err := fatal(ctx, err); err != nil {
 				return nil, err
 			}
+			out.path = string(path)
 		}
 	}
 	return out, nil
 }
 
-// fatal tells errors that end the work from those that mean "not told".
-func fatal(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, targets.ErrGone) || errors.Is(err, targets.ErrRunning)
+// fatal returns the error that ends the work; nil for one that means "not told".
+func fatal(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, targets.ErrGone) || errors.Is(err, targets.ErrRunning) {
+		return err
+	}
+	return nil
 }
 
 func byteOrder(cpu *arch.Arch) binary.ByteOrder {
