@@ -1,5 +1,7 @@
 package rsp
 
+import "strconv"
+
 // The protocol numbers signals as GDB does (GDB manual, gdb/signals.def); the
 // vocabulary uses Linux's numbers for x86, arm64 and riscv64 (signal(7)).
 
@@ -31,9 +33,9 @@ func signalFromGDB(n int) (linux int, name string) {
 		}
 	}
 	if n >= 46 && n <= 75 { // SIG34..SIG63 are in a row
-		return n - 12, "SIG" + itoa(n-12)
+		return n - 12, "SIG" + strconv.Itoa(n-12)
 	}
-	return n, "signal " + itoa(n)
+	return n, "signal " + strconv.Itoa(n)
 }
 
 func signalToGDB(linux int) int {
@@ -58,7 +60,7 @@ func (c *Conn) signalIn(n int) (int, string) {
 			return n, r.name
 		}
 	}
-	return n, "signal " + itoa(n)
+	return n, "signal " + strconv.Itoa(n)
 }
 
 func (c *Conn) signalOut(linux int) int {

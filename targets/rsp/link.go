@@ -1,0 +1,223 @@
+package rsp
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dap-windbg/targets"
+)
+
+var _ targets.Link = (*Conn)(nil)
+
+// Processes lists what runs at the far end.
+func (c *Conn) Processes(ctx context.Context) ([]targets.Process, error) {
+	data, err := c.read(ctx, false, "osdata", "processes")
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	return parseProcesses(data)
+}
+
+// maxProcesses bounds a process list.
+const maxProcesses = 1 << 20
+
+func parseProcesses(data []byte) ([]targets.Process, error) {
+	var doc struct {
+		Items []struct {
+			Columns []struct {
+				Name  string `xml:"name,attr"`
+				Value string `xml:",chardata"`
+			} `xml:"column"`
+		} `xml:"item"`
+	}
+	if err := xml.Unmarshal(data, &doc); err != nil {
+		return nil, &targets.ProtocolError{Op: "listing processes", Sent: "qXfer:osdata:read:processes", Got: string(data[:min(len(data), 80)])}
+	}
+	var out []targets.Process
+	for _, item := range doc.Items[:min(len(doc.Items), maxProcesses)] {
+		var p targets.Process
+		for _, col := range item.Columns {
+			switch col.Name {
+			case "pid":
+				p.PID, _ = strconv.ParseInt(strings.TrimSpace(col.Value), 10, 64)
+			case "user":
+				p.User = col.Value
+			case "command":
+				p.Command = col.Value
+			}
+		}
+		if p.PID > 0 {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// extend makes the far end one that outlives its processes. Its answer does not
+// matter: who does not know it may still attach.
+func (c *Conn) extend() []*request {
+	if c.extended {
+		return nil
+	}
+	c.extended = true
+	return []*request{ask("!")}
+}
+
+// Attach takes hold of a running process, which stops. The process is looked up
+// first, for gdbserver answers nothing but rubbish after an attach that failed;
+// where one fails all the same, such a connection is given up.
+func (c *Conn) Attach(ctx context.Context, pid int64) (targets.Target, error) {
+	op := fmt.Sprintf("attaching to process %d", pid)
+	if c.has("osdata") {
+		list, err := c.Processes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(list, func(p targets.Process) bool { return p.PID == pid }) {
+			return nil, &targets.RefusedError{Op: op, Text: "there is no such process at the far end", Fix: "List the processes of the far end with .tlist."}
+		}
+	}
+	r := ask("vAttach;%x", pid)
+	return c.take(ctx, op, append(c.extend(), r), r, true)
+}
+
+// Launch starts a program, which waits before its first instruction.
+func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, error) {
+	reqs := c.extend()
+	add := func(offer, format string, args ...any) {
+		if c.feature(offer) {
+			reqs = append(reqs, ask(format, args...))
+		}
+	}
+	random := 1
+	if p.ASLR {
+		random = 0
+	}
+	add("QDisableRandomization", "QDisableRandomization:%d", random)
+	add("QStartupWithShell", "QStartupWithShell:%d", 0)
+	add("QSetWorkingDir", "QSetWorkingDir:%s", toHex(p.Dir))
+	add("QEnvironmentReset", "QEnvironmentReset")
+	for _, kv := range p.Env {
+		add("QEnvironmentHexEncoded", "QEnvironmentHexEncoded:%s", toHex(kv))
+	}
+	text := "vRun;" + toHex(p.Path)
+	for _, a := range p.Args {
+		text += ";" + toHex(a)
+	}
+	r := ask("%s", text)
+	return c.take(ctx, "starting "+p.Path, append(reqs, r), r, false)
+}
+
+// take sends what makes the far end hold a process and makes its Target.
+func (c *Conn) take(ctx context.Context, op string, reqs []*request, last *request, attached bool) (targets.Target, error) {
+	if err := c.exchange(ctx, reqs...); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.general = threadID{}
+	c.mu.Unlock()
+	switch {
+	case len(last.reply) == 0:
+		return nil, fmt.Errorf("%s: %w", op, errors.ErrUnsupported)
+	case isError(last.reply):
+		e := refusal(op, last.reply)
+		e.Fix = "The program must exist and be executable at the far end."
+		if attached {
+			e.Fix = "The server may not be allowed to trace it: run it as the same user or root, and see /proc/sys/kernel/yama/ptrace_scope there."
+			if c.kind.failing {
+				c.fail(e)
+			}
+		}
+		return nil, e
+	}
+	s, err := c.parseStop(last.reply, nil)
+	if err != nil {
+		return nil, &targets.ProtocolError{Op: op, Sent: last.payload, Got: string(last.reply)}
+	}
+	if s.gone {
+		return nil, &targets.RefusedError{Op: op, Text: fmt.Sprintf("the process ended at once (status %d)", s.status)}
+	}
+	return c.describe(ctx, s, attached)
+}
+
+// describe makes the Target of a process that waits in s.
+func (c *Conn) describe(ctx context.Context, s *stopReply, attached bool) (targets.Target, error) {
+	d := c.description(s.thread.process)
+	actions := ask("vCont?")
+	reqs := append([]*request{ask("Hg%s", s.thread)}, d.requests()...)
+	reqs = append(append(reqs, actions), c.settings()...)
+	if err := c.exchange(ctx, reqs...); err != nil {
+		return nil, err
+	}
+	c.readActions(string(actions.reply))
+	in, err := c.finish(ctx, d, false)
+	if err != nil {
+		return nil, err
+	}
+	in.Attached = attached || in.Attached
+	c.mu.Lock()
+	c.general = s.thread
+	c.mu.Unlock()
+	return c.newTarget(in, s), nil
+}
+
+// Adopt makes the Target of a process the far end holds already.
+func (c *Conn) Adopt(ctx context.Context, pid int64) (targets.Target, error) {
+	c.mu.Lock()
+	t, have := c.targets[pid]
+	c.mu.Unlock()
+	if have {
+		return t, nil
+	}
+	held, err := c.heldThreads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range held {
+		if w.process == pid {
+			return c.describe(ctx, &stopReply{thread: w}, true)
+		}
+	}
+	return nil, &targets.RefusedError{Op: fmt.Sprintf("adopting process %d", pid), Text: "the far end does not hold it"}
+}
+
+// Held lists the processes the far end holds.
+func (c *Conn) Held(ctx context.Context) ([]int64, error) {
+	threads, err := c.heldThreads(ctx)
+	var out []int64
+	for _, w := range threads {
+		if !slices.Contains(out, w.process) {
+			out = append(out, w.process)
+		}
+	}
+	return out, err
+}
+
+// heldThreads lists all threads of all processes; a server that holds none
+// refuses to list them.
+func (c *Conn) heldThreads(ctx context.Context) ([]threadID, error) {
+	var out []threadID
+	question := "qfThreadInfo"
+	for len(out) < maxThreads {
+		r := ask("%s", question)
+		if err := c.exchange(ctx, r); err != nil {
+			return nil, err
+		}
+		rest, ok := strings.CutPrefix(string(r.reply), "m")
+		if !ok {
+			break
+		}
+		for _, s := range strings.Split(rest, ",") {
+			if w, ok := parseThread(s); ok && w.process > 0 {
+				out = append(out, w)
+			}
+		}
+		question = "qsThreadInfo"
+	}
+	return out, nil
+}

@@ -1,0 +1,115 @@
+package rsp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/targets"
+)
+
+// objects are the kinds that are qXfer objects with an annex of their own.
+var objects = map[targets.Kind]string{
+	targets.Auxv: "auxv", targets.OSData: "osdata", targets.ExecFile: "exec-file", targets.MemoryMap: "memory-map",
+}
+
+// Query answers typed odds and ends.
+func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byte, error) {
+	if object, ok := objects[k]; ok {
+		return t.c.read(ctx, false, object, annex)
+	}
+	switch k {
+	case targets.Siginfo:
+		return t.siginfo(ctx, annex)
+	case targets.TLSAddress:
+		f := strings.Fields(annex)
+		if len(f) != 3 {
+			return nil, fmt.Errorf("want \"thread offset module\", got %q", annex)
+		}
+		r := ask("qGetTLSAddr:%s,%s,%s", f[0], f[1], f[2])
+		if err := t.c.exchange(ctx, r); err != nil {
+			return nil, err
+		}
+		v, ok := parseHex(string(r.reply))
+		if !ok {
+			return nil, wrote("finding thread-local storage", r)
+		}
+		return binary.LittleEndian.AppendUint64(nil, v), nil
+	}
+	return nil, errors.ErrUnsupported
+}
+
+func (t *Target) siginfo(ctx context.Context, annex string) ([]byte, error) {
+	id := t.current()
+	if annex != "" {
+		var ok bool
+		if id, ok = parseThread(annex); !ok {
+			if id, ok = parseThread("p" + annex); !ok {
+				return nil, fmt.Errorf("want a thread, got %q", annex)
+			}
+		}
+	}
+	x := t.c.xfer("siginfo", "")
+	reqs := append([]*request{ask("Hg%s", id)}, x.begin()...)
+	if x.missing {
+		return nil, errors.ErrUnsupported
+	}
+	if err := t.c.exchange(ctx, reqs...); err != nil {
+		return nil, err
+	}
+	t.c.mu.Lock()
+	t.c.general = id
+	t.c.mu.Unlock()
+	err := t.c.rest(ctx, false, x)
+	return x.data, errors.Join(err, x.err)
+}
+
+// Set changes typed odds and ends.
+func (t *Target) Set(ctx context.Context, k targets.Kind, _ string, value []byte) error {
+	r, offer := t.setting(k, value)
+	if r == nil || offer != "" && !t.c.feature(offer) {
+		return errors.ErrUnsupported
+	}
+	if err := t.c.exchange(ctx, r); err != nil {
+		return err
+	}
+	if string(r.reply) != "OK" {
+		return wrote("changing a setting", r)
+	}
+	return nil
+}
+
+// setting spells a Set and names the offer it needs.
+func (t *Target) setting(k targets.Kind, value []byte) (r *request, offer string) {
+	switch k {
+	case targets.PassSignals:
+		list := make([]int, len(value))
+		for i, b := range value {
+			list[i] = int(b)
+		}
+		return t.c.passSignals(list), "QPassSignals"
+	case targets.CatchSyscalls:
+		text := "QCatchSyscalls:0"
+		if len(value) >= 4 {
+			text = "QCatchSyscalls:1"
+		}
+		for ; len(value) >= 4; value = value[4:] {
+			text += fmt.Sprintf(";%x", binary.LittleEndian.Uint32(value))
+		}
+		return ask("%s", text), "QCatchSyscalls"
+	case targets.ThreadEvents:
+		return ask("QThreadEvents:%d", len(value)&1&int(first(value))), "QThreadEvents"
+	case targets.WorkDir:
+		return ask("QSetWorkingDir:%s", toHex(string(value))), "QSetWorkingDir"
+	}
+	return nil, ""
+}
+
+func first(p []byte) byte {
+	if len(p) == 0 {
+		return 0
+	}
+	return p[0]
+}
