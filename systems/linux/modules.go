@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 
 	"dap-windbg/arch"
@@ -18,6 +19,10 @@ const VDSO = "linux-vdso.so.1"
 
 // headBytes is read of each image: headers, and the notes behind them.
 const headBytes = elf.PageSize
+
+// noteLimit is how many note segments of an image are looked at; linkers make
+// two or three, of a hundred bytes.
+const noteLimit = 8
 
 // System is a Linux user process. Its methods are safe for many goroutines.
 type System struct {
@@ -134,6 +139,13 @@ func (r *reader) mapped(base uint64) *mapped {
 	if high <= low {
 		return nil
 	}
+	notes := 0
+	f.Segments = slices.DeleteFunc(f.Segments, func(s elf.Segment) bool {
+		if s.Type == elf.SegNote {
+			notes++
+		}
+		return s.Type == elf.SegNote && (notes > noteLimit || s.Filesz > headBytes)
+	})
 	m := &mapped{file: f, base: base, bias: base - low, size: high - low, buildID: f.BuildID()}
 	for _, s := range f.Segments {
 		if s.Type == elf.SegDynamic {
