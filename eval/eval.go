@@ -93,8 +93,14 @@ func (e *SyntaxError) Error() string {
 	if at == "" {
 		at = "<EOL>"
 	}
+	if e.Msg == MissingOperand {
+		return fmt.Sprintf("%s from '%s'", e.Msg, at)
+	}
 	return fmt.Sprintf("%s error at '%s'", e.Msg, at)
 }
+
+// MissingOperand is the Msg of a SyntaxError where an operand should be.
+const MissingOperand = "Numeric expression missing"
 
 // NameError: a name is not known. Rest is the text from the name on.
 type NameError struct {

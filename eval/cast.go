@@ -1,0 +1,236 @@
+package eval
+
+import (
+	"context"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+)
+
+// CallError: an expression calls a function of the debuggee.
+type CallError struct{ Name string }
+
+func (e *CallError) Error() string {
+	if e.Name == "" {
+		return "function calls are not possible in an expression"
+	}
+	return "'" + e.Name + "' is a function; calls are not possible in an expression"
+}
+
+// Hint says what the user can do.
+func (e *CallError) Hint() string {
+	return "evaluate what the function reads instead, or set a breakpoint in it"
+}
+
+// findType looks up a type name as typed and as compilers spell it.
+func findType(ctx context.Context, env Env, name string) (*symbols.Type, bool) {
+	name = strings.TrimPrefix(name, "::")
+	if t, ok := languageOf(env.Arch()).builtin(strings.Fields(name)); ok {
+		return t, true
+	}
+	if t, ok := env.Type(ctx, name); ok {
+		return t, true
+	}
+	for _, alt := range []string{strings.ReplaceAll(name, "> >", ">>"), strings.ReplaceAll(name, "*", " *")} {
+		if alt != name {
+			if t, ok := env.Type(ctx, alt); ok {
+				return t, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// resolve finds the type a specification means.
+func (ev *evaluator) resolve(s *typeSpec) (*symbols.Type, error) {
+	var t *symbols.Type
+	ok := false
+	if s.words != nil {
+		t, ok = ev.l.builtin(s.words)
+	} else {
+		t, ok = findType(ev.ctx, ev.env, s.name)
+	}
+	if !ok {
+		return nil, &NameError{Name: s.name, Rest: s.String()}
+	}
+	var arrays []int64
+	flush := func() {
+		for i := len(arrays) - 1; i >= 0; i-- {
+			t = arrayOf(t, arrays[i])
+		}
+		arrays = nil
+	}
+	for _, d := range s.decl {
+		if d.kind != '[' {
+			flush()
+		}
+		switch d.kind {
+		case '*':
+			t = ev.l.pointer(t)
+		case '&':
+			t = &symbols.Type{Kind: symbols.Reference, Size: ev.l.ptr, Elem: t}
+		case 'R':
+			t = &symbols.Type{Kind: symbols.RvalueReference, Size: ev.l.ptr, Elem: t}
+		case '(':
+			t = &symbols.Type{Kind: symbols.Func, Elem: t}
+		case '[':
+			arrays = append(arrays, d.n)
+		}
+	}
+	flush()
+	return t, nil
+}
+
+func (n *castNode) eval(ev *evaluator) (Value, error) {
+	t, err := ev.resolve(n.spec)
+	if err != nil {
+		return Value{}, err
+	}
+	v, err := ev.eval(n.x)
+	if err != nil {
+		return Value{}, err
+	}
+	return ev.cast(v, t)
+}
+
+// cast converts v as "(t)v" does.
+func (ev *evaluator) cast(v Value, t *symbols.Type) (Value, error) {
+	s := strip(t)
+	switch {
+	case s.Kind == symbols.Void:
+		return Value{Type: t, Bytes: []byte{}}, nil
+	case s.Kind == symbols.Reference || s.Kind == symbols.RvalueReference:
+		return ev.castLvalue(v, elem(s))
+	case s.Kind == symbols.Pointer:
+		return ev.castPointer(v, t, s)
+	case isScalar(s) && s.Kind != symbols.MemberPointer:
+		n, err := load(ev.ctx, ev.env, v)
+		if err != nil {
+			return Value{}, err
+		}
+		n = n.to(s)
+		n.t = t
+		return ev.rvalue(n)
+	case TypeName(strip(v.Type)) == TypeName(s):
+		v.Type = t
+		return v, nil
+	case s.Kind == symbols.Array || s.IsComposite():
+		return ev.castLvalue(v, t)
+	}
+	return Value{}, &TypeError{v.Type, "cannot be converted to '" + TypeName(t) + "'"}
+}
+
+// castLvalue reads the place of v as a t; base and derived classes are found.
+func (ev *evaluator) castLvalue(v Value, t *symbols.Type) (Value, error) {
+	if v.Err != nil {
+		return v, v.Err
+	}
+	if v.Place != InMemory {
+		return Value{}, &TypeError{v.Type, "has no address to see it as '" + TypeName(t) + "'"}
+	}
+	addr, err := ev.shiftClass(v.Addr, v.Type, t)
+	return Value{Type: t, Place: InMemory, Addr: addr}, err
+}
+
+func (ev *evaluator) castPointer(v Value, t, s *symbols.Type) (Value, error) {
+	from := strip(v.Type)
+	n, err := load(ev.ctx, ev.env, v)
+	if err != nil {
+		return Value{}, err
+	}
+	lo := n.to(s).lo
+	if from.Kind == symbols.Pointer && lo != 0 {
+		a, err := ev.shiftClass(arch.Addr(lo), elem(from), elem(s))
+		if err != nil {
+			return Value{}, err
+		}
+		lo = uint64(a)
+	}
+	return ev.rvalue(number{t: t, lo: lo})
+}
+
+// shiftClass moves the address of a `from` to its base `to`, or of a base to the
+// derived class around it; unrelated types lie at the same place.
+func (ev *evaluator) shiftClass(addr arch.Addr, from, to *symbols.Type) (arch.Addr, error) {
+	if !from.IsComposite() || !to.IsComposite() {
+		return addr, nil
+	}
+	f, t := completed(from), completed(to)
+	if f.Name == t.Name || f.Name == "" || t.Name == "" {
+		return addr, nil
+	}
+	if path, ok := findBase(f, t.Name, maxBases); ok {
+		v, err := descend(ev.ctx, ev.env, Value{Type: f, Place: InMemory, Addr: addr}, path)
+		return v.Addr, err
+	}
+	if path, ok := findBase(t, f.Name, maxBases); ok {
+		for _, b := range path {
+			if b.Virtual {
+				return addr, &TypeError{from, "is a virtual base of '" + TypeName(to) + "'"}
+			}
+			addr -= arch.Addr(b.Offset)
+		}
+	}
+	return addr, nil
+}
+
+func (n *callNode) eval(ev *evaluator) (Value, error) {
+	name, ok := n.callee.(*nameNode)
+	if !ok {
+		return Value{}, &CallError{}
+	}
+	if len(n.args) == 1 {
+		if _, err := ev.env.Lookup(ev.ctx, name.name); err != nil {
+			if retry(err) {
+				return Value{}, err
+			}
+			if t, ok := findType(ev.ctx, ev.env, name.name); ok {
+				v, err := ev.eval(n.args[0])
+				if err != nil {
+					return Value{}, err
+				}
+				return ev.cast(v, t)
+			}
+		}
+	}
+	return Value{}, &CallError{name.name}
+}
+
+func (n *macroNode) eval(ev *evaluator) (Value, error) {
+	if n.name == "#RTL_NUMBER_OF" {
+		v, err := ev.eval(n.x)
+		if err != nil {
+			return Value{}, err
+		}
+		t := strip(v.Type)
+		if t.Kind != symbols.Array || t.Count < 0 {
+			return Value{}, &TypeError{v.Type, "is not an array of known length"}
+		}
+		return ev.rvalue(number{t: ev.l.named("unsigned long"), lo: uint64(t.Count)})
+	}
+	t, err := ev.resolve(n.spec)
+	if err != nil {
+		return Value{}, err
+	}
+	at := Value{Type: t, Place: InMemory}
+	for _, name := range n.path {
+		if at, err = Member(ev.ctx, ev.env, at, name); err != nil {
+			return Value{}, err
+		}
+	}
+	out := number{t: ev.l.named("unsigned long"), lo: uint64(at.Addr)}
+	switch n.name {
+	case "#RTL_FIELD_SIZE":
+		out.lo = uint64(sizeOf(at.Type))
+	case "#RTL_SIZEOF_THROUGH_FIELD":
+		out.lo += uint64(sizeOf(at.Type))
+	case "#CONTAINING_RECORD":
+		x, err := ev.number(n.x)
+		if err != nil {
+			return Value{}, err
+		}
+		out = number{t: ev.l.pointer(t), lo: x.lo - out.lo}
+	}
+	return ev.rvalue(out)
+}

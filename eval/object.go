@@ -1,0 +1,485 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+)
+
+const (
+	prefetch  = 4096    // bytes of a class value read at once for its members
+	pageBytes = 1 << 20 // bytes of an array's page read at once
+)
+
+// Object makes the node for v.
+func (m *Model) Object(ctx context.Context, env Env, name, expr string, v Value, f Format) (*Object, error) {
+	o := &Object{Name: name, Value: v, Type: TypeName(v.Type), Expr: expr, Err: v.Err}
+	if v.Type == nil || v.Err != nil {
+		return o, nil
+	}
+	if f.LengthExpr != "" {
+		if err := f.resolve(ctx, env); err != nil {
+			return failed(o, err)
+		}
+	}
+	inner, err := deref(ctx, env, v)
+	if err != nil {
+		return failed(o, err)
+	}
+	if strip(inner.Type).Kind == symbols.Pointer {
+		return m.pointer(ctx, env, o, inner, f)
+	}
+	return m.direct(ctx, env, o, inner, f)
+}
+
+// resolve evaluates the length expression.
+func (f *Format) resolve(ctx context.Context, env Env) error {
+	e, err := Parse(f.LengthExpr, Options{})
+	if err != nil {
+		return err
+	}
+	v, err := e.Eval(ctx, env)
+	if err != nil {
+		return err
+	}
+	n, err := Int(ctx, env, v)
+	if err != nil {
+		return err
+	}
+	f.LengthExpr = ""
+	f.Length = int(min(n, 1<<31-1))
+	return nil
+}
+
+// failed puts err into the node, unless the engine must see it.
+func failed(o *Object, err error) (*Object, error) {
+	if retry(err) {
+		return nil, err
+	}
+	o.Err = err
+	return o, nil
+}
+
+// direct makes the node of anything but a pointer or reference.
+func (m *Model) direct(ctx context.Context, env Env, o *Object, v Value, f Format) (*Object, error) {
+	if m.Visualizer != nil && !f.Raw {
+		seen, ok, err := m.Visualizer.Visualize(ctx, env, m, o.Name, o.Expr, v, f)
+		if err != nil {
+			return failed(o, err)
+		}
+		if ok {
+			seen.Type = o.Type
+			return seen, nil
+		}
+	}
+	text, err := m.plainText(ctx, env, v, f)
+	if err != nil {
+		if retry(err) {
+			return nil, err
+		}
+		o.Err = err
+	}
+	o.Text = text
+	m.expandable(env, o, v, f)
+	return o, nil
+}
+
+// Raw makes the node of v as the language sees it, without visualisers.
+func (m *Model) Raw(ctx context.Context, env Env, name, expr string, v Value, f Format) (*Object, error) {
+	f.Raw = true
+	return m.Object(ctx, env, name, expr, v, f)
+}
+
+// expandable gives o the children of v.
+func (m *Model) expandable(env Env, o *Object, v Value, f Format) {
+	switch t := completed(v.Type); t.Kind {
+	case symbols.Struct, symbols.Class, symbols.Union:
+		slots := layout(t, 0, maxBases)
+		if len(slots) == 0 {
+			return
+		}
+		o.Named = len(slots)
+		o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
+			return m.fields(ctx, env, v, slots, o.Expr, ".", f, start, count)
+		}
+	case symbols.Array:
+		n := t.Count
+		if f.Length > 0 {
+			n = int64(f.Length)
+		}
+		m.indexed(o, v, t, n, f)
+	}
+}
+
+// indexed gives o the elements of array v.
+func (m *Model) indexed(o *Object, v Value, t *symbols.Type, n int64, f Format) {
+	if n <= 0 || stride(t) < 0 {
+		return
+	}
+	f.Length = 0
+	o.Indexed = int(min(n, 1<<31-1))
+	o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
+		return m.page(ctx, env, v, t, o.Expr, f, start, count, o.Indexed)
+	}
+}
+
+// pointer makes the node of a pointer; its children are what it points to.
+func (m *Model) pointer(ctx context.Context, env Env, o *Object, v Value, f Format) (*Object, error) {
+	text, err := m.plainText(ctx, env, v, f)
+	if err != nil {
+		return failed(o, err)
+	}
+	o.Text = text
+	n, err := load(ctx, env, v)
+	if err != nil || n.lo == 0 {
+		return o, err
+	}
+	t := strip(v.Type)
+	to := completed(elem(t))
+	target := Value{Type: elem(t), Place: InMemory, Addr: arch.Addr(n.lo)}
+	switch {
+	case f.Length > 0 && specUnit(f.Spec) == 0 && to.Kind != symbols.Void && to.Kind != symbols.Func:
+		a := arrayOf(elem(t), int64(f.Length))
+		m.indexed(o, Value{Type: a, Place: InMemory, Addr: arch.Addr(n.lo)}, a, a.Count, f)
+		return o, nil
+	case to.IsComposite():
+		return m.pointee(ctx, env, o, target, to, f)
+	case charUnit(elem(t)) > 0 || specUnit(f.Spec) > 0 || to.Kind == symbols.Void || to.Kind == symbols.Func:
+		return o, nil
+	}
+	o.Named = 1
+	o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
+		if start > 0 || count == 0 {
+			return nil, nil
+		}
+		c, err := m.Object(ctx, env, "*"+o.Name, "*"+wrap(o.Expr), target, f)
+		return []*Object{c}, err
+	}
+	return o, nil
+}
+
+// pointee gives a pointer to a class the children and the text of its object.
+func (m *Model) pointee(ctx context.Context, env Env, o *Object, target Value, to *symbols.Type, f Format) (*Object, error) {
+	if m.Visualizer != nil && !f.Raw {
+		seen, ok, err := m.Visualizer.Visualize(ctx, env, m, o.Name, "(*"+wrap(o.Expr)+")", target, f)
+		if err != nil && retry(err) {
+			return nil, err
+		}
+		if ok && err == nil {
+			o.Text = join(o.Text, seen.Text, f)
+			o.Named, o.Indexed, o.Expand = seen.Named, seen.Indexed, seen.Expand
+			return o, nil
+		}
+	}
+	slots := layout(to, 0, maxBases)
+	if len(slots) == 0 {
+		return o, nil
+	}
+	o.Named = len(slots)
+	o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
+		return m.fields(ctx, env, target, slots, o.Expr, "->", f, start, count)
+	}
+	return o, nil
+}
+
+// slot is one row of a class: a member or base, found through anonymous members.
+type slot struct {
+	path   []symbols.Field
+	offset int64
+}
+
+func (s slot) field() symbols.Field { return s.path[len(s.path)-1] }
+
+// layout lists the rows of a class, with anonymous members dissolved.
+func layout(t *symbols.Type, base int64, depth int) []slot {
+	var out []slot
+	for _, f := range t.Members().Fields {
+		switch {
+		case f.Static:
+		case f.Name == "" && !f.Base:
+			if f.BitSize > 0 || !f.Type.IsComposite() || depth == 0 {
+				continue // padding
+			}
+			for _, s := range layout(completed(f.Type), base+f.Offset, depth-1) {
+				out = append(out, slot{append([]symbols.Field{f}, s.path...), s.offset})
+			}
+		default:
+			out = append(out, slot{[]symbols.Field{f}, base + f.Offset})
+		}
+	}
+	return out
+}
+
+// bounds cuts a page out of n children.
+func bounds(start, count, n int) (int, int) {
+	start = min(max(start, 0), n)
+	if count < 0 || count > n-start {
+		count = n - start
+	}
+	return start, start + count
+}
+
+// fields makes the nodes of a page of members. Bytes that are not fetched yet
+// are all asked for before giving up.
+func (m *Model) fields(ctx context.Context, env Env, v Value, slots []slot, expr, dot string, f Format, start, count int) ([]*Object, error) {
+	var err error
+	if v, err = preload(ctx, env, v); err != nil {
+		return nil, err
+	}
+	lo, hi := bounds(start, count, len(slots))
+	out := make([]*Object, 0, hi-lo)
+	var need []error
+	for _, s := range slots[lo:hi] {
+		o, err := m.fieldObject(ctx, env, v, s, expr, dot, f)
+		if err != nil {
+			if !retry(err) {
+				return nil, err
+			}
+			need = append(need, err)
+			continue
+		}
+		out = append(out, o)
+	}
+	return out, errors.Join(need...)
+}
+
+// preload reads a class value whole when it is small; what cannot be read whole
+// is left to its members.
+func preload(ctx context.Context, env Env, v Value) (Value, error) {
+	if v.Bytes != nil || v.Place != InMemory {
+		return v, nil
+	}
+	if size := sizeOf(v.Type); size > 0 && size <= prefetch {
+		b, err := Fetch(ctx, env, v)
+		if err != nil {
+			if retry(err) {
+				return v, err
+			}
+			return v, nil
+		}
+		v.Bytes = b
+	}
+	return v, nil
+}
+
+func (m *Model) fieldObject(ctx context.Context, env Env, v Value, s slot, expr, dot string, f Format) (*Object, error) {
+	fd := s.field()
+	name, child := fd.Name, ""
+	if fd.Base {
+		name = TypeName(fd.Type)
+	}
+	if expr != "" {
+		child = wrap(expr) + dot + name
+	}
+	fv, err := descend(ctx, env, v, s.path)
+	if err != nil {
+		if retry(err) {
+			return nil, err
+		}
+		fv = Value{Type: fd.Type, Err: err}
+	}
+	f.Spec, f.Length = "", 0
+	o, err := m.Object(ctx, env, name, child, fv, f)
+	if err != nil {
+		return nil, err
+	}
+	o.Offset, o.HasOffset = s.offset, !fd.Virtual
+	if fd.BitSize > 0 {
+		o.Bits, o.BitLow, o.BitHigh = true, fd.BitOffset, fd.BitOffset+fd.BitSize-1
+	}
+	return o, nil
+}
+
+// wrap parenthesises an expression that a postfix operator would tear apart.
+func wrap(expr string) string {
+	if isPostfix(expr) {
+		return expr
+	}
+	return "(" + expr + ")"
+}
+
+// isPostfix reports whether expr is a name or parentheses followed by postfix operators only.
+func isPostfix(expr string) bool {
+	for i := 0; i < len(expr); i++ {
+		switch c := expr[i]; {
+		case isIdentByte(c), strings.IndexByte("@!.:", c) >= 0:
+		case c == '-' && strings.HasPrefix(expr[i:], "->"):
+			i++
+		case c == '[':
+			end := strings.IndexByte(expr[i:], ']')
+			if end < 0 || strings.IndexByte(expr[i+1:i+end], '[') >= 0 {
+				return false
+			}
+			i += end
+		case c == '(' && i == 0:
+			i = closing(expr, 1)
+			if i < 0 || i+1 < len(expr) && strings.IndexByte(".-[", expr[i+1]) < 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return expr != ""
+}
+
+// element is element i of array v.
+func element(ctx context.Context, env Env, v Value, i int64) (Value, error) {
+	t := strip(v.Type)
+	size := stride(t)
+	if size < 0 {
+		return Value{}, &TypeError{v.Type, "has elements of unknown size"}
+	}
+	if v.Place == InMemory && v.Bytes == nil {
+		return Value{Type: elem(t), Place: InMemory, Addr: v.Addr + arch.Addr(i*size)}, nil
+	}
+	return field(ctx, env, v, symbols.Field{Type: elem(t), Offset: i * size})
+}
+
+// page makes the nodes of elements [start, start+count) of an array.
+func (m *Model) page(ctx context.Context, env Env, v Value, t *symbols.Type, expr string, f Format, start, count, n int) ([]*Object, error) {
+	lo, hi := bounds(start, count, n)
+	size := stride(t)
+	var err error
+	if v.Place == InMemory && v.Bytes == nil && hi > lo && int64(hi-lo)*size <= pageBytes {
+		part := Value{Type: arrayOf(elem(t), int64(hi-lo)), Place: InMemory, Addr: v.Addr + arch.Addr(int64(lo)*size)}
+		part.Type.Size, part.Type.Stride = int64(hi-lo)*size, t.Stride
+		if part.Bytes, err = Fetch(ctx, env, part); err != nil && retry(err) {
+			return nil, err
+		}
+		return m.elementObjects(ctx, env, part, expr, f, lo, hi, lo)
+	}
+	return m.elementObjects(ctx, env, v, expr, f, lo, hi, 0)
+}
+
+// elementObjects makes nodes for elements [lo, hi); v's first element has index first.
+func (m *Model) elementObjects(ctx context.Context, env Env, v Value, expr string, f Format, lo, hi, first int) ([]*Object, error) {
+	out := make([]*Object, 0, hi-lo)
+	var need []error
+	prefix := ""
+	if expr != "" {
+		prefix = wrap(expr)
+	}
+	for i := lo; i < hi; i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		o, err := m.elementObject(ctx, env, v, i, i-first, prefix, f)
+		if err != nil {
+			if !retry(err) {
+				return nil, err
+			}
+			need = append(need, err)
+			continue
+		}
+		out = append(out, o)
+	}
+	return out, errors.Join(need...)
+}
+
+func (m *Model) elementObject(ctx context.Context, env Env, v Value, i, at int, prefix string, f Format) (*Object, error) {
+	name := "[" + strconv.Itoa(i) + "]"
+	expr := ""
+	if prefix != "" {
+		expr = prefix + name
+	}
+	ev, err := element(ctx, env, v, int64(at))
+	if err != nil {
+		if retry(err) {
+			return nil, err
+		}
+		ev = Value{Type: elem(strip(v.Type)), Err: err}
+	}
+	return m.Object(ctx, env, name, expr, ev, f)
+}
+
+// summary is how many members or elements a composite's one line shows.
+const summary = 8
+
+// structText is the line for a class: nothing in DX, "struct T" in DT, members in Plain.
+func (m *Model) structText(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
+	switch f.Style {
+	case DX:
+		return "", nil
+	case DT:
+		word := map[symbols.TypeKind]string{symbols.Struct: "struct ", symbols.Class: "class ", symbols.Union: "union "}[t.Kind]
+		return word + TypeName(t), nil
+	}
+	slots := layout(completed(t), 0, maxBases)
+	v, err := preload(ctx, env, v)
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, s := range slots {
+		fd := s.field()
+		if k := strip(fd.Type); fd.Base || !isScalar(k) || k.IsPointer() {
+			continue
+		}
+		if len(parts) == summary {
+			parts = append(parts, "...")
+			break
+		}
+		fv, err := descend(ctx, env, v, s.path)
+		if err == nil {
+			var text string
+			if text, err = m.plainText(ctx, env, fv, Format{Style: Plain, Radix: f.Radix}); err == nil {
+				parts = append(parts, fd.Name+"="+text)
+				continue
+			}
+		}
+		if retry(err) {
+			return "", err
+		}
+		parts = append(parts, fmt.Sprintf("%s=<%v>", fd.Name, err))
+	}
+	if len(parts) == 0 {
+		return "{...}", nil
+	}
+	return "{" + strings.Join(parts, ", ") + "}", nil
+}
+
+// elements is the line for an array of anything but characters.
+func (m *Model) elements(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
+	n := t.Count
+	if f.Length > 0 {
+		n = int64(f.Length)
+	}
+	k := strip(elem(t))
+	switch {
+	case f.Style != Plain:
+		return "", nil
+	case n < 0 || !isScalar(k) || k.Kind == symbols.Pointer:
+		return "[" + strconv.FormatInt(max(n, 0), 10) + "]", nil
+	}
+	var parts []string
+	shown := min(n, summary)
+	if v.Bytes == nil && v.Place == InMemory {
+		v.Type = arrayOf(elem(t), shown)
+		b, err := Fetch(ctx, env, v)
+		if err != nil {
+			return "", err
+		}
+		v.Bytes = b
+	}
+	for i := range shown {
+		e, err := element(ctx, env, v, i)
+		if err != nil {
+			return "", err
+		}
+		text, err := m.plainText(ctx, env, e, Format{Style: Plain, Radix: f.Radix})
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, text)
+	}
+	if n > shown {
+		parts = append(parts, "...")
+	}
+	return "{" + strings.Join(parts, ", ") + "}", nil
+}

@@ -1,0 +1,357 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+)
+
+// Text formats v's value as one line.
+func (m *Model) Text(ctx context.Context, env Env, v Value, f Format) (string, error) {
+	o, err := m.Object(ctx, env, "", "", v, f)
+	if err != nil {
+		return "", err
+	}
+	return o.Text, o.Err
+}
+
+func (m *Model) limit() int {
+	if m.MaxString > 0 {
+		return m.MaxString
+	}
+	return defaultString
+}
+
+// plainText formats v without visualisers. Composites have none in DX, where
+// only children tell them.
+func (m *Model) plainText(ctx context.Context, env Env, v Value, f Format) (string, error) {
+	t := strip(v.Type)
+	switch t.Kind {
+	case symbols.Void:
+		return "", nil
+	case symbols.Pointer:
+		return m.pointerText(ctx, env, v, t, f)
+	case symbols.NullPtr:
+		return addressText(0, env.Arch(), f), nil
+	case symbols.Array:
+		return m.arrayText(ctx, env, v, t, f)
+	case symbols.Struct, symbols.Class, symbols.Union:
+		return m.structText(ctx, env, v, t, f)
+	case symbols.Func:
+		return codeText(ctx, env, v.Addr, f), nil
+	case symbols.MemberPointer:
+		return memberPointerText(ctx, env, v, t, f)
+	}
+	b, err := Fetch(ctx, env, v)
+	if err != nil {
+		return "", err
+	}
+	return scalarText(b, v, t, env.Arch().BigEndian, f)
+}
+
+// scalarText formats the bytes of a number, character, bool or enumeration.
+func scalarText(b []byte, v Value, t *symbols.Type, bigEndian bool, f Format) (string, error) {
+	if t.Kind == symbols.Base && t.Encoding == symbols.ComplexFloat {
+		re, err := floatText(order(b[:len(b)/2], bigEndian))
+		if err != nil {
+			return "", err
+		}
+		im, err := floatText(order(b[len(b)/2:], bigEndian))
+		return re + " + " + im + "i", err
+	}
+	if isFloat(t) {
+		return floatText(order(b, bigEndian))
+	}
+	n, err := decode(t, b, v.BitSize, bigEndian)
+	if err != nil {
+		return "", err
+	}
+	width := len(b) * 8
+	if v.BitSize > 0 {
+		width = v.BitSize
+	}
+	switch {
+	case t.Kind == symbols.Enum:
+		return enumText(n, t, width, f), nil
+	case t.Kind == symbols.Base && t.Encoding == symbols.Bool && n.hi == 0 && n.lo < 2 && f.Radix == 0:
+		return strconv.FormatBool(n.lo == 1), nil
+	case v.BitSize > 0 && f.Style == DT && f.Radix == 0:
+		return "0y" + fmt.Sprintf("%0*b", v.BitSize, n.mask(width).big()), nil
+	}
+	unit := charUnit(v.Type)
+	if f.Spec == "c" && unit == 0 {
+		unit = 1
+	}
+	if unit > 0 && v.BitSize == 0 {
+		if t.Size > 1 && !signed(t) && f.Style != DT && f.Radix == 0 {
+			f.Radix = 10 // wide characters are decimal: 104 'h'
+		}
+		return integerText(n, width, f) + " " + charText(n, unit), nil
+	}
+	return integerText(n, width, f), nil
+}
+
+// mask drops the sign extension above width bits.
+func (n number) mask(width int) number {
+	n = n.wrap(width, false)
+	n.t = lp64.named("unsigned __int128")
+	return n
+}
+
+// integerText writes n in the radix and style asked for.
+func integerText(n number, width int, f Format) string {
+	sign := signed(n.t)
+	switch f.Radix {
+	case 10:
+		if f.Style == DT {
+			return "0n" + n.big().String()
+		}
+		return n.big().String()
+	case 8:
+		return "0" + n.mask(width).big().Text(8)
+	case 2:
+		if f.Style == DT {
+			return "0y" + n.mask(width).big().Text(2)
+		}
+		return "0b" + n.mask(width).big().Text(2)
+	case 16:
+		s := n.mask(width).big().Text(16)
+		if f.Upper {
+			s = strings.ToUpper(s)
+		}
+		return "0x" + s
+	}
+	switch {
+	case f.Style == DT && sign:
+		return "0n" + n.big().String()
+	case f.Style == DT && n.hi == 0 && n.lo < 10, f.Style == Plain, sign:
+		return n.big().String()
+	}
+	return "0x" + n.mask(width).big().Text(16)
+}
+
+func floatText(b []byte) (string, error) {
+	if len(b) == 10 || len(b) == 12 || len(b) == 16 {
+		if x, class := decodeX87(b); class == x87Number {
+			return trimFloat(x), nil
+		}
+	}
+	x, ok := decodeFloat(b)
+	if !ok {
+		return "", fmt.Errorf("a floating value of %d bytes has no known format", len(b))
+	}
+	bits := 64
+	if len(b) == 4 {
+		bits = 32
+	}
+	switch {
+	case math.IsNaN(x):
+		return "nan", nil
+	case math.IsInf(x, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(x, 'g', -1, 64), "+"), nil
+	}
+	return strconv.FormatFloat(x, 'g', -1, bits), nil
+}
+
+func trimFloat(x *big.Float) string { return x.Text('g', -1) }
+
+// enumText writes "Red (1)", "A | B (3)" for flags, or the number alone.
+func enumText(n number, t *symbols.Type, width int, f Format) string {
+	num := f
+	if f.Radix == 0 && f.Style != DT {
+		num.Radix = 10
+	}
+	n.t = lp64.named("__int128")
+	if width < 128 && !signed(t) {
+		n = n.mask(width)
+		n.t = lp64.named("__int128")
+	}
+	name := enumName(n, t)
+	text := integerText(n, width, num)
+	switch {
+	case name == "":
+		return text
+	case f.Spec == "en":
+		return name
+	}
+	return name + " (" + text + ")"
+}
+
+func enumName(n number, t *symbols.Type) string {
+	list := t.Members().Enumerators
+	for _, e := range list {
+		if uint64(e.Value) == n.lo {
+			return lastName(e.Name)
+		}
+	}
+	var parts []string
+	left := n.lo
+	for _, e := range list {
+		v := uint64(e.Value)
+		if v == 0 || v&(v-1) != 0 {
+			continue
+		}
+		if left&v != 0 {
+			parts = append(parts, lastName(e.Name))
+			left &^= v
+		}
+	}
+	if left != 0 || len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, " | ")
+}
+
+func lastName(s string) string { _, last := splitScope(s); return last }
+
+// addressText writes an address in the style's form.
+func addressText(a uint64, ar *arch.Arch, f Format) string {
+	switch {
+	case f.Style != DT:
+		if f.Upper {
+			return fmt.Sprintf("0x%X", a)
+		}
+		return fmt.Sprintf("0x%x", a)
+	case a == 0:
+		return "(null)"
+	}
+	return "0x" + arch.Addr(a).Text(ar.PtrSize)
+}
+
+// join puts what is known about an address behind it.
+func join(addr, what string, f Format) string {
+	switch {
+	case what == "":
+		return addr
+	case f.NoAddress:
+		return what
+	case f.Style == DX:
+		return addr + " : " + what
+	}
+	return addr + " " + what
+}
+
+func codeText(ctx context.Context, env Env, a arch.Addr, f Format) string {
+	return join(addressText(uint64(a), env.Arch(), f), env.Symbol(ctx, a), f)
+}
+
+func (m *Model) pointerText(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
+	n, err := load(ctx, env, v)
+	if err != nil {
+		return "", err
+	}
+	addr := addressText(n.lo, env.Arch(), f)
+	to := elem(t)
+	unit := charUnit(to)
+	if u := specUnit(f.Spec); u > 0 {
+		unit = u
+	}
+	switch {
+	case n.lo == 0:
+		return addr, nil
+	case strip(to).Kind == symbols.Func:
+		return codeText(ctx, env, arch.Addr(n.lo), f), nil
+	case unit > 0:
+		s, err := m.stringAt(ctx, env, arch.Addr(n.lo), unit, f)
+		return join(addr, s, f), err
+	case f.Style == DX && isScalar(strip(to)) && strip(to).Kind != symbols.Pointer && f.Length <= 0:
+		f.Spec = ""
+		s, err := m.plainText(ctx, env, Value{Type: to, Place: InMemory, Addr: arch.Addr(n.lo)}, f)
+		if err != nil && retry(err) {
+			return "", err
+		}
+		return join(addr, s, f), nil
+	}
+	return addr, nil
+}
+
+// stringAt reads and quotes the string at an address. Unreadable memory is told
+// in the text, in the style's words.
+func (m *Model) stringAt(ctx context.Context, env Env, a arch.Addr, unit int, f Format) (string, error) {
+	limit := m.limit()
+	if f.Length > 0 {
+		limit = f.Length
+	}
+	b, more, err := readString(ctx, env, a, unit, limit)
+	switch {
+	case err != nil && retry(err):
+		return "", err
+	case err != nil && f.Style == DT:
+		return `"--- memory read error at address 0x` + a.Text(env.Arch().PtrSize) + ` ---"`, nil
+	case err != nil && f.Style == Plain:
+		return fmt.Sprintf("<cannot read memory at 0x%x>", uint64(a)), nil
+	case err != nil:
+		return err.Error(), nil
+	}
+	bare := strings.HasSuffix(f.Spec, "b") && specUnit(f.Spec) > 0
+	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more && f.Length <= 0, bare), nil
+}
+
+// prefixOf is the literal prefix editors show for wide strings.
+func prefixOf(unit int, f Format) string {
+	if f.Style != Plain || specUnit(f.Spec) > 0 {
+		return ""
+	}
+	return map[int]string{2: "u", 4: "L"}[unit]
+}
+
+func (m *Model) arrayText(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
+	unit := charUnit(elem(t))
+	if u := specUnit(f.Spec); u > 0 {
+		unit = u
+	}
+	size := t.ByteSize()
+	if unit == 0 || size <= 0 || size > maxValue {
+		return m.elements(ctx, env, v, t, f)
+	}
+	shown := int64(m.limit() * unit)
+	if f.Length > 0 {
+		shown = int64(f.Length * unit)
+	}
+	part := v
+	if size > shown {
+		part.Type = arrayOf(elem(t), shown/max(1, stride(t)))
+		if v.Bytes != nil {
+			part.Bytes, part.Missing = v.Bytes[:sizeOf(part.Type)], nil
+		}
+	}
+	b, err := Fetch(ctx, env, part)
+	if err != nil {
+		return "", err
+	}
+	more := size > shown && f.Length <= 0
+	if end := terminator(b, unit); end >= 0 {
+		b, more = b[:end], false
+	}
+	bare := strings.HasSuffix(f.Spec, "b") && specUnit(f.Spec) > 0
+	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more, bare), nil
+}
+
+// memberPointerText writes the offset of a data member or the function's symbol.
+func memberPointerText(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
+	b, err := Fetch(ctx, env, v)
+	if err != nil {
+		return "", err
+	}
+	word := min(len(b), env.Arch().PtrSize)
+	n, err := decode(lp64.named("unsigned long"), b[:word], 0, env.Arch().BigEndian)
+	if err != nil {
+		return "", err
+	}
+	if strip(elem(t)).Kind != symbols.Func {
+		if int64(n.lo) == -1 {
+			return addressText(0, env.Arch(), f), nil // Itanium C++ ABI 2.3: null is -1
+		}
+		return fmt.Sprintf("0x%x", n.lo), nil
+	}
+	if n.lo&1 != 0 {
+		return fmt.Sprintf("virtual function at 0x%x of the vtable", n.lo-1), nil
+	}
+	return codeText(ctx, env, arch.Addr(n.lo), f), nil
+}
