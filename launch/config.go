@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tailscale/hujson"
 )
@@ -26,7 +25,8 @@ func FromDAP(request string, arguments json.RawMessage, trusted bool) (Plan, err
 	if err := json.Unmarshal(arguments, &raw); err != nil {
 		return Plan{}, &ConfigError{Field: request, Want: "the arguments must be a JSON object"}
 	}
-	p := Plan{Console: "internalConsole", FollowForks: "parent", Timeout: 30 * time.Second, Trusted: trusted}
+	p := NewPlan()
+	p.Trusted = trusted
 	in := inLaunch
 	switch request {
 	case "launch":

@@ -3,74 +3,444 @@ package launch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"dap-windbg/engine"
+	"dap-windbg/eval"
+	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
+	"dap-windbg/targets/wire"
 )
 
 // Debugger is one debug session as people see it: the link, the symbol store and
 // the engine session of the present debuggee. It outlives debuggees: .restart
 // and .attach replace the Session, breakpoints and paths stay.
 type Debugger struct {
-	plan Plan
+	hooks   Hooks
+	filters *filters
+	files   *files
+	model   *eval.Model
+	trace   *wire.Trace
+	traceTo io.Closer
+
+	mu       sync.Mutex
+	plan     Plan
+	present  *debuggee
+	link     targets.Link   // of a process server, which outlives its debuggees
+	held     []engine.Event // behind an Ended that waits for the last output
+	settling chan struct{}  // non-nil while held is in use; closed when it is empty
+}
+
+// debuggee is what belongs to the present debuggee alone.
+type debuggee struct {
+	session *engine.Session
+	target  targets.Target
+	server  *localServer  // the gdbserver we run for it, nil none
+	created bool          // we started the program
+	done    chan struct{} // Run has returned
 }
 
 // Hooks are what a front end gives to a Debugger.
 type Hooks struct {
-	// Emit receives every engine event, in order, from the session's loop; it must not block.
+	// Emit receives every event, in order; it must not block.
 	Emit func(engine.Event)
 	// Terminal starts argv in the client's terminal (DAP runInTerminal) and
 	// returns its process id; nil: not available.
 	Terminal func(ctx context.Context, argv []string, dir string, env []string) (int, error)
-	// Progress tells of slow work; done in [0,1], < 0 unknown.
+	// Progress tells of slow work; done in [0,1], < 0 unknown. It may be nil.
 	Progress func(title string, done float64)
+	Log      zerolog.Logger
+	// Life ends the debug session, as Close with the default parting does; nil: only Close does.
+	Life context.Context
 }
 
-var errStub = errors.ErrUnsupported
+// errNoDebuggee is what commands get between debuggees.
+var errNoDebuggee = errors.New("there is no debuggee")
 
 // Start assembles a Debugger from p and brings it to its first stop. An error
-// is a *ConfigError, *ReachError or from a target, with everything undone.
-func Start(ctx context.Context, p Plan, h Hooks) (*Debugger, error) { return nil, errStub }
+// is a *ConfigError, *ReachError, *UnavailableError or from a target, with
+// everything undone.
+func Start(ctx context.Context, p Plan, h Hooks) (*Debugger, error) {
+	if h.Emit == nil {
+		h.Emit = func(engine.Event) {}
+	}
+	if h.Life == nil {
+		h.Life = context.Background()
+	}
+	d := &Debugger{plan: p, hooks: h, filters: newFilters()}
+	if err := d.filters.choose(p.Exceptions); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.model, err = newModel(p.Natvis); err != nil {
+		return nil, err
+	}
+	if err := d.openTrace(); err != nil {
+		return nil, err
+	}
+	if d.files, err = newFiles(d); err != nil {
+		d.closeTrace()
+		return nil, err
+	}
+	if err := d.begin(ctx); err != nil {
+		d.release()
+		return nil, err
+	}
+	return d, nil
+}
 
-// Session is the present debuggee's, nil when there is none (a process server).
-func (d *Debugger) Session() *engine.Session { return nil }
+// choose makes exactly the named exceptions break, when there are any names.
+func (f *filters) choose(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	for _, row := range f.list() {
+		if row.Exception {
+			row.Break = 'n'
+			f.set(row)
+		}
+	}
+	for _, n := range names {
+		row := f.get(n, "")
+		if row.Code == "*" && n != "*" {
+			return &ConfigError{Field: "exceptions", Value: n, Want: "unknown exception; `sx` lists them"}
+		}
+		row.Break = 'e'
+		f.set(row)
+	}
+	return nil
+}
+
+func (d *Debugger) openTrace() error {
+	if d.plan.Trace == "" {
+		return nil
+	}
+	f, err := os.OpenFile(d.plan.Trace, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return &ConfigError{Field: "trace", Value: d.plan.Trace, Want: "cannot be written: " + reason(err)}
+	}
+	d.trace, d.traceTo = wire.NewTrace(f, nil), f
+	return nil
+}
+
+func (d *Debugger) closeTrace() {
+	if d.traceTo != nil {
+		d.traceTo.Close()
+	}
+}
+
+// begin makes the debuggee the plan asks for.
+func (d *Debugger) begin(ctx context.Context) error {
+	g, err := d.reach(ctx)
+	if err != nil {
+		return err
+	}
+	if g == nil {
+		return nil // a process server without a debuggee
+	}
+	return d.open(ctx, g)
+}
+
+// open starts the session over g and waits for its first stop.
+func (d *Debugger) open(ctx context.Context, g *debuggee) error {
+	g.done = make(chan struct{})
+	g.session = engine.New(g.target, engine.Options{
+		System: linux.New(), Store: d.files.store, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
+		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, Timeout: d.plan.Timeout, Log: d.hooks.Log,
+	})
+	d.mu.Lock()
+	d.present = g
+	d.mu.Unlock()
+	go func() {
+		defer close(g.done)
+		g.session.Run(d.hooks.Life)
+	}()
+	if _, err := g.session.Wait(ctx); err != nil {
+		d.end(context.WithoutCancel(ctx), d.Parting())
+		return fmt.Errorf("waiting for the first stop: %w", err)
+	}
+	return nil
+}
+
+// emit passes an event on. The end of a program that we started waits for the
+// program's last output.
+func (d *Debugger) emit(e engine.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.settling != nil {
+		d.held = append(d.held, e)
+		return
+	}
+	_, ended := e.(engine.Ended)
+	if ended && d.present != nil && d.present.server != nil {
+		d.settling = make(chan struct{})
+		d.held = []engine.Event{e}
+		go d.settle(d.present.server)
+		return
+	}
+	d.hooks.Emit(e)
+}
+
+// lastOutput bounds the wait for a program's last output.
+const lastOutput = 500 * time.Millisecond
+
+func (d *Debugger) settle(s *localServer) {
+	select {
+	case <-s.exited:
+	case <-time.After(lastOutput):
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.held {
+		d.hooks.Emit(e)
+	}
+	d.held = nil
+	close(d.settling)
+	d.settling = nil
+}
+
+// Settle waits until events held back for a program's last output are out.
+func (d *Debugger) Settle(ctx context.Context) {
+	d.mu.Lock()
+	c := d.settling
+	d.mu.Unlock()
+	if c == nil {
+		return
+	}
+	select {
+	case <-c:
+	case <-ctx.Done():
+	}
+}
+
+// output is called with the debuggee's own text.
+func (d *Debugger) output(text string, stderr bool) {
+	category := engine.FromDebuggee
+	if stderr {
+		category = engine.FromDebuggeeError
+	}
+	d.hooks.Emit(engine.Output{Text: text, Category: category})
+}
+
+// tell emits a line of ours.
+func (d *Debugger) tell(category engine.OutputCategory, format string, a ...any) {
+	d.emit(engine.Output{Text: fmt.Sprintf(format, a...) + "\n", Category: category})
+}
+
+// Session is the present debuggee's, nil when there is none.
+func (d *Debugger) Session() *engine.Session {
+	if g := d.current(); g != nil {
+		return g.session
+	}
+	return nil
+}
+
+// current is the present debuggee while it lives.
+func (d *Debugger) current() *debuggee {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.present == nil {
+		return nil
+	}
+	select {
+	case <-d.present.done:
+		return nil
+	default:
+		return d.present
+	}
+}
 
 // Plan is what it was started from.
-func (d *Debugger) Plan() Plan { return d.plan }
+func (d *Debugger) Plan() Plan {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.plan
+}
+
+// Parting is how to leave the debuggee by default: kill what we started, detach
+// from the rest.
+func (d *Debugger) Parting() targets.Parting {
+	if g := d.current(); g != nil && g.created {
+		return targets.Kill
+	}
+	return targets.Detach
+}
 
 // Close ends everything that was started. how is for the debuggee.
-func (d *Debugger) Close(ctx context.Context, how targets.Parting) error { return errStub }
+func (d *Debugger) Close(ctx context.Context, how targets.Parting) error {
+	err := d.end(ctx, how)
+	d.release()
+	return err
+}
 
-// Parting is how to leave the debuggee by default: detach when attached, else kill.
-func (d *Debugger) Parting() targets.Parting { return targets.Detach }
+// release closes what outlives debuggees.
+func (d *Debugger) release() {
+	d.mu.Lock()
+	link := d.link
+	d.link = nil
+	d.mu.Unlock()
+	if link != nil {
+		link.Close()
+	}
+	d.files.close()
+	d.closeTrace()
+}
 
-// Processes lists processes of the process server, or of this machine.
-func (d *Debugger) Processes(ctx context.Context) ([]targets.Process, error) { return nil, errStub }
+// end parts from the present debuggee, if there is one, and keeps its breakpoints.
+func (d *Debugger) end(ctx context.Context, how targets.Parting) error {
+	d.mu.Lock()
+	g := d.present
+	d.mu.Unlock()
+	if g == nil {
+		return nil
+	}
+	d.keepBreakpoints(ctx, g)
+	err := g.session.Close(ctx, how)
+	if errors.Is(err, targets.ErrGone) {
+		err = nil
+	}
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+	}
+	if g.server != nil {
+		g.server.stop()
+	}
+	d.Settle(ctx)
+	d.mu.Lock()
+	d.present = nil
+	d.mu.Unlock()
+	return err
+}
 
-// Attach, Create, Restart replace the present debuggee.
-func (d *Debugger) Attach(ctx context.Context, pid int64) error         { return errStub }
-func (d *Debugger) Create(ctx context.Context, p targets.Program) error { return errStub }
-func (d *Debugger) Restart(ctx context.Context) error                   { return errStub }
+// keepBreakpoints remembers the table for the next debuggee.
+func (d *Debugger) keepBreakpoints(ctx context.Context, g *debuggee) {
+	var keep []engine.Breakpoint
+	err := g.session.Look(ctx, func(l *engine.Live) error {
+		for _, s := range l.Breakpoints() {
+			keep = append(keep, s.Breakpoint)
+		}
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	d.mu.Lock()
+	d.plan.Breakpoints = keep
+	d.mu.Unlock()
+}
 
-// Detach and Kill part from the present debuggee; the Debugger stays.
-func (d *Debugger) Detach(ctx context.Context) error { return errStub }
-func (d *Debugger) Kill(ctx context.Context) error   { return errStub }
+// Attach replaces the present debuggee by a running process, here or on the
+// process server.
+func (d *Debugger) Attach(ctx context.Context, pid int64) error {
+	return d.replace(ctx, func(p *Plan) {
+		p.Request, p.ProcessID, p.ProcessName, p.Connection = Attach, pid, "", nil
+	})
+}
 
-// Path returns a search path: "sym", "src", "exe". SetPath replaces it and returns
-// the expanded form, or an error for text that is no path.
-func (d *Debugger) Path(kind string) string                   { return "" }
-func (d *Debugger) SetPath(kind, path string) (string, error) { return "", errStub }
+// Create replaces the present debuggee by a new process.
+func (d *Debugger) Create(ctx context.Context, program targets.Program) error {
+	return d.replace(ctx, func(p *Plan) {
+		p.Request, p.Program, p.ProcessID, p.Connection = Launch, program, 0, nil
+	})
+}
+
+// Restart begins the present debuggee anew.
+func (d *Debugger) Restart(ctx context.Context) error {
+	p := d.Plan()
+	if p.Request == Attach && p.ProcessID != 0 {
+		return &UnavailableError{What: "only a program that was started by the debugger can be restarted",
+			Fix: "start it with `.create`"}
+	}
+	return d.replace(ctx, func(*Plan) {})
+}
+
+// replace ends the present debuggee and begins what change makes of the plan.
+func (d *Debugger) replace(ctx context.Context, change func(*Plan)) error {
+	if err := d.end(ctx, d.Parting()); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	change(&d.plan)
+	d.mu.Unlock()
+	return d.begin(ctx)
+}
+
+// Detach parts from the present debuggee and lets it run; the Debugger stays.
+func (d *Debugger) Detach(ctx context.Context) error { return d.part(ctx, targets.Detach) }
+
+// Kill ends the present debuggee; the Debugger stays.
+func (d *Debugger) Kill(ctx context.Context) error { return d.part(ctx, targets.Kill) }
+
+func (d *Debugger) part(ctx context.Context, how targets.Parting) error {
+	if d.current() == nil {
+		return errNoDebuggee
+	}
+	return d.end(ctx, how)
+}
 
 // Noisy turns chatter about symbol search on or off and reports the old setting.
-func (d *Debugger) Noisy(on bool) bool { return false }
+func (d *Debugger) Noisy(on bool) bool { return d.files.setNoisy(on) }
+
+// Path returns a search path: "sym", "src" or "exe".
+func (d *Debugger) Path(kind string) string { return d.files.path(kind) }
+
+// SetPath replaces a search path and returns its expanded form, or an error for
+// text that is no path.
+func (d *Debugger) SetPath(kind, path string) (string, error) { return d.files.setPath(kind, path) }
 
 // Connection is how the far end was reached, for `||` and vertarget.
-func (d *Debugger) Connection() string { return "" }
+func (d *Debugger) Connection() string {
+	p := d.Plan()
+	switch {
+	case p.Connection != nil:
+		return p.Connection.String()
+	case p.ProcessServer != nil:
+		return p.ProcessServer.String()
+	case p.Request == Attach:
+		return "attached on this machine"
+	}
+	return "started on this machine"
+}
 
 // Input sends text to the debuggee's standard input, when we hold it.
-func (d *Debugger) Input(text string) error { return errStub }
+func (d *Debugger) Input(text string) error {
+	g := d.current()
+	switch {
+	case g == nil:
+		return errNoDebuggee
+	case g.server == nil || !g.created:
+		return &UnavailableError{What: "the debuggee's input is not ours: it was not started here", Fix: "type into its own terminal"}
+	case g.server.input == nil:
+		return &UnavailableError{What: "the debuggee reads its input from a file"}
+	}
+	_, err := io.WriteString(g.server.input, text)
+	return err
+}
 
-// Filter returns what to do at an exception or event code, and SetFilter changes it.
-func (d *Debugger) Filter(code, arg string) engine.FilterSetting { return engine.FilterSetting{} }
-func (d *Debugger) SetFilter(s engine.FilterSetting)             {}
-func (d *Debugger) Filters() []engine.FilterSetting              { return nil }
+// Filter returns what to do at an exception or event.
+func (d *Debugger) Filter(code, arg string) engine.FilterSetting { return d.filters.get(code, arg) }
+
+// SetFilter changes it.
+func (d *Debugger) SetFilter(s engine.FilterSetting) { d.filters.set(s) }
+
+// Filters lists all.
+func (d *Debugger) Filters() []engine.FilterSetting { return d.filters.list() }
+
+// FilterNames lists the codes, for completion.
+func (d *Debugger) FilterNames() []string {
+	var out []string
+	for _, f := range d.Filters() {
+		out = append(out, strings.ToLower(f.Code))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

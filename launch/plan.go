@@ -76,3 +76,9 @@ func (e *ConfigError) Error() string {
 
 // Hint says what the user can do.
 func (e *ConfigError) Hint() string { return e.Fix }
+
+// NewPlan is a Plan of the person at the keyboard: trusted, with the defaults of
+// the field table.
+func NewPlan() Plan {
+	return Plan{Console: "internalConsole", FollowForks: "parent", Timeout: 30 * time.Second, Trusted: true}
+}

@@ -1,0 +1,53 @@
+# Everything a developer types. `make demo` and `make test` install what they
+# need on Debian and Ubuntu; the machine must have Go, make, git and apt.
+GO ?= go
+N ?= 50
+FUZZTIME ?= 20s
+RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
+TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
+	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm /usr/include/stdio.h=libc6-dev
+
+.PHONY: build demo test test-heavy bench fuzz lint cross install generate
+
+build:
+	CGO_ENABLED=0 $(GO) build -o dap-windbg ./cmd/dap-windbg
+
+install:
+	@sh tests/install.sh $(TOOLS)
+
+demo:
+	@sh tests/install.sh gdbserver=gdbserver g++=g++ /usr/include/stdio.h=libc6-dev
+	@$(MAKE) --no-print-directory build
+	@N=$(N) sh tests/demo.sh
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+
+# The debugger itself runs where the debuggee does not.
+cross:
+	for t in windows/amd64 windows/arm64 darwin/amd64 darwin/arm64 linux/arm64; do \
+		echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/dap-windbg || exit 1; done
+
+test: install build cross
+	$(GO) vet ./...
+	cd tests/testsupport && npm ci --no-audit --no-fund --loglevel=error
+	$(GO) test $$($(GO) list ./... | grep -v -E '/(engine|adapter|targets|launch|console|windbg)(/|$$)')
+	$(GO) test -race $(RACE)
+
+test-heavy: test
+	FUZZTIME=60s $(MAKE) fuzz
+
+bench: install build
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./tests/bench
+
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+generate: build
+	./dap-windbg reference commands >docs/commands.md
+	./dap-windbg reference launch >docs/launch.md
+	./dap-windbg reference connections >docs/connections.md

@@ -1,0 +1,158 @@
+// Command dap-windbg is a debugger with WinDbg's command language: a Debug
+// Adapter Protocol server for editors, a command window for the terminal and a
+// batch runner for CI, over one engine.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"dap-windbg/adapter"
+	"dap-windbg/console"
+	"dap-windbg/launch"
+	"dap-windbg/targets"
+	"dap-windbg/windbg"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
+	status := 0
+	root := commands(&status)
+	err := root.ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		console.PrintError(os.Stderr, err)
+		if status = console.StatusOf(err); status == console.NoTarget && !isReach(err) {
+			status = console.Usage
+		}
+	}
+	os.Exit(status)
+}
+
+// isReach tells faults of reaching a target from faults of the command line.
+func isReach(err error) bool {
+	var r *launch.ReachError
+	return errors.As(err, &r)
+}
+
+func version() string {
+	v := "0.1"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				v += " (" + s.Value[:12] + ")"
+			}
+		}
+	}
+	return v
+}
+
+func commands(status *int) *cobra.Command {
+	var logFile string
+	root := &cobra.Command{
+		Use: "dap-windbg", Short: "A debugger: DAP server, command window and batch runner",
+		Long:         "Without a command, dap-windbg speaks the Debug Adapter Protocol on standard input and output.",
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := logger(logFile)
+			if err != nil {
+				return err
+			}
+			return adapter.Serve(c.Context(), stdio{}, options(log))
+		},
+	}
+	root.PersistentFlags().StringVar(&logFile, "log", "", "write a log to this file")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &console.UsageError{Msg: err.Error()} })
+	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(),
+		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+			Run: func(*cobra.Command, []string) { fmt.Println("dap-windbg", version()) }})
+	return root
+}
+
+// options wires the command language into the adapter, which does not know it.
+func options(log zerolog.Logger) adapter.Options {
+	return adapter.Options{
+		Log: log,
+		Plan: func(request string, args json.RawMessage, trusted bool) (launch.Plan, error) {
+			return launch.FromDAP(request, args, trusted)
+		},
+		Open: func(ctx context.Context, p launch.Plan, h launch.Hooks, quit func(targets.Parting)) (adapter.Debugger, adapter.Console, error) {
+			h.Life = ctx
+			d, err := launch.Start(ctx, p, h)
+			if err != nil {
+				return nil, nil, err
+			}
+			return d, repl{windbg.New(windbg.Options{Host: d, Quit: quit, Version: version(), SourceMode: true, Secure: !p.Trusted})}, nil
+		},
+	}
+}
+
+// repl is an Interpreter as the adapter wants a Console.
+type repl struct{ *windbg.Interpreter }
+
+func (r repl) Complete(ctx context.Context, line string) []adapter.Completion {
+	var out []adapter.Completion
+	for _, c := range r.Interpreter.Complete(ctx, line) {
+		out = append(out, adapter.Completion(c))
+	}
+	return out
+}
+
+func serve(logFile *string) *cobra.Command {
+	var listen, unix string
+	c := &cobra.Command{
+		Use: "serve", Short: "Serve the Debug Adapter Protocol to many editors", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := logger(*logFile)
+			if err != nil {
+				return err
+			}
+			network, addr := "tcp", listen
+			if unix != "" {
+				network, addr = "unix", unix
+			} else if err := console.CheckLoopback(listen); err != nil {
+				return err
+			}
+			ln, err := net.Listen(network, addr)
+			if err != nil {
+				return &launch.ReachError{What: "Unable to listen on " + addr, Err: err, Fix: "another program may use the port; choose one with --listen"}
+			}
+			fmt.Println("Listening on", ln.Addr())
+			return adapter.Listen(c.Context(), ln, options(log))
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4711", "address, which must be of this machine only")
+	c.Flags().StringVar(&unix, "unix", "", "path of a unix socket instead")
+	return c
+}
+
+func logger(file string) (zerolog.Logger, error) {
+	if file == "" {
+		return zerolog.Nop(), nil
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return zerolog.Nop(), &console.UsageError{Msg: "--log: " + err.Error()}
+	}
+	return zerolog.New(f).With().Timestamp().Logger(), nil
+}
+
+// stdio is standard input and output as one stream.
+type stdio struct{}
+
+func (stdio) Read(p []byte) (int, error)  { return os.Stdin.Read(p) }
+func (stdio) Write(p []byte) (int, error) { return os.Stdout.Write(p) }
+func (stdio) Close() error                { return os.Stdin.Close() }
+
+var _ io.ReadWriteCloser = stdio{}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dap-windbg/console"
+	"dap-windbg/launch"
+	"dap-windbg/windbg"
+)
+
+func cdb(status *int) *cobra.Command {
+	return &cobra.Command{
+		Use: "cdb [options] [program [arguments]]", Short: "Debug in the terminal, with cdb's own options",
+		DisableFlagParsing: true,
+		RunE: func(c *cobra.Command, argv []string) error {
+			for _, a := range argv {
+				if a == "-?" || a == "-h" || a == "-help" || a == "--help" {
+					fmt.Print(console.Help())
+					return nil
+				}
+				if len(a) == 0 || a[0] != '-' {
+					break
+				}
+			}
+			o, err := console.ParseArgs(argv)
+			if err != nil {
+				return err
+			}
+			*status = console.Cdb(c.Context(), o, os.Stdin, os.Stdout, version())
+			return nil
+		},
+	}
+}
+
+func run(status *int) *cobra.Command {
+	var file, name, commands, script string
+	var o console.Options
+	var attachLimit time.Duration
+	c := &cobra.Command{
+		Use: "run [flags] [-- program [arguments]]", Short: "Run a program or a launch configuration under the debugger, unattended",
+		RunE: func(c *cobra.Command, rest []string) error {
+			o.Limit = attachLimit
+			plan, err := console.RunPlan(file, name, rest)
+			if err != nil {
+				return err
+			}
+			o.Plan = plan
+			if commands != "" {
+				o.Commands = append(o.Commands, commands)
+			}
+			if script != "" {
+				o.Commands = append(o.Commands, "$$<"+script)
+			}
+			*status = console.Run(c.Context(), o, os.Stdout, version())
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&file, "launch", "", "launch file (launch.json, or one configuration)")
+	f.StringVar(&name, "config", "", "name of the configuration; the first one when not given")
+	f.StringVarP(&commands, "commands", "c", "", "WinDbg commands to run")
+	f.StringVar(&script, "cf", "", "file of WinDbg commands to run")
+	f.StringVar(&o.Report, "report", "", "folder for the report")
+	f.BoolVar(&o.JSON, "json", false, "print a summary as JSON at the end")
+	f.DurationVar(&attachLimit, "timeout", 0, "time limit, for example 30s")
+	f.BoolVar(&o.ChildResult, "return-child-result", false, "exit with the program's own status")
+	return c
+}
+
+func ps() *cobra.Command {
+	var server string
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "ps", Short: "List processes here or on a process server", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			list, err := console.Processes(c.Context(), server)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(os.Stdout).Encode(list)
+			}
+			for _, p := range list {
+				fmt.Printf("%8d %-12s %s\n", p.PID, p.User, p.Command)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&server, "server", "", "connection string of a process server")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func doctor() *cobra.Command {
+	var connect string
+	c := &cobra.Command{
+		Use: "doctor", Short: "Tell what this machine can debug, what is missing, and how to get it", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return console.Doctor(c.Context(), os.Stdout, connect) },
+	}
+	c.Flags().StringVar(&connect, "connect", "", "connection string to try")
+	return c
+}
+
+// reference prints the pages that are generated from tables.
+func reference() *cobra.Command {
+	pages := map[string]func() string{"commands": windbg.Reference, "launch": launch.Reference, "connections": launch.ConnectionReference}
+	return &cobra.Command{
+		Use: "reference commands|launch|connections", Short: "Print a reference page", Args: cobra.ExactArgs(1), ValidArgs: []string{"commands", "launch", "connections"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			page, ok := pages[args[0]]
+			if !ok {
+				return &console.UsageError{Msg: "there is no page '" + args[0] + "': commands, launch or connections"}
+			}
+			fmt.Print(page())
+			return nil
+		},
+	}
+}

@@ -1,0 +1,296 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/chzyer/readline"
+	"golang.org/x/term"
+
+	"dap-windbg/engine"
+	"dap-windbg/launch"
+	"dap-windbg/targets"
+	"dap-windbg/windbg"
+)
+
+// leaveTimeout bounds parting from a debuggee.
+const leaveTimeout = 2 * time.Second
+
+// window is one command window.
+type window struct {
+	o     Options
+	scr   *screen
+	dbg   *launch.Debugger
+	in    *windbg.Interpreter
+	lines lineSource
+
+	mu      sync.Mutex
+	quit    bool
+	parting targets.Parting
+	failed  bool
+}
+
+// lineSource is where commands come from. Read returns io.EOF at the end.
+type lineSource interface {
+	Read(prompt string) (line string, err error)
+	Echo() bool // commands must be shown, nobody typed them
+	Close()
+}
+
+// Cdb is the command window in the terminal. It returns the exit status.
+func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version string) int {
+	w, err := open(ctx, o, out, version)
+	if err != nil {
+		PrintError(os.Stderr, err)
+		return StatusOf(err)
+	}
+	defer w.scr.Close()
+	w.lines = source(o, in, w)
+	defer w.lines.Close()
+	w.start(ctx)
+	w.loop(ctx)
+	return w.leave()
+}
+
+// open starts the debugger and the interpreter over it.
+func open(ctx context.Context, o Options, out io.Writer, version string) (*window, error) {
+	w := &window{o: o, scr: newScreen(out)}
+	if o.Log != "" {
+		f, err := o.openLog()
+		if err != nil {
+			w.scr.Close()
+			return nil, usage("%v", err)
+		}
+		w.scr.log = f
+	}
+	plan := o.Plan
+	dbg, err := launch.Start(ctx, plan, launch.Hooks{Emit: w.scr.Emit})
+	if err != nil {
+		w.scr.Close()
+		return nil, err
+	}
+	w.dbg = dbg
+	if o.Noisy {
+		dbg.Noisy(true)
+	}
+	w.parting = dbg.Parting()
+	if o.DetachAtEnd {
+		w.parting = targets.Detach
+	}
+	w.in = windbg.New(windbg.Options{
+		Host: dbg, Quit: w.quitWith, Version: version, Secure: o.Secure, SourceMode: true,
+		Clear: func() { io.WriteString(w.scr, "\x1b[H\x1b[2J") },
+	})
+	w.scr.Show(w.in.FormatEvent)
+	return w, nil
+}
+
+func (w *window) quitWith(how targets.Parting) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.quit, w.parting = true, how
+	if w.o.DetachAtEnd {
+		w.parting = targets.Detach
+	}
+}
+
+func (w *window) quitting() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.quit
+}
+
+// start shows the first stop and runs what was to be run at it.
+func (w *window) start(ctx context.Context) {
+	if s := w.dbg.Session(); s != nil {
+		if stop, err := s.Wait(ctx); err == nil {
+			if err := w.in.StopBlock(ctx, stop, w.scr); err != nil {
+				fmt.Fprintln(w.scr, err)
+			}
+		}
+	}
+	var first []string
+	first = append(first, w.o.Filters...)
+	first = append(first, w.dbg.Plan().InitCommands...)
+	first = append(first, w.dbg.Plan().PostConnectCommands...)
+	if w.o.PassInitial && len(w.o.Commands) == 0 {
+		first = append(first, "g")
+	}
+	for _, line := range append(first, w.o.Commands...) {
+		if w.quitting() || ctx.Err() != nil {
+			return
+		}
+		w.scr.Prompt(w.prompt(ctx), line+"\n")
+		w.exec(ctx, line)
+	}
+}
+
+func (w *window) prompt(ctx context.Context) string {
+	if w.o.Quiet {
+		return ""
+	}
+	return w.in.Prompt(ctx)
+}
+
+// loop reads and runs commands until the end of input, q, or ctx.
+func (w *window) loop(ctx context.Context) {
+	for !w.quitting() && ctx.Err() == nil && !w.o.NoStdin {
+		prompt := w.prompt(ctx)
+		w.scr.Prompt("", "")
+		line, err := w.lines.Read(prompt)
+		if errors.Is(err, readline.ErrInterrupt) {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		if w.lines.Echo() {
+			if line == "" {
+				continue // an empty line repeats only for people
+			}
+			w.scr.Prompt(prompt, line+"\n")
+		}
+		w.exec(ctx, line)
+	}
+}
+
+// exec runs one line; an interrupt from the keyboard breaks in.
+func (w *window) exec(ctx context.Context, line string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	keys := make(chan os.Signal, 1)
+	signal.Notify(keys, os.Interrupt)
+	defer signal.Stop(keys)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-keys:
+				if !w.breakIn(ctx) || n > 0 {
+					cancel()
+				}
+			}
+		}
+	}()
+	if err := w.in.Exec(ctx, line, w.scr); err != nil {
+		w.mu.Lock()
+		w.failed = true
+		w.mu.Unlock()
+	}
+	w.dbg.Settle(ctx)
+	w.scr.Flush()
+}
+
+// breakIn stops a running debuggee; false when there is none to stop.
+func (w *window) breakIn(ctx context.Context) bool {
+	s := w.dbg.Session()
+	if s == nil {
+		return false
+	}
+	running := false
+	s.Look(ctx, func(l *engine.Live) { running = l.State() == engine.StateRunning })
+	if running {
+		s.Interrupt(ctx)
+	}
+	return running
+}
+
+// leave parts from the debuggee and returns the exit status.
+func (w *window) leave() int {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	for _, line := range w.dbg.Plan().ExitCommands {
+		w.exec(ctx, line)
+	}
+	ended := w.scr.Ended()
+	err := w.dbg.Close(ctx, w.parting)
+	w.scr.Flush()
+	status := statusOfEnd(ended, w.o.ChildResult)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case status == Done && w.failed && (len(w.o.Commands) > 0 || w.lines != nil && w.lines.Echo()):
+		return Failed
+	case status == Done && err != nil:
+		fmt.Fprintln(os.Stderr, "leaving:", err)
+	}
+	return status
+}
+
+// source chooses the line editor on a terminal, plain lines elsewhere.
+func source(o Options, in io.Reader, w *window) lineSource {
+	f, ok := in.(*os.File)
+	if ok && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && !o.Quiet {
+		rl, err := readline.NewEx(&readline.Config{
+			AutoComplete: completer{w}, HistoryFile: historyFile(), HistoryLimit: 2000, InterruptPrompt: "^C",
+		})
+		if err == nil {
+			return &editor{rl}
+		}
+	}
+	r := bufio.NewReaderSize(in, 1<<16)
+	return &plain{r: r}
+}
+
+// plain reads lines from a pipe or file.
+type plain struct{ r *bufio.Reader }
+
+func (p *plain) Read(string) (string, error) {
+	line, err := p.r.ReadString('\n')
+	if err == io.EOF && line != "" {
+		err = nil
+	}
+	return strings.TrimRight(line, "\r\n"), err
+}
+func (*plain) Echo() bool { return true }
+func (*plain) Close()     {}
+
+// editor is a terminal with line editing and history.
+type editor struct{ rl *readline.Instance }
+
+func (e *editor) Read(prompt string) (string, error) {
+	e.rl.SetPrompt(prompt)
+	return e.rl.Readline()
+}
+func (*editor) Echo() bool { return false }
+func (e *editor) Close()   { e.rl.Close() }
+
+// historyFile is in the user's cache directory; "" keeps no history.
+func historyFile() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	dir += string(os.PathSeparator) + "dap-windbg"
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir + string(os.PathSeparator) + "history"
+}
+
+// completer offers commands, modules and symbols.
+type completer struct{ w *window }
+
+func (c completer) Do(line []rune, pos int) ([][]rune, int) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	text := string(line[:pos])
+	var out [][]rune
+	length := 0
+	for _, m := range c.w.in.Complete(ctx, text) {
+		if have := text[m.From:]; strings.HasPrefix(m.Text, have) {
+			out = append(out, []rune(m.Text[len(have):]))
+			length = len([]rune(have))
+		}
+	}
+	return out, length
+}

@@ -1,0 +1,153 @@
+package launch
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"dap-windbg/engine"
+	"dap-windbg/systems/linux"
+	"dap-windbg/targets"
+)
+
+// eventRows are the filters that are no exceptions, with WinDbg's defaults.
+var eventRows = []engine.FilterSetting{
+	{Code: "ct", Title: "Create thread", Break: 'i'},
+	{Code: "et", Title: "Exit thread", Break: 'i'},
+	{Code: "cpr", Title: "Create process", Break: 'i'},
+	{Code: "epr", Title: "Exit process", Break: 'i'},
+	{Code: "ld", Title: "Load module", Break: 'n'},
+	{Code: "ud", Title: "Unload module", Break: 'i'},
+	{Code: "ser", Title: "System error", Break: 'i'},
+	{Code: "ibp", Title: "Initial breakpoint", Break: 'e'},
+	{Code: "iml", Title: "In-page I/O error", Break: 'i'},
+	{Code: "out", Title: "Debuggee output", Break: 'i'},
+	{Code: "exec", Title: "Execute another program", Break: 'n'},
+	{Code: "eh", Title: "C++ exception thrown", Break: 'i', Exception: true},
+}
+
+// filters is the table behind `sx` and the editor's exception breakpoints. The
+// session's loop reads it, front ends change it.
+type filters struct {
+	mu   sync.Mutex
+	rows []engine.FilterSetting
+}
+
+// newFilters builds the table from the events and the signals of Linux.
+func newFilters() *filters {
+	f := &filters{rows: slices.Clone(eventRows)}
+	for _, s := range linux.Signals {
+		row := engine.FilterSetting{Code: s.Code(), Title: s.Name + " - " + s.Text, Break: 'i', Exception: true, Handled: !s.Pass}
+		switch {
+		case s.Stop:
+			row.Break = 'e'
+		case s.Print:
+			row.Break = 'n'
+		}
+		f.rows = append(f.rows, row)
+	}
+	f.rows = append(f.rows, engine.FilterSetting{Code: "*", Title: "Other exception", Break: 'e', Exception: true})
+	return f
+}
+
+// normal turns what people and the engine call an event into the table's code:
+// "SIGSEGV", "sig11" and "av" are one.
+func normal(code string) string {
+	low := strings.ToLower(code)
+	if n, err := strconv.Atoi(strings.TrimPrefix(low, "sig")); err == nil && strings.HasPrefix(low, "sig") {
+		if s, ok := linux.SignalByNumber(n); ok {
+			return s.Code()
+		}
+		return low
+	}
+	if strings.HasPrefix(low, "sig") {
+		if s, ok := linux.SignalByName(strings.ToUpper(low)); ok {
+			return s.Code()
+		}
+	}
+	return low
+}
+
+func (f *filters) find(code, arg string) int {
+	code = normal(code)
+	best := -1
+	for i, row := range f.rows {
+		if !strings.EqualFold(row.Code, code) {
+			continue
+		}
+		if row.Arg == "" && best < 0 || row.Arg != "" && matches(row.Arg, arg) {
+			best = i
+		}
+	}
+	return best
+}
+
+func matches(pattern, name string) bool {
+	if strings.EqualFold(pattern, name) {
+		return true
+	}
+	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(path.Base(name)))
+	return err == nil && ok
+}
+
+// get returns the row for an event; that of "*" for unknown exceptions.
+func (f *filters) get(code, arg string) engine.FilterSetting {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := f.find(code, arg)
+	if i < 0 {
+		i = f.find("*", "")
+	}
+	return f.rows[i]
+}
+
+// set replaces or adds a row. Of cpr, epr, ld and ud only the latest argument is kept.
+func (f *filters) set(row engine.FilterSetting) {
+	row.Code = normal(row.Code)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if row.Arg != "" {
+		f.rows = slices.DeleteFunc(f.rows, func(r engine.FilterSetting) bool { return r.Code == row.Code && r.Arg != "" })
+		f.rows = append(f.rows, row)
+		return
+	}
+	if i := slices.IndexFunc(f.rows, func(r engine.FilterSetting) bool { return strings.EqualFold(r.Code, row.Code) && r.Arg == "" }); i >= 0 {
+		f.rows = slices.DeleteFunc(f.rows, func(r engine.FilterSetting) bool { return r.Code == row.Code && r.Arg != "" })
+		i = slices.IndexFunc(f.rows, func(r engine.FilterSetting) bool { return strings.EqualFold(r.Code, row.Code) })
+		f.rows[i] = row
+		return
+	}
+	f.rows = append(f.rows, row)
+}
+
+func (f *filters) list() []engine.FilterSetting {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.rows)
+}
+
+// decide is the engine's question at an event.
+func (f *filters) decide(e engine.FilterEvent) engine.Disposition {
+	row := f.get(e.Code, e.Arg)
+	d := engine.Disposition{Break: row.Break == 'e' || row.Break == 'd' && secondChance(e), Print: row.Break != 'i'}
+	if row.Exception {
+		d.Deliver.Kind = targets.NotHandled
+		if row.Handled {
+			d.Deliver.Kind = targets.Handled
+		}
+	}
+	return d
+}
+
+// secondChance: Linux has none; a stop whose default action would end the
+// process counts as one.
+func secondChance(e engine.FilterEvent) bool {
+	x := e.Stop.Exception
+	if x == nil {
+		return false
+	}
+	s, ok := linux.SignalByNumber(int(x.Code))
+	return x.Second || ok && s.Kills()
+}

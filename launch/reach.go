@@ -1,0 +1,277 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"dap-windbg/targets"
+	"dap-windbg/targets/rsp"
+)
+
+// reach connects to what the plan names. It returns nil without an error for a
+// process server that holds no process.
+func (d *Debugger) reach(ctx context.Context) (*debuggee, error) {
+	p := d.Plan()
+	switch {
+	case p.Remote != nil:
+		return nil, &UnavailableError{What: "shared debug sessions are not part of this version"}
+	case p.CoreFile != "":
+		return nil, &UnavailableError{What: "core files are not part of this version"}
+	case p.Connection != nil:
+		return d.connect(ctx, p.Connection, &p)
+	case p.ProcessServer != nil:
+		return d.serve(ctx, &p)
+	}
+	return d.local(ctx, &p)
+}
+
+// connect follows a target link.
+func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debuggee, error) {
+	for _, w := range c.Warnings {
+		d.tell(0, "warning: %s", w)
+	}
+	switch c.Protocol {
+	case "gdb", "qemu", "exdi":
+	default:
+		return nil, &UnavailableError{What: fmt.Sprintf("debugging over '%s:' is not part of this version", c.Protocol)}
+	}
+	conn, err := d.stub(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	t := conn.Target()
+	if t == nil {
+		d.mu.Lock()
+		d.link = conn
+		d.mu.Unlock()
+		d.tell(0, "Connected to a process server; there is no debuggee yet. Use .tlist, .attach or .create.")
+		return nil, nil
+	}
+	return &debuggee{target: t}, nil
+}
+
+// stub dials a GDB stub.
+func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn, error) {
+	o := rsp.Options{
+		Timeout: p.Timeout, ThreadEvents: c.Bool("threadevents", false) || c.Bool("threadEvents", false),
+		OS: p.OS, Trace: d.trace, Log: d.hooks.Log,
+	}
+	if v, err := parseDuration(c.Get("timeout")); err == nil && v > 0 {
+		o.Timeout = v
+	}
+	if v := c.Get("os"); v != "" {
+		o.OS = v
+	}
+	if a, ok := c.Arg("cmd"); ok {
+		o.Peer = strings.Join(a.Argv, " ")
+		rw, err := dialCommand(a.Argv)
+		if err != nil {
+			return nil, err
+		}
+		return rsp.Connect(ctx, rw, o)
+	}
+	host, port, what := c.Get("server"), c.Get("port"), "gdbserver"
+	if c.Protocol != "gdb" {
+		what = "the GDB stub"
+		if o.OS == "" {
+			o.OS = "linuxkernel"
+		}
+	}
+	if c.Protocol == "exdi" {
+		at := strings.LastIndexByte(c.Get("gdb"), ':')
+		if at < 0 {
+			return nil, &ConfigError{Field: "connection", Value: c.String(), Want: "needs gdb=HOST:PORT, where the stub listens"}
+		}
+		host, port = c.Get("gdb")[:at], c.Get("gdb")[at+1:]
+	}
+	o.Peer = host + ":" + port
+	rw, err := dialTCP(ctx, what, host, port)
+	if err != nil {
+		return nil, err
+	}
+	return rsp.Connect(ctx, rw, o)
+}
+
+// serve uses a process server: start there, or attach there.
+func (d *Debugger) serve(ctx context.Context, p *Plan) (*debuggee, error) {
+	link, err := d.server(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	var t targets.Target
+	created := false
+	switch {
+	case p.Request == Launch && p.Program.Path != "":
+		t, err = link.Launch(ctx, p.Program)
+		created = true
+	case p.ProcessName != "":
+		var pid int64
+		if pid, err = d.byName(ctx, p); err == nil {
+			t, err = link.Attach(ctx, pid)
+		}
+	case p.ProcessID != 0:
+		t, err = link.Attach(ctx, p.ProcessID)
+	default:
+		d.tell(0, "Connected to a process server; there is no debuggee yet. Use .tlist, .attach or .create.")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &debuggee{target: t, created: created}, nil
+}
+
+// server returns the link to the process server, connecting when needed.
+func (d *Debugger) server(ctx context.Context, p *Plan) (targets.Link, error) {
+	d.mu.Lock()
+	link := d.link
+	d.mu.Unlock()
+	if link != nil {
+		return link, nil
+	}
+	if p.ProcessServer.Protocol != "gdb" {
+		return nil, &UnavailableError{What: fmt.Sprintf("process servers over '%s:' are not part of this version; use gdb:", p.ProcessServer.Protocol)}
+	}
+	conn, err := d.stub(ctx, p.ProcessServer, p)
+	if err != nil {
+		return nil, err
+	}
+	if conn.Target() != nil {
+		conn.Close()
+		return nil, &ReachError{What: p.ProcessServer.String() + " holds a process already, so it is no process server now",
+			Fix: "connect to it with -remote (\"connection\"), or restart that gdbserver with --multi"}
+	}
+	d.mu.Lock()
+	d.link = conn
+	d.mu.Unlock()
+	return conn, nil
+}
+
+// local runs a gdbserver of our own.
+func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
+	pid := p.ProcessID
+	if p.Request == Attach && pid == 0 && p.ProcessName == "" {
+		return nil, &ConfigError{Field: "attach", Want: "names no process"}
+	}
+	if p.ProcessName != "" {
+		var err error
+		if pid, err = d.byName(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if p.Request == Attach {
+		p.Stdin = ""
+	}
+	s, err := startServer(ctx, p, pid, d.output)
+	if err != nil {
+		return nil, err
+	}
+	rw, err := s.dial(ctx)
+	if err == nil {
+		var conn *rsp.Conn
+		conn, err = rsp.Connect(ctx, rw, rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux"})
+		if err == nil && conn.Target() != nil {
+			return &debuggee{target: conn.Target(), server: s, created: p.Request == Launch}, nil
+		}
+		if err == nil {
+			conn.Close()
+			err = &ReachError{What: "gdbserver has no process: the program could not be started"}
+		}
+	}
+	s.stop()
+	return nil, err
+}
+
+// Processes lists processes of the process server, or of this machine.
+func (d *Debugger) Processes(ctx context.Context) ([]targets.Process, error) {
+	d.mu.Lock()
+	link := d.link
+	d.mu.Unlock()
+	if link != nil {
+		return link.Processes(ctx)
+	}
+	if g := d.current(); g != nil && g.server == nil {
+		return remoteProcesses(ctx, g)
+	}
+	return LocalProcesses()
+}
+
+// remoteProcesses asks a stub that holds a process what else runs there.
+func remoteProcesses(ctx context.Context, g *debuggee) ([]targets.Process, error) {
+	link, ok := g.target.(interface{ Link() targets.Link })
+	if !ok {
+		return nil, &UnavailableError{What: "the far end does not list processes"}
+	}
+	return link.Link().Processes(ctx)
+}
+
+// poll is how often waitFor looks.
+const poll = 100 * time.Millisecond
+
+// byName finds the one process called p.ProcessName, waiting for it when asked to.
+func (d *Debugger) byName(ctx context.Context, p *Plan) (int64, error) {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		all, err := d.Processes(ctx)
+		if err != nil {
+			return 0, err
+		}
+		var found []int64
+		for _, q := range all {
+			name, _, _ := strings.Cut(q.Command, " ")
+			if q.PID != int64(os.Getpid()) && filepath.Base(name) == filepath.Base(p.ProcessName) {
+				found = append(found, q.PID)
+			}
+		}
+		switch {
+		case len(found) == 1:
+			return found[0], nil
+		case len(found) > 1:
+			return 0, &ConfigError{Field: "processName", Value: p.ProcessName, Want: fmt.Sprintf("%d processes have this name: %v", len(found), found), Fix: "use processId"}
+		case !p.WaitFor:
+			return 0, &ConfigError{Field: "processName", Value: p.ProcessName, Want: "no process has this name", Fix: "start it, or set waitFor"}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// LocalProcesses lists the processes of this machine.
+func LocalProcesses() ([]targets.Process, error) {
+	if runtime.GOOS != "linux" {
+		return nil, &UnavailableError{What: "processes of this machine can only be listed on Linux", Fix: "name a process server"}
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var out []targets.Process
+	for _, e := range entries {
+		pid, err := strconv.ParseInt(e.Name(), 10, 64)
+		if err != nil {
+			continue
+		}
+		dir := filepath.Join("/proc", e.Name())
+		cmd, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil {
+			continue // it has ended
+		}
+		text := strings.TrimSpace(strings.ReplaceAll(string(cmd), "\x00", " "))
+		if text == "" {
+			comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
+			text = "[" + strings.TrimSpace(string(comm)) + "]"
+		}
+		out = append(out, targets.Process{PID: pid, User: owner(dir), Command: text})
+	}
+	return out, nil
+}
