@@ -1,0 +1,27 @@
+// Package dwarf reads DWARF debugging information, versions 2 to 5 (4 and 5
+// first), 32 and 64 bits, straight from the mapped sections. It answers the
+// questions of symbols.Liner, Scoper and Typer from the smallest section that
+// suffices:
+//
+//   - an address's unit from .debug_aranges or the units' own ranges;
+//   - lines from one unit's line program (kept in a bounded cache);
+//   - scopes from one scan of the unit and the one function entry;
+//   - names of types and globals from one scan of everything, made on first
+//     need by all cores and kept as entries without pointers.
+//
+// Nothing is trusted: every length and offset is checked against the section,
+// and a damaged part gives less, never a panic.
+//
+// Addresses inside the package are link-time addresses; symbols.Offset is that
+// minus Options.Base. Facts: the DWARF standards 2 to 5; GNU extensions from
+// the GCC wiki pages on entry values, call sites and TLS.
+//
+// What it must not know: ELF, files, targets, how anything is printed.
+//
+// # Ladder
+//
+// units and abbreviations (unit.go, abbrev.go) → attributes (die.go) → ranges
+// (ranges.go) → lines (line*.go, places.go) → scan and index (scan.go,
+// index.go) → scopes (scopes.go) → types (types.go) → locations (loc.go,
+// expr.go).
+package dwarf

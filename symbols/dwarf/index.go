@@ -1,0 +1,300 @@
+package dwarf
+
+import (
+	"bytes"
+	"cmp"
+	"runtime"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// nameTable gives every name a number: the offset in .debug_str when it is
+// there (the linker merges equal strings, so the offset is the identity), else
+// a number from inline on, by content.
+type nameTable struct {
+	mu     sync.RWMutex
+	ids    map[string]uint32
+	inline []string
+}
+
+const inlineName = 1 << 31
+
+func (t *nameTable) intern(s []byte) uint32 {
+	t.mu.RLock()
+	id, ok := t.ids[string(s)]
+	t.mu.RUnlock()
+	if ok {
+		return id
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if id, ok := t.ids[string(s)]; ok {
+		return id
+	}
+	if t.ids == nil {
+		t.ids = map[string]uint32{}
+	}
+	name := string(s)
+	id = inlineName + uint32(len(t.inline))
+	t.inline = append(t.inline, name)
+	t.ids[name] = id
+	return id
+}
+
+// nameID returns the number of a name attribute's value.
+func (u *unit) nameID(v value) (uint32, bool) {
+	off := v.u
+	switch v.form {
+	case formStrp:
+	case formStrx, formStrx1, formStrx2, formStrx3, formStrx4, formGNUStrIndex:
+		var ok bool
+		if off, ok = u.strx(v.u); !ok {
+			return 0, false
+		}
+	default:
+		s := u.str(v)
+		if len(s) == 0 {
+			return 0, false
+		}
+		return u.data.names.intern(s), true
+	}
+	return uint32(off), off < inlineName
+}
+
+func (d *Data) nameOf(id uint32) []byte {
+	if id < inlineName {
+		return stringAt(d.section(secStr), uint64(id))
+	}
+	t := &d.names
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if i := id - inlineName; i < uint32(len(t.inline)) {
+		return []byte(t.inline[i])
+	}
+	return nil
+}
+
+// nameIDs returns every number that name may have: an offset may point into the
+// tail of another string.
+func (d *Data) nameIDs(name string) []uint32 {
+	if name == "" {
+		return nil
+	}
+	var ids []uint32
+	d.names.mu.RLock()
+	if id, ok := d.names.ids[name]; ok {
+		ids = append(ids, id)
+	}
+	d.names.mu.RUnlock()
+	sec, want := d.section(secStr), []byte(name+"\x00")
+	for at := 0; ; {
+		i := bytes.Index(sec[at:], want)
+		if i < 0 || at+i >= inlineName {
+			return ids
+		}
+		ids = append(ids, uint32(at+i))
+		at += i + 1
+	}
+}
+
+// index finds every name of the image.
+type index struct {
+	entries []entry // sorted by name
+}
+
+// Index scans all units, on all cores, and keeps their names. It is done once;
+// whoever needs a type or a global waits for it. Calling it early makes later
+// answers quick.
+func (d *Data) Index() { d.fullIndex() }
+
+func (d *Data) fullIndex() *index {
+	d.index.once.Do(func() {
+		d.index.index = d.buildIndex()
+		d.index.done.Store(true)
+	})
+	return d.index.index
+}
+
+func (d *Data) buildIndex() *index {
+	units := d.allUnits()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(units)) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(units) {
+					return
+				}
+				units[i].scan()
+			}
+		})
+	}
+	wg.Wait()
+	n := 0
+	for _, u := range units {
+		n += len(u.scanned.names)
+	}
+	x := &index{entries: make([]entry, 0, n)}
+	for i, u := range units {
+		for _, e := range u.scanned.names {
+			e.unit = uint32(i)
+			x.entries = append(x.entries, e)
+		}
+		u.scanned.names = nil
+	}
+	sortByName(x.entries)
+	return x
+}
+
+// sortByName sorts by name number, keeping the order of units. It is a radix
+// sort in two passes of 16 bits: several times quicker than comparing.
+func sortByName(e []entry) {
+	if len(e) < 1<<12 {
+		slices.SortStableFunc(e, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
+		return
+	}
+	tmp := make([]entry, len(e))
+	for _, shift := range []uint{0, 16} {
+		var count [1<<16 + 1]int
+		for i := range e {
+			count[e[i].name>>shift&0xffff+1]++
+		}
+		for i := 1; i < len(count); i++ {
+			count[i] += count[i-1]
+		}
+		for i := range e {
+			k := e[i].name >> shift & 0xffff
+			tmp[count[k]] = e[i]
+			count[k]++
+		}
+		e, tmp = tmp, e
+	}
+}
+
+// named returns the entries with the number id.
+func (x *index) named(id uint32) []entry {
+	lo := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].name >= id })
+	hi := lo
+	for hi < len(x.entries) && x.entries[hi].name == id {
+		hi++
+	}
+	return x.entries[lo:hi]
+}
+
+// find returns the entries of a kind whose qualified name is name.
+func (d *Data) find(kind entryKind, name string) []entry {
+	x := d.fullIndex()
+	name = strings.TrimPrefix(strings.TrimSpace(name), "::")
+	last := lastName(name)
+	var out []entry
+	for _, id := range d.nameIDs(last) {
+		for _, e := range x.named(id) {
+			if e.kind() == kind && d.entryMatches(e, name, last) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// entryMatches compares the qualified name; inline and anonymous namespaces may
+// be left out of it.
+func (d *Data) entryMatches(e entry, name, last string) bool {
+	full, short := d.qualify(e.ref(), last)
+	return full == name || short == name
+}
+
+// qualify puts the scopes of the DIE before its simple name: all of them, and
+// those that cannot be left out.
+func (d *Data) qualify(r ref, last string) (full, short string) {
+	u := d.unitOf(r)
+	if u == nil {
+		return last, last
+	}
+	if d := u.definitionScope(r); d != 0 {
+		r = d
+		if u = u.data.unitOf(r); u == nil {
+			return last, last
+		}
+	}
+	full, short = last, last
+	s := u.scan()
+	for i := s.scopeOf(uint64(r &^ typesBit)); i >= 0; i = s.scopes[i].parent {
+		name, optional := u.scopeName(&s.scopes[i])
+		if name == "" {
+			continue
+		}
+		full = name + "::" + full
+		if !optional {
+			short = name + "::" + short
+		}
+	}
+	return full, short
+}
+
+// definitionScope returns the declaration a DIE completes: its place gives the
+// name its scopes. 0 when the DIE stands for itself.
+func (u *unit) definitionScope(r ref) ref {
+	u.load()
+	d, ok := u.readDIE(uint64(r &^ typesBit))
+	if !ok {
+		return 0
+	}
+	var last ref
+	for range maxOrigins {
+		o, ok := d.origin()
+		if !ok {
+			break
+		}
+		last, d = o.ref(), o
+	}
+	return last
+}
+
+// scopeName names a scope; optional when a name in it may be written without.
+// A function qualifies nothing: what is local to it goes by its own name.
+func (u *unit) scopeName(s *scope) (name string, optional bool) {
+	if s.kind == tagSubprogram {
+		return "", true
+	}
+	d, ok := u.readDIE(s.off)
+	if !ok {
+		return "", true
+	}
+	name = d.mergedString(atName)
+	switch s.kind {
+	case tagNamespace:
+		if name == "" {
+			return "(anonymous namespace)", true
+		}
+		return name, d.flag(atExportSymbols)
+	case tagEnumeration:
+		if !d.flag(atEnumClass) {
+			return "", true
+		}
+	}
+	return name, false
+}
+
+// lastName cuts the last component off a qualified name, template arguments
+// and parameter lists left whole.
+func lastName(name string) string {
+	depth := 0
+	for i := len(name) - 1; i > 0; i-- {
+		switch name[i] {
+		case '>', ')', ']':
+			depth++
+		case '<', '(', '[':
+			depth--
+		case ':':
+			if depth <= 0 && name[i-1] == ':' {
+				return name[i+1:]
+			}
+		}
+	}
+	return name
+}

@@ -1,0 +1,310 @@
+package dwarf
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"dap-windbg/symbols"
+)
+
+// unitScan is what one pass over a unit's DIEs yields: its functions by
+// address, its named scopes, and its names. Everything is offsets; strings are
+// never read.
+type unitScan struct {
+	funcs  []function
+	scopes []scope // by offset; a child comes after its parent
+	names  []entry
+}
+
+// function is a contiguous part of a function that has code.
+type function struct {
+	addrRange
+	die uint64
+}
+
+// scope is a DIE whose name qualifies the names in it.
+type scope struct {
+	off, end uint64 // section offsets
+	parent   int32
+	kind     tag
+}
+
+// entry is one findable name. It holds no pointer, so that millions cost the
+// collector nothing.
+type entry struct {
+	die  ref // low 48 bits; entryKind and flags above
+	name uint32
+	unit uint32
+}
+
+type entryKind uint8
+
+const (
+	entryType entryKind = iota
+	entryVariable
+	entryFunction
+	entryEnumerator
+	entryDeclaration entryKind = 0x80 // flag: not the definition
+)
+
+func makeEntry(r ref, k entryKind, name, unit uint32) entry {
+	return entry{die: r | ref(k)<<48, name: name, unit: unit}
+}
+
+func (e entry) ref() ref        { return e.die & (1<<48 - 1) }
+func (e entry) kind() entryKind { return entryKind(e.die>>48) &^ entryDeclaration }
+func (e entry) declared() bool  { return entryKind(e.die>>48)&entryDeclaration != 0 }
+
+// scan reads the unit's DIEs, once.
+func (u *unit) scan() *unitScan {
+	u.scanOnce.Do(func() {
+		u.load()
+		s := scanner{u: u, out: &unitScan{}, isC: u.root.lang == symbols.C}
+		s.run()
+		slices.SortStableFunc(s.out.funcs, func(a, b function) int { return cmp.Compare(a.low, b.low) })
+		u.scanned = s.out
+	})
+	return u.scanned
+}
+
+// maxDepth bounds the nesting of DIEs.
+const maxDepth = 1 << 10
+
+type scanner struct {
+	u     *unit
+	out   *unitScan
+	isC   bool // C: members' types are not qualified by the struct
+	stack []level
+	m     marks
+	index uint32 // of the unit
+}
+
+// level is an open DIE.
+type level struct {
+	scope int32 // innermost named scope, -1 at the top
+	kind  tag   // of the DIE
+	own   bool  // the scope is this DIE's
+}
+
+func (s *scanner) run() {
+	u := s.u
+	b := u.buf(u.first)
+	s.stack = append(s.stack, level{scope: -1, kind: tagCompileUnit})
+	for b.left() > 0 && len(s.stack) > 0 {
+		off := b.off
+		code := b.uleb()
+		top := &s.stack[len(s.stack)-1]
+		if code == 0 {
+			if top.own {
+				s.out.scopes[top.scope].end = uint64(off)
+			}
+			if s.stack = s.stack[:len(s.stack)-1]; len(s.stack) == 1 {
+				break
+			}
+			continue
+		}
+		ab := u.abbrevs.get(code)
+		if ab == nil || !ab.run(&b, u.layout, &s.m) {
+			break
+		}
+		next := level{scope: top.scope, kind: ab.tag}
+		s.visit(ab, uint64(off), *top)
+		if !ab.children {
+			continue
+		}
+		if end, ok := s.skippable(ab, b.off); ok {
+			b.off = end
+			continue
+		}
+		if s.opens(ab) {
+			next.scope, next.own = int32(len(s.out.scopes)), true
+			s.out.scopes = append(s.out.scopes, scope{uint64(off), u.end, top.scope, ab.tag})
+		}
+		if s.stack = append(s.stack, next); len(s.stack) > maxDepth {
+			break
+		}
+	}
+}
+
+// skippable reports the end of a DIE whose children have nothing to find.
+func (s *scanner) skippable(ab *abbrev, at int) (int, bool) {
+	switch ab.tag {
+	case tagStruct, tagUnion:
+		if !s.isC {
+			return 0, false
+		}
+	case tagSubroutineType, tagArray, tagInlined:
+	default:
+		return 0, false
+	}
+	if ab.forms[slotSibling] == 0 {
+		return 0, false
+	}
+	r := s.u.target(s.mark(ab, slotSibling))
+	end := int(uint64(r &^ typesBit))
+	return end, r != 0 && end >= at && end <= int(s.u.end)
+}
+
+func (s *scanner) opens(ab *abbrev) bool {
+	switch ab.tag {
+	case tagNamespace, tagModule, tagEnumeration, tagSubprogram:
+		return true
+	case tagStruct, tagClass, tagUnion, tagInterface:
+		return !s.isC
+	}
+	return false
+}
+
+// mark reads a marked attribute of the DIE just walked.
+func (s *scanner) mark(ab *abbrev, sl slot) value {
+	b := s.u.buf(s.u.first)
+	b.off = s.m[sl]
+	f := ab.forms[sl]
+	if f == formImplicit {
+		for _, a := range ab.attrs {
+			if slotOf[a.name] == sl {
+				return value{form: f, u: uint64(a.implicit)}
+			}
+		}
+	}
+	return s.u.value(&b, f, 0)
+}
+
+func (s *scanner) flag(ab *abbrev, sl slot) bool {
+	return ab.forms[sl] != 0 && (ab.forms[sl] == formFlagPresent || s.mark(ab, sl).u != 0)
+}
+
+// visit takes what is to be found out of one DIE.
+func (s *scanner) visit(ab *abbrev, off uint64, in level) {
+	switch ab.tag {
+	case tagSubprogram:
+		s.function(ab, off)
+	case tagVariable, tagConstant:
+		s.variable(ab, off, in)
+	case tagMember:
+		// A static data member, before DWARF 5.
+		if ab.forms[slotDeclaration] != 0 {
+			s.name(ab, off, entryVariable|entryDeclaration)
+		}
+	case tagEnumerator:
+		s.name(ab, off, entryEnumerator)
+	case tagStruct, tagClass, tagUnion, tagEnumeration, tagTypedef, tagBaseType, tagInterface, tagUnspecified, tagTemplateAlias:
+		k := entryType
+		if s.flag(ab, slotDeclaration) {
+			k |= entryDeclaration
+		}
+		s.name(ab, off, k)
+	}
+}
+
+func (s *scanner) name(ab *abbrev, off uint64, k entryKind) {
+	if ab.forms[slotName] == 0 {
+		return
+	}
+	if id, ok := s.u.nameID(s.mark(ab, slotName)); ok {
+		s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k, id, 0))
+	}
+}
+
+func (s *scanner) function(ab *abbrev, off uint64) {
+	if ab.forms[slotLowPC] == 0 && ab.forms[slotRanges] == 0 {
+		return
+	}
+	var rs []addrRange
+	if ab.forms[slotRanges] != 0 {
+		rs = s.u.rangeList(s.mark(ab, slotRanges))
+	} else if ab.forms[slotHighPC] != 0 {
+		low, ok := s.u.address(s.mark(ab, slotLowPC))
+		hv := s.mark(ab, slotHighPC)
+		high, isAddr := s.u.address(hv)
+		if !isAddr {
+			high = low + hv.u
+		}
+		if ok && s.u.data.live(low, high) {
+			rs = []addrRange{{low, high}}
+		}
+	}
+	for _, r := range rs {
+		s.out.funcs = append(s.out.funcs, function{r, off})
+	}
+	if len(rs) > 0 {
+		s.completed(ab, off, entryFunction)
+	}
+}
+
+// variable keeps variables that live outside functions, and static ones inside.
+func (s *scanner) variable(ab *abbrev, off uint64, in level) {
+	k := entryVariable
+	switch in.kind {
+	case tagCompileUnit, tagPartialUnit, tagTypeUnit, tagNamespace, tagModule, tagStruct, tagClass, tagUnion, tagInterface:
+		if s.flag(ab, slotDeclaration) {
+			k |= entryDeclaration
+		}
+	default:
+		if ab.forms[slotLocation] == 0 || !s.u.static(s.mark(ab, slotLocation)) {
+			return
+		}
+	}
+	s.completed(ab, off, k)
+}
+
+// completed names a DIE by itself or by the declaration it completes.
+func (s *scanner) completed(ab *abbrev, off uint64, k entryKind) {
+	if ab.forms[slotName] != 0 {
+		s.name(ab, off, k)
+		return
+	}
+	sl := slotSpec
+	if ab.forms[sl] == 0 {
+		if sl = slotOrigin; ab.forms[sl] == 0 {
+			return
+		}
+	}
+	r := s.u.target(s.mark(ab, sl))
+	d, ok := s.u.data.die(r)
+	if !ok {
+		return
+	}
+	if v, u, ok := d.merged(atName); ok {
+		if id, ok := u.nameID(v); ok {
+			s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k, id, 0))
+		}
+	}
+}
+
+// static reports whether a location is a fixed address or thread-local storage.
+func (u *unit) static(v value) bool {
+	if !v.block() || len(v.b) == 0 {
+		return false
+	}
+	switch op := v.b[0]; op {
+	case opAddr, opAddrx, opGNUAddrIndex:
+		return true
+	case opConst4u, opConst8u, opConstx:
+		last := v.b[len(v.b)-1]
+		return last == opGNUPushTLS || last == opFormTLS
+	}
+	return false
+}
+
+// functionAt returns the DIE offset of the function with the code at addr.
+func (s *unitScan) functionAt(addr uint64) (function, bool) {
+	i := sort.Search(len(s.funcs), func(i int) bool { return s.funcs[i].low > addr })
+	for n := 0; i > 0 && n < 8; n++ {
+		if i--; addr < s.funcs[i].high {
+			return s.funcs[i], true
+		}
+	}
+	return function{}, false
+}
+
+// scopeOf returns the innermost named scope that has the DIE at off inside it,
+// -1 when there is none.
+func (s *unitScan) scopeOf(off uint64) int32 {
+	i := int32(sort.Search(len(s.scopes), func(i int) bool { return s.scopes[i].off >= off })) - 1
+	for i >= 0 && s.scopes[i].end <= off {
+		i = s.scopes[i].parent
+	}
+	return i
+}

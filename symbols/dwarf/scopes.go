@@ -1,0 +1,261 @@
+package dwarf
+
+import (
+	"slices"
+
+	"dap-windbg/symbols"
+)
+
+// Scopes returns the functions at off, innermost inlined call first.
+func (d *Data) Scopes(off symbols.Offset) ([]symbols.Scope, error) {
+	addr := d.addr(off)
+	fn, ok := d.functionDIE(addr)
+	if !ok {
+		return nil, nil
+	}
+	w := scopeWalk{addr: addr, fn: &fn}
+	w.enter(&fn)
+	slices.Reverse(w.scopes)
+	for i := range w.scopes {
+		w.scopes[i].order()
+	}
+	out := make([]symbols.Scope, len(w.scopes))
+	for i := range w.scopes {
+		out[i] = w.scopes[i].Scope
+	}
+	return out, nil
+}
+
+// functionDIE returns the concrete function with the code at addr.
+func (d *Data) functionDIE(addr uint64) (die, bool) {
+	u := d.unitAt(addr)
+	if u == nil {
+		return die{}, false
+	}
+	f, ok := u.scan().functionAt(addr)
+	if !ok {
+		return die{}, false
+	}
+	return u.readDIE(f.die)
+}
+
+// scopeWalk goes down from a function to the innermost block at an address.
+type scopeWalk struct {
+	addr   uint64
+	fn     *die
+	scopes []openScope // outermost first
+	depth  int         // of the block in the scope being filled
+	nest   int
+}
+
+// openScope is a scope being filled: its variables by depth of block.
+type openScope struct {
+	symbols.Scope
+}
+
+// order puts the innermost block's variables first, parameters before locals
+// of the same block, else as declared.
+func (s *openScope) order() {
+	slices.SortStableFunc(s.Variables, func(a, b symbols.Variable) int {
+		if a.Depth != b.Depth {
+			return b.Depth - a.Depth
+		}
+		if a.Param != b.Param {
+			if a.Param {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+}
+
+// enter opens the scope of a function or inlined call and fills it.
+func (w *scopeWalk) enter(d *die) {
+	w.scopes = append(w.scopes, openScope{w.scope(d)})
+	w.depth = 0
+	w.block(d)
+}
+
+// block reads the children of a function or block: variables are taken, blocks
+// and inlined calls that have the address are entered.
+func (w *scopeWalk) block(d *die) {
+	if w.nest++; w.nest > maxDepth {
+		return
+	}
+	self := len(w.scopes) - 1
+	depth := w.depth
+	var inner []die
+	d.children(func(c *die) bool {
+		switch c.ab.tag {
+		case tagParameter, tagVariable, tagConstant:
+			if v, ok := w.variable(c, depth); ok {
+				w.scopes[self].Variables = append(w.scopes[self].Variables, v)
+			}
+		case tagGNUPack:
+			c.children(func(p *die) bool {
+				if v, ok := w.variable(p, depth); ok {
+					w.scopes[self].Variables = append(w.scopes[self].Variables, v)
+				}
+				return true
+			})
+		case tagLexicalBlock, tagInlined:
+			if contains(c.ranges(), w.addr) {
+				inner = append(inner, *c)
+			}
+		}
+		return true
+	})
+	for i := range inner {
+		if inner[i].ab.tag == tagInlined {
+			w.enter(&inner[i])
+			return
+		}
+		w.depth = depth + 1
+		w.block(&inner[i])
+		return
+	}
+}
+
+func contains(rs []addrRange, addr uint64) bool {
+	for _, r := range rs {
+		if addr >= r.low && addr < r.high {
+			return true
+		}
+	}
+	return false
+}
+
+// scope describes a function or inlined call without its variables.
+func (w *scopeWalk) scope(d *die) symbols.Scope {
+	data := d.u.data
+	s := symbols.Scope{
+		Name: data.functionName(d), Linkage: d.linkage(), Inlined: d.ab.tag == tagInlined,
+		Decl: d.decl(), Return: data.typeOf(d.mergedTarget(atType)),
+	}
+	rs := d.ranges()
+	for _, r := range rs {
+		s.Ranges = append(s.Ranges, symbols.Range{Low: data.offset(r.low), High: data.offset(r.high)})
+	}
+	if e, ok := entryRange(d, rs); ok {
+		s.Low, s.High = data.offset(e.low), data.offset(e.high)
+	}
+	if s.Inlined {
+		s.Call = d.call()
+	}
+	return s
+}
+
+// entryRange is the contiguous range that a function is entered by.
+func entryRange(d *die, rs []addrRange) (addrRange, bool) {
+	if len(rs) == 0 {
+		return addrRange{}, false
+	}
+	entry := rs[0].low
+	if v, ok := d.attr(atEntryPC); ok {
+		if a, ok := d.u.address(v); ok {
+			entry = a
+		} else {
+			entry += v.u
+		}
+	} else if a, ok := d.address(atLowPC); ok {
+		entry = a
+	}
+	for _, r := range rs {
+		if entry >= r.low && entry < r.high {
+			return addrRange{r.low, r.high}, true
+		}
+	}
+	return rs[0], true
+}
+
+// functionName is the qualified name of a function or inlined call.
+func (d *Data) functionName(fn *die) string {
+	name := fn.mergedString(atName)
+	if name == "" {
+		return ""
+	}
+	full, _ := d.qualify(fn.ref(), name)
+	return full
+}
+
+// decl is the place where a DIE, or what it completes, is declared. A DIE's own
+// place goes before that of its declaration.
+func (d *die) decl() symbols.Line {
+	var l symbols.Line
+	if v, u, ok := d.merged(atDeclLine); ok {
+		l.Line = int(v.u)
+		l.File = u.fileName(d.mergedFile())
+	}
+	if v, _, ok := d.merged(atDeclColumn); ok {
+		l.Column = int(v.u)
+	}
+	return l
+}
+
+func (d *die) mergedFile() uint64 {
+	v, _, _ := d.merged(atDeclFile)
+	return v.u
+}
+
+func (d *die) call() symbols.Line {
+	var l symbols.Line
+	if n, ok := d.uint(atCallLine); ok {
+		l.Line = int(n)
+	}
+	if n, ok := d.uint(atCallColumn); ok {
+		l.Column = int(n)
+	}
+	if n, ok := d.uint(atCallFile); ok {
+		l.File = d.u.fileName(n)
+	}
+	return l
+}
+
+// fileName returns the path of file n of the unit's line program. File 0 of the
+// versions before 5 is no file.
+func (u *unit) fileName(n uint64) string {
+	files, dir := u.fileTable()
+	if n >= uint64(len(files)) {
+		return ""
+	}
+	return files[n].path(dir)
+}
+
+// variable describes a parameter or local; false when it is only a declaration
+// of something that lies elsewhere.
+func (w *scopeWalk) variable(d *die, depth int) (symbols.Variable, bool) {
+	if d.ab.tag != tagParameter && d.ab.tag != tagVariable && d.ab.tag != tagConstant {
+		return symbols.Variable{}, false
+	}
+	if d.flag(atDeclaration) {
+		return symbols.Variable{}, false
+	}
+	v := d.variable(w.fn)
+	v.Depth = depth
+	return v, v.Name != ""
+}
+
+// variable describes a variable DIE. fn is the concrete function it lives in,
+// nil for a global.
+func (d *die) variable(fn *die) symbols.Variable {
+	v := symbols.Variable{
+		Name: d.mergedString(atName), Param: d.ab.tag == tagParameter,
+		Artificial: d.mergedFlag(atArtificial), Decl: d.decl(),
+		Type: d.u.data.typeOf(d.mergedTarget(atType)),
+	}
+	val, u, ok := d.merged(atLocation)
+	if !ok {
+		v.Location = lost{"the compiler removed it"}
+		if c, cu, ok := d.merged(atConstValue); ok {
+			v.Location = constant(cu, c, v.Type)
+		}
+		return v
+	}
+	v.Static = u.static(val)
+	v.Location = newLocation(u, val, fn)
+	if v.Type != nil {
+		v.Location = sized(v.Location, v.Type)
+	}
+	return v
+}

@@ -1,0 +1,126 @@
+package elf
+
+import (
+	"strings"
+
+	"github.com/ianlancetaylor/demangle"
+)
+
+// parsedName is a symbol's name as people write it.
+type parsedName struct {
+	name   string // qualified, without parameters
+	params string
+}
+
+// parse demangles a name, once.
+func (t *table) parse(name uint32) parsedName {
+	link := t.linkage(name)
+	if !mangled(link) {
+		return parsedName{name: link}
+	}
+	t.mu.Lock()
+	p, ok := t.parsed[name]
+	t.mu.Unlock()
+	if ok {
+		return p
+	}
+	p = demangled(link)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.parsed[name] = p
+	return p
+}
+
+func mangled(link string) bool { return strings.HasPrefix(link, "_Z") || strings.HasPrefix(link, "_R") }
+
+// maxMangled bounds the names given to the demangler.
+const maxMangled = 1 << 14
+
+func demangled(link string) parsedName {
+	if len(link) > maxMangled {
+		return parsedName{name: link}
+	}
+	ast, err := demangle.ToAST(link)
+	if err != nil {
+		s, err := demangle.ToString(link, demangle.NoParams) // Rust
+		if err != nil {
+			return parsedName{name: link}
+		}
+		return parsedName{name: s}
+	}
+	suffix := ""
+	if c, ok := ast.(*demangle.Clone); ok {
+		ast, suffix = c.Base, " [clone "+c.Suffix+"]"
+	}
+	params := parameters(ast)
+	if t, ok := ast.(*demangle.Typed); ok {
+		ast = t.Name
+	}
+	return parsedName{demangle.ASTToString(ast) + suffix, params}
+}
+
+// parameters renders the parameter types of a function's name.
+func parameters(ast demangle.AST) string {
+	typed, ok := ast.(*demangle.Typed)
+	if !ok {
+		return ""
+	}
+	t := typed.Type
+	if q, ok := t.(*demangle.MethodWithQualifiers); ok {
+		t = q.Method
+	}
+	f, ok := t.(*demangle.FunctionType)
+	if !ok {
+		return ""
+	}
+	args := make([]string, len(f.Args))
+	for i, a := range f.Args {
+		args[i] = demangle.ASTToString(a)
+	}
+	if len(args) == 0 {
+		return "void"
+	}
+	return strings.Join(args, ", ")
+}
+
+// withoutTemplates removes template arguments and ABI tags: "a<b>::c[abi:x]" is
+// "a::c". Operators keep their signs.
+func withoutTemplates(name string) string {
+	if !strings.ContainsAny(name, "<[") {
+		return name
+	}
+	var b strings.Builder
+	depth := 0
+	for i := 0; i < len(name); i++ {
+		if depth == 0 && strings.HasPrefix(name[i:], "operator") {
+			n := len("operator")
+			for i+n < len(name) && strings.IndexByte("<>=-!()[]", name[i+n]) >= 0 && n < len("operator")+3 {
+				n++
+			}
+			b.WriteString(name[i : i+n])
+			i += n - 1
+			continue
+		}
+		switch c := name[i]; {
+		case c == '<', c == '[' && (depth > 0 || strings.HasPrefix(name[i:], "[abi:")):
+			depth++
+		case depth > 0 && (c == '>' || c == ']'):
+			depth--
+		case depth == 0:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// spellings are the ways to write a qualified name: in full, without template
+// arguments, without what may be left out.
+func spellings(name string) []string {
+	out := []string{name}
+	for _, s := range []string{withoutTemplates(name), strings.ReplaceAll(strings.ReplaceAll(name, "(anonymous namespace)::", ""), "__cxx11::", "")} {
+		if s != name && s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}

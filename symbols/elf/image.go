@@ -1,0 +1,276 @@
+// Package elf opens ELF images and their separate debug files, and joins what
+// tells their names: the symbol tables, PLT entries and DWARF. The Image it
+// makes implements symbols.Image, Liner, Scoper, Typer and Unwinder; without
+// debug information the last four answer nothing.
+//
+// Opening maps the file and reads its headers, no more. Every table is read on
+// first use and then never changes. Names of C++ and Rust are demangled only
+// when shown or matched.
+//
+// What it must not know: where files are found (symbols/store), unwind rules
+// (symbols/cfi, which it is given), targets.
+package elf
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"sync"
+
+	"dap-windbg/arch"
+	"dap-windbg/binfmt/elf"
+	"dap-windbg/binfmt/mmap"
+	"dap-windbg/symbols"
+	"dap-windbg/symbols/dwarf"
+)
+
+// Options of Open. The zero value is useful.
+type Options struct {
+	// Key is what the debuggee knows the image by; Path and Name default to the
+	// file's, BuildID always comes from the file.
+	Key symbols.Key
+	// Debug is the path of a separate debug file, "" for none.
+	Debug string
+	// AnyBuild takes a debug file of another build.
+	AnyBuild bool
+	// Unwinder makes the image's unwinder on first use; nil: the image has none.
+	Unwinder func(*Image) symbols.Unwinder
+}
+
+// Image is an opened ELF file.
+type Image struct {
+	opt       Options
+	key       symbols.Key
+	arch      *arch.Arch
+	main      *part
+	debug     *part // the separate debug file, else nil
+	low, high uint64
+	dwarf     *dwarf.Data // nil without debug information
+
+	tableOnce sync.Once
+	table     *table
+
+	unwindOnce sync.Once
+	unwinder   symbols.Unwinder
+}
+
+// part is one of the files; it keeps the mapping.
+type part struct {
+	*elf.File
+	path string
+	file *mmap.File
+}
+
+// machines maps ELF machine numbers to architectures.
+var machines = map[uint16]*arch.Arch{
+	elf.MachineX8664: arch.AMD64, elf.Machine386: arch.I386, elf.MachineAArch64: arch.ARM64, elf.MachineRISCV: arch.RISCV64,
+}
+
+// Open opens the image at path, which may itself be a debug file. Errors:
+// *elf.FormatError, *symbols.MismatchError when o.Debug is of another build,
+// those of opening files.
+func Open(path string, o Options) (*Image, error) {
+	m, err := openPart(path)
+	if err != nil {
+		return nil, err
+	}
+	return newImage(m, o)
+}
+
+// OpenBytes opens an image held in memory, such as a vDSO.
+func OpenBytes(name string, data []byte, o Options) (*Image, error) {
+	f, err := elf.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return newImage(&part{File: f, path: name}, o)
+}
+
+func openPart(path string) (*part, error) {
+	m, err := mmap.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := elf.Parse(m.Data)
+	if err != nil {
+		return nil, &FileError{path, err}
+	}
+	return &part{f, path, m}, nil
+}
+
+// FileError says which file could not be used.
+type FileError struct {
+	Path string
+	Err  error
+}
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *FileError) Unwrap() error { return e.Err }
+
+func newImage(m *part, o Options) (*Image, error) {
+	i := &Image{opt: o, key: o.Key, main: m, arch: machines[m.Machine]}
+	if i.key.Path == "" {
+		i.key.Path = m.path
+	}
+	if i.key.Name == "" {
+		i.key.Name = filepath.Base(i.key.Path)
+	}
+	i.key.BuildID = m.BuildID()
+	i.low, i.high = m.Loaded()
+	if o.Debug != "" {
+		d, err := openPart(o.Debug)
+		if err != nil {
+			return nil, err
+		}
+		if id := d.BuildID(); !o.AnyBuild && len(id) > 0 && len(i.key.BuildID) > 0 && !bytes.Equal(id, i.key.BuildID) {
+			return nil, &symbols.MismatchError{Path: o.Debug, Want: i.key.BuildID, Got: id}
+		}
+		i.debug = d
+	}
+	i.openDWARF()
+	return i, nil
+}
+
+// openDWARF makes the DWARF reader over the file that has .debug_info.
+func (i *Image) openDWARF() {
+	p := i.named()
+	if p == nil {
+		return
+	}
+	o := dwarf.Options{Arch: i.arch, Base: i.low, Image: i, BigEndian: p.Order.Uint16([]byte{0, 1}) == 1}
+	o.Section = func(name string) []byte {
+		b, _, _ := p.section(name)
+		return b
+	}
+	for _, s := range p.Segments {
+		if s.Type == elf.SegLoad && s.Flags&elf.SegX != 0 && s.Memsz > 0 {
+			if o.CodeHigh == 0 || s.Vaddr < o.CodeLow {
+				o.CodeLow = s.Vaddr
+			}
+			o.CodeHigh = max(o.CodeHigh, s.Vaddr+s.Memsz)
+		}
+	}
+	i.dwarf = dwarf.New(o)
+}
+
+// named returns the part that has debug information, nil when neither has.
+func (i *Image) named() *part {
+	for _, p := range []*part{i.debug, i.main} {
+		if p == nil {
+			continue
+		}
+		for k := range p.Sections {
+			if n := p.Sections[k].Name; (n == ".debug_info" || n == ".zdebug_info") && p.Sections[k].Type != elf.SecNobits {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// section returns a section's bytes, decompressed; old compressed sections go
+// by the name ".zdebug_…".
+func (p *part) section(name string) ([]byte, uint64, bool) {
+	s, ok := p.Section(name)
+	if !ok && len(name) > 7 && name[:7] == ".debug_" {
+		s, ok = p.Section(".z" + name[1:])
+	}
+	if !ok {
+		return nil, 0, false
+	}
+	b, err := p.Data(s)
+	return b, s.Addr, err == nil && b != nil
+}
+
+// Section returns the bytes and link-time address of a section: from the image
+// itself, else from its debug file. The bytes must not be written to, and are
+// valid as long as the Image is reachable.
+func (i *Image) Section(name string) (data []byte, addr uint64, ok bool) {
+	for _, p := range []*part{i.main, i.debug} {
+		if p == nil {
+			continue
+		}
+		if b, a, ok := p.section(name); ok {
+			return b, a, true
+		}
+	}
+	return nil, 0, false
+}
+
+// File returns the headers of the image itself.
+func (i *Image) File() *elf.File { return i.main.File }
+
+// Key implements symbols.Image.
+func (i *Image) Key() symbols.Key { return i.key }
+
+// Arch is nil for a machine we do not know.
+func (i *Image) Arch() *arch.Arch { return i.arch }
+
+// Path is the file that the best names come from.
+func (i *Image) Path() string {
+	if p := i.named(); p != nil {
+		return p.path
+	}
+	return i.main.path
+}
+
+// Debug says where names come from.
+func (i *Image) Debug() symbols.DebugKind {
+	if i.dwarf != nil {
+		return symbols.DWARF
+	}
+	for _, p := range []*part{i.main, i.debug} {
+		if p == nil {
+			continue
+		}
+		for _, k := range []uint32{elf.SecSymtab, elf.SecDynsym} {
+			if _, ok := p.SymbolTable(k); ok {
+				return symbols.Exports
+			}
+		}
+	}
+	return symbols.NoSymbols
+}
+
+// Size is the loaded size in bytes.
+func (i *Image) Size() uint64 { return i.high - i.low }
+
+// LinkBase is the link-time address of Offset 0: the lowest loaded address, cut to a page.
+func (i *Image) LinkBase() uint64 { return i.low }
+
+// Entry is where the program starts, 0 for a library without one.
+func (i *Image) Entry() symbols.Offset {
+	if i.main.Entry < i.low || i.main.Entry >= i.high {
+		return 0
+	}
+	return symbols.Offset(i.main.Entry - i.low)
+}
+
+// ReadStatic implements symbols.Image.
+func (i *Image) ReadStatic(off symbols.Offset, p []byte) bool {
+	if s, ok := i.main.Section(".text"); !ok && len(i.main.Sections) > 0 || ok && s.Type == elf.SecNobits {
+		return false // a debug file: its segments have no bytes
+	}
+	b, s, ok := i.main.At(i.low + uint64(off))
+	if !ok || s.Flags&elf.SegW != 0 || len(b) < len(p) {
+		return false
+	}
+	copy(p, b)
+	return true
+}
+
+// Close lets go of nothing at once: the mapping goes when nobody holds the Image.
+func (i *Image) Close() error { return nil }
+
+// Unwind implements symbols.Unwinder by what Options.Unwinder made.
+func (i *Image) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
+	i.unwindOnce.Do(func() {
+		if i.opt.Unwinder != nil {
+			i.unwinder = i.opt.Unwinder(i)
+		}
+	})
+	if i.unwinder == nil {
+		return nil, 0, symbols.ErrNoUnwind
+	}
+	return i.unwinder.Unwind(ctx, base, callee, mem)
+}
