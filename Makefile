@@ -5,9 +5,11 @@ N ?= 50
 FUZZTIME ?= 20s
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
-	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm /usr/include/stdio.h=libc6-dev
+	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim /usr/include/stdio.h=libc6-dev
 
-.PHONY: build demo test test-heavy bench fuzz lint cross install generate
+VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
+
+.PHONY: build demo test test-heavy bench fuzz lint cross install generate vscode
 
 build:
 	CGO_ENABLED=0 $(GO) build -o dap-windbg ./cmd/dap-windbg
@@ -37,6 +39,7 @@ test: install build cross
 	$(GO) test -race $(RACE)
 
 test-heavy: test
+	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	FUZZTIME=60s $(MAKE) fuzz
 
 bench: install build
@@ -51,3 +54,8 @@ generate: build
 	./dap-windbg reference commands >docs/commands.md
 	./dap-windbg reference launch >docs/launch.md
 	./dap-windbg reference connections >docs/connections.md
+	./dap-windbg reference vscode >vscode-extension/package.json
+
+vscode: build
+	mkdir -p "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0"
+	cp dap-windbg vscode-extension/package.json LICENSE "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/"

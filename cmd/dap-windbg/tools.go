@@ -108,13 +108,14 @@ func doctor() *cobra.Command {
 
 // reference prints the pages that are generated from tables.
 func reference() *cobra.Command {
-	pages := map[string]func() string{"commands": windbg.Reference, "launch": launch.Reference, "connections": launch.ConnectionReference}
+	pages := map[string]func() string{"commands": windbg.Reference, "launch": launch.Reference, "connections": launch.ConnectionReference,
+		"vscode": func() string { return launch.VSCodeManifest("0.1.0") }}
 	return &cobra.Command{
-		Use: "reference commands|launch|connections", Short: "Print a reference page", Args: cobra.ExactArgs(1), ValidArgs: []string{"commands", "launch", "connections"},
+		Use: "reference commands|launch|connections|vscode", Short: "Print a reference page", Args: cobra.ExactArgs(1), ValidArgs: []string{"commands", "launch", "connections", "vscode"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			page, ok := pages[args[0]]
 			if !ok {
-				return &console.UsageError{Msg: "there is no page '" + args[0] + "': commands, launch or connections"}
+				return &console.UsageError{Msg: "there is no page '" + args[0] + "': commands, launch, connections or vscode"}
 			}
 			fmt.Print(page())
 			return nil
