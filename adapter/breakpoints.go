@@ -1,0 +1,356 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dap-windbg/engine"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+
+	"github.com/google/go-dap"
+)
+
+// Owners of breakpoints: each request replaces those of one.
+const (
+	ownerSource       = "source:" // and the file
+	ownerFunctions    = "functions"
+	ownerInstructions = "instructions"
+	ownerData         = "data"
+)
+
+// maxBreakpoints bounds one request.
+const maxBreakpoints = 10_000
+
+// clientBreakpoint is a breakpoint's id for the client, which takes 0 for none.
+func clientBreakpoint(id int) int { return id + 1 }
+
+// setOwned replaces an owner's breakpoints; before there is a debuggee they wait.
+func (s *session) setOwned(ctx context.Context, owner string, want []engine.Breakpoint) ([]engine.Status, error) {
+	if len(want) > maxBreakpoints {
+		return nil, fmt.Errorf("%d breakpoints are too many; at most %d", len(want), maxBreakpoints)
+	}
+	for i := range want {
+		want[i].ID, want[i].Owner = -1, owner
+	}
+	if es := s.engine(); es != nil && !s.noDebug {
+		return es.SetBreakpoints(ctx, owner, want)
+	}
+	out := make([]engine.Status, len(want))
+	for i, b := range want {
+		out[i] = engine.Status{Breakpoint: b, Message: "there is no debuggee yet"}
+	}
+	if s.phase == ended || s.noDebug {
+		for i := range out {
+			out[i].Message = "nothing is debugged"
+		}
+		return out, nil
+	}
+	s.early[owner] = want
+	return out, nil
+}
+
+func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, error) {
+	file := s.recordedFile(a.Source)
+	if file == "" {
+		return nil, &argumentError{"source", "must have a path or a known sourceReference"}
+	}
+	if a.Breakpoints == nil {
+		for _, l := range a.Lines {
+			a.Breakpoints = append(a.Breakpoints, sourceBreakpoint{SourceBreakpoint: dap.SourceBreakpoint{Line: l}})
+		}
+	}
+	var want []engine.Breakpoint
+	for _, b := range a.Breakpoints {
+		want = append(want, engine.Breakpoint{
+			File: file, Line: s.engineLine(b.Line), Column: s.engineColumn(b.Column),
+			Condition: b.Condition, HitCondition: b.HitCondition, Log: b.LogMessage, Hardware: b.Mode == modeHardware,
+		})
+	}
+	statuses, err := s.setOwned(r.ctx, ownerSource+file, want)
+	if err != nil {
+		return nil, err
+	}
+	body := breakpointsBody{Breakpoints: []breakpoint{}}
+	for i, st := range statuses {
+		b := s.describeBreakpoint(st)
+		if b.Source == nil || b.Source.Path == "" { // as the client calls it
+			src := a.Source
+			b.Source = &src
+		}
+		if i < len(a.Breakpoints) && a.Breakpoints[i].Column == 0 {
+			b.Column = nil
+		}
+		body.Breakpoints = append(body.Breakpoints, b)
+	}
+	return body, nil
+}
+
+// set replaces an owner's breakpoints and describes what became of them.
+func (s *session) set(r *request, owner string, want []engine.Breakpoint) (any, error) {
+	statuses, err := s.setOwned(r.ctx, owner, want)
+	if err != nil {
+		return nil, err
+	}
+	body := breakpointsBody{Breakpoints: []breakpoint{}}
+	for _, st := range statuses {
+		body.Breakpoints = append(body.Breakpoints, s.describeBreakpoint(st))
+	}
+	return body, nil
+}
+
+func (s *session) setFunctionBreakpoints(r *request, a *dap.SetFunctionBreakpointsArguments) (any, error) {
+	var want []engine.Breakpoint
+	for _, b := range a.Breakpoints {
+		want = append(want, engine.Breakpoint{Function: b.Name, Condition: b.Condition, HitCondition: b.HitCondition})
+	}
+	return s.set(r, ownerFunctions, want)
+}
+
+func (s *session) setInstructionBreakpoints(r *request, a *setInstructionBreakpointsArguments) (any, error) {
+	var want []engine.Breakpoint
+	for _, b := range a.Breakpoints {
+		addr, err := address(b.InstructionReference, b.Offset)
+		if err != nil {
+			return nil, err
+		}
+		want = append(want, engine.Breakpoint{Addr: addr, Condition: b.Condition, HitCondition: b.HitCondition, Hardware: b.Mode == modeHardware})
+	}
+	return s.set(r, ownerInstructions, want)
+}
+
+// accesses are DAP's access types as traps.
+var accesses = map[dap.DataBreakpointAccessType]targets.TrapKind{
+	"":          targets.OnWrite,
+	"write":     targets.OnWrite,
+	"read":      targets.OnRead,
+	"readWrite": targets.OnAccess,
+}
+
+// setDataBreakpoints takes what dataBreakpointInfo gave: address, colon, size.
+func (s *session) setDataBreakpoints(r *request, a *dap.SetDataBreakpointsArguments) (any, error) {
+	var want []engine.Breakpoint
+	for _, b := range a.Breakpoints {
+		ref, size, _ := strings.Cut(b.DataId, ":")
+		addr, err := address(ref, 0)
+		n, numErr := strconv.Atoi(size)
+		kind, ok := accesses[b.AccessType]
+		if err != nil || numErr != nil || !ok {
+			return nil, &argumentError{"breakpoints", fmt.Sprintf("%.40q, %.20q is no data breakpoint", b.DataId, b.AccessType)}
+		}
+		want = append(want, engine.Breakpoint{Addr: addr, Size: n, Access: kind, Condition: b.Condition, HitCondition: b.HitCondition})
+	}
+	return s.set(r, ownerData, want)
+}
+
+// maxWatch is the longest value one data breakpoint covers, bytes.
+const maxWatch = 8
+
+func (s *session) dataBreakpointInfo(r *request, a *dataBreakpointInfoArguments) (any, error) {
+	body := dap.DataBreakpointInfoResponseBody{AccessTypes: []dap.DataBreakpointAccessType{"read", "write", "readWrite"}}
+	var w window
+	err := s.stopped(r.ctx, func(v *inspection) (err error) {
+		w, err = v.watchable(a)
+		return err
+	})
+	if a.Bytes > 0 {
+		w.size = a.Bytes
+	}
+	switch {
+	case err != nil:
+		body.Description = explain(err)
+	case w.size < 1 || w.size > maxWatch:
+		body.Description = fmt.Sprintf("%s has %d bytes; a data breakpoint covers 1 to %d", a.Name, w.size, maxWatch)
+	default:
+		body.DataId = fmt.Sprintf("%s:%d", reference(w.addr), w.size)
+		body.Description = fmt.Sprintf("%s (%d bytes at %s)", a.Name, w.size, reference(w.addr))
+		return body, nil
+	}
+	body.AccessTypes = nil
+	return body, r.ctx.Err()
+}
+
+// watchable finds the memory a data breakpoint is asked for.
+func (v *inspection) watchable(a *dataBreakpointInfoArguments) (window, error) {
+	if a.AsAddress {
+		if addr, err := address(a.Name, 0); err == nil {
+			return window{addr, max(a.Bytes, 1)}, nil
+		}
+		addr, err := v.Address(v.ctx, a.Name)
+		return window{addr, max(a.Bytes, 1)}, err
+	}
+	var val eval.Value
+	if a.VariablesReference != 0 {
+		n, ok := v.s.ids.nodes[a.VariablesReference]
+		if !ok {
+			return window{}, v.s.ids.unknown("variable", a.VariablesReference)
+		}
+		if n.kind == registersNode || n.kind == groupNode {
+			return window{}, fmt.Errorf("%s is a register", a.Name)
+		}
+		o, _, err := v.childNamed(n, a.Name)
+		if err != nil {
+			return window{}, err
+		}
+		val = o.Value
+	} else {
+		f, err := v.frameOrNil(a.FrameId)
+		if err != nil {
+			return window{}, err
+		}
+		if val, err = v.Eval(v.ctx, f, a.Name, eval.Options{}); err != nil {
+			return window{}, err
+		}
+	}
+	if val.Type == nil || val.Place != eval.InMemory || val.Err != nil {
+		return window{}, fmt.Errorf("%s is not in memory", a.Name)
+	}
+	return window{val.Addr, int(val.Type.ByteSize())}, nil
+}
+
+// describeBreakpoint is a breakpoint as the client sees it.
+func (s *session) describeBreakpoint(st engine.Status) breakpoint {
+	out := breakpoint{ID: clientBreakpoint(st.ID), Verified: st.Verified, Message: st.Message}
+	if st.ID < 0 {
+		out.ID = 0
+	}
+	if !st.Verified {
+		out.Reason = "pending"
+	}
+	var line symbols.Line
+	if len(st.Places) > 0 {
+		line = st.Places[0].Line
+	}
+	file := line.File
+	if file == "" {
+		file, line.Line = st.File, st.Line
+	}
+	if file != "" {
+		out.Source = s.sources.of(file, nil)
+		n := s.line(line.Line)
+		out.Line = &n
+		if line.Column > 0 {
+			c := s.column(line.Column)
+			out.Column = &c
+		}
+	}
+	if len(st.Addrs) > 0 {
+		out.InstructionReference = reference(st.Addrs[0])
+	} else if st.Addr != 0 {
+		out.InstructionReference = reference(st.Addr)
+	}
+	return out
+}
+
+func (s *session) tellBreakpoint(e engine.BreakpointEvent) {
+	reason := "changed"
+	switch {
+	case e.New:
+		reason = "new"
+	case e.Removed:
+		reason = "removed"
+	}
+	b := s.describeBreakpoint(e.Status)
+	if e.Status.Column == 0 {
+		b.Column = nil
+	}
+	s.tellEvent("breakpoint", breakpointEventBody{Reason: reason, Breakpoint: b})
+}
+
+// setExceptionBreakpoints breaks on the filters named and on no other that was offered.
+func (s *session) setExceptionBreakpoints(r *request, a *dap.SetExceptionBreakpointsArguments) (any, error) {
+	if s.dbg == nil {
+		return breakpointsBody{Breakpoints: []breakpoint{}}, nil
+	}
+	named := map[string][]string{} // code to arguments
+	for _, f := range a.Filters {
+		named[f] = append(named[f], "")
+	}
+	for _, o := range a.FilterOptions {
+		named[o.FilterId] = append(named[o.FilterId], o.Condition)
+	}
+	body := breakpointsBody{Breakpoints: []breakpoint{}}
+	known := map[string]engine.FilterSetting{}
+	for _, f := range s.filters {
+		known[f.Code] = f
+	}
+	for _, code := range append(append([]string{}, a.Filters...), optionIDs(a.FilterOptions)...) {
+		_, ok := known[code]
+		b := breakpoint{Verified: ok}
+		if !ok {
+			b.Message, b.Reason = fmt.Sprintf("there is no filter %q", code), "failed"
+		}
+		body.Breakpoints = append(body.Breakpoints, b)
+	}
+	for code, f := range known {
+		args, on := named[code]
+		switch {
+		case on:
+			f.Break = 'e'
+			for _, arg := range args {
+				f.Arg = arg
+				s.dbg.SetFilter(f)
+			}
+		case f.Break == 'e' && f.Exception:
+			f.Break = 'd'
+			s.dbg.SetFilter(f)
+		case f.Break == 'e':
+			f.Break = 'n'
+			s.dbg.SetFilter(f)
+		}
+	}
+	return body, nil
+}
+
+func optionIDs(options []dap.ExceptionFilterOptions) []string {
+	ids := make([]string, len(options))
+	for i, o := range options {
+		ids[i] = o.FilterId
+	}
+	return ids
+}
+
+// maxLocationLines bounds the lines one breakpointLocations request covers.
+const maxLocationLines = 500
+
+func (s *session) breakpointLocations(r *request, a *dap.BreakpointLocationsArguments) (any, error) {
+	body := dap.BreakpointLocationsResponseBody{Breakpoints: []dap.BreakpointLocation{}}
+	first := s.engineLine(a.Line)
+	last := first
+	if a.EndLine > a.Line {
+		last = min(s.engineLine(a.EndLine), first+maxLocationLines-1)
+	}
+	file := s.recordedFile(a.Source)
+	err := s.stopped(r.ctx, func(v *inspection) error {
+		for line := first; line <= last; line++ {
+			places, err := v.Places(v.ctx, file, line)
+			if err != nil {
+				return err
+			}
+			body.Breakpoints = append(body.Breakpoints, s.locationsOf(places, line)...)
+		}
+		return nil
+	})
+	return body, err
+}
+
+// locationsOf are the distinct positions of places on line.
+func (s *session) locationsOf(places []engine.Location, line int) []dap.BreakpointLocation {
+	var out []dap.BreakpointLocation
+	seen := map[int]bool{}
+	for _, p := range places {
+		if p.Line.Line != line || seen[p.Line.Column] {
+			continue
+		}
+		seen[p.Line.Column] = true
+		l := dap.BreakpointLocation{Line: s.line(line)}
+		if p.Line.Column > 0 {
+			l.Column = s.column(p.Line.Column)
+		}
+		out = append(out, l)
+	}
+	return out
+}

@@ -1,0 +1,132 @@
+package adapter
+
+import (
+	"maps"
+
+	"dap-windbg/launch"
+	"dap-windbg/targets"
+
+	"github.com/google/go-dap"
+)
+
+// widest is what a target that can do everything gives; narrow takes away what
+// the present one cannot do.
+func widest() capabilities {
+	return capabilities{
+		Capabilities: dap.Capabilities{
+			SupportsConfigurationDoneRequest:      true,
+			SupportsFunctionBreakpoints:           true,
+			SupportsConditionalBreakpoints:        true,
+			SupportsHitConditionalBreakpoints:     true,
+			SupportsLogPoints:                     true,
+			SupportsInstructionBreakpoints:        true,
+			SupportsDataBreakpoints:               true,
+			SupportsBreakpointLocationsRequest:    true,
+			SupportsExceptionInfoRequest:          true,
+			SupportsExceptionFilterOptions:        true,
+			SupportsEvaluateForHovers:             true,
+			SupportsClipboardContext:              true,
+			SupportsCompletionsRequest:            true,
+			CompletionTriggerCharacters:           []string{".", "!", ">", ":"},
+			SupportsSetVariable:                   true,
+			SupportsSetExpression:                 true,
+			SupportsValueFormattingOptions:        true,
+			SupportsStepInTargetsRequest:          true,
+			SupportsGotoTargetsRequest:            true,
+			SupportsSteppingGranularity:           true,
+			SupportsSingleThreadExecutionRequests: true,
+			SupportsStepBack:                      true,
+			SupportsModulesRequest:                true,
+			SupportsLoadedSourcesRequest:          true,
+			SupportsDelayedStackTraceLoading:      true,
+			SupportsDisassembleRequest:            true,
+			SupportsReadMemoryRequest:             true,
+			SupportsWriteMemoryRequest:            true,
+			SupportsRestartRequest:                true,
+			SupportsTerminateRequest:              true,
+			SupportTerminateDebuggee:              true,
+			SupportSuspendDebuggee:                true,
+			SupportsCancelRequest:                 true,
+		},
+		SupportsDataBreakpointBytes: true,
+		BreakpointModes: []breakpointMode{
+			{Mode: modeSoftware, Label: "Software", Description: "an instruction in the code is replaced", AppliesTo: []string{"source", "instruction"}},
+			{Mode: modeHardware, Label: "Hardware", Description: "a debug register of the CPU is used", AppliesTo: []string{"source", "instruction"}},
+		},
+	}
+}
+
+const (
+	modeSoftware = "software"
+	modeHardware = "hardware"
+)
+
+// narrow lists the capabilities a target does not have, as they are sent in a
+// capabilities event. Absence would mean no change, so they are explicit.
+func narrow(t targets.Target, p launch.Plan) map[string]any {
+	bits := t.Info().Limits.Bits
+	_, runs := t.(targets.Runner)
+	_, writes := t.(targets.Writer)
+	_, traps := t.(targets.Trapper)
+	able := map[string]bool{
+		"supportsStepBack":                      runs && bits&(targets.ReverseStep|targets.ReverseGo) != 0,
+		"supportsWriteMemoryRequest":            writes,
+		"supportsSetVariable":                   writes,
+		"supportsSetExpression":                 writes,
+		"supportsGotoTargetsRequest":            runs && writes,
+		"supportsStepInTargetsRequest":          runs,
+		"supportsSingleThreadExecutionRequests": runs,
+		"supportsDataBreakpoints":               runs && traps,
+		"supportsDataBreakpointBytes":           runs && traps,
+		"supportsInstructionBreakpoints":        runs,
+		"supportsFunctionBreakpoints":           runs,
+		"supportsRestartRequest":                runs && p.Request == launch.Launch,
+		"supportsTerminateRequest":              runs,
+		"supportTerminateDebuggee":              runs,
+	}
+	lacks := map[string]any{}
+	for name, ok := range able {
+		if !ok {
+			lacks[name] = false
+		}
+	}
+	return lacks
+}
+
+// filterCapability lists what setExceptionBreakpoints may name.
+func (s *session) filterCapability() map[string]any {
+	list := []dap.ExceptionBreakpointsFilter{}
+	s.filters = s.dbg.Filters()
+	seen := map[string]bool{}
+	for _, f := range s.filters {
+		if f.Title == "" || f.Code == "" || seen[f.Code] {
+			continue
+		}
+		seen[f.Code] = true
+		x := dap.ExceptionBreakpointsFilter{Filter: f.Code, Label: f.Title, Default: f.Break == 'e'}
+		if takesName[f.Code] {
+			x.SupportsCondition, x.ConditionDescription = true, "module or process name, * and ? are wildcards"
+		}
+		list = append(list, x)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return map[string]any{"exceptionBreakpointFilters": list}
+}
+
+// takesName are the event codes whose filter has a name as its argument.
+var takesName = map[string]bool{"ld": true, "ud": true, "cpr": true, "epr": true}
+
+// tellCapabilities narrows what initialize promised, now that the target is known.
+func (s *session) tellCapabilities() {
+	changed := map[string]any{}
+	s.stopped(s.ctx, func(v *inspection) error {
+		maps.Copy(changed, narrow(v.Target(), s.plan))
+		return nil
+	})
+	maps.Copy(changed, s.filterCapability())
+	if len(changed) > 0 {
+		s.tellEvent("capabilities", map[string]any{"capabilities": changed})
+	}
+}

@@ -1,0 +1,249 @@
+package adapter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/engine"
+	"dap-windbg/targets"
+
+	"github.com/google/go-dap"
+)
+
+// mergeOutput folds output of the same origin into the last event, so that a
+// debuggee that prints by the byte does not make an event of each.
+func mergeOutput(last *engine.Event, e engine.Event) bool {
+	a, ok1 := (*last).(engine.Output)
+	b, ok2 := e.(engine.Output)
+	if !ok1 || !ok2 || a.Category != b.Category || len(a.Text) > 64<<10 {
+		return false
+	}
+	a.Text += b.Text
+	*last = a
+	return true
+}
+
+// readMail tells the client what happened. While the answer of a command line is
+// due its events wait; when the line resumes, it is answered first.
+func (s *session) readMail() {
+	if j := s.hold; j != nil {
+		if !s.mail.any(func(e engine.Event) bool { _, ok := e.(engine.Resumed); return ok }) {
+			return
+		}
+		s.answerJob(j)
+	}
+	for _, e := range s.mail.take() {
+		s.tell(e)
+	}
+}
+
+// tell turns one engine event into DAP's.
+func (s *session) tell(e engine.Event) {
+	switch e := e.(type) {
+	case engine.Stopped:
+		if s.ids.stop != e.Stop.Number {
+			s.ids.reset(e.Stop.Number)
+		}
+		if s.phase == live {
+			s.tellStopped(e.Stop)
+		}
+	case engine.Resumed:
+		s.tellResumed(e)
+	case engine.Output:
+		s.output(categories[e.Category], s.whole(categories[e.Category], e.Text))
+	case engine.ModuleEvent:
+		s.tellModule(e)
+	case engine.ThreadEvent:
+		reason := "started"
+		if e.Exited {
+			reason = "exited"
+		}
+		s.tellEvent("thread", dap.ThreadEventBody{Reason: reason, ThreadId: s.threads.id(e.Thread.ID)})
+	case engine.BreakpointEvent:
+		s.tellBreakpoint(e)
+	case engine.Invalidated:
+		s.tellInvalidated(e)
+	case engine.Ended:
+		s.tellEnded(e)
+	}
+}
+
+var categories = map[engine.OutputCategory]string{
+	engine.FromDebuggee: "stdout",
+	engine.FromFarEnd:   "console",
+	engine.FromDebugger: "console",
+	engine.Important:    "important",
+}
+
+// whole returns text with the incomplete character of the time before in front
+// and without its own.
+func (s *session) whole(category, text string) string {
+	text = s.partial[category] + text
+	n := wholeRunes([]byte(text))
+	s.partial[category] = text[n:]
+	return text[:n]
+}
+
+func (s *session) tellResumed(e engine.Resumed) {
+	own := s.own
+	s.own = false
+	if s.busy > 0 {
+		s.byConsole = true
+	}
+	if own || s.phase != live {
+		return
+	}
+	s.tellEvent("continued", dap.ContinuedEventBody{ThreadId: s.threads.id(e.Thread), AllThreadsContinued: e.All})
+}
+
+func (s *session) tellStopped(stop engine.Stop) {
+	s.own = false
+	s.looked = nil
+	s.synced = 0
+	body := dap.StoppedEventBody{
+		Reason:            s.stopReason(stop),
+		Text:              stop.Text,
+		ThreadId:          s.threads.id(stop.Thread),
+		AllThreadsStopped: true,
+	}
+	if body.Reason == "exception" {
+		body.Description = stop.Text
+	}
+	for _, id := range stop.Breakpoints {
+		body.HitBreakpointIds = append(body.HitBreakpointIds, clientBreakpoint(id))
+	}
+	s.tellEvent("stopped", body)
+	if s.busy == 0 { // a line that is still at work prints the stop itself
+		s.showStop(stop)
+	} else {
+		s.byConsole = false
+	}
+}
+
+// reasons are DAP's words for why the debuggee waits; any other is shown as it is.
+var reasons = map[targets.Reason]string{
+	targets.Breakpoint:    "breakpoint",
+	targets.Watch:         "data breakpoint",
+	targets.Stepped:       "step",
+	targets.Exception:     "exception",
+	targets.Interrupted:   "pause",
+	targets.Initial:       "entry",
+	targets.Unknown:       "pause",
+	targets.Modules:       "library event",
+	targets.ThreadCreated: "thread event",
+	targets.ThreadExited:  "thread event",
+}
+
+func (s *session) stopReason(stop engine.Stop) string {
+	if len(stop.Breakpoints) > 0 {
+		return s.breakpointReason(stop.Breakpoints)
+	}
+	if stop.Step {
+		return "step"
+	}
+	if r, ok := reasons[stop.Reason]; ok {
+		return r
+	}
+	return stop.Reason.String()
+}
+
+// breakpointReason tells by the owner of the breakpoints hit which view set them.
+func (s *session) breakpointReason(ids []int) string {
+	reason := "breakpoint"
+	s.look(s.ctx, func(l *engine.Live) error {
+		for _, b := range l.Breakpoints() {
+			if b.ID != ids[0] {
+				continue
+			}
+			switch {
+			case b.Access != 0:
+				reason = "data breakpoint"
+			case b.Owner == ownerFunctions:
+				reason = "function breakpoint"
+			case b.Owner == ownerInstructions:
+				reason = "instruction breakpoint"
+			}
+		}
+		return nil
+	})
+	return reason
+}
+
+func (s *session) tellInvalidated(e engine.Invalidated) {
+	s.ids.generation++
+	if e.Memory {
+		s.tellMemory(0, 0)
+	}
+	if !s.client.SupportsInvalidatedEvent || s.phase != live {
+		return
+	}
+	var areas []dap.InvalidatedAreas
+	for _, a := range []struct {
+		on   bool
+		area dap.InvalidatedAreas
+	}{{e.Threads, "threads"}, {e.Stacks, "stacks"}, {e.Memory || e.Registers, "variables"}} {
+		if a.on {
+			areas = append(areas, a.area)
+		}
+	}
+	s.tellEvent("invalidated", dap.InvalidatedEventBody{Areas: areas})
+}
+
+func (s *session) tellEnded(e engine.Ended) {
+	if s.console != nil {
+		s.output("console", s.console.FormatEvent(e))
+	}
+	text := e.Text
+	if text == "" && e.Gone.Err != nil {
+		text = explain(e.Gone.Err)
+	}
+	if len(e.Traps) > 0 {
+		places := make([]string, len(e.Traps))
+		for i, a := range e.Traps {
+			places[i] = fmt.Sprintf("0x%x", uint64(a))
+		}
+		text = strings.TrimSuffix(text, "\n") + "\nBreakpoints may remain in the debuggee at " + strings.Join(places, ", ") +
+			"; connecting again clears them."
+	}
+	if text != "" {
+		s.output("important", strings.TrimPrefix(strings.TrimSuffix(text, "\n"), "\n")+"\n")
+	}
+	s.gone = &e
+	s.ids.reset(-1)
+	s.settle()
+}
+
+// terminal asks the client to start argv in its terminal.
+func (s *session) terminal(ctx context.Context, argv []string, dir string, env []string) (int, error) {
+	kind := "integrated"
+	if s.plan.Console == "externalTerminal" {
+		kind = "external"
+	}
+	a := dap.RunInTerminalRequestArguments{Kind: kind, Title: "dap-windbg", Cwd: dir, Args: argv, Env: map[string]any{}}
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		a.Env[k] = v
+	}
+	answer := make(chan *incoming, 1)
+	s.out.send(&reverseRequest{Command: "runInTerminal", Arguments: a, answer: answer})
+	select {
+	case m := <-answer:
+		if !m.Success {
+			return 0, fmt.Errorf("the client could not open a terminal: %s", m.Message)
+		}
+		var body dap.RunInTerminalResponseBody
+		if len(m.Body) > 0 {
+			if err := json.Unmarshal(m.Body, &body); err != nil {
+				return 0, fmt.Errorf("the client's answer about its terminal: %w", err)
+			}
+		}
+		return body.ProcessId, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-s.out.done:
+		return 0, errors.New("the client is gone")
+	}
+}

@@ -1,0 +1,51 @@
+package adapter
+
+import "sync"
+
+// queue is an unbounded mailbox: put never blocks, ready signals that take has
+// something. It is safe for many goroutines.
+type queue[T any] struct {
+	mu    sync.Mutex
+	items []T
+	ready chan struct{}
+}
+
+func newQueue[T any]() *queue[T] { return &queue[T]{ready: make(chan struct{}, 1)} }
+
+// put appends x, or lets merge fold it into the last item.
+func (q *queue[T]) put(x T, merge func(last *T) bool) {
+	q.mu.Lock()
+	if n := len(q.items); n == 0 || merge == nil || !merge(&q.items[n-1]) {
+		q.items = append(q.items, x)
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *queue[T]) signal() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take removes and returns all items.
+func (q *queue[T]) take() []T {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := q.items
+	q.items = nil
+	return items
+}
+
+// any reports whether an item satisfies f.
+func (q *queue[T]) any(f func(T) bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, x := range q.items {
+		if f(x) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,238 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+
+	"dap-windbg/arch"
+	"dap-windbg/engine"
+	"dap-windbg/targets"
+
+	"github.com/google/go-dap"
+)
+
+// resume lets the debuggee run as the answer to a request: no continued event follows.
+func (s *session) resume(ctx context.Context, how engine.How) error {
+	es := s.engine()
+	if es == nil {
+		return errNoDebuggee
+	}
+	s.own = true
+	err := es.Resume(ctx, how)
+	if err != nil {
+		s.own = false
+		return err
+	}
+	return nil
+}
+
+// resumeThread is resume of the client's thread n.
+func (s *session) resumeThread(r *request, n int, how engine.How) error {
+	if n != 0 {
+		id, err := s.threads.find(n)
+		if err != nil {
+			return err
+		}
+		how.Thread = id
+	}
+	return s.resume(r.ctx, how)
+}
+
+func unit(g dap.SteppingGranularity) engine.Unit {
+	if g == "instruction" {
+		return engine.ByInstruction
+	}
+	return engine.ByLine
+}
+
+func (s *session) continueRequest(r *request, a *dap.ContinueArguments) (any, error) {
+	err := s.resumeThread(r, a.ThreadId, engine.How{Kind: engine.Go, Only: a.SingleThread})
+	return dap.ContinueResponseBody{AllThreadsContinued: !a.SingleThread}, err
+}
+
+func (s *session) next(r *request, a *dap.NextArguments) (any, error) {
+	return nil, s.resumeThread(r, a.ThreadId, engine.How{Kind: engine.StepOver, Unit: unit(a.Granularity), Only: a.SingleThread})
+}
+
+func (s *session) stepIn(r *request, a *dap.StepInArguments) (any, error) {
+	how := engine.How{Kind: engine.StepInto, Unit: unit(a.Granularity), Only: a.SingleThread}
+	if a.TargetId != 0 {
+		t, ok := s.ids.code[a.TargetId]
+		if !ok {
+			return nil, s.ids.unknown("step-in target", a.TargetId)
+		}
+		how.Target = t
+	}
+	return nil, s.resumeThread(r, a.ThreadId, how)
+}
+
+func (s *session) stepOut(r *request, a *dap.StepOutArguments) (any, error) {
+	return nil, s.resumeThread(r, a.ThreadId, engine.How{Kind: engine.StepOut, Unit: unit(a.Granularity), Only: a.SingleThread})
+}
+
+func (s *session) stepBack(r *request, a *dap.StepBackArguments) (any, error) {
+	return nil, s.resumeThread(r, a.ThreadId, engine.How{Kind: engine.StepOver, Unit: unit(a.Granularity), Only: a.SingleThread, Reverse: true})
+}
+
+func (s *session) reverseContinue(r *request, a *dap.ReverseContinueArguments) (any, error) {
+	return nil, s.resumeThread(r, a.ThreadId, engine.How{Kind: engine.Go, Only: a.SingleThread, Reverse: true})
+}
+
+// pause stops a running debuggee. In a stopped one the command line at work was
+// cancelled when the request came in.
+func (s *session) pause(r *request, a *dap.PauseArguments) (any, error) {
+	es := s.engine()
+	if es == nil {
+		return nil, errNoDebuggee
+	}
+	return nil, es.Interrupt(r.ctx)
+}
+
+// maxLineInstructions bounds the search for calls in one line.
+const maxLineInstructions = 1000
+
+// stepInTargets lists the calls in the rest of the frame's line.
+func (s *session) stepInTargets(r *request, a *dap.StepInTargetsArguments) (any, error) {
+	body := dap.StepInTargetsResponseBody{Targets: []dap.StepInTarget{}}
+	err := s.stopped(r.ctx, func(v *inspection) error {
+		f, err := v.frame(a.FrameId)
+		if err != nil {
+			return err
+		}
+		if f.Module == nil || f.Line.End <= f.Line.Start {
+			return nil
+		}
+		end := f.Module.Base + arch.Addr(f.Line.End)
+		n := min(int(end-f.PC), maxLineInstructions)
+		if f.PC >= end || n <= 0 {
+			return nil
+		}
+		code, err := v.Disassemble(v.ctx, f.PC, n)
+		if err != nil {
+			return err
+		}
+		for _, i := range code {
+			if i.Addr >= end {
+				break
+			}
+			if i.Kind != arch.Call || !i.HasTarget || i.Mem != nil {
+				continue
+			}
+			label := nameOf(v.Locate(i.Target))
+			body.Targets = append(body.Targets, dap.StepInTarget{Id: s.ids.target(i.Target), Label: label, Line: s.line(f.Line.Line)})
+		}
+		return nil
+	})
+	return body, err
+}
+
+// nameOf names a location for a person: its function, else its address.
+func nameOf(l engine.Location) string {
+	if l.Symbol.Name == "" {
+		return fmt.Sprintf("0x%x", uint64(l.Addr))
+	}
+	if l.Disp == 0 {
+		return l.Symbol.Name
+	}
+	return fmt.Sprintf("%s+0x%x", l.Symbol.Name, l.Disp)
+}
+
+func (s *session) gotoTargets(r *request, a *dap.GotoTargetsArguments) (any, error) {
+	body := dap.GotoTargetsResponseBody{Targets: []dap.GotoTarget{}}
+	line := s.engineLine(a.Line)
+	err := s.stopped(r.ctx, func(v *inspection) error {
+		places, err := v.Places(v.ctx, s.recordedFile(a.Source), line)
+		if err != nil {
+			return err
+		}
+		for _, p := range places {
+			body.Targets = append(body.Targets, dap.GotoTarget{
+				Id: s.ids.target(p.Addr), Label: fmt.Sprintf("%s (line %d)", nameOf(p), p.Line.Line),
+				Line: s.line(p.Line.Line), InstructionPointerReference: reference(p.Addr),
+			})
+		}
+		return nil
+	})
+	return body, err
+}
+
+func (s *session) gotoRequest(r *request, a *dap.GotoArguments) (any, error) {
+	addr, ok := s.ids.code[a.TargetId]
+	if !ok {
+		return nil, s.ids.unknown("goto target", a.TargetId)
+	}
+	id, err := s.threads.find(a.ThreadId)
+	if err != nil {
+		return nil, err
+	}
+	err = s.stopped(r.ctx, func(v *inspection) error { return v.JumpTo(v.ctx, id, addr) })
+	if err != nil {
+		return nil, err
+	}
+	s.later(func() {
+		s.ids.reset(s.ids.stop)
+		s.tellEvent("stopped", dap.StoppedEventBody{Reason: "goto", ThreadId: a.ThreadId, AllThreadsStopped: true})
+	})
+	return nil, nil
+}
+
+func (s *session) threadList(r *request, _ *none) (any, error) {
+	var list []engine.Thread
+	err := s.stopped(r.ctx, func(v *inspection) (err error) {
+		list, err = v.Threads(v.ctx)
+		return err
+	})
+	if err != nil && r.ctx.Err() == nil { // it runs, or is gone: what was known last
+		err = s.look(r.ctx, func(l *engine.Live) error {
+			list = l.KnownThreads()
+			return nil
+		})
+	}
+	body := dap.ThreadsResponseBody{Threads: []dap.Thread{}}
+	if err != nil {
+		return body, err
+	}
+	for _, t := range list {
+		body.Threads = append(body.Threads, dap.Thread{Id: s.threads.id(t.ID), Name: threadName(t)})
+	}
+	return body, nil
+}
+
+func threadName(t engine.Thread) string {
+	name := fmt.Sprintf("%d: %s", t.Ordinal, t.ID)
+	if t.Name != "" {
+		name += " " + t.Name
+	}
+	if t.Frozen {
+		name += " (frozen)"
+	}
+	return name
+}
+
+func (s *session) exceptionInfo(r *request, a *dap.ExceptionInfoArguments) (any, error) {
+	stop, ok := s.lastStop(r.ctx)
+	if !ok {
+		return nil, targets.ErrRunning
+	}
+	body := dap.ExceptionInfoResponseBody{ExceptionId: stop.Reason.String(), Description: stop.Text, BreakMode: "always"}
+	x := stop.Exception
+	if x == nil {
+		if stop.Reason != targets.Exception {
+			return nil, fmt.Errorf("thread %d did not stop for an exception", a.ThreadId)
+		}
+		return body, nil
+	}
+	body.ExceptionId = x.Name
+	if x.Name == "" {
+		body.ExceptionId = fmt.Sprintf("0x%x", x.Code)
+	}
+	if x.Second {
+		body.BreakMode = "unhandled"
+	}
+	body.Details = &dap.ExceptionDetails{Message: stop.Text, TypeName: body.ExceptionId}
+	s.stopped(r.ctx, func(v *inspection) error {
+		body.Details.StackTrace = v.stackText(stop.Thread, 32)
+		return nil
+	})
+	return body, nil
+}

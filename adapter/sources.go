@@ -1,0 +1,275 @@
+package adapter
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"dap-windbg/engine"
+	"dap-windbg/launch"
+
+	"github.com/google/go-dap"
+)
+
+// maxSource bounds the text of one source file, bytes.
+const maxSource = 16 << 20
+
+// sources tells which recorded files the client can open itself, and numbers
+// the others. Nothing here waits for a network: what is not on this machine is
+// looked for when the client asks for its text.
+type sources struct {
+	rules    []launch.PathMap
+	dirs     func() string // the source path, directories separated by ;
+	uri      bool          // the client spells paths as URIs
+	known    map[string]*dap.Source
+	refs     map[int]sourceRef
+	byFile   map[string]int
+	recorded map[string]string // by local path: what the debug information calls it
+}
+
+type sourceRef struct {
+	file   string
+	module *engine.Module
+}
+
+// configure is called once the debuggee is there.
+func (t *sources) configure(rules []launch.PathMap) { t.rules = rules }
+
+// forget drops what was found, after modules or the source path have changed.
+func (t *sources) forget() { t.known = nil }
+
+// of describes a file recorded in a module's debug information.
+func (t *sources) of(file string, m *engine.Module) *dap.Source {
+	if out, ok := t.known[file]; ok {
+		return out
+	}
+	if t.known == nil {
+		t.known = map[string]*dap.Source{}
+	}
+	out := &dap.Source{Name: baseName(file)}
+	if local, ok := t.local(file); ok {
+		out.Path = t.spell(local)
+		if t.recorded == nil {
+			t.recorded = map[string]string{}
+		}
+		t.recorded[local] = file
+	} else {
+		out.SourceReference, out.Origin, out.PresentationHint = t.ref(file, m), file, "deemphasize"
+	}
+	t.known[file] = out
+	return out
+}
+
+func (t *sources) ref(file string, m *engine.Module) int {
+	id, ok := t.byFile[file]
+	if !ok {
+		if t.refs == nil {
+			t.refs, t.byFile = map[int]sourceRef{}, map[string]int{}
+		}
+		id = len(t.refs) + 1
+		t.refs[id], t.byFile[file] = sourceRef{file, m}, id
+	}
+	return id
+}
+
+// local finds the file on this machine: by a rule, as recorded, or below a
+// directory of the source path by the longest tail of its path.
+func (t *sources) local(file string) (string, bool) {
+	for _, r := range t.rules {
+		if rest, ok := below(file, r.From); ok {
+			if p := filepath.Join(r.To, filepath.FromSlash(rest)); isFile(p) {
+				return p, true
+			}
+		}
+	}
+	if isFile(file) {
+		return filepath.Clean(file), true
+	}
+	if t.dirs == nil {
+		return "", false
+	}
+	parts := strings.Split(strings.ReplaceAll(file, `\`, "/"), "/")
+	for _, dir := range strings.Split(t.dirs(), ";") {
+		if dir = strings.TrimSpace(dir); dir == "" || strings.Contains(dir, "*") {
+			continue
+		}
+		for i := range parts {
+			if p := filepath.Join(append([]string{dir}, parts[i:]...)...); parts[i] != ".." && isFile(p) {
+				return p, true
+			}
+		}
+	}
+	return "", false
+}
+
+// original is what the debug information calls a local file.
+func (t *sources) original(local string) string {
+	if file, ok := t.recorded[filepath.Clean(local)]; ok {
+		return file
+	}
+	for _, r := range t.rules {
+		if rest, ok := below(filepath.ToSlash(local), filepath.ToSlash(r.To)); ok {
+			return strings.TrimSuffix(r.From, "/") + "/" + rest
+		}
+	}
+	return local
+}
+
+// below reports whether file is dir or in it, and the rest.
+func below(file, dir string) (string, bool) {
+	dir = strings.TrimRight(dir, `/\`)
+	rest, ok := strings.CutPrefix(file, dir)
+	if !ok || rest != "" && rest[0] != '/' && rest[0] != '\\' {
+		return "", false
+	}
+	return strings.TrimLeft(rest, `/\`), true
+}
+
+func isFile(p string) bool {
+	i, err := os.Stat(p)
+	return err == nil && i.Mode().IsRegular()
+}
+
+// baseName is the last element of a path of either kind.
+func baseName(file string) string { return path.Base(strings.ReplaceAll(file, `\`, "/")) }
+
+// spell writes a local path as the client wants it.
+func (t *sources) spell(p string) string {
+	if !t.uri {
+		return p
+	}
+	p = filepath.ToSlash(p)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // a drive letter
+	}
+	return (&url.URL{Scheme: "file", Path: p}).String()
+}
+
+// read undoes spell.
+func (t *sources) read(p string) string {
+	if !strings.HasPrefix(p, "file://") {
+		return p
+	}
+	u, err := url.Parse(p)
+	if err != nil {
+		return p
+	}
+	out := u.Path
+	if len(out) > 2 && out[2] == ':' {
+		out = out[1:]
+	}
+	return filepath.FromSlash(out)
+}
+
+// recordedFile is the debug information's name of the file a client speaks of.
+func (s *session) recordedFile(src dap.Source) string {
+	if ref, ok := s.sources.refs[src.SourceReference]; ok && src.SourceReference > 0 {
+		return ref.file
+	}
+	return s.sources.original(s.sources.read(src.Path))
+}
+
+// line and column turn the debugger's numbers, which count from 1, into the
+// client's; engineLine goes the other way. An unknown column is the first.
+func (s *session) line(n int) int {
+	if !s.client.LinesStartAt1 {
+		return n - 1
+	}
+	return n
+}
+
+func (s *session) column(n int) int {
+	n = max(n, 1)
+	if !s.client.ColumnsStartAt1 {
+		return n - 1
+	}
+	return n
+}
+
+func (s *session) engineLine(n int) int {
+	if !s.client.LinesStartAt1 {
+		return n + 1
+	}
+	return n
+}
+
+func (s *session) engineColumn(n int) int {
+	if n > 0 && !s.client.ColumnsStartAt1 {
+		return n + 1
+	}
+	return n
+}
+
+// source sends the text of a file the client does not have.
+func (s *session) source(r *request, a *dap.SourceArguments) (any, error) {
+	id := a.SourceReference
+	if a.Source != nil && a.Source.SourceReference > 0 {
+		id = a.Source.SourceReference
+	}
+	ref, ok := s.sources.refs[id]
+	if !ok {
+		if a.Source != nil && a.Source.Path != "" {
+			return s.sourceText(s.sources.read(a.Source.Path))
+		}
+		return nil, fmt.Errorf("there is no source %d", id)
+	}
+	if local, ok := s.sources.local(ref.file); ok {
+		return s.sourceText(local)
+	}
+	var local string
+	err := s.stopped(r.ctx, func(v *inspection) (err error) {
+		local, err = v.Source(v.ctx, ref.module, ref.file)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("source of %s: %w", ref.file, err)
+	}
+	return s.sourceText(local)
+}
+
+// sourceText reads a file, of those that debug information or the client named.
+func (s *session) sourceText(local string) (any, error) {
+	f, err := os.Open(local)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if i, err := f.Stat(); err != nil || !i.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", local)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSource))
+	if err != nil {
+		return nil, err
+	}
+	return dap.SourceResponseBody{Content: strings.ToValidUTF8(string(b), "\uFFFD"), MimeType: mimeType(local)}, nil
+}
+
+func mimeType(file string) string {
+	switch strings.ToLower(path.Ext(baseName(file))) {
+	case ".c", ".h":
+		return "text/x-c"
+	case ".cc", ".cpp", ".cxx", ".hpp", ".hh":
+		return "text/x-c++"
+	case ".rs":
+		return "text/x-rust"
+	case ".s", ".asm":
+		return "text/x-asm"
+	}
+	return "text/plain"
+}
+
+func (s *session) locations(r *request, a *locationsArguments) (any, error) {
+	p, ok := s.ids.places[a.LocationReference]
+	if !ok {
+		return nil, s.ids.unknown("location", a.LocationReference)
+	}
+	body := locationsBody{Source: *s.sources.of(p.line.File, p.module), Line: s.line(p.line.Line)}
+	if p.line.Column > 0 {
+		body.Column = s.column(p.line.Column)
+	}
+	return body, nil
+}
