@@ -5,7 +5,6 @@ import (
 	"iter"
 	"slices"
 	"sort"
-	"strings"
 	"sync"
 
 	"dap-windbg/symbols"
@@ -15,9 +14,6 @@ import (
 // and a struct before a typedef of the same name.
 func (d *Data) Type(name string) (*symbols.Type, bool) {
 	found := d.find(entryType, name)
-	if len(found) == 0 {
-		found = d.findSpaced(name)
-	}
 	best, rank := ref(0), -1
 	for _, e := range found {
 		if r := d.typeRank(e); r > rank {
@@ -52,53 +48,6 @@ func (d *Data) typeRank(e entry) int {
 	return rankDefinition
 }
 
-// findSpaced looks again for a template's name that is spaced differently.
-func (d *Data) findSpaced(name string) []entry {
-	if !strings.Contains(name, "<") {
-		return nil
-	}
-	name = strings.TrimPrefix(strings.TrimSpace(name), "::")
-	want := unspaced(lastName(name))
-	var out []entry
-	var last uint32
-	var match bool
-	var text string
-	for _, e := range d.fullIndex().entries {
-		if e.kind() != entryType {
-			continue
-		}
-		if e.name != last || text == "" {
-			last, text = e.name, string(d.nameOf(e.name))
-			match = unspaced(text) == want
-		}
-		if !match {
-			continue
-		}
-		if full, short := d.qualify(e.ref(), text); unspaced(full) == unspaced(name) || unspaced(short) == unspaced(name) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// unspaced removes the blanks that spelling may vary in: those beside punctuation.
-func unspaced(s string) string {
-	if !strings.Contains(s, " ") {
-		return s
-	}
-	word := func(c byte) bool {
-		return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == ' ' && !(i > 0 && i+1 < len(s) && word(s[i-1]) && word(s[i+1])) {
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
 // Types yields the qualified names of the types that match the pattern, each once.
 func (d *Data) Types(pattern string) iter.Seq[string] {
 	return d.matching(pattern, entryType)
@@ -120,30 +69,27 @@ func (d *Data) matching(pattern string, kind entryKind) iter.Seq[string] {
 func (d *Data) match(pattern string, kind entryKind, fold bool, yield func(string) bool) int {
 	p := symbols.CompilePattern(pattern, fold)
 	seen := map[string]bool{}
-	n := 0
-	var last uint32
-	var text string
-	for _, e := range d.fullIndex().entries {
-		if e.kind() != kind {
+	for g := range d.fullIndex().groups() {
+		text := string(d.nameOf(g[0].name))
+		if !p.MayEnd(text) && !p.MayEnd(symbols.Spell(text)) {
 			continue
 		}
-		if e.name != last || text == "" {
-			last, text = e.name, string(d.nameOf(e.name))
-		}
-		if !p.MayEnd(text) {
-			continue
-		}
-		full, short := d.qualify(e.ref(), text)
-		if seen[full] || !p.Match(full) && !p.Match(short) {
-			continue
-		}
-		seen[full] = true
-		n++
-		if !yield(full) {
-			return n
+		for _, e := range g {
+			if e.kind() != kind {
+				continue
+			}
+			full, short := d.qualify(e.ref(), text)
+			full, short = symbols.Spell(full), symbols.Spell(short)
+			if seen[full] || !p.Match(full) && !p.Match(short) {
+				continue
+			}
+			seen[full] = true
+			if !yield(full) {
+				return len(seen)
+			}
 		}
 	}
-	return n
+	return len(seen)
 }
 
 // Global finds a variable outside any function, a static one inside one (by its
@@ -179,7 +125,8 @@ func (d *Data) global(e entry) (symbols.Variable, bool) {
 	}
 	v := g.variable(nil)
 	v.Static = true
-	v.Name, _ = d.qualify(e.ref(), v.Name)
+	full, _ := d.qualify(e.ref(), v.Name)
+	v.Name = symbols.Spell(full)
 	return v, true
 }
 
@@ -306,24 +253,28 @@ func (d *Data) Covers(off symbols.Offset) bool { return d.unitAt(d.addr(off)) !=
 func (d *Data) Functions(pattern string) iter.Seq[symbols.Symbol] {
 	return func(yield func(symbols.Symbol) bool) {
 		p := symbols.CompilePattern(pattern, false)
-		for _, e := range d.fullIndex().entries {
-			if e.kind() != entryFunction {
-				continue
-			}
-			text := string(d.nameOf(e.name))
-			if !p.MayEnd(text) {
-				continue
-			}
-			if full, short := d.qualify(e.ref(), text); !p.Match(full) && !p.Match(short) {
-				continue
-			}
-			fn, ok := d.die(e.ref())
-			if !ok {
-				continue
-			}
-			if s, ok := d.functionSymbol(&fn); ok && !yield(s) {
+		for g := range d.fullIndex().groups() {
+			if text := string(d.nameOf(g[0].name)); p.MayEnd(text) && !d.functions(g, text, p, yield) {
 				return
 			}
 		}
 	}
+}
+
+func (d *Data) functions(group []entry, text string, p *symbols.Pattern, yield func(symbols.Symbol) bool) bool {
+	for _, e := range group {
+		if e.kind() != entryFunction {
+			continue
+		}
+		full, short := d.qualify(e.ref(), text)
+		if !p.Match(symbols.Spell(full)) && !p.Match(symbols.Spell(short)) {
+			continue
+		}
+		if fn, ok := d.die(e.ref()); ok {
+			if s, ok := d.functionSymbol(&fn); ok && !yield(s) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -3,12 +3,15 @@ package dwarf
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"runtime"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"dap-windbg/symbols"
 )
 
 // nameTable gives every name a number: the offset in .debug_str when it is
@@ -185,15 +188,42 @@ func (x *index) named(id uint32) []entry {
 	return x.entries[lo:hi]
 }
 
-// find returns the entries of a kind whose qualified name is name.
+// integerNames are the ways compilers spell the integer types, by symbols.Spell's.
+var integerNames = map[string][]string{
+	"short": {"short int"}, "unsigned short": {"short unsigned int"}, "unsigned": {"unsigned int"},
+	"long": {"long int"}, "unsigned long": {"long unsigned int"},
+	"long long": {"long long int"}, "unsigned long long": {"long long unsigned int"},
+}
+
+// find returns the entries of a kind whose qualified name is name; template
+// arguments may be spelled in any way.
 func (d *Data) find(kind entryKind, name string) []entry {
-	x := d.fullIndex()
 	name = strings.TrimPrefix(strings.TrimSpace(name), "::")
 	last := lastName(name)
+	out := d.findExact(kind, name, last)
+	if len(out) > 0 {
+		return out
+	}
+	for _, n := range append(integerNames[symbols.Spell(name)], symbols.Spell(name)) {
+		if n != name {
+			out = append(out, d.findExact(kind, n, n)...)
+		}
+	}
+	if len(out) == 0 && strings.Contains(name, "<") {
+		return d.findTemplate(kind, symbols.Canonical(name), last)
+	}
+	return out
+}
+
+func (d *Data) findExact(kind entryKind, name, last string) []entry {
+	x := d.fullIndex()
 	var out []entry
 	for _, id := range d.nameIDs(last) {
 		for _, e := range x.named(id) {
-			if e.kind() == kind && d.entryMatches(e, name, last) {
+			if e.kind() != kind {
+				continue
+			}
+			if full, short := d.qualify(e.ref(), last); full == name || short == name {
 				out = append(out, e)
 			}
 		}
@@ -201,11 +231,42 @@ func (d *Data) find(kind entryKind, name string) []entry {
 	return out
 }
 
-// entryMatches compares the qualified name; inline and anonymous namespaces may
-// be left out of it.
-func (d *Data) entryMatches(e entry, name, last string) bool {
-	full, short := d.qualify(e.ref(), last)
-	return full == name || short == name
+// findTemplate compares canonical spellings of all names that begin like last.
+func (d *Data) findTemplate(kind entryKind, name, last string) []entry {
+	prefix, _, _ := strings.Cut(last, "<")
+	last = symbols.Canonical(last)
+	var out []entry
+	for g := range d.fullIndex().groups() {
+		text := string(d.nameOf(g[0].name))
+		if !strings.HasPrefix(text, prefix) || symbols.Canonical(text) != last && strings.Contains(last, "<") {
+			continue
+		}
+		for _, e := range g {
+			if e.kind() != kind {
+				continue
+			}
+			if full, short := d.qualify(e.ref(), text); symbols.Canonical(full) == name || symbols.Canonical(short) == name {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// groups yields the entries of each name.
+func (x *index) groups() iter.Seq[[]entry] {
+	return func(yield func([]entry) bool) {
+		for lo := 0; lo < len(x.entries); {
+			hi := lo + 1
+			for hi < len(x.entries) && x.entries[hi].name == x.entries[lo].name {
+				hi++
+			}
+			if !yield(x.entries[lo:hi]) {
+				return
+			}
+			lo = hi
+		}
+	}
 }
 
 // qualify puts the scopes of the DIE before its simple name: all of them, and

@@ -176,7 +176,7 @@ func (d *Data) functionName(fn *die) string {
 		return ""
 	}
 	full, _ := d.qualify(fn.ref(), name)
-	return full
+	return symbols.Spell(full)
 }
 
 // decl is the place where a DIE, or what it completes, is declared. A DIE's own

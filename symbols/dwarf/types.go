@@ -60,7 +60,8 @@ func (d *Data) makeType(r ref, depth int) *symbols.Type {
 		t.Size = int64(n)
 	}
 	if name := e.mergedString(atName); name != "" {
-		t.Name, _ = d.qualify(r, name)
+		full, _ := d.qualify(r, name)
+		t.Name = symbols.Spell(full)
 	}
 	t.Declaration = e.flag(atDeclaration)
 	d.fillType(t, &e, depth)

@@ -73,8 +73,13 @@ func (t *table) matcher(pattern string, fold bool) func(uint32) bool {
 		return false
 	}
 	if !fold && !symbols.Wild(pattern) {
-		near := t.candidates(pattern)
-		return func(name uint32) bool { return (name >= madeName || near[name]) && full(name) }
+		near, want := t.candidates(pattern), symbols.Canonical(pattern)
+		return func(name uint32) bool {
+			if name < madeName && !near[name] {
+				return false
+			}
+			return full(name) || want != pattern && symbols.Canonical(t.parse(name).name) == want
+		}
 	}
 	sure := sureText(pattern, fold)
 	return func(name uint32) bool {
