@@ -84,8 +84,9 @@ type Frame struct {
 	Disp    uint64         // from the symbol's start
 	Line    symbols.Line   // File "" when unknown
 	Scope   *symbols.Scope // nil without debug information
-	parent  *Frame         // the frame that has the code, for inlined ones
-	caller  *Frame
+	walk    *walk          // where it was found
+	code    *Frame         // the frame that has the code; itself when not inlined
+	level   int            // how many frames with code lie above it
 }
 
 // Stack is a list of frames and why it ends.
@@ -307,12 +308,12 @@ type Disposition struct {
 
 // View is the token for a stopped debuggee; valid only inside Do.
 type View struct {
-	s *Session
+	l *loop
 }
 
 // Live serves what needs no stop.
 type Live struct {
-	s *Session
+	l *loop
 }
 
 // Reader is run by Gather until it has no more misses.

@@ -1,0 +1,492 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// breakpoint is a wish and what became of it.
+type breakpoint struct {
+	Breakpoint
+	places  []placed
+	addrs   []arch.Addr
+	message string
+	hits    int
+	left    int
+	cond    eval.Expr
+	condErr error
+	agent   map[arch.Addr][]byte // condition as the far end evaluates it
+	old     []byte               // data breakpoint: what was there
+}
+
+// IDError: a breakpoint number is taken.
+type IDError struct{ ID int }
+
+func (e *IDError) Error() string { return fmt.Sprintf("breakpoint %d exists already", e.ID) }
+
+func (b *breakpoint) code() bool {
+	return b.Access != targets.OnWrite && b.Access != targets.OnRead && b.Access != targets.OnAccess
+}
+
+// dynamic reports whether b may gain places when modules come.
+func (b *breakpoint) dynamic() bool {
+	return b.Function != "" || b.File != "" || b.Expr != "" && (b.Deferred || len(b.addrs) == 0)
+}
+
+// mayLieIn reports whether b could resolve in m.
+func (b *breakpoint) mayLieIn(m *Module) bool {
+	if !b.dynamic() {
+		return false
+	}
+	name := b.Expr
+	if b.Function != "" {
+		name = b.Function
+	}
+	if b.File == "" && strings.Contains(name, "!") {
+		mod, _ := split(strings.TrimLeft(name, "@\"`"))
+		return wild(mod) || strings.EqualFold(mod, m.Name) || strings.EqualFold(mod, m.Path) || strings.HasSuffix(m.Path, "/"+mod)
+	}
+	return len(b.addrs) == 0 || m.Tried
+}
+
+// traps adds the traps b needs.
+func (b *breakpoint) traps(out map[trapKey]targets.Trap) {
+	if b.Disabled {
+		return
+	}
+	for _, a := range b.addrs {
+		t := targets.Trap{Addr: a}
+		switch {
+		case !b.code():
+			t.Kind, t.Size = b.Access, b.Size
+		case b.Hardware || b.Access == targets.Hardware:
+			t.Kind = targets.Hardware
+		}
+		t.Condition = b.agent[a]
+		k := keyOf(t)
+		if _, shared := out[k]; shared {
+			t.Condition = nil // two owners: we decide
+		}
+		out[k] = t
+	}
+}
+
+func (b *breakpoint) unresolve() { b.places, b.addrs, b.agent = nil, nil, nil }
+
+// status is b as told.
+func (l *loop) status(b *breakpoint) Status {
+	s := Status{Breakpoint: b.Breakpoint, Hits: b.hits, Left: b.left, Message: b.message, Addrs: slices.Clone(b.addrs)}
+	for _, p := range b.places {
+		s.Places = append(s.Places, p.Place)
+	}
+	s.Verified = len(b.addrs) > 0
+	s.FarSide = len(b.agent) > 0
+	m := make(map[trapKey]targets.Trap)
+	b.traps(m)
+	for k := range m {
+		if err := l.traps.refused[k]; err != nil {
+			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
+		}
+	}
+	if !s.Verified && s.Message == "" && !b.Disabled {
+		s.Message = "no code for it is loaded yet"
+	}
+	return s
+}
+
+func (l *loop) statuses() []Status {
+	out := make([]Status, 0, len(l.bps))
+	for _, b := range l.bps {
+		out = append(out, l.status(b))
+	}
+	return out
+}
+
+// initial makes the table of a new session.
+func (l *loop) initial(want []Breakpoint) []*breakpoint {
+	var out []*breakpoint
+	for _, w := range want {
+		out = append(out, newBreakpoint(w))
+	}
+	l.number0(out)
+	return out
+}
+
+func newBreakpoint(w Breakpoint) *breakpoint {
+	b := &breakpoint{Breakpoint: w, left: max(w.Passes, 1)}
+	if w.Condition != "" {
+		b.cond, b.condErr = eval.Parse(w.Condition, eval.Options{})
+	}
+	return b
+}
+
+// number0 gives IDs to those that have none: the lowest free ones.
+func (l *loop) number0(bs []*breakpoint) {
+	used := map[int]bool{}
+	for _, b := range append(slices.Clone(l.bps), bs...) {
+		if b.ID >= 0 {
+			used[b.ID] = true
+		}
+	}
+	for _, b := range bs {
+		for id := 0; b.ID < 0; id++ {
+			if !used[id] {
+				b.ID, used[id] = id, true
+			}
+		}
+	}
+}
+
+// where is the part of a wish that makes it the same breakpoint.
+func where(b Breakpoint) Breakpoint {
+	return Breakpoint{Owner: b.Owner, Addr: b.Addr, Expr: b.Expr, Function: b.Function, File: b.File, Line: b.Line,
+		Column: b.Column, Access: b.Access, Size: b.Size, Hardware: b.Hardware, Deferred: b.Deferred}
+}
+
+// setOwned replaces what owner wished.
+func (l *loop) setOwned(ctx context.Context, owner string, want []Breakpoint) ([]Status, error) {
+	var next, mine []*breakpoint
+	pool := slices.Clone(l.bps)
+	for _, b := range l.bps {
+		if b.Owner != owner {
+			next = append(next, b)
+		}
+	}
+	for _, w := range want {
+		w.Owner = owner
+		mine = append(mine, reuse(&pool, w))
+	}
+	if err := distinct(next, mine); err != nil {
+		return nil, err
+	}
+	l.bps = next
+	l.number0(mine)
+	l.bps = append(l.bps, mine...)
+	l.settleTable(ctx)
+	out := make([]Status, 0, len(mine))
+	for _, b := range mine {
+		out = append(out, l.status(b))
+	}
+	return out, nil
+}
+
+// reuse takes the breakpoint of the same place from pool, with its new
+// conditions, or makes a new one.
+func reuse(pool *[]*breakpoint, w Breakpoint) *breakpoint {
+	for i, b := range *pool {
+		if w.ID >= 0 && b.ID != w.ID || where(b.Breakpoint) != where(w) {
+			continue
+		}
+		*pool = slices.Delete(*pool, i, i+1)
+		if w.ID < 0 {
+			w.ID = b.ID
+		}
+		if b.Breakpoint == w {
+			return b
+		}
+		n := newBreakpoint(w)
+		n.places, n.addrs, n.hits, n.old = b.places, b.addrs, b.hits, b.old
+		if b.Passes == w.Passes {
+			n.left = b.left
+		}
+		return n
+	}
+	return newBreakpoint(w)
+}
+
+func distinct(lists ...[]*breakpoint) error {
+	seen := map[int]bool{}
+	for _, list := range lists {
+		for _, b := range list {
+			if b.ID >= 0 && seen[b.ID] {
+				return &IDError{b.ID}
+			}
+			seen[b.ID] = true
+		}
+	}
+	return nil
+}
+
+// changeAll edits the whole table and tells what changed in others' wishes.
+func (l *loop) changeAll(ctx context.Context, f func([]Status) []Breakpoint) ([]Status, error) {
+	want := f(l.statuses())
+	pool := slices.Clone(l.bps)
+	var next []*breakpoint
+	for _, w := range want {
+		next = append(next, reuse(&pool, w))
+	}
+	if err := distinct(next); err != nil {
+		return nil, err
+	}
+	before := map[int]Status{}
+	for _, s := range l.statuses() {
+		before[s.ID] = s
+	}
+	l.bps = nil
+	l.number0(next)
+	l.bps = next
+	l.settleTable(ctx)
+	out := l.statuses()
+	for _, s := range out {
+		old, had := before[s.ID]
+		delete(before, s.ID)
+		if !had || old.Breakpoint != s.Breakpoint || !slices.Equal(old.Addrs, s.Addrs) {
+			l.o.Emit(BreakpointEvent{Status: s, New: !had})
+		}
+	}
+	for _, s := range before {
+		l.o.Emit(BreakpointEvent{Status: s, Removed: true})
+	}
+	return out, nil
+}
+
+// settleTable resolves new wishes and plants the difference; while a hidden
+// stop is served the difference travels with the resume instead.
+func (l *loop) settleTable(ctx context.Context) {
+	clear(l.traps.refused)
+	var fresh []*breakpoint
+	for _, b := range l.bps {
+		if len(b.addrs) == 0 {
+			fresh = append(fresh, b)
+		}
+	}
+	l.openFor(ctx, fresh)
+	for _, b := range fresh {
+		l.resolve(ctx, b, l.modules.rows)
+	}
+	for _, b := range l.bps {
+		l.compile(ctx, b)
+	}
+	l.refusedNow = nil
+	if !l.hiding && l.state == StateStopped {
+		_ = l.adjust(ctx)
+		l.refusedNow = nil // the statuses tell
+	}
+	l.prefetch()
+}
+
+// openFor opens the images that wishes may lie in: the main module's, and the
+// others' when it is not there.
+func (l *loop) openFor(ctx context.Context, bs []*breakpoint) {
+	if len(bs) == 0 || len(l.modules.rows) == 0 {
+		return
+	}
+	_ = l.need(ctx, l.modules.rows[0])
+	var rest []*Module
+	for _, b := range bs {
+		if l.resolve(ctx, b, l.modules.rows[:1]) {
+			continue
+		}
+		for _, m := range l.modules.rows[1:] {
+			if b.mayLieIn(m) {
+				rest = append(rest, m)
+			}
+		}
+	}
+	_ = l.need(ctx, rest...)
+}
+
+func (l *loop) unresolved() bool {
+	return slices.ContainsFunc(l.bps, func(b *breakpoint) bool {
+		return b.dynamic() && (len(b.addrs) == 0 || b.Function != "" || b.File != "" || b.Deferred)
+	})
+}
+
+// resolveAll resolves wishes against modules that came, and tells changes.
+func (l *loop) resolveAll(ctx context.Context, in []*Module) {
+	for _, b := range l.bps {
+		if b.dynamic() && l.resolve(ctx, b, in) {
+			l.compile(ctx, b)
+			l.o.Emit(BreakpointEvent{Status: l.status(b)})
+		}
+	}
+}
+
+// resolve looks for b's places in modules; true when it gained any.
+func (l *loop) resolve(ctx context.Context, b *breakpoint, in []*Module) bool {
+	before := len(b.addrs)
+	switch {
+	case b.File != "":
+		l.add(b, l.linePlaces("", b.File, b.Line, in)...)
+	case b.Function != "":
+		l.resolveFunction(b, in)
+	case b.Expr != "":
+		l.resolveExpr(ctx, b)
+	case b.Addr != 0 && before == 0:
+		b.addrs = []arch.Addr{b.Addr}
+		if m, ok := l.moduleAt(b.Addr); ok && m.Image != nil {
+			loc := l.locate(b.Addr)
+			b.places = []placed{{m, symbols.Place{Offset: m.offset(b.Addr), Line: loc.Line, Function: loc.Symbol.Name}}}
+		}
+	}
+	if len(b.addrs) > before {
+		b.message = ""
+	}
+	return len(b.addrs) > before
+}
+
+// add takes over places that are new.
+func (l *loop) add(b *breakpoint, ps ...placed) {
+	for _, p := range ps {
+		if a := p.addr(); !slices.Contains(b.addrs, a) {
+			b.addrs = append(b.addrs, a)
+			b.places = append(b.places, p)
+		}
+	}
+}
+
+// resolveFunction takes every function of the name, behind its prologue.
+func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
+	mod, name := split(b.Function)
+	wantIn := l.matching(mod)
+	for _, m := range in {
+		if !slices.Contains(wantIn, m) || m.Image == nil {
+			continue
+		}
+		l.lookup(m, strings.TrimSuffix(name, "()"), func(loc Location) bool {
+			if loc.Symbol.Kind != symbols.Function || loc.Symbol.Indirect {
+				return true
+			}
+			p := symbols.Place{Offset: loc.Symbol.Offset, Line: loc.Line, Function: loc.Symbol.Name}
+			if liner, ok := m.Image.(symbols.Liner); ok {
+				if body, ok := liner.Body(loc.Symbol.Offset); ok {
+					p = body
+				}
+			}
+			l.add(b, placed{m, p})
+			return len(b.addrs) < 1000
+		})
+		if len(b.addrs) > 0 && mod == "" && !wild(name) {
+			return // the first module that has it, main first
+		}
+	}
+}
+
+// resolveExpr evaluates a MASM expression, or takes all matches of a pattern.
+func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
+	text := strings.TrimSuffix(strings.TrimPrefix(b.Expr, `@!"`), `"`)
+	if wild(text) && !strings.ContainsAny(text, " +(") {
+		locs, err := l.find(ctx, text)
+		if err != nil {
+			b.message = err.Error()
+		}
+		for _, loc := range locs {
+			if loc.Symbol.Kind == symbols.Function {
+				l.add(b, placed{loc.Module, symbols.Place{Offset: loc.Symbol.Offset, Line: loc.Line, Function: loc.Symbol.Name}})
+			}
+		}
+		return
+	}
+	a, err := l.masm(ctx, b.Expr)
+	if err != nil {
+		b.message = err.Error()
+		return
+	}
+	if len(b.addrs) > 0 && b.addrs[0] == a {
+		return
+	}
+	b.unresolve()
+	b.addrs = []arch.Addr{a}
+	if loc := l.locate(a); loc.Module != nil && loc.Module.Image != nil {
+		b.places = []placed{{loc.Module, symbols.Place{Offset: loc.Module.offset(a), Line: loc.Line, Function: loc.Symbol.Name}}}
+	}
+}
+
+// masm evaluates an address expression outside any frame.
+func (l *loop) masm(ctx context.Context, expr string) (arch.Addr, error) {
+	return l.masmIn(ctx, nil, expr)
+}
+
+// masmIn evaluates an address expression: a plain symbol, a number, or more.
+func (l *loop) masmIn(ctx context.Context, f *Frame, expr string) (arch.Addr, error) {
+	if a, err := l.address(ctx, strings.TrimSpace(expr)); err == nil && strings.Contains(expr, "!") {
+		return a, nil
+	}
+	e, err := eval.Parse(expr, eval.Options{Dialect: eval.MASM})
+	if err != nil {
+		if a, plain := l.address(ctx, strings.TrimSpace(expr)); plain == nil {
+			return a, nil
+		}
+		return 0, err
+	}
+	var n uint64
+	err = l.evaluate(ctx, f, e, func(ctx context.Context, env eval.Env, v eval.Value) error {
+		var err error
+		n, err = eval.Int(ctx, env, v)
+		return err
+	})
+	return arch.Addr(n), err
+}
+
+// drop forgets places in modules that went; a deferred wish waits again.
+func (l *loop) drop(went []*Module) {
+	if len(went) == 0 {
+		return
+	}
+	for _, b := range l.bps {
+		n := len(b.addrs)
+		keep := func(a arch.Addr) bool {
+			return !slices.ContainsFunc(went, func(m *Module) bool { return a >= m.Base && uint64(a-m.Base) < m.span() })
+		}
+		b.addrs = slices.DeleteFunc(b.addrs, func(a arch.Addr) bool { return !keep(a) })
+		b.places = slices.DeleteFunc(b.places, func(p placed) bool { return slices.Contains(went, p.m) })
+		if len(b.addrs) != n {
+			l.o.Emit(BreakpointEvent{Status: l.status(b)})
+		}
+	}
+	for k := range l.traps.in { // unmapped memory has no traps
+		if slices.ContainsFunc(went, func(m *Module) bool { return k.addr >= m.Base && uint64(k.addr-m.Base) < m.span() }) && k.kind == targets.Software {
+			delete(l.traps.in, k)
+		}
+	}
+}
+
+// tellRefused tells of traps that could not be planted on the way to a resume.
+func (l *loop) tellRefused() {
+	now := l.refusedNow
+	l.refusedNow = nil
+	for _, b := range l.bps {
+		m := make(map[trapKey]targets.Trap)
+		b.traps(m)
+		for _, x := range now {
+			if _, ok := m[keyOf(x)]; ok {
+				l.say(Important, fmt.Sprintf("Unable to insert breakpoint %d at %s: %v\n", b.ID, x.Addr.Text(l.arch.PtrSize), l.traps.refused[keyOf(x)]))
+				l.o.Emit(BreakpointEvent{Status: l.status(b)})
+				break
+			}
+		}
+	}
+}
+
+// compile makes b's condition for the far end, where both can.
+func (l *loop) compile(ctx context.Context, b *breakpoint) {
+	if b.agent != nil || b.cond == nil || !b.farSide() || l.t.Info().Limits.Bits&targets.Conditions == 0 {
+		return
+	}
+	agents := map[arch.Addr][]byte{}
+	for _, a := range b.addrs {
+		code, err := l.agentAt(ctx, b.cond, a)
+		if err != nil {
+			if !errors.Is(err, eval.ErrNoAgent) {
+				l.o.Log.Debug().Err(err).Msg("condition for the far end")
+			}
+			return
+		}
+		agents[a] = code
+	}
+	b.agent = agents
+}
+
+// farSide reports whether nothing but the condition decides at a hit: what we
+// count, we must see.
+func (b *breakpoint) farSide() bool {
+	return b.code() && b.Passes <= 1 && b.HitCondition == "" && b.Thread == targets.ThreadID{}
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"context"
+
+	"dap-windbg/arch"
+)
+
+// decode decodes the instruction at a, from the image's file when it has it.
+func (l *loop) decode(ctx context.Context, a arch.Addr) (arch.Inst, error) {
+	ins, err := l.disassemble(ctx, a, 1)
+	if err != nil {
+		return arch.Inst{}, err
+	}
+	return ins[0].Inst, ins[0].Err
+}
+
+// disassemble decodes n instructions from a. What cannot be read or decoded is
+// an Inst with Err.
+func (l *loop) disassemble(ctx context.Context, a arch.Addr, n int) ([]Inst, error) {
+	out := make([]Inst, 0, min(n, 4096))
+	for len(out) < n {
+		want := min((n-len(out))*l.arch.MaxInst, 4096)
+		buf := make([]byte, want)
+		good := l.codeSome(ctx, a, buf)
+		if ctx.Err() != nil {
+			return out, ctx.Err()
+		}
+		before := len(out)
+		for o := 0; len(out) < n; {
+			rest := buf[o:good]
+			if len(rest) < l.arch.MaxInst && good == want && len(out) > before {
+				break // the rest may be cut off: read on
+			}
+			in := l.one(rest, a)
+			out = append(out, in)
+			o, a = o+in.Len, a+arch.Addr(in.Len)
+			if o >= good {
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// one decodes the instruction that code starts with.
+func (l *loop) one(code []byte, a arch.Addr) Inst {
+	in, err := l.arch.Decode(code, a)
+	if err != nil || in.Len == 0 {
+		n := max(l.arch.MinInst, 1)
+		out := Inst{Addr: a, Bytes: code[:min(n, len(code))], Err: err}
+		if err == nil {
+			out.Err = arch.ErrUnknown
+		}
+		out.Len = n
+		return out
+	}
+	return Inst{Inst: in, Addr: a, Bytes: code[:in.Len]}
+}
+
+// codeSome reads as much code as there is.
+func (l *loop) codeSome(ctx context.Context, a arch.Addr, p []byte) int {
+	if m, ok := l.moduleAt(a); ok && m.Image != nil && m.Image.ReadStatic(m.offset(a), p) {
+		return len(p)
+	}
+	n, _ := l.read(ctx, spaceHere, a, p)
+	return n
+}
+
+// disassembleBefore decodes the n instructions before a, from the start of the
+// function or of a line where one is near, so that they fall on boundaries.
+func (l *loop) disassembleBefore(ctx context.Context, a arch.Addr, n int) ([]Inst, error) {
+	for back := arch.Addr(n * l.arch.MaxInst); ; {
+		from := a - min(back, a)
+		if fn := l.functionAt(a - 1); fn != 0 && fn < a && a-fn <= 1<<16 {
+			from = fn
+		}
+		best, err := l.endingAt(ctx, from, a)
+		if err != nil {
+			return nil, err
+		}
+		for len(best) < n { // above the function: whatever ends where it starts
+			start := from
+			if len(best) > 0 {
+				start = best[0].Addr
+			}
+			more := l.guess(ctx, start)
+			best = append([]Inst{more}, best...)
+			if more.Addr == 0 {
+				break
+			}
+		}
+		return best[max(0, len(best)-n):], nil
+	}
+}
+
+// endingAt decodes [from, a).
+func (l *loop) endingAt(ctx context.Context, from, a arch.Addr) ([]Inst, error) {
+	var out []Inst
+	buf := make([]byte, a-from)
+	good := l.codeSome(ctx, from, buf)
+	for o := 0; o < good; {
+		in := l.one(buf[o:good], from+arch.Addr(o))
+		out = append(out, in)
+		o += in.Len
+	}
+	return out, ctx.Err()
+}
+
+// guess finds an instruction that ends at a.
+func (l *loop) guess(ctx context.Context, a arch.Addr) Inst {
+	step := arch.Addr(max(l.arch.MinInst, 1))
+	buf := make([]byte, min(arch.Addr(l.arch.MaxInst), a))
+	good := l.codeSome(ctx, a-arch.Addr(len(buf)), buf)
+	if good == len(buf) {
+		for n := len(buf); n > 0; n -= int(step) {
+			if in, err := l.arch.Decode(buf[len(buf)-n:], a-arch.Addr(n)); err == nil && in.Len == n {
+				return Inst{Inst: in, Addr: a - arch.Addr(n), Bytes: buf[len(buf)-n:]}
+			}
+		}
+	}
+	in := Inst{Addr: a - min(step, a), Err: arch.ErrUnknown}
+	in.Len = int(step)
+	return in
+}

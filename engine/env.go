@@ -1,0 +1,477 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// env is the eval.Env of a frame; f is nil when there is none.
+type env struct {
+	l   *loop
+	f   *Frame
+	mem symbols.Memory
+}
+
+func (l *loop) env(f *Frame, mem symbols.Memory) *env { return &env{l, f, mem} }
+
+func (e *env) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int, error) {
+	return e.mem.ReadMemory(ctx, a, p)
+}
+
+func (e *env) WriteMemory(ctx context.Context, a arch.Addr, p []byte) error {
+	_, err := e.l.write(ctx, spaceHere, a, p)
+	if err == nil {
+		e.l.forgetWalks()
+		e.l.o.Emit(Invalidated{Memory: true})
+	}
+	return err
+}
+
+func (e *env) Arch() *arch.Arch { return e.l.arch }
+
+// Register finds a register or a part of one, and returns its bytes.
+func (e *env) Register(_ context.Context, name string) ([]byte, bool) {
+	if e.f == nil || e.f.Regs == nil {
+		return nil, false
+	}
+	r := e.f.Regs
+	name = strings.ToLower(name)
+	if i, ok := r.Set.Index(name); ok {
+		return r.Bytes(i)
+	}
+	v, ok := r.Get(name)
+	if !ok {
+		return nil, false
+	}
+	size := 8
+	for _, s := range r.Set.Arch.Sub {
+		if s.Name == name {
+			size = (s.Bits + 7) / 8
+		}
+	}
+	for _, b := range r.Set.Arch.FlagBits {
+		if b.Name == name {
+			size = 1
+		}
+	}
+	return e.l.bytes(v, size), true
+}
+
+// bytes writes v in the target's byte order.
+func (l *loop) bytes(v uint64, size int) []byte {
+	p := make([]byte, size)
+	for i := range p {
+		if l.arch.BigEndian {
+			p[size-1-i] = byte(v >> (8 * i))
+		} else {
+			p[i] = byte(v >> (8 * i))
+		}
+	}
+	return p
+}
+
+// SetRegister writes a register of the innermost frame's thread, or a saved one
+// where the frame's caller restores it from; only the former is possible here.
+func (e *env) SetRegister(ctx context.Context, name string, p []byte) error {
+	if e.f == nil || e.f.walk == nil {
+		return errors.New("there is no thread whose register could be set")
+	}
+	if e.f.code != nil && e.f.code.level > 0 {
+		return errors.New("registers can be set in the innermost frame only")
+	}
+	full, err := e.l.registers(ctx, e.f.Thread)
+	if err != nil {
+		return err
+	}
+	r := full.Clone()
+	name = strings.ToLower(name)
+	if i, ok := r.Set.Index(name); ok {
+		r.SetBytes(i, p)
+	} else if !r.PutName(name, e.l.uint(p)) {
+		return fmt.Errorf("there is no register %s", name)
+	}
+	return e.l.changeRegisters(ctx, e.f.Thread, r)
+}
+
+// changeRegisters writes registers for the user and tells.
+func (l *loop) changeRegisters(ctx context.Context, id targets.ThreadID, r *arch.Registers) error {
+	if err := l.setRegisters(ctx, id, r); err != nil {
+		return err
+	}
+	l.o.Emit(Invalidated{Registers: true, Stacks: true})
+	return nil
+}
+
+// Lookup resolves a name as C++ does in the frame.
+func (e *env) Lookup(ctx context.Context, name string) (eval.Value, error) {
+	mod, rest := split(name)
+	if mod == "" && !strings.HasPrefix(name, "::") {
+		v, err := e.Local(ctx, name)
+		if !isNameError(err) {
+			return v, err
+		}
+		if v, ok, err := e.member(ctx, name); ok || err != nil {
+			return v, err
+		}
+	}
+	return e.global(ctx, mod, strings.TrimPrefix(rest, "::"))
+}
+
+func isNameError(err error) bool {
+	var ne *eval.NameError
+	return errors.As(err, &ne)
+}
+
+// Local finds a variable of the frame, innermost block first; an inlined
+// call sees only its own.
+func (e *env) Local(ctx context.Context, name string) (eval.Value, error) {
+	if e.f != nil && e.f.Scope != nil {
+		for _, v := range e.f.Scope.Variables {
+			if v.Name == name {
+				return e.variable(ctx, v)
+			}
+		}
+	}
+	return eval.Value{}, &eval.NameError{Name: name, Rest: name}
+}
+
+func (e *env) variable(ctx context.Context, v symbols.Variable) (eval.Value, error) {
+	return eval.FromVariable(ctx, e.frame(), v, e.f.Module.offset(e.f.lookup()))
+}
+
+// lookup is the address to look the frame's scopes up with.
+func (f *Frame) lookup() arch.Addr { return f.Regs.LookupPC() }
+
+// member finds a field of *this.
+func (e *env) member(ctx context.Context, name string) (eval.Value, bool, error) {
+	this, err := e.Local(ctx, "this")
+	if err != nil {
+		if isNameError(err) {
+			err = nil
+		}
+		return eval.Value{}, false, err
+	}
+	if this.Type == nil || this.Err != nil {
+		return eval.Value{}, false, nil
+	}
+	class := this.Type.Strip()
+	if class == nil || class.Kind != symbols.Pointer {
+		return eval.Value{}, false, nil
+	}
+	field, ok := findField(class.Elem, name, 0)
+	if !ok {
+		return eval.Value{}, false, nil
+	}
+	base, err := eval.Int(ctx, e, this)
+	if err != nil {
+		return eval.Value{}, false, err
+	}
+	if field.Static {
+		v, err := eval.FromVariable(ctx, e.frame(), symbols.Variable{Name: name, Type: field.Type, Static: true, Location: field.Location}, e.f.Module.offset(e.f.lookup()))
+		return v, err == nil, err
+	}
+	return eval.Value{Type: field.Type, Place: eval.InMemory, Addr: arch.Addr(base + uint64(field.Offset)),
+		BitOffset: field.BitOffset, BitSize: field.BitSize}, true, nil
+}
+
+// findField looks a member up in a class and its plain bases.
+func findField(t *symbols.Type, name string, depth int) (symbols.Field, bool) {
+	t = t.Strip()
+	if t == nil || !t.IsComposite() || depth > 16 {
+		return symbols.Field{}, false
+	}
+	if t.Declaration {
+		if ty, ok := t.Image.(symbols.Typer); ok {
+			if d, ok := ty.Type(t.Name); ok && !d.Declaration {
+				t = d
+			}
+		}
+	}
+	for _, f := range t.Members().Fields {
+		if f.Name == name && !f.Base {
+			return f, true
+		}
+	}
+	for _, f := range t.Members().Fields {
+		if f.Virtual || !f.Base && f.Name != "" {
+			continue
+		}
+		if in, ok := findField(f.Type, name, depth+1); ok {
+			in.Offset += f.Offset
+			return in, true
+		}
+	}
+	return symbols.Field{}, false
+}
+
+// global finds a variable or function: in the frame's module, then the others.
+func (e *env) global(ctx context.Context, mod, name string) (eval.Value, error) {
+	for _, m := range e.order(ctx, mod) {
+		for _, n := range e.spellings(name) {
+			if v, ok, err := e.globalIn(ctx, m, n); ok || err != nil {
+				return v, err
+			}
+		}
+	}
+	return eval.Value{}, &eval.NameError{Name: name, Rest: name}
+}
+
+// spellings are the names a name may mean: in the frame's namespaces and
+// classes, innermost first.
+func (e *env) spellings(name string) []string {
+	out := []string{}
+	if e.f != nil && e.f.Scope != nil {
+		for q := e.f.Scope.Name; ; {
+			i := strings.LastIndex(q, "::")
+			if i < 0 {
+				break
+			}
+			q = q[:i]
+			out = append(out, q+"::"+name)
+		}
+	}
+	return append(out, name)
+}
+
+// order lists modules to search.
+func (e *env) order(ctx context.Context, mod string) []*Module {
+	ms := e.l.matching(mod)
+	if mod != "" {
+		_ = e.l.need(ctx, ms...)
+		return ms
+	}
+	var first []*Module
+	if e.f != nil && e.f.Module != nil {
+		first = append(first, e.f.Module)
+	}
+	if len(e.l.modules.rows) > 0 {
+		_ = e.l.need(ctx, e.l.modules.rows[0])
+	}
+	for _, m := range ms {
+		if len(first) == 0 || m != first[0] {
+			first = append(first, m)
+		}
+	}
+	return first
+}
+
+func (e *env) globalIn(ctx context.Context, m *Module, name string) (eval.Value, bool, error) {
+	if m.Image == nil {
+		return eval.Value{}, false, nil
+	}
+	ty, typed := m.Image.(symbols.Typer)
+	if typed {
+		if g, ok := ty.Global(name); ok {
+			v, err := eval.FromVariable(ctx, &frameOf{e.l, e.f, m, e.mem}, g, 0)
+			return v, true, err
+		}
+	}
+	for s := range m.Image.Lookup(name) {
+		v := eval.Value{Place: eval.InMemory, Addr: m.addr(s.Offset)}
+		if s.Kind == symbols.Function && typed {
+			v.Type, _ = ty.Function(s.Offset)
+		}
+		if v.Type == nil {
+			v.Type = unknownType(s, e.l.arch)
+		}
+		return v, true, nil
+	}
+	return eval.Value{}, false, nil
+}
+
+// unknownType is what a symbol without debug information is taken for: a
+// function without parameters, or an integer of its size.
+func unknownType(s symbols.Symbol, a *arch.Arch) *symbols.Type {
+	if s.Kind == symbols.Function {
+		return &symbols.Type{Kind: symbols.Func, Size: 1, Elem: &symbols.Type{Kind: symbols.Base, Name: "int", Size: 4}}
+	}
+	size := int64(s.Size)
+	name := map[int64]string{1: "char", 2: "short", 4: "int", 8: "long"}[size]
+	if name == "" {
+		size, name = 4, "int"
+	}
+	return &symbols.Type{Kind: symbols.Base, Name: name, Size: size, Encoding: symbols.Signed}
+}
+
+// Address resolves a symbol as MASM does.
+func (e *env) Address(ctx context.Context, name string) (arch.Addr, error) {
+	if f := e.f; f != nil && f.Scope != nil && !strings.Contains(name, "!") {
+		v, err := e.Local(ctx, name)
+		if err == nil && v.Place == eval.InMemory {
+			return v.Addr, nil
+		}
+		if err != nil && !isNameError(err) {
+			return 0, err
+		}
+	}
+	name = strings.TrimPrefix(name, "!")
+	if e.f != nil && e.f.Module != nil && !strings.Contains(name, "!") {
+		var locs []Location
+		e.l.lookup(e.f.Module, name, func(x Location) bool { locs = append(locs, x); return len(locs) < 64 })
+		if len(locs) > 0 {
+			return best(locs).Addr, nil
+		}
+	}
+	return e.l.address(ctx, name)
+}
+
+// LineAddress resolves `mod!file:line`.
+func (e *env) LineAddress(ctx context.Context, mod, file string, line int) (arch.Addr, error) {
+	if file == "" && e.f != nil {
+		file = e.f.Line.File
+	}
+	ms := e.l.matching(mod)
+	if mod != "" {
+		_ = e.l.need(ctx, ms...)
+	} else if len(ms) > 0 {
+		_ = e.l.need(ctx, ms[0])
+	}
+	if ps := e.l.linePlaces(mod, file, line, nil); len(ps) > 0 {
+		return ps[0].addr(), nil
+	}
+	text := fmt.Sprintf("`%s:%d`", file, line)
+	return 0, &eval.NameError{Name: text, Rest: text}
+}
+
+func (e *env) Type(ctx context.Context, name string) (*symbols.Type, bool) {
+	var first *Module
+	if e.f != nil {
+		first = e.f.Module
+	}
+	for _, n := range e.spellings(name) {
+		if t, ok := e.l.typeNamed(ctx, n, first); ok {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+func (e *env) Symbol(_ context.Context, a arch.Addr) string { return e.l.symbolText(a) }
+
+// frame is the symbols.Frame of the env's frame.
+func (e *env) frame() symbols.Frame { return &frameOf{e.l, e.f, e.f.Module, e.mem} }
+
+// frameOf lets locations ask about a frame; m is the image they come from.
+type frameOf struct {
+	l   *loop
+	f   *Frame
+	m   *Module
+	mem symbols.Memory
+}
+
+func (f *frameOf) Registers() *arch.Registers {
+	if f.f == nil {
+		return arch.NewRegisters(f.l.arch.DefaultSet())
+	}
+	return f.f.Regs
+}
+
+func (f *frameOf) Memory() symbols.Memory { return f.mem }
+
+func (f *frameOf) Base() arch.Addr {
+	if f.m == nil {
+		return 0
+	}
+	return f.m.Base
+}
+
+func (f *frameOf) CFA(context.Context) (arch.Addr, error) {
+	if f.f == nil || f.f.CFA == 0 {
+		return 0, &symbols.UnavailableError{Reason: "the frame's base address is not known"}
+	}
+	return f.f.CFA, nil
+}
+
+// TLS asks the far end; programs under a plain gdbserver have libthread_db there.
+func (f *frameOf) TLS(ctx context.Context, off uint64) (arch.Addr, error) {
+	if sys, ok := f.l.o.System.(threadLocal); ok && f.f != nil {
+		base := f.l.threadBase(ctx, f.f)
+		if a, err := sys.TLS(ctx, &world{ctx, f.l, f.mem}, base, f.m.Module, off); err == nil || isNeed(err) {
+			return a, err
+		}
+	}
+	q, ok := f.l.t.(targets.Queryer)
+	if !ok || f.f == nil || f.m == nil {
+		return 0, &symbols.UnavailableError{Reason: "thread-local storage cannot be found here"}
+	}
+	annex := fmt.Sprintf("%x %x %x", f.f.Thread.Thread, off, uint64(f.m.Dynamic))
+	p, err := q.Query(ctx, targets.TLSAddress, annex)
+	if err != nil {
+		return 0, &symbols.UnavailableError{Reason: "thread-local storage: " + err.Error()}
+	}
+	if len(p) > 8 {
+		p = p[:8]
+	}
+	return arch.Addr(f.l.uint(p)), nil
+}
+
+// threadLocal is a System that finds thread-local storage itself. thread is the
+// thread pointer.
+type threadLocal interface {
+	TLS(ctx context.Context, w worldView, thread arch.Addr, m targets.Module, off uint64) (arch.Addr, error)
+}
+
+type worldView = interface {
+	symbols.Memory
+	Target() targets.Target
+	Address(name string) (arch.Addr, error)
+	Type(name string) (*symbols.Type, error)
+}
+
+// threadBase is the thread pointer of a frame's thread, 0 unknown.
+func (l *loop) threadBase(ctx context.Context, f *Frame) arch.Addr {
+	if t := l.threads.find(f.Thread); t != nil && t.Base != 0 {
+		return t.Base
+	}
+	for _, name := range []string{"fs_base", "tpidr_el0", "tpidr", "tp"} {
+		if v, ok := f.Regs.Get(name); ok {
+			return arch.Addr(v)
+		}
+	}
+	return 0
+}
+
+func (f *frameOf) Caller(ctx context.Context) (symbols.Frame, error) {
+	if f.f == nil {
+		return nil, nil
+	}
+	c, err := f.l.callerFrame(ctx, f.f, f.mem)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	return &frameOf{f.l, c, c.Module, f.mem}, nil
+}
+
+// evaluate evaluates e in frame f with as few flights as it can and gives the
+// value to use, which may read too.
+func (l *loop) evaluate(ctx context.Context, f *Frame, e eval.Expr, use func(context.Context, eval.Env, eval.Value) error) error {
+	once := func(ctx context.Context, mem symbols.Memory) error {
+		env := l.env(f, mem)
+		v, err := e.Eval(ctx, env)
+		if err != nil {
+			return err
+		}
+		return use(ctx, env, v)
+	}
+	if e.Effects() {
+		return once(ctx, &nowMemory{l, spaceHere})
+	}
+	return l.gather(ctx, spaceHere, 0, once)
+}
+
+// agentAt compiles a condition for code address a. Only what does not depend on
+// the frame can be compiled.
+func (l *loop) agentAt(ctx context.Context, e eval.Expr, a arch.Addr) ([]byte, error) {
+	f := &Frame{PC: a, Regs: arch.NewRegisters(l.t.Info().Set)}
+	f.Regs.Interrupted = true
+	f.Regs.SetPC(a)
+	f.Module, _ = l.moduleAt(a)
+	return eval.Agent(ctx, e, l.env(f, &nowMemory{l, spaceHere}))
+}

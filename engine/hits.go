@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/targets"
+)
+
+// hit asks every breakpoint at pc whether it stops. conditioned tells that the
+// far end has evaluated the condition already.
+func (l *loop) hit(ctx context.Context, st *Stop, pc arch.Addr, conditioned bool) (ids []int, quiet bool) {
+	for _, b := range l.bps {
+		if b.Disabled || !b.code() || !contains(b.addrs, pc) {
+			continue
+		}
+		if l.decideHit(ctx, b, st, conditioned) {
+			ids = append(ids, b.ID)
+		}
+	}
+	l.dropOneShots(ids)
+	return ids, len(ids) == 0
+}
+
+func contains(as []arch.Addr, a arch.Addr) bool {
+	for _, x := range as {
+		if x == a {
+			return true
+		}
+	}
+	return false
+}
+
+// decideHit runs one breakpoint's conditions, in the order thread, condition,
+// count, message.
+func (l *loop) decideHit(ctx context.Context, b *breakpoint, st *Stop, conditioned bool) bool {
+	if b.Thread != (targets.ThreadID{}) && b.Thread != st.Thread {
+		return false
+	}
+	if !conditioned && !l.holds(ctx, b, st.Thread) {
+		return false
+	}
+	b.hits++
+	if ok, err := hitCount(b.HitCondition, b.hits); err != nil {
+		l.say(Important, fmt.Sprintf("Breakpoint %d: %v\n", b.ID, err))
+	} else if !ok {
+		return false
+	}
+	if stepping := l.plan != nil && l.plan.how.Kind != Go; !stepping && b.left > 1 {
+		b.left--
+		return false
+	}
+	if b.Log != "" {
+		l.say(FromDebugger, l.message(ctx, b.Log, st.Thread)+"\n")
+		return false
+	}
+	return true
+}
+
+// holds evaluates b's condition in the frame that was hit. An error counts as
+// true, and is told.
+func (l *loop) holds(ctx context.Context, b *breakpoint, id targets.ThreadID) bool {
+	if b.Condition == "" {
+		return true
+	}
+	err := b.condErr
+	if err == nil {
+		var v uint64
+		if v, err = l.truth(ctx, b.cond, id); err == nil {
+			return v != 0
+		}
+	}
+	l.say(Important, fmt.Sprintf("Breakpoint %d: condition %q: %v\n", b.ID, b.Condition, err))
+	return true
+}
+
+// truth evaluates an expression in the innermost frame of a thread.
+func (l *loop) truth(ctx context.Context, e eval.Expr, id targets.ThreadID) (uint64, error) {
+	f, err := l.top(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	var n uint64
+	err = l.evaluate(ctx, f, e, func(ctx context.Context, env eval.Env, v eval.Value) error {
+		var err error
+		n, err = eval.Int(ctx, env, v)
+		return err
+	})
+	return n, err
+}
+
+// message fills the {expressions} of a log message.
+func (l *loop) message(ctx context.Context, text string, id targets.ThreadID) string {
+	f, err := l.top(ctx, id)
+	if err != nil {
+		return text
+	}
+	var out strings.Builder
+	for {
+		lit, rest, ok := strings.Cut(text, "{")
+		out.WriteString(lit)
+		if !ok {
+			return out.String()
+		}
+		src, after, ok := cutBrace(rest)
+		if !ok {
+			return out.String() + "{" + rest
+		}
+		o, err := l.object(ctx, f, "", src)
+		switch {
+		case err != nil:
+			fmt.Fprintf(&out, "{%v}", err)
+		case o.Err != nil:
+			fmt.Fprintf(&out, "{%v}", o.Err)
+		default:
+			out.WriteString(o.Text)
+		}
+		text = after
+	}
+}
+
+// cutBrace splits at the } that closes, minding nested ones.
+func cutBrace(s string) (inner, after string, ok bool) {
+	depth := 0
+	for i, r := range s {
+		switch r {
+		case '{':
+			depth++
+		case '}':
+			if depth == 0 {
+				return s[:i], s[i+1:], true
+			}
+			depth--
+		}
+	}
+	return "", "", false
+}
+
+// hitCount decides a hit condition: "7" and "== 7" the 7th, "> 5", ">= 5",
+// "< 5", "<= 5", "!= 5", "% 3" every third. Empty is always.
+func hitCount(cond string, hits int) (bool, error) {
+	cond = strings.TrimSpace(cond)
+	if cond == "" {
+		return true, nil
+	}
+	num := strings.TrimLeft(cond, "<>=!%")
+	n, err := strconv.ParseInt(strings.TrimSpace(num), 0, 64)
+	if err != nil {
+		return true, fmt.Errorf("hit condition %q is not an operator and a number", cond)
+	}
+	h := int64(hits)
+	switch cond[:len(cond)-len(num)] {
+	case "", "=", "==":
+		return h == n, nil
+	case ">":
+		return h > n, nil
+	case ">=":
+		return h >= n, nil
+	case "<":
+		return h < n, nil
+	case "<=":
+		return h <= n, nil
+	case "!=":
+		return h != n, nil
+	case "%":
+		return n > 0 && h%n == 0, nil
+	}
+	return true, fmt.Errorf("hit condition %q is not an operator and a number", cond)
+}
+
+// hitText is WinDbg's line; several breakpoints at one place have one each.
+func hitText(ids []int) string {
+	var lines []string
+	for _, id := range ids {
+		lines = append(lines, fmt.Sprintf("Breakpoint %d hit", id))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// dropOneShots removes one-shot breakpoints that were hit.
+func (l *loop) dropOneShots(ids []int) {
+	var keep []*breakpoint
+	for _, b := range l.bps {
+		gone := false
+		for _, id := range ids {
+			gone = gone || b.OneShot && b.ID == id
+		}
+		if gone {
+			l.o.Emit(BreakpointEvent{Status: l.status(b), Removed: true})
+			continue
+		}
+		keep = append(keep, b)
+	}
+	l.bps = keep
+}
+
+// judgeWatch decides about a data trap: the breakpoint whose bytes hold the address.
+func (l *loop) judgeWatch(ctx context.Context, st *Stop) (quiet bool) {
+	var ids []int
+	known := false
+	for _, b := range l.bps {
+		if b.Disabled || b.code() || len(b.addrs) == 0 {
+			continue
+		}
+		a := b.addrs[0]
+		if st.Addr != 0 && (st.Addr < a || st.Addr >= a+arch.Addr(max(b.Size, 1))) {
+			continue
+		}
+		known = true
+		now := make([]byte, max(b.Size, 1))
+		n, _ := l.read(ctx, spaceHere, a, now)
+		hit := &WatchHit{Addr: a, Old: b.old, New: now[:n]}
+		b.old = hit.New
+		if l.decideHit(ctx, b, st, false) {
+			ids = append(ids, b.ID)
+			st.Watched = hit
+		}
+	}
+	if !known {
+		return false
+	}
+	st.Breakpoints, st.Text = ids, hitText(ids)
+	l.dropOneShots(ids)
+	return len(ids) == 0
+}

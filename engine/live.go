@@ -1,0 +1,29 @@
+package engine
+
+import (
+	"slices"
+
+	"dap-windbg/targets"
+)
+
+// State is what the debuggee does.
+func (l *Live) State() State { return l.l.state }
+
+// Info is what the target says of the far end.
+func (l *Live) Info() targets.Info { return l.l.t.Info() }
+
+// Modules lists images in place, main first. The Modules are the loop's own:
+// not to be kept or changed.
+func (l *Live) Modules() []*Module { return slices.Clone(l.l.modules.rows) }
+
+// Unloaded lists images that went, oldest first.
+func (l *Live) Unloaded() []*Module { return slices.Clone(l.l.modules.unloaded) }
+
+// Breakpoints is the whole table.
+func (l *Live) Breakpoints() []Status { return l.l.statuses() }
+
+// KnownThreads lists the threads of the last stop.
+func (l *Live) KnownThreads() []Thread { return l.l.snapshot() }
+
+// LastStop is the last stop that was told.
+func (l *Live) LastStop() (Stop, bool) { return l.l.last, l.l.stops }

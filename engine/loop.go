@@ -1,0 +1,418 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/targets"
+)
+
+// loop is everything that is known of one debuggee. It belongs to the goroutine
+// in run; nothing else touches it.
+type loop struct {
+	s     *Session
+	t     targets.Target
+	r     targets.Runner // nil: the debuggee cannot run
+	o     Options
+	arch  *arch.Arch
+	state State
+
+	halting bool // an interrupt is on its way
+	pause   bool // the user asked for it
+	stuck   *time.Timer
+	parked  []*request
+	waiters []chan Stop
+	wake    chan struct{} // a parked request's context ended
+
+	number  int
+	last    Stop
+	stops   bool // there was one
+	ran     bool // the debuggee has been resumed since the last refresh
+	hiding  bool // a hidden stop is being served
+	changed bool // the user changed the debuggee's PC
+
+	mem     *cache
+	regs    map[targets.ThreadID]*arch.Registers
+	partial *arch.Registers // expedited with the stop, of its thread
+	walks   map[targets.ThreadID]*walk
+
+	threads  threadTable
+	selected targets.ThreadID
+	frame    int
+
+	traps      *trapTable
+	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
+	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
+	refusedNow []targets.Trap
+	bps        []*breakpoint
+	plan       *plan
+	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
+
+	modules moduleTable
+	vars    map[string]eval.Value
+
+	life   context.Context
+	end    context.CancelFunc
+	ended  error
+	opens  sync.WaitGroup
+	opened chan *opening
+}
+
+func newLoop(s *Session, t targets.Target, o Options) *loop {
+	l := &loop{s: s, t: t, o: o, wake: make(chan struct{}, 1), opened: make(chan *opening, 64),
+		lifted: map[arch.Addr]bool{}, hits: map[targets.ThreadID]arch.Addr{},
+		handed: map[targets.ThreadID]targets.Deliver{}, vars: map[string]eval.Value{}}
+	l.r, _ = t.(targets.Runner)
+	l.arch = arch.AMD64
+	if set := t.Info().Set; set != nil {
+		l.arch = set.Arch
+	}
+	l.traps = newTrapTable(l.arch)
+	l.stuck = time.NewTimer(time.Hour)
+	l.stuck.Stop()
+	l.forget()
+	if o.Model == nil {
+		l.o.Model = &eval.Model{}
+	}
+	return l
+}
+
+// forget drops what was known of the stop.
+func (l *loop) forget() {
+	l.dropMemory()
+	l.regs = map[targets.ThreadID]*arch.Registers{}
+	l.walks = map[targets.ThreadID]*walk{}
+	l.partial = nil
+}
+
+func (l *loop) dropMemory() {
+	round := 64
+	if info := l.t.Info(); info.Machine || info.Limits.BytesPerSec > 0 && info.Limits.BytesPerSec < 50_000 {
+		round = 8
+	}
+	l.mem = newCache(round)
+}
+
+// run is the loop.
+func (l *loop) run(ctx context.Context) error {
+	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
+	defer l.opens.Wait()
+	defer l.end()
+	defer l.stuck.Stop()
+	var events <-chan targets.Event
+	if l.r != nil {
+		events = l.r.Events()
+	}
+	l.guarded(ctx, l.begin)
+	for l.state != StateGone {
+		select {
+		case r := <-l.s.inbox:
+			l.serve(r)
+		case e, ok := <-events:
+			if !ok {
+				e = targets.Gone{Err: targets.ErrGone}
+			}
+			l.guarded(l.life, func(ctx context.Context) { l.event(ctx, e) })
+		case o := <-l.opened:
+			l.guarded(l.life, func(ctx context.Context) { l.arrived(ctx, o) })
+		case <-l.wake:
+			l.dropParked()
+		case <-l.stuck.C:
+			l.deaf()
+		case <-ctx.Done():
+			how := targets.Kill
+			if l.t.Info().Attached {
+				how = targets.Detach
+			}
+			l.guarded(l.life, func(ctx context.Context) { _ = l.part(ctx, how) })
+		}
+	}
+	return l.ended
+}
+
+// guarded runs f with a context that Preempt cancels.
+func (l *loop) guarded(ctx context.Context, f func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer l.s.now.Store(l.s.now.Swap(&cancel))
+	f(ctx)
+}
+
+// serve runs a request, parks it, or refuses it.
+func (l *loop) serve(r *request) {
+	switch {
+	case r.ctx.Err() != nil:
+		r.answer <- r.ctx.Err()
+	case l.state == StateGone:
+		r.answer <- targets.ErrGone
+	case r.kind == stopped && l.state != StateStopped:
+		r.answer <- targets.ErrRunning
+	case r.kind == parkable && l.state == StateRunning:
+		l.park(r)
+	default:
+		l.perform(r)
+	}
+}
+
+func (l *loop) perform(r *request) {
+	l.guarded(r.ctx, func(ctx context.Context) { r.answer <- r.run(ctx) })
+}
+
+// park keeps r until the debuggee stops, and sees to it that it does.
+func (l *loop) park(r *request) {
+	l.parked = append(l.parked, r)
+	context.AfterFunc(r.ctx, func() {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	})
+	l.guarded(l.life, func(ctx context.Context) {
+		if err := l.halt(ctx); err != nil {
+			l.serveParked(err)
+		}
+	})
+}
+
+// dropParked answers parked requests whose context ended.
+func (l *loop) dropParked() {
+	l.parked = slices.DeleteFunc(l.parked, func(r *request) bool {
+		if r.ctx.Err() == nil {
+			return false
+		}
+		r.answer <- r.ctx.Err()
+		return true
+	})
+}
+
+// serveParked runs parked requests; with an error they fail.
+func (l *loop) serveParked(err error) {
+	parked := l.parked
+	l.parked = nil
+	for _, r := range parked {
+		switch {
+		case r.ctx.Err() != nil:
+			r.answer <- r.ctx.Err()
+		case err != nil:
+			r.answer <- err
+		default:
+			l.perform(r)
+		}
+	}
+}
+
+// halt sends one interrupt, however often it is asked.
+func (l *loop) halt(ctx context.Context) error {
+	if l.halting || l.state != StateRunning {
+		return nil
+	}
+	if l.r == nil {
+		return errors.ErrUnsupported
+	}
+	if err := l.r.Interrupt(ctx); err != nil {
+		return fmt.Errorf("breaking in: %w", err)
+	}
+	l.halting = true
+	l.stuck.Reset(l.o.Timeout)
+	return nil
+}
+
+// interrupt is the user's pause.
+func (l *loop) interrupt(ctx context.Context) error {
+	if l.state != StateRunning {
+		return nil
+	}
+	l.pause = true
+	return l.halt(ctx)
+}
+
+// deaf is told when an interrupt brought no stop in time.
+func (l *loop) deaf() {
+	if !l.halting {
+		return
+	}
+	l.halting, l.pause = false, false
+	err := fmt.Errorf("the debuggee did not stop within %v of the break-in", l.o.Timeout)
+	l.say(Important, err.Error()+"\n")
+	l.serveParked(err)
+}
+
+// say is text of the debugger itself.
+func (l *loop) say(c OutputCategory, text string) { l.o.Emit(Output{Text: text, Category: c}) }
+
+// do carries out a flight. An error means that the wire is lost or ctx ended.
+func (l *loop) do(ctx context.Context, ops ...targets.Op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	return targets.Do(ctx, l.t, ops...)
+}
+
+// event handles what the target says.
+func (l *loop) event(ctx context.Context, e targets.Event) {
+	switch e := e.(type) {
+	case targets.Output:
+		c := FromDebuggee
+		if e.Console {
+			c = FromFarEnd
+		}
+		l.say(c, e.Text)
+	case targets.Running:
+		if l.state == StateStopped {
+			l.nowRunning(false)
+		}
+	case targets.Gone:
+		l.goneBy(e)
+	case targets.Stop:
+		l.stopped(ctx, e)
+	}
+}
+
+// nowRunning moves to the running state. Hidden resumes are not told.
+func (l *loop) nowRunning(hidden bool) {
+	l.state = StateRunning
+	l.ran = true
+	l.forget()
+	if !hidden {
+		step := l.plan != nil && l.plan.how.Kind != Go
+		thread := l.selected
+		if l.plan != nil {
+			thread = l.plan.thread
+		}
+		l.o.Emit(Resumed{Thread: thread, All: l.plan == nil || !l.plan.how.Only, Step: step})
+	}
+}
+
+// goneBy ends the session.
+func (l *loop) goneBy(g targets.Gone) {
+	text := ""
+	var traps []arch.Addr
+	switch {
+	case g.Err != nil:
+		traps = l.traps.addresses()
+		text = "The connection to the debuggee is lost: " + g.Err.Error() + "."
+		if len(traps) > 0 {
+			text += " Traps may remain at " + addresses(traps, l.arch.PtrSize) + "; connect again to clear them."
+		}
+		l.ended = g.Err
+	case g.Signal != 0:
+		text = fmt.Sprintf("The debuggee was terminated by %s.", signalName(g.Signal))
+	default:
+		text = fmt.Sprintf("The debuggee exited with status %d.", g.Code)
+	}
+	l.finish(Ended{Gone: g, Traps: traps, Text: text})
+	_ = l.t.Close(context.WithoutCancel(l.life), targets.Leave)
+}
+
+func addresses(as []arch.Addr, ptr int) string {
+	var s []string
+	for i, a := range as {
+		if i == 8 {
+			s = append(s, fmt.Sprintf("and %d more", len(as)-i))
+			break
+		}
+		s = append(s, a.Text(ptr))
+	}
+	return strings.Join(s, ", ")
+}
+
+// finish leaves everybody who waits, and tells.
+func (l *loop) finish(e Ended) {
+	l.state, l.halting, l.pause = StateGone, false, false
+	l.stuck.Stop()
+	l.plan = nil
+	l.serveParked(targets.ErrGone)
+	l.o.Emit(e)
+}
+
+// partTime bounds what parting may take.
+const partTime = 1800 * time.Millisecond
+
+// part leaves the debuggee by how, from any state.
+func (l *loop) part(ctx context.Context, how targets.Parting) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), partTime)
+	defer cancel()
+	var left []arch.Addr
+	if l.state == StateRunning && !l.standstill(ctx) {
+		left = l.traps.addresses()
+	}
+	if l.state == StateGone {
+		return nil
+	}
+	if len(left) == 0 && how != targets.Kill {
+		left = l.liftAll(ctx)
+	}
+	err := l.t.Close(ctx, how)
+	text := ""
+	if len(left) > 0 && how != targets.Kill {
+		text = "Traps may remain at " + addresses(left, l.arch.PtrSize) + "."
+	}
+	l.finish(Ended{Parting: &how, Traps: left, Text: text})
+	return err
+}
+
+// standstill halts a running debuggee for good; false when it would not stop.
+func (l *loop) standstill(ctx context.Context) bool {
+	if l.r == nil || l.halt(ctx) != nil {
+		return false
+	}
+	for l.state == StateRunning {
+		select {
+		case e, ok := <-l.r.Events():
+			if !ok {
+				e = targets.Gone{Err: targets.ErrGone}
+			}
+			switch e := e.(type) {
+			case targets.Stop:
+				l.state = StateStopped
+				l.fresh(e)
+				l.fixPC(ctx, e)
+			case targets.Gone:
+				l.goneBy(e)
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// liftAll lifts every trap in one flight and returns those that would not go.
+func (l *loop) liftAll(ctx context.Context) []arch.Addr {
+	var all []targets.Trap
+	for _, x := range l.traps.in {
+		all = append(all, x.Trap)
+	}
+	ops, settle, err := l.trapOps(ctx, all, nil)
+	if err == nil {
+		err = l.do(ctx, ops...)
+	}
+	if err != nil {
+		return l.traps.addresses()
+	}
+	var left []arch.Addr
+	for _, op := range ops {
+		switch o := op.(type) {
+		case *targets.TrapClear:
+			if o.Err != nil && o.Trap.Kind == targets.Software {
+				left = append(left, o.Trap.Addr)
+			}
+		case *targets.MemoryWrite:
+			if o.Err != nil {
+				left = append(left, o.Addr)
+			}
+		}
+	}
+	settle()
+	return left
+}

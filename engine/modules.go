@@ -1,0 +1,345 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// moduleTable holds the images in place, in the order they came, main first.
+type moduleTable struct {
+	rows     []*Module
+	unloaded []*Module
+	opening  map[arch.Addr]*opening
+	watch    []arch.Addr // where the list may change, hidden traps
+	stale    bool        // the list must be read again
+}
+
+// opening is an image being looked for in a goroutine.
+type opening struct {
+	m    *Module
+	done chan struct{}
+	img  symbols.Image
+	err  error
+}
+
+// offset of a run-time address within m.
+func (m *Module) offset(a arch.Addr) symbols.Offset { return symbols.Offset(a - m.Base) }
+
+// addr is where off lies.
+func (m *Module) addr(off symbols.Offset) arch.Addr { return m.Base + arch.Addr(off) }
+
+// span is how far m reaches.
+func (m *Module) span() uint64 {
+	if m.Image != nil && m.Image.Size() > m.Size {
+		return m.Image.Size()
+	}
+	return m.Size
+}
+
+// moduleName spells a file as commands do: its base name cut at the last dot,
+// and every character but letters, digits and _ turned into _.
+func moduleName(file string) string {
+	file = strings.ReplaceAll(file, `\`, "/")
+	base := path.Base(file)
+	if base == "/" || base == "." {
+		return "image"
+	}
+	base = strings.Trim(base, "[]")
+	if i := strings.LastIndexByte(base, '.'); i > 0 {
+		base = base[:i]
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			return r
+		}
+		return '_'
+	}, base)
+}
+
+// uniqueName is moduleName, with the base appended when another module has it.
+func (l *loop) uniqueName(m targets.Module) string {
+	name := moduleName(m.Path)
+	for _, o := range l.modules.rows {
+		if strings.EqualFold(o.Name, name) && o.Base != m.Base {
+			return fmt.Sprintf("%s_%x", name, uint64(m.Base))
+		}
+	}
+	return name
+}
+
+// moduleAt returns the module that holds a.
+func (l *loop) moduleAt(a arch.Addr) (*Module, bool) {
+	var below *Module
+	for _, m := range l.modules.rows {
+		if a < m.Base {
+			continue
+		}
+		if n := m.span(); n > 0 {
+			if uint64(a-m.Base) < n {
+				return m, true
+			}
+			continue
+		}
+		if below == nil || m.Base > below.Base {
+			below = m
+		}
+	}
+	if below != nil && !l.opensLater(below, a) {
+		return nil, false
+	}
+	return below, below != nil
+}
+
+// opensLater reports whether a module of unknown size may hold a.
+func (l *loop) opensLater(m *Module, a arch.Addr) bool {
+	if a-m.Base >= 1<<30 {
+		return false
+	}
+	for _, o := range l.modules.rows {
+		if o.Base > m.Base && o.Base <= a {
+			return false
+		}
+	}
+	return true
+}
+
+// moduleNamed accepts the command spelling and the file name.
+func (l *loop) moduleNamed(name string) (*Module, bool) {
+	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		for _, m := range l.modules.rows {
+			if same(m.Name, name) || same(path.Base(m.Path), name) {
+				return m, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// readModules reads the list, compares it with the table and tells. It returns
+// what came and what went.
+func (l *loop) readModules(ctx context.Context) (came, went []*Module, err error) {
+	list, err := l.moduleList(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.modules.stale = false
+	came, went = l.tookModules(list)
+	return came, went, nil
+}
+
+// moduleList asks the system, else the target.
+func (l *loop) moduleList(ctx context.Context) ([]targets.Module, error) {
+	if sys := l.o.System; sys != nil {
+		var list []targets.Module
+		err := l.gather(ctx, targets.Space{}, 0, func(ctx context.Context, mem symbols.Memory) error {
+			var err error
+			list, err = sys.Modules(ctx, &world{ctx, l, mem})
+			return err
+		})
+		if err == nil || ctx.Err() != nil || errors.Is(err, targets.ErrGone) {
+			return list, err
+		}
+		l.o.Log.Debug().Err(err).Msg("modules from the system")
+	}
+	op := &targets.ModulesRead{}
+	if err := l.do(ctx, op); err != nil {
+		return nil, err
+	}
+	if errors.Is(op.Err, errors.ErrUnsupported) {
+		return l.listFromInfo(), nil
+	}
+	return op.Modules, op.Err
+}
+
+// listFromInfo keeps what is known when the far end lists nothing.
+func (l *loop) listFromInfo() []targets.Module {
+	var out []targets.Module
+	for _, m := range l.modules.rows {
+		out = append(out, m.Module)
+	}
+	return out
+}
+
+// tookModules stores a list and tells what came and went, unloads first.
+func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
+	old := make(map[arch.Addr]*Module, len(l.modules.rows))
+	for _, m := range l.modules.rows {
+		old[m.Base] = m
+	}
+	var rows, fresh []*Module
+	for _, x := range list {
+		m := old[x.Base]
+		if m != nil && (m.Path == x.Path || x.Path == "") {
+			delete(old, x.Base)
+			m.Size, m.Dynamic = max(m.Size, x.Size), max(m.Dynamic, x.Dynamic)
+			rows = append(rows, m)
+			continue
+		}
+		m = &Module{Module: x}
+		rows, fresh = append(rows, m), append(fresh, m)
+	}
+	for _, m := range l.modules.rows {
+		if old[m.Base] == m {
+			went = append(went, m)
+		}
+	}
+	l.modules.rows = rows
+	for _, m := range went {
+		delete(l.modules.opening, m.Base)
+		l.modules.unloaded = append(l.modules.unloaded, m)
+		l.o.Emit(ModuleEvent{Module: *m, Change: Unloaded})
+	}
+	for _, m := range fresh {
+		m.Name = l.uniqueName(m.Module)
+		l.o.Emit(ModuleEvent{Module: *m, Change: Loaded})
+	}
+	return fresh, went
+}
+
+func (l *loop) setOpening(o *opening) {
+	if l.modules.opening == nil {
+		l.modules.opening = map[arch.Addr]*opening{}
+	}
+	l.modules.opening[o.m.Base] = o
+}
+
+// key is what the Store knows m by.
+func (m *Module) key() symbols.Key {
+	return symbols.Key{Path: m.Path, Name: path.Base(m.Path), BuildID: m.BuildID, Stamp: m.Stamp, Size: m.Size}
+}
+
+// start looks for m's image in a goroutine, once.
+func (l *loop) start(m *Module) *opening {
+	if o := l.modules.opening[m.Base]; o != nil && o.m == m {
+		return o
+	}
+	o := &opening{m: m, done: make(chan struct{})}
+	l.setOpening(o)
+	key := m.key()
+	l.opens.Add(1)
+	go func() {
+		defer l.opens.Done()
+		o.img, o.err = l.o.Store.Find(l.life, key)
+		close(o.done)
+		select {
+		case l.opened <- o:
+		case <-l.life.Done():
+		}
+	}()
+	return o
+}
+
+// need opens the images of ms, all at the same time, and waits for them.
+func (l *loop) need(ctx context.Context, ms ...*Module) error {
+	if l.o.Store == nil {
+		return nil
+	}
+	var wait []*opening
+	for _, m := range ms {
+		if m != nil && !m.Tried {
+			wait = append(wait, l.start(m))
+		}
+	}
+	for _, o := range wait {
+		select {
+		case <-o.done:
+			l.took(o)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// took puts an opened image in its module, once.
+func (l *loop) took(o *opening) bool {
+	if o.m.Tried || l.modules.opening[o.m.Base] != o {
+		return false
+	}
+	o.m.Tried, o.m.Err = true, o.err
+	if o.err == nil {
+		o.m.Image = o.img
+	}
+	for _, w := range l.walks {
+		w.forgetEnd()
+	}
+	l.o.Emit(ModuleEvent{Module: *o.m, Change: SymbolsChanged})
+	return true
+}
+
+// arrived is called in the loop when a background opening ended.
+func (l *loop) arrived(ctx context.Context, o *opening) {
+	if !l.took(o) || o.m.Image == nil {
+		return
+	}
+	if l.state == StateStopped {
+		l.resolveAll(ctx, []*Module{o.m})
+		_ = l.adjust(ctx)
+		l.tellRefused()
+	} else if l.unresolved() {
+		l.modules.stale = true // resolved at the next stop
+	}
+}
+
+// modulesChanged reads the list after the far end changed it, opens what
+// waiting breakpoints need, resolves them, and tells whether to stop for it.
+func (l *loop) modulesChanged(ctx context.Context, ts targets.Stop) (brk *Module, code string, err error) {
+	came, went, err := l.readModules(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	l.drop(went)
+	if len(came) > 0 && l.unresolved() {
+		if err := l.need(ctx, l.wantedBy(came)...); err != nil {
+			return nil, "", err
+		}
+		l.resolveAll(ctx, came)
+	}
+	l.prefetch()
+	for _, m := range went {
+		if d := l.filter(FilterEvent{Code: "ud", Arg: m.Name, Stop: ts, Module: m}); d.Break && brk == nil {
+			brk, code = m, "ud"
+		}
+	}
+	for _, m := range came {
+		if d := l.filter(FilterEvent{Code: "ld", Arg: m.Name, Stop: ts, Module: m}); d.Break && brk == nil {
+			brk, code = m, "ld"
+		}
+	}
+	return brk, code, nil
+}
+
+// wantedBy lists the modules that waiting breakpoints may lie in.
+func (l *loop) wantedBy(came []*Module) []*Module {
+	return slices.DeleteFunc(slices.Clone(came), func(m *Module) bool {
+		for _, b := range l.bps {
+			if b.mayLieIn(m) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// prefetch opens the main module's symbols without waiting, and the others'
+// when a breakpoint waits for them.
+func (l *loop) prefetch() {
+	if l.o.Store == nil {
+		return
+	}
+	waiting := l.unresolved()
+	for i, m := range l.modules.rows {
+		if !m.Tried && (i == 0 || m.Main || waiting) {
+			l.start(m)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dap-windbg/targets"
+)
+
+// Session is one debuggee. Its methods may be called from any goroutine.
+type Session struct {
+	inbox chan *request
+	done  chan struct{} // closed when Run has ended
+	once  sync.Once     // of done, and of Run
+	now   atomic.Pointer[context.CancelFunc]
+	after sync.Mutex // serves Look when there is no loop any more
+	l     *loop
+}
+
+// request is a closure for the loop. answer has room for one error.
+type request struct {
+	ctx    context.Context
+	kind   requestKind
+	run    func(ctx context.Context) error
+	answer chan error
+}
+
+type requestKind uint8
+
+const (
+	anyTime  requestKind = iota // run at once
+	stopped                     // refused while the debuggee runs
+	parkable                    // a running debuggee is halted for it
+)
+
+// New makes a session over a connected, stopped target. Run must be called.
+func New(t targets.Target, o Options) *Session {
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Emit == nil {
+		o.Emit = func(Event) {}
+	}
+	s := &Session{inbox: make(chan *request), done: make(chan struct{})}
+	s.l = newLoop(s, t, o)
+	return s
+}
+
+// Run is the loop; it returns when the debuggee is gone or ctx ends (then the
+// debuggee is detached, or killed when it was created by the far end for us).
+func (s *Session) Run(ctx context.Context) error {
+	defer close(s.done)
+	return s.l.run(ctx)
+}
+
+// send hands a request to the loop and waits for its answer.
+func (s *Session) send(ctx context.Context, kind requestKind, f func(ctx context.Context) error) error {
+	r := &request{ctx: ctx, kind: kind, run: f, answer: make(chan error, 1)}
+	select {
+	case s.inbox <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.done:
+		return targets.ErrGone
+	}
+	select {
+	case err := <-r.answer:
+		return err
+	case <-s.done:
+		select {
+		case err := <-r.answer:
+			return err
+		default:
+			return targets.ErrGone
+		}
+	}
+}
+
+// Do runs f in the loop over the stopped debuggee; targets.ErrRunning when it
+// runs, targets.ErrGone when there is none.
+func (s *Session) Do(ctx context.Context, f func(context.Context, *View) error) error {
+	return s.send(ctx, stopped, func(ctx context.Context) error {
+		v := &View{l: s.l}
+		defer func() { v.l = nil }()
+		return f(ctx, v)
+	})
+}
+
+// Look runs f in the loop whatever the debuggee does. When it is gone the
+// tables are as they were last.
+func (s *Session) Look(ctx context.Context, f func(*Live) error) error {
+	ran := false
+	err := s.send(ctx, anyTime, func(context.Context) error {
+		ran = true
+		return f(&Live{l: s.l})
+	})
+	if err != targets.ErrGone || ran {
+		return err
+	}
+	s.after.Lock()
+	defer s.after.Unlock()
+	return f(&Live{l: s.l})
+}
+
+// Resume returns once the debuggee runs (or the step has ended already).
+func (s *Session) Resume(ctx context.Context, how How) error {
+	return s.send(ctx, stopped, func(ctx context.Context) error { return s.l.resume(ctx, how) })
+}
+
+// Wait waits until the debuggee is stopped and returns that stop; ErrGone when it ended.
+func (s *Session) Wait(ctx context.Context) (Stop, error) {
+	w := make(chan Stop, 1)
+	err := s.send(ctx, anyTime, func(context.Context) error {
+		switch s.l.state {
+		case StateRunning:
+			s.l.waiters = append(s.l.waiters, w)
+		case StateGone:
+			return targets.ErrGone
+		default:
+			w <- s.l.last
+		}
+		return nil
+	})
+	if err != nil {
+		return Stop{}, err
+	}
+	select {
+	case stop := <-w:
+		return stop, nil
+	case <-ctx.Done():
+		return Stop{}, ctx.Err()
+	case <-s.done:
+		select {
+		case stop := <-w:
+			return stop, nil
+		default:
+			return Stop{}, targets.ErrGone
+		}
+	}
+}
+
+// Interrupt asks a running debuggee to stop and returns; the stop is told as
+// usual. No error when it is stopped already.
+func (s *Session) Interrupt(ctx context.Context) error {
+	return s.send(ctx, anyTime, func(ctx context.Context) error { return s.l.interrupt(ctx) })
+}
+
+// Preempt gives up the operation in flight; its request fails with context.Canceled.
+func (s *Session) Preempt() {
+	if cancel := s.now.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
+
+// Close parts from the debuggee: traps are lifted, Ended is emitted, Run
+// returns. It works in any state and within about two seconds.
+func (s *Session) Close(ctx context.Context, how targets.Parting) error {
+	s.Preempt()
+	err := s.send(ctx, anyTime, func(ctx context.Context) error { return s.l.part(ctx, how) })
+	if err == targets.ErrGone {
+		return nil
+	}
+	return err
+}
+
+// SetBreakpoints replaces the owner's breakpoints, at any time. IDs are kept
+// for wishes that are the same as before.
+func (s *Session) SetBreakpoints(ctx context.Context, owner string, want []Breakpoint) ([]Status, error) {
+	var out []Status
+	err := s.send(ctx, parkable, func(ctx context.Context) error {
+		var err error
+		out, err = s.l.setOwned(ctx, owner, want)
+		return err
+	})
+	return out, err
+}
+
+// ChangeBreakpoints edits the whole table: f gets all and returns all; at any time.
+func (s *Session) ChangeBreakpoints(ctx context.Context, f func([]Status) []Breakpoint) ([]Status, error) {
+	var out []Status
+	err := s.send(ctx, parkable, func(ctx context.Context) error {
+		var err error
+		out, err = s.l.changeAll(ctx, f)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,568 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// plan is what a resume is to achieve. After each stop next says whether it is
+// done; else leg holds what to run next.
+type plan struct {
+	how    How
+	thread targets.ThreadID
+	leg    leg
+	off    bool // the present run only steps a thread off a trap
+
+	mark  mark      // the frame the step belongs to
+	from  statement // what is being left
+	out   bool      // waiting for the return of the frame
+	inner bool      // stepping into: waiting at the callee's body
+	count int       // legs so far
+}
+
+// leg is one run. A Step with hi > lo steps while PC is within.
+type leg struct {
+	kind   targets.ActionKind
+	lo, hi arch.Addr
+	brief  bool // a bounded number of instructions: other threads may be held
+	temps  []temp
+}
+
+// temp is a temporary trap and who may spring it.
+type temp struct {
+	addr  arch.Addr
+	any   bool      // any thread, any frame
+	frame bool      // only the plan's frame or one further out
+	minSP arch.Addr // not while SP is below, 0: whatever
+}
+
+// mark identifies a frame by what survives in it.
+type mark struct {
+	cfa, sp, fp arch.Addr
+	fn          arch.Addr // start of the function, 0 unknown
+}
+
+// maxLegs ends a step that gets nowhere.
+const maxLegs = 100_000
+
+// resume starts what how asks for.
+func (l *loop) resume(ctx context.Context, how How) error {
+	if l.r == nil {
+		return fmt.Errorf("running: %w", errors.ErrUnsupported)
+	}
+	if how.Thread == (targets.ThreadID{}) {
+		how.Thread = l.selected
+	}
+	p := &plan{how: how, thread: how.Thread, leg: leg{kind: targets.Go}}
+	done, err := p.begin(ctx, l)
+	if err != nil {
+		return err
+	}
+	l.plan = p
+	if done {
+		l.o.Emit(Resumed{Thread: p.thread, Step: true})
+		l.number++
+		st := &Stop{Stop: targets.Stop{Thread: p.thread, Reason: targets.Stepped}, Number: l.number, Step: true, All: true}
+		l.tell(ctx, st)
+		return nil
+	}
+	if r, err := l.quick(ctx, p.thread); err == nil && !p.held(l, p.thread) {
+		if _, ok := l.wanted()[trapKey{addr: r.PC()}]; ok {
+			l.hits[p.thread] = r.PC()
+		}
+	}
+	if d := how.Deliver; d != nil {
+		l.handed[l.last.Thread] = *d
+	}
+	if err := l.launch(ctx); err != nil {
+		l.plan = nil
+		return err
+	}
+	l.nowRunning(false)
+	return nil
+}
+
+// held reports whether a thread stands still in this plan.
+func (p *plan) held(l *loop, id targets.ThreadID) bool {
+	if t := l.threads.find(id); t != nil && t.Frozen {
+		return true
+	}
+	return p.how.Only && id != p.thread
+}
+
+// departing returns a thread that has to step off a trap first.
+func (l *loop) departing() (targets.ThreadID, arch.Addr, bool) {
+	if l.t.Info().Limits.Bits&targets.NoStepOver != 0 {
+		return targets.ThreadID{}, 0, false
+	}
+	wanted := l.wanted()
+	for id, at := range l.hits {
+		if _, ok := wanted[trapKey{addr: at}]; !ok && !l.lifted[at] {
+			delete(l.hits, id)
+			continue
+		}
+		if !l.plan.held(l, id) {
+			return id, at, true
+		}
+	}
+	return targets.ThreadID{}, 0, false
+}
+
+// launch lets the debuggee run by the plan's leg, or steps a thread off a trap
+// first. Traps change by their difference in the same flight.
+func (l *loop) launch(ctx context.Context) error {
+	p := l.plan
+	p.off = false
+	clear(l.lifted)
+	r := targets.Resume{Reverse: p.how.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
+	if id, at, ok := l.departing(); ok {
+		l.lifted[at] = true
+		a := targets.Action{Kind: targets.Step}
+		if id == p.thread && p.leg.kind == targets.Step && p.leg.brief {
+			a.Lo, a.Hi = p.leg.lo, p.leg.hi
+		}
+		p.off = id != p.thread || p.leg.kind != targets.Step || !p.leg.brief
+		r.Default.Kind = targets.Hold
+		r.Threads[id] = l.deliver(id, a)
+		return l.fly(ctx, r)
+	}
+	r.Default.Kind = targets.Go
+	for _, t := range l.threads.rows {
+		if t.Frozen {
+			r.Threads[t.ID] = targets.Action{Kind: targets.Hold}
+		}
+	}
+	if p.how.Only {
+		r.Default.Kind = targets.Hold
+	}
+	if p.leg.kind != targets.Go || p.how.Only {
+		r.Threads[p.thread] = targets.Action{Kind: p.leg.kind, Lo: p.leg.lo, Hi: p.leg.hi}
+	}
+	for id := range l.handed {
+		if a, ok := r.Threads[id]; ok {
+			r.Threads[id] = l.deliver(id, a)
+		} else if r.Default.Kind == targets.Go {
+			r.Threads[id] = l.deliver(id, r.Default)
+		}
+	}
+	return l.fly(ctx, r)
+}
+
+// deliver adds what thread id is to see of its exception.
+func (l *loop) deliver(id targets.ThreadID, a targets.Action) targets.Action {
+	if d, ok := l.handed[id]; ok {
+		a.Deliver = d
+	}
+	return a
+}
+
+// fly sends the resume with the difference of traps.
+func (l *loop) fly(ctx context.Context, r targets.Resume) error {
+	lift, plant := l.traps.diff(l.wanted())
+	_, canTrap := l.t.(targets.Trapper)
+	run := &targets.Run{Resume: r}
+	if !canTrap || l.traps.patch {
+		if err := l.adjust(ctx, run); err != nil {
+			return err
+		}
+		if run.Err == nil {
+			clear(l.handed)
+		}
+		return run.Err
+	}
+	run.Resume.Lift, run.Resume.Plant = lift, plant
+	if err := l.do(ctx, run); err != nil {
+		return err
+	}
+	if run.Err != nil && len(plant)+len(lift) > 0 && !errors.Is(run.Err, targets.ErrGone) {
+		if err := l.adjust(ctx); err != nil { // one by one, to learn which is refused
+			return err
+		}
+		if err := l.tempRefused(); err != nil {
+			return err
+		}
+		run.Resume.Lift, run.Resume.Plant = nil, nil
+		run.Err = nil
+		if err := l.do(ctx, run); err != nil {
+			return err
+		}
+	} else if run.Err == nil {
+		l.note(lift, plant)
+	}
+	if run.Err == nil {
+		clear(l.handed)
+	}
+	return run.Err
+}
+
+// tempRefused reports that the plan's own traps cannot be planted.
+func (l *loop) tempRefused() error {
+	for _, t := range l.plan.leg.temps {
+		if err := l.traps.refused[trapKey{addr: t.addr}]; err != nil {
+			return fmt.Errorf("a trap at %s: %w", t.addr.Text(l.arch.PtrSize), err)
+		}
+	}
+	return nil
+}
+
+// wanted is the set of traps that should be in.
+func (l *loop) wanted() map[trapKey]targets.Trap {
+	out := make(map[trapKey]targets.Trap, len(l.bps)+8)
+	for _, b := range l.bps {
+		b.traps(out)
+	}
+	add := func(a arch.Addr) {
+		t := targets.Trap{Addr: a}
+		out[keyOf(t)] = t // without a condition: it springs always
+	}
+	for _, a := range l.modules.watch {
+		add(a)
+	}
+	if l.plan != nil {
+		for _, t := range l.plan.leg.temps {
+			add(t.addr)
+		}
+	}
+	for a := range l.lifted {
+		delete(out, trapKey{addr: a})
+		delete(out, trapKey{kind: targets.Hardware, addr: a})
+	}
+	return out
+}
+
+// sprang reports whether thread id at pc sprang one of the plan's own traps.
+func (p *plan) sprang(ctx context.Context, l *loop, id targets.ThreadID, pc arch.Addr) bool {
+	for _, t := range p.leg.temps {
+		if t.addr != pc {
+			continue
+		}
+		if t.any {
+			return true
+		}
+		if id != p.thread {
+			continue
+		}
+		r, err := l.quick(ctx, id)
+		if err != nil || t.minSP != 0 && r.SP() < t.minSP {
+			continue
+		}
+		if !t.frame || p.side(ctx, l, r) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// side compares the frame of r with the plan's: -1 further in, 0 the same, +1 further out.
+func (p *plan) side(ctx context.Context, l *loop, r *arch.Registers) int {
+	cfa := l.cfaOf(ctx, r)
+	switch {
+	case cfa != 0 && p.mark.cfa != 0:
+		return compare(cfa, p.mark.cfa)
+	case p.mark.fn != 0 && l.functionAt(r.PC()) == p.mark.fn && (r.FP() == p.mark.fp || r.SP() == p.mark.sp):
+		return 0
+	}
+	return compare(r.SP(), p.mark.sp)
+}
+
+func compare(a, b arch.Addr) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func (l *loop) markOf(ctx context.Context, r *arch.Registers) mark {
+	return mark{cfa: l.cfaOf(ctx, r), sp: r.SP(), fp: r.FP(), fn: l.functionAt(r.PC())}
+}
+
+// begin makes the first leg; done means that nothing has to run.
+func (p *plan) begin(ctx context.Context, l *loop) (done bool, err error) {
+	if p.how.Kind == Go || p.how.Reverse {
+		if p.how.Kind != Go {
+			p.leg = leg{kind: targets.Step, brief: true}
+		}
+		p.until()
+		return false, nil
+	}
+	r, err := l.registers(ctx, p.thread)
+	if err != nil {
+		return false, err
+	}
+	if m, ok := l.moduleAt(r.PC()); ok {
+		_ = l.need(ctx, m)
+	}
+	p.mark = l.markOf(ctx, r)
+	switch {
+	case p.how.Kind == StepOut:
+		return false, p.stepOut(ctx, l, p.how.Frame)
+	case p.how.Unit == ByInstruction || p.how.UntilKind != AnyInstruction:
+		err = p.instruction(ctx, l, r)
+	default:
+		done, err = p.line(ctx, l, r)
+	}
+	p.until()
+	return done, err
+}
+
+// until adds the temporary breakpoints the user asked for.
+func (p *plan) until() {
+	for _, a := range p.how.Until {
+		p.leg.temps = append(p.leg.temps, temp{addr: a, any: true})
+	}
+}
+
+// instruction steps one instruction; over a call by a trap behind it.
+func (p *plan) instruction(ctx context.Context, l *loop, r *arch.Registers) error {
+	p.leg = leg{kind: targets.Step, brief: true}
+	in, err := l.decode(ctx, r.PC())
+	if err != nil {
+		return nil // the CPU knows better
+	}
+	over := p.how.Kind == StepOver && (in.Kind == arch.Call || repeats(in))
+	if over {
+		p.leg = leg{kind: targets.Go, temps: []temp{{addr: r.PC() + arch.Addr(in.Len), minSP: r.SP()}}}
+	}
+	return nil
+}
+
+func repeats(in arch.Inst) bool { return strings.HasPrefix(in.Op, "rep") }
+
+// stepOut runs to where frame n returns to.
+func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
+	st, err := l.stack(ctx, p.thread, n+2)
+	if err != nil {
+		return err
+	}
+	if n >= len(st) {
+		return fmt.Errorf("there is no frame %d", n)
+	}
+	f := st[n]
+	if f.Inlined {
+		return p.leaveInline(ctx, l, f)
+	}
+	if f.Return == 0 {
+		return errors.New("this frame returns to nobody known")
+	}
+	p.out = true
+	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
+	return nil
+}
+
+// returnTemp is a trap that f's return springs, and no deeper activation's.
+func returnTemp(f *Frame, a *arch.Arch) temp {
+	t := temp{addr: f.Return, minSP: f.CFA}
+	if t.minSP == 0 {
+		t.minSP = f.ChildSP
+		if a.Link == "" {
+			t.minSP++
+		}
+	}
+	return t
+}
+
+// next is asked after each stop of the plan's thread that the plan caused.
+func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
+	if p.count++; p.count > maxLegs {
+		return true
+	}
+	for _, t := range p.leg.temps {
+		if t.any && t.addr == pc {
+			return true
+		}
+	}
+	if p.how.Reverse || p.how.Kind == Go {
+		return p.how.Reverse
+	}
+	if p.how.Kind == StepOut && p.out {
+		return true
+	}
+	r, err := l.quick(ctx, p.thread)
+	if err != nil {
+		return true
+	}
+	if p.how.Unit == ByInstruction || p.how.UntilKind != AnyInstruction {
+		return p.nextInstruction(ctx, l, r)
+	}
+	done, err = p.nextLine(ctx, l, r)
+	if !done {
+		p.until()
+	}
+	return done || err != nil
+}
+
+// kinds says which instructions end a step of an UntilKind.
+var kinds = map[UntilKind]map[arch.Kind]bool{
+	NextCall:         {arch.Call: true},
+	NextReturn:       {arch.Return: true},
+	NextCallOrReturn: {arch.Call: true, arch.Return: true},
+	NextBranch:       {arch.Call: true, arch.Return: true, arch.Jump: true, arch.CondJump: true, arch.Syscall: true},
+}
+
+func (p *plan) nextInstruction(ctx context.Context, l *loop, r *arch.Registers) (done bool) {
+	if p.how.UntilKind == AnyInstruction {
+		return true
+	}
+	in, err := l.decode(ctx, r.PC())
+	if err != nil || kinds[p.how.UntilKind][in.Kind] {
+		return true
+	}
+	_ = p.instruction(ctx, l, r)
+	p.until()
+	return false
+}
+
+// line makes the leg that leaves the statement at r's PC.
+func (p *plan) line(ctx context.Context, l *loop, r *arch.Registers) (done bool, err error) {
+	from, ok := l.statementAt(ctx, r.PC())
+	if !ok { // no lines here: run to the caller
+		if err := p.stepOut(ctx, l, 0); err != nil {
+			p.out, p.leg = false, leg{kind: targets.Step, brief: true}
+		}
+		return false, nil
+	}
+	p.from = from
+	return false, p.leave(ctx, l, r)
+}
+
+// leave makes a leg that ends when p.from is left.
+func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
+	x := l.exits(ctx, p.from, r.PC())
+	into := p.how.Kind == StepInto && (x.indirect || p.wantsAny(ctx, l, x.calls))
+	ranged := l.t.Info().Limits.Bits&targets.StepRange != 0
+	brief := len(x.calls) == 0 && !x.indirect && !x.loops
+	switch {
+	case ranged && (brief || into || x.unknown):
+		p.leg = leg{kind: targets.Step, lo: p.from.lo, hi: p.from.hi, brief: brief}
+		return nil
+	case into || x.unknown:
+		p.leg = leg{kind: targets.Step, brief: true}
+		return nil
+	}
+	p.leg = leg{kind: targets.Go}
+	for _, a := range x.out {
+		p.leg.temps = append(p.leg.temps, temp{addr: a, frame: true})
+	}
+	if x.returns {
+		return p.addReturn(ctx, l)
+	}
+	return nil
+}
+
+// addReturn adds the trap where the plan's frame returns to.
+func (p *plan) addReturn(ctx context.Context, l *loop) error {
+	f, err := l.physical(ctx, p.thread)
+	if err != nil {
+		return err
+	}
+	if f.Return != 0 {
+		p.leg.temps = append(p.leg.temps, returnTemp(f, l.arch))
+	}
+	return nil
+}
+
+// nextLine is next for steps by line.
+func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done bool, err error) {
+	pc := r.PC()
+	if p.inner {
+		return true, nil
+	}
+	side := p.side(ctx, l, r)
+	if side == 0 && p.mark.fn != 0 && l.functionAt(pc) != p.mark.fn {
+		side = -1 // a tail call: the frame is another function's now
+	}
+	switch {
+	case side > 0:
+		return true, nil
+	case side < 0:
+		return p.callee(ctx, l, r)
+	case pc >= p.from.lo && pc < p.from.hi:
+		return false, p.leave(ctx, l, r)
+	}
+	at, ok := l.statementAt(ctx, pc)
+	if !ok {
+		return true, nil
+	}
+	switch depth := len(at.chain) - len(p.from.chain); {
+	case depth > 0 && at.within(p.from) && p.how.Kind != StepInto:
+		at.line, at.chain = p.from.line, p.from.chain // over an inlined call
+	case depth != 0 || !at.within(p.from):
+		return true, nil
+	case at.line.Line != 0 && !sameLine(at.line, p.from.line) && pc == at.start:
+		return true, nil
+	default:
+		at.line = p.from.line
+	}
+	p.from = at
+	return false, p.leave(ctx, l, r)
+}
+
+// callee decides about a function just entered: to its body, or out of it.
+func (p *plan) callee(ctx context.Context, l *loop, r *arch.Registers) (done bool, err error) {
+	pc := r.PC()
+	if p.how.Kind == StepInto {
+		if body, ok := l.wantsInto(ctx, pc, p.how.Target); ok {
+			if body == pc {
+				return true, nil
+			}
+			p.inner = true
+			p.leg = leg{kind: targets.Go, temps: []temp{{addr: body, minSP: 1}}}
+			return false, nil
+		}
+	}
+	f, err := l.physical(ctx, p.thread)
+	if err != nil {
+		return true, err
+	}
+	if f.Return == 0 {
+		return true, nil
+	}
+	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
+	return false, nil
+}
+
+// wantsAny reports whether one of the calls is worth stepping into.
+func (p *plan) wantsAny(ctx context.Context, l *loop, calls []arch.Addr) bool {
+	for _, a := range calls {
+		if _, ok := l.wantsInto(ctx, a, p.how.Target); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// wantsInto returns where to stop when stepping into the function entered at a.
+func (l *loop) wantsInto(ctx context.Context, a, only arch.Addr) (arch.Addr, bool) {
+	entry := l.throughStub(ctx, a)
+	if only != 0 && only != a && only != entry {
+		return 0, false
+	}
+	m, ok := l.moduleAt(entry)
+	if !ok || l.need(ctx, m) != nil || m.Image == nil {
+		return 0, false
+	}
+	liner, ok := m.Image.(symbols.Liner)
+	if !ok {
+		return 0, false
+	}
+	body, ok := liner.Body(m.offset(entry))
+	if !ok {
+		return 0, false
+	}
+	sym, _ := m.Image.At(m.offset(entry))
+	for _, pat := range l.o.StepFilter {
+		if matchName(pat, m.Name, sym.Name) {
+			return 0, false
+		}
+	}
+	return m.addr(body.Offset), true
+}

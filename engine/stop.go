@@ -1,0 +1,439 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// initialWait is how long a Runner may take to tell the stop it waits in.
+const initialWait = 500 * time.Millisecond
+
+const (
+	stackBelow  = 128  // the ABI's red zone below SP
+	stackWindow = 2048 // what is read of the stack with every stop, bytes
+)
+
+// begin looks at the debuggee for the first time.
+func (l *loop) begin(ctx context.Context) {
+	ts, err := l.firstStop(ctx)
+	if err != nil {
+		if l.state != StateGone {
+			l.goneBy(targets.Gone{Err: err})
+		}
+		return
+	}
+	l.state = StateStopped
+	l.modules.stale = true
+	l.fresh(ts)
+	l.selected = ts.Thread
+	l.last = Stop{Stop: ts}
+	l.bps = l.initial(l.o.Breakpoints)
+	st := &Stop{Stop: ts, Number: l.number, All: true}
+	if st.Reason == targets.Unknown {
+		st.Reason = targets.Initial
+	}
+	l.tell(ctx, st)
+}
+
+// firstStop is the stop the target waits in: it may tell one itself.
+func (l *loop) firstStop(ctx context.Context) (targets.Stop, error) {
+	for wait := time.After(initialWait); l.r != nil; {
+		select {
+		case e, ok := <-l.r.Events():
+			if !ok {
+				return targets.Stop{}, targets.ErrGone
+			}
+			switch e := e.(type) {
+			case targets.Stop:
+				return e, nil
+			case targets.Gone:
+				l.goneBy(e)
+				return targets.Stop{}, targets.ErrGone
+			}
+			l.event(ctx, e)
+			continue
+		case <-ctx.Done():
+			return targets.Stop{}, ctx.Err()
+		case <-wait: // it tells none
+		}
+		break
+	}
+	list := &targets.ThreadsRead{}
+	if err := l.do(ctx, list); err != nil {
+		return targets.Stop{}, err
+	}
+	if list.Err != nil {
+		return targets.Stop{}, list.Err
+	}
+	if len(list.Threads) == 0 {
+		return targets.Stop{}, errors.New("the far end has no threads")
+	}
+	l.tookThreads(list)
+	return targets.Stop{Thread: list.Threads[0].ID, Reason: targets.Initial}, nil
+}
+
+// fresh starts the knowledge of a new stop with what came along.
+func (l *loop) fresh(ts targets.Stop) {
+	l.number++
+	l.forget()
+	l.threads.known = false
+	l.last.Stop = ts
+	if ts.Registers != nil {
+		l.partial = ts.Registers.Clone()
+		l.partial.Interrupted = true
+	}
+	for _, w := range ts.Memory {
+		data := slices.Clone(w.Data)
+		l.traps.mask(targets.Space{}, w.Addr, data)
+		l.mem.put(targets.Space{}, w.Addr, data)
+	}
+}
+
+// fixPC moves the PC back onto a software trap that sprang, where the far end
+// leaves it behind the trap.
+func (l *loop) fixPC(ctx context.Context, ts targets.Stop) {
+	if ts.Reason != targets.Breakpoint || l.arch.BreakAdvance == 0 || l.t.Info().Limits.Bits&targets.TrapsAdvance != 0 {
+		return
+	}
+	r, err := l.registers(ctx, ts.Thread)
+	if err != nil {
+		return
+	}
+	at := r.PC() - arch.Addr(l.arch.BreakAdvance)
+	if x, ok := l.traps.at(at); ok && x.Kind == targets.Software {
+		c := r.Clone()
+		c.SetPC(at)
+		_ = l.setRegisters(ctx, ts.Thread, c)
+	}
+}
+
+// stopped handles a stop of the far end.
+func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
+	if l.state != StateRunning {
+		return
+	}
+	ours := l.halting
+	l.state, l.halting = StateStopped, false
+	l.stuck.Stop()
+	l.fresh(ts)
+	l.fixPC(ctx, ts)
+	l.hiding = true
+	l.serveParked(nil)
+	l.hiding = false
+	st := &Stop{Stop: ts, Number: l.number, All: true}
+	quiet := l.judge(ctx, st, ours)
+	if l.state == StateGone {
+		return
+	}
+	if quiet && l.pause {
+		st.Reason, st.Exception, quiet = targets.Interrupted, nil, false
+	}
+	if !quiet {
+		l.tell(ctx, st)
+		return
+	}
+	if err := l.launch(ctx); err != nil {
+		l.say(Important, fmt.Sprintf("The debuggee could not be resumed: %v\n", err))
+		l.tell(ctx, st)
+		return
+	}
+	l.nowRunning(true)
+}
+
+// judge decides about a stop: quiet ones are not told, the debuggee goes on.
+func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
+	switch st.Reason {
+	case targets.Interrupted:
+		return ours && !l.pause
+	case targets.Breakpoint, targets.Stepped, targets.Unknown:
+		return l.judgeCode(ctx, st)
+	case targets.Watch:
+		return l.judgeWatch(ctx, st)
+	case targets.Modules:
+		return l.judgeModules(ctx, st)
+	case targets.Exception:
+		if st.Exception != nil && st.Exception.Code == sigTrap && l.t.Info().OS == "linux" {
+			if pc, ok := l.pcOf(ctx, st.Thread); ok {
+				if _, ours := l.traps.at(pc); ours {
+					st.Reason = targets.Breakpoint
+					return l.judgeCode(ctx, st)
+				}
+			}
+		}
+		return l.judgeException(ctx, st)
+	case targets.Exec, targets.Reset:
+		return l.judgeExec(ctx, st)
+	case targets.ThreadCreated, targets.ThreadExited, targets.Forked:
+		d := l.filter(FilterEvent{Code: eventCodes[st.Reason], Stop: st.Stop})
+		return !d.Break
+	}
+	return false
+}
+
+func (l *loop) pcOf(ctx context.Context, id targets.ThreadID) (arch.Addr, bool) {
+	r, err := l.quick(ctx, id)
+	if err != nil {
+		return 0, false
+	}
+	return r.PC(), true
+}
+
+// judgeCode decides about a stop at code: a trap that sprang, or a step that ended.
+func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
+	pc, ok := l.pcOf(ctx, st.Thread)
+	if !ok {
+		return false
+	}
+	if st.Addr == 0 {
+		st.Addr = pc
+	}
+	x, planted := l.traps.at(pc)
+	if st.Reason != targets.Breakpoint || !planted {
+		delete(l.hits, st.Thread)
+		if st.Reason == targets.Breakpoint {
+			return l.judgeForeign(ctx, st)
+		}
+		return l.stepEnded(ctx, st, pc)
+	}
+	l.hits[st.Thread] = pc
+	ids, quietHits := l.hit(ctx, st, pc, len(x.Condition) > 0)
+	done := l.plan != nil && l.plan.sprang(ctx, l, st.Thread, pc)
+	over := false
+	if done {
+		over = l.plan.next(ctx, l, pc)
+	}
+	if len(ids) > 0 {
+		st.Breakpoints, st.Step = ids, over && l.plan.how.Kind != Go
+		st.Text = hitText(ids)
+		return false
+	}
+	if slices.Contains(l.modules.watch, pc) && !l.judgeModules(ctx, st) {
+		return false
+	}
+	if over {
+		st.Step = l.plan.how.Kind != Go
+		if st.Step {
+			st.Reason = targets.Stepped
+		}
+		return false
+	}
+	_ = quietHits
+	return true
+}
+
+// judgeForeign decides about a trap that is not ours: the program's own.
+func (l *loop) judgeForeign(ctx context.Context, st *Stop) bool {
+	if l.plan != nil && l.plan.off {
+		return l.stepEnded(ctx, st, st.Addr)
+	}
+	d := l.filter(FilterEvent{Code: "bpe", Arg: "SIGTRAP", Stop: st.Stop})
+	if d.Break || d.Print {
+		st.Text = l.breakText(st.Thread)
+	}
+	if !d.Break && d.Print {
+		l.say(FromDebugger, st.Text+"\n")
+	}
+	return !d.Break
+}
+
+// stepEnded decides whether a finished step was the plan's last.
+func (l *loop) stepEnded(ctx context.Context, st *Stop, pc arch.Addr) bool {
+	p := l.plan
+	if p == nil || st.Reason == targets.Unknown {
+		return false
+	}
+	if p.off {
+		p.off = false
+		if p.thread != st.Thread || p.leg.kind == targets.Go {
+			return true
+		}
+	}
+	if p.thread != st.Thread {
+		return true
+	}
+	if !p.next(ctx, l, pc) {
+		return true
+	}
+	st.Step, st.Reason = true, targets.Stepped
+	return false
+}
+
+// judgeModules reads the changed list; a filter may want to stop for it.
+func (l *loop) judgeModules(ctx context.Context, st *Stop) bool {
+	m, code, err := l.modulesChanged(ctx, st.Stop)
+	if err != nil {
+		l.o.Log.Warn().Err(err).Msg("reading the module list")
+		l.modules.stale = true
+		return true
+	}
+	if m == nil {
+		return true
+	}
+	st.Reason = targets.Modules
+	st.Detail = &targets.Detail{Path: m.Path, Module: &m.Module, Unload: code == "ud"}
+	verb := "Load"
+	if code == "ud" {
+		verb = "Unload"
+	}
+	st.Text = fmt.Sprintf("%s module %s at %s", verb, m.Path, m.Base.Text(l.arch.PtrSize))
+	return false
+}
+
+// judgeExec starts over with a new image or a rebooted machine: the far end has
+// no traps any more and every name is another.
+func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
+	if set := l.t.Info().Set; set != nil {
+		l.arch = set.Arch
+	}
+	l.traps = newTrapTable(l.arch)
+	l.plan = nil
+	clear(l.hits)
+	l.modules.watch = nil
+	l.tookModules(nil)
+	for _, b := range l.bps {
+		b.unresolve()
+	}
+	l.modules.stale = true
+	l.freshModules(ctx)
+	d := l.filter(FilterEvent{Code: eventCodes[st.Reason], Stop: st.Stop})
+	if !d.Break {
+		l.plan = &plan{thread: st.Thread, leg: leg{kind: targets.Go}}
+	}
+	return !d.Break
+}
+
+// freshModules reads a stale module list and all that hangs on it.
+func (l *loop) freshModules(ctx context.Context) {
+	if !l.modules.stale {
+		return
+	}
+	first := len(l.modules.rows) == 0
+	came, went, err := l.readModules(ctx)
+	if err != nil {
+		l.o.Log.Warn().Err(err).Msg("reading the module list")
+		return
+	}
+	l.drop(went)
+	l.prefetch()
+	if l.unresolved() {
+		_ = l.need(ctx, l.wantedBy(l.modules.rows)...)
+		l.resolveAll(ctx, l.modules.rows)
+	}
+	if first || len(came) > 0 {
+		l.watch(ctx)
+	}
+}
+
+// tell ends the plan, reads in one flight what front ends will ask for, and
+// tells them of the stop.
+func (l *loop) tell(ctx context.Context, st *Stop) {
+	l.plan = nil
+	clear(l.lifted)
+	l.pause = false
+	l.selected, l.frame = st.Thread, 0
+	stale := l.modules.stale
+	if err := l.refresh(ctx, st); err != nil {
+		l.o.Log.Warn().Err(err).Msg("refreshing")
+	}
+	if stale {
+		l.freshModules(ctx)
+		_ = l.adjust(ctx)
+	}
+	if l.state == StateGone {
+		return
+	}
+	l.tellRefused()
+	if r := l.regs[st.Thread]; r != nil {
+		if st.Addr == 0 || st.Reason != targets.Watch {
+			st.Addr = r.PC()
+		}
+		st.Registers = r
+	}
+	if st.Text == "" && (st.Reason == targets.Initial || st.Reason == targets.Interrupted) {
+		st.Text = l.breakText(st.Thread)
+	}
+	l.last, l.stops = *st, true
+	l.o.Emit(Stopped{Stop: *st})
+	for _, w := range l.waiters {
+		w <- *st
+	}
+	l.waiters = nil
+}
+
+// refresh is the one flight of a stop: threads, registers, a window of the
+// stack, and the difference of traps.
+func (l *loop) refresh(ctx context.Context, st *Stop) error {
+	var ops []targets.Op
+	threads := &targets.ThreadsRead{}
+	if !l.threads.known {
+		ops = append(ops, threads)
+	}
+	regs := &targets.RegistersRead{Thread: st.Thread}
+	if l.regs[st.Thread] == nil {
+		ops = append(ops, regs)
+	}
+	var stack *targets.MemoryRead
+	if r, ok := l.known(st.Thread); ok {
+		stack = l.stackRead(r)
+		ops = append(ops, stack)
+	}
+	if err := l.adjust(ctx, ops...); err != nil {
+		return err
+	}
+	l.tookThreads(threads)
+	l.tookRegisters(st.Thread, regs)
+	if stack == nil && l.regs[st.Thread] != nil {
+		stack = l.stackRead(l.regs[st.Thread])
+		if err := l.do(ctx, stack); err != nil {
+			return err
+		}
+	}
+	if stack != nil {
+		l.keepGood(stack)
+	}
+	return nil
+}
+
+// known returns registers that tell SP, without a round trip.
+func (l *loop) known(id targets.ThreadID) (*arch.Registers, bool) {
+	if r := l.regs[id]; r != nil && r.SP() != 0 {
+		return r, true
+	}
+	if r := l.partial; r != nil && id == l.last.Thread && r.SP() != 0 {
+		return r, true
+	}
+	return nil, false
+}
+
+func (l *loop) stackRead(r *arch.Registers) *targets.MemoryRead {
+	at := (r.SP() - stackBelow) &^ 63
+	return &targets.MemoryRead{Addr: at, Data: make([]byte, stackWindow)}
+}
+
+// keepGood stores what a guess at memory brought; what it did not is not known
+// to be bad.
+func (l *loop) keepGood(r *targets.MemoryRead) {
+	if n := min(max(r.N, 0), len(r.Data)); n > 0 {
+		r.Data, r.Err = r.Data[:n], nil
+		l.keep(r)
+	}
+}
+
+// breakText is WinDbg's line for a break that nobody set.
+func (l *loop) breakText(id targets.ThreadID) string {
+	return fmt.Sprintf("(%s): Break instruction exception - code 80000003 (first chance)", l.pidTid(id))
+}
+
+func (l *loop) pidTid(id targets.ThreadID) string {
+	pid := id.Process
+	if pid == 0 {
+		pid = l.t.Info().Process
+	}
+	return fmt.Sprintf("%x.%x", pid, id.Thread)
+}

@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// trapKey identifies a trap at the far end.
+type trapKey struct {
+	kind  targets.TrapKind
+	space targets.Space
+	addr  arch.Addr
+	size  int
+}
+
+func keyOf(t targets.Trap) trapKey { return trapKey{t.Kind, t.Space, t.Addr, t.Size} }
+
+// planted is a trap in place. under are the bytes it hides, nil when unknown.
+type planted struct {
+	targets.Trap
+	under []byte
+	patch bool // written by us, not set by the far end
+}
+
+// trapTable holds what is planted. Traps stay planted while the debuggee is
+// stopped; only differences travel.
+type trapTable struct {
+	arch    *arch.Arch
+	in      map[trapKey]*planted
+	refused map[trapKey]error // not tried again until wishes change
+	patch   bool              // the far end sets no software traps: we write them
+}
+
+func newTrapTable(a *arch.Arch) *trapTable {
+	return &trapTable{arch: a, in: map[trapKey]*planted{}, refused: map[trapKey]error{}}
+}
+
+// mask puts back what software traps hide in p, read from addr.
+func (t *trapTable) mask(s targets.Space, addr arch.Addr, p []byte) {
+	for _, x := range t.in {
+		if x.Kind != targets.Software || x.under == nil || x.Space != s {
+			continue
+		}
+		t.overlay(x, addr, p)
+	}
+}
+
+func (t *trapTable) overlay(x *planted, addr arch.Addr, p []byte) {
+	end := addr + arch.Addr(len(p))
+	if x.Addr >= end || x.Addr+arch.Addr(len(x.under)) <= addr {
+		return
+	}
+	for i, b := range x.under {
+		at := x.Addr + arch.Addr(i)
+		if at >= addr && at < end && p[at-addr] == t.arch.Break[i] {
+			p[at-addr] = b
+		}
+	}
+}
+
+// at returns the software or hardware code trap planted at addr.
+func (t *trapTable) at(addr arch.Addr) (*planted, bool) {
+	for _, k := range []targets.TrapKind{targets.Software, targets.Hardware} {
+		if x, ok := t.in[trapKey{kind: k, addr: addr}]; ok {
+			return x, true
+		}
+	}
+	return nil, false
+}
+
+// addresses lists where software traps are, in order.
+func (t *trapTable) addresses() []arch.Addr {
+	var out []arch.Addr
+	for k := range t.in {
+		if k.kind == targets.Software {
+			out = append(out, k.addr)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// diff compares what is wanted with what is planted.
+func (t *trapTable) diff(wanted map[trapKey]targets.Trap) (lift, plant []targets.Trap) {
+	for k, x := range t.in {
+		w, ok := wanted[k]
+		if !ok || !bytes.Equal(w.Condition, x.Condition) {
+			lift = append(lift, x.Trap)
+		}
+		if ok && !bytes.Equal(w.Condition, x.Condition) {
+			plant = append(plant, w)
+		}
+	}
+	for k, w := range wanted {
+		if _, ok := t.in[k]; !ok && t.refused[k] == nil {
+			plant = append(plant, w)
+		}
+	}
+	byAddr := func(a, b targets.Trap) int {
+		switch {
+		case a.Addr < b.Addr:
+			return -1
+		case a.Addr > b.Addr:
+			return 1
+		}
+		return int(a.Kind) - int(b.Kind)
+	}
+	slices.SortFunc(lift, byAddr)
+	slices.SortFunc(plant, byAddr)
+	return lift, plant
+}
+
+// note records that traps were lifted and planted.
+func (l *loop) note(lift, plant []targets.Trap) {
+	for _, x := range lift {
+		delete(l.traps.in, keyOf(x))
+	}
+	for _, x := range plant {
+		l.traps.in[keyOf(x)] = &planted{Trap: x, under: l.under(x)}
+	}
+}
+
+// under finds the bytes a software trap will hide, without a round trip.
+func (l *loop) under(x targets.Trap) []byte {
+	if x.Kind != targets.Software {
+		return nil
+	}
+	p := make([]byte, len(l.traps.arch.Break))
+	if n, _ := l.mem.get(x.Space, x.Addr, p); n == len(p) {
+		return p
+	}
+	if m, ok := l.moduleAt(x.Addr); ok && m.Image != nil && m.Image.ReadStatic(m.offset(x.Addr), p) {
+		return p
+	}
+	return nil
+}
+
+// adjust brings the planted traps to what is wanted, in one flight that carries
+// other operations too. Refusals are noted, not returned.
+func (l *loop) adjust(ctx context.Context, with ...targets.Op) error {
+	lift, plant := l.traps.diff(l.wanted())
+	if len(lift)+len(plant) == 0 {
+		return l.do(ctx, with...)
+	}
+	ops, settle, err := l.trapOps(ctx, lift, plant)
+	if err != nil {
+		return err
+	}
+	if err := l.do(ctx, append(ops, with...)...); err != nil {
+		return err
+	}
+	if again := settle(); again {
+		return l.adjust(ctx)
+	}
+	return nil
+}
+
+// trapOps makes the operations for a difference; settle reads their results
+// and tells whether another round is needed.
+func (l *loop) trapOps(ctx context.Context, lift, plant []targets.Trap) ([]targets.Op, func() bool, error) {
+	var ops []targets.Op
+	var after []func() bool
+	for _, x := range lift {
+		p := l.traps.in[keyOf(x)]
+		if p != nil && p.patch {
+			w := &targets.MemoryWrite{Space: x.Space, Addr: x.Addr, Data: p.under}
+			ops = append(ops, w)
+		} else {
+			ops = append(ops, &targets.TrapClear{Trap: x})
+		}
+		after = append(after, func() bool { l.note([]targets.Trap{x}, nil); return false })
+	}
+	for _, x := range plant {
+		op, fin, err := l.plantOp(ctx, x)
+		if err != nil {
+			l.refuse(x, err)
+			continue
+		}
+		ops = append(ops, op)
+		after = append(after, fin)
+	}
+	return ops, func() (again bool) {
+		for _, f := range after {
+			again = f() || again
+		}
+		return again
+	}, nil
+}
+
+func (l *loop) plantOp(ctx context.Context, x targets.Trap) (targets.Op, func() bool, error) {
+	_, canTrap := l.t.(targets.Trapper)
+	if x.Kind != targets.Software && !canTrap {
+		return nil, nil, errors.ErrUnsupported
+	}
+	if x.Kind == targets.Software && (!canTrap || l.traps.patch) {
+		under := make([]byte, len(l.traps.arch.Break))
+		if _, err := l.read(ctx, x.Space, x.Addr, under); err != nil {
+			return nil, nil, err
+		}
+		w := &targets.MemoryWrite{Space: x.Space, Addr: x.Addr, Data: l.traps.arch.Break}
+		return w, func() bool {
+			if w.Err != nil {
+				l.refuse(x, w.Err)
+			} else {
+				l.traps.in[keyOf(x)] = &planted{Trap: x, under: under, patch: true}
+			}
+			return false
+		}, nil
+	}
+	s := &targets.TrapSet{Trap: x}
+	return s, func() bool {
+		switch {
+		case s.Err == nil:
+			l.note(nil, []targets.Trap{x})
+		case errors.Is(s.Err, errors.ErrUnsupported) && x.Kind == targets.Software && !l.traps.patch:
+			if _, ok := l.t.(targets.Writer); ok {
+				l.traps.patch = true
+				return true
+			}
+			l.refuse(x, s.Err)
+		default:
+			l.refuse(x, s.Err)
+		}
+		return false
+	}, nil
+}
+
+// refuse remembers that a trap cannot be planted, and why.
+func (l *loop) refuse(x targets.Trap, err error) {
+	if x.Kind >= targets.OnWrite && l.t.Info().DataTraps > 0 {
+		err = fmt.Errorf("too many data breakpoints: the CPU has %d (%w)", l.t.Info().DataTraps, err)
+	}
+	l.traps.refused[keyOf(x)] = err
+	l.refusedNow = append(l.refusedNow, x)
+}
+
+// write stores p, under planted traps too.
+func (l *loop) write(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	if _, ok := l.t.(targets.Writer); !ok {
+		return 0, fmt.Errorf("writing memory: %w", errors.ErrUnsupported)
+	}
+	data := bytes.Clone(p)
+	var before, after []targets.Op
+	type patch struct {
+		x     *planted
+		under []byte
+	}
+	var shadows []patch
+	end := addr + arch.Addr(len(p))
+	for _, x := range l.traps.in {
+		size := arch.Addr(len(l.traps.arch.Break))
+		if x.Kind != targets.Software || x.Space != s || x.Addr >= end || x.Addr+size <= addr {
+			continue
+		}
+		if !x.patch {
+			before = append(before, &targets.TrapClear{Trap: x.Trap})
+			after = append(after, &targets.TrapSet{Trap: x.Trap})
+		}
+		shadows = append(shadows, patch{x, shadow(x, addr, p, data, l.traps.arch.Break)})
+	}
+	w := &targets.MemoryWrite{Space: s, Addr: addr, Data: data}
+	if err := l.do(ctx, append(append(before, w), after...)...); err != nil {
+		return 0, err
+	}
+	if w.Err != nil {
+		l.dropMemory()
+		return 0, w.Err
+	}
+	for _, sh := range shadows {
+		sh.x.under = sh.under
+	}
+	l.mem.put(s, addr, p)
+	return len(p), nil
+}
+
+// shadow returns what trap x hides once p is written at addr, and keeps a trap
+// that we patched in place in data.
+func shadow(x *planted, addr arch.Addr, p, data, brk []byte) []byte {
+	if x.under == nil {
+		return nil
+	}
+	under := bytes.Clone(x.under)
+	for i := range under {
+		at := x.Addr + arch.Addr(i)
+		if at < addr || at >= addr+arch.Addr(len(p)) {
+			continue
+		}
+		under[i] = p[at-addr]
+		if x.patch {
+			data[at-addr] = brk[i]
+		}
+	}
+	return under
+}

@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// world is what a System sees of the debuggee.
+type world struct {
+	ctx context.Context
+	l   *loop
+	mem symbols.Memory
+}
+
+func (w *world) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int, error) {
+	return w.mem.ReadMemory(ctx, a, p)
+}
+
+func (w *world) Target() targets.Target { return w.l.t }
+
+func (w *world) Address(name string) (arch.Addr, error) {
+	locs, err := w.l.find(w.ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if len(locs) == 0 {
+		return 0, &eval.NameError{Name: name, Rest: name}
+	}
+	return locs[0].Addr, nil
+}
+
+func (w *world) Type(name string) (*symbols.Type, error) {
+	if t, ok := w.l.typeNamed(w.ctx, name, nil); ok {
+		return t, nil
+	}
+	return nil, &eval.NameError{Name: name, Rest: name}
+}
+
+// watch plants hidden traps where the module list changes.
+func (l *loop) watch(ctx context.Context) {
+	if l.o.System == nil {
+		return
+	}
+	l.modules.watch = l.modules.watch[:0]
+	w := &world{ctx, l, &nowMemory{l, targets.Space{}}}
+	for _, name := range l.o.System.Watch() {
+		if a, err := w.Address(name); err == nil {
+			l.modules.watch = append(l.modules.watch, a)
+		}
+	}
+}
