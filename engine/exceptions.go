@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"dap-windbg/targets"
+)
+
+const sigTrap = 5 // SIGTRAP on Linux
+
+// eventCodes are WinDbg's codes of what is no exception.
+var eventCodes = map[targets.Reason]string{
+	targets.ThreadCreated: "ct", targets.ThreadExited: "et", targets.Forked: "cpr",
+	targets.Exec: "exec", targets.Reset: "reset", targets.Modules: "ld", targets.Initial: "ibp",
+}
+
+// signal is a Linux signal's name, WinDbg code and default treatment, which is
+// that of gdb's `info signals`: quiet ones neither stop nor print.
+type signal struct {
+	name  string
+	code  string
+	quiet bool
+}
+
+var signals = map[int]signal{
+	1: {"SIGHUP", "", false}, 2: {"SIGINT", "cce", false}, 3: {"SIGQUIT", "", false}, 4: {"SIGILL", "ii", false},
+	5: {"SIGTRAP", "bpe", false}, 6: {"SIGABRT", "asrt", false}, 7: {"SIGBUS", "dm", false}, 8: {"SIGFPE", "dz", false},
+	9: {"SIGKILL", "", false}, 10: {"SIGUSR1", "", false}, 11: {"SIGSEGV", "av", false}, 12: {"SIGUSR2", "", false},
+	13: {"SIGPIPE", "", false}, 14: {"SIGALRM", "", true}, 15: {"SIGTERM", "", false}, 16: {"SIGSTKFLT", "", false},
+	17: {"SIGCHLD", "", true}, 18: {"SIGCONT", "", false}, 19: {"SIGSTOP", "", false}, 20: {"SIGTSTP", "", false},
+	21: {"SIGTTIN", "", false}, 22: {"SIGTTOU", "", false}, 23: {"SIGURG", "", true}, 24: {"SIGXCPU", "", false},
+	25: {"SIGXFSZ", "", false}, 26: {"SIGVTALRM", "", true}, 27: {"SIGPROF", "", true}, 28: {"SIGWINCH", "", true},
+	29: {"SIGIO", "", true}, 30: {"SIGPWR", "", false}, 31: {"SIGSYS", "", false},
+	32: {"SIG32", "", true}, 33: {"SIG33", "", true}, // glibc's own: thread cancellation and setuid
+}
+
+func signalName(n int) string {
+	if s, ok := signals[n]; ok {
+		return s.name
+	}
+	return fmt.Sprintf("signal %d", n)
+}
+
+// ExceptionCode is the code `sx` knows an exception by: "av", "sig12", or an
+// NTSTATUS in hex.
+func ExceptionCode(os string, code uint32) string {
+	if os == "linux" {
+		if s := signals[int(code)]; s.code != "" {
+			return s.code
+		}
+		return fmt.Sprintf("sig%d", code)
+	}
+	return fmt.Sprintf("%x", code)
+}
+
+// DefaultFilter is what happens when no Filter says otherwise: signals as gdb
+// has them, breaks on exceptions, and only output for modules and threads.
+func DefaultFilter(e FilterEvent) Disposition {
+	if e.Stop.Reason != targets.Exception || e.Stop.Exception == nil {
+		switch e.Code {
+		case "bpe", "ibp":
+			return Disposition{Break: true, Print: true}
+		case "reset":
+			return Disposition{Break: true, Print: true}
+		}
+		return Disposition{}
+	}
+	x := e.Stop.Exception
+	pass := targets.Deliver{Kind: targets.NotHandled}
+	if s, ok := signals[int(x.Code)]; ok {
+		switch {
+		case s.quiet:
+			return Disposition{Deliver: pass}
+		case x.Code == sigTrap || s.name == "SIGINT":
+			return Disposition{Break: true, Print: true}
+		}
+	} else if x.Code > 33 && x.Code <= 64 { // real-time signals
+		return Disposition{Break: true, Print: true, Deliver: pass}
+	}
+	return Disposition{Break: true, Print: true, Deliver: pass}
+}
+
+func (l *loop) filter(e FilterEvent) Disposition {
+	if l.o.Filter != nil {
+		return l.o.Filter(e)
+	}
+	return DefaultFilter(e)
+}
+
+// namer is a System that can say what a signal's code means: "SEGV_MAPERR".
+type namer interface {
+	SignalDetail(siginfo []byte) string
+}
+
+// judgeException asks the filter about a signal or exception.
+func (l *loop) judgeException(ctx context.Context, st *Stop) (quiet bool) {
+	x := st.Exception
+	if x == nil {
+		return false
+	}
+	d := l.filter(FilterEvent{Code: ExceptionCode(l.t.Info().OS, x.Code), Arg: x.Name, Stop: st.Stop})
+	if d.Deliver.Kind != targets.Handled {
+		l.handed[st.Thread] = d.Deliver
+	} else {
+		delete(l.handed, st.Thread)
+	}
+	if !d.Break && !d.Print {
+		return true
+	}
+	st.Text = l.exceptionText(ctx, st)
+	if !d.Break {
+		l.say(FromDebugger, st.Text+"\n")
+	}
+	return !d.Break
+}
+
+// exceptionText is WinDbg's line: "(2d5.2d9): Signal SIGSEGV (SEGV_MAPERR) - code b (first chance)".
+func (l *loop) exceptionText(ctx context.Context, st *Stop) string {
+	x := st.Exception
+	chance := "first"
+	if x.Second {
+		chance = "second"
+	}
+	what := x.Name
+	if l.t.Info().OS == "linux" {
+		if what == "" {
+			what = signalName(int(x.Code))
+		}
+		what = "Signal " + what
+		if d := l.signalDetail(ctx, x); d != "" {
+			what += " (" + d + ")"
+		}
+	} else if what == "" {
+		what = "Exception"
+	}
+	return fmt.Sprintf("(%s): %s - code %x (%s chance)", l.pidTid(st.Thread), what, x.Code, chance)
+}
+
+func (l *loop) signalDetail(ctx context.Context, x *targets.ExceptionRecord) string {
+	n, ok := l.o.System.(namer)
+	if !ok {
+		return ""
+	}
+	if len(x.Siginfo) == 0 {
+		q, ok := l.t.(targets.Queryer)
+		if !ok {
+			return ""
+		}
+		info, err := q.Query(ctx, targets.Siginfo, "")
+		if err != nil {
+			return ""
+		}
+		x.Siginfo = info
+	}
+	return n.SignalDetail(x.Siginfo)
+}
