@@ -23,6 +23,41 @@ func (e *CallError) Hint() string {
 	return "evaluate what the function reads instead, or set a breakpoint in it"
 }
 
+// Intrinsics is what an Env may offer besides: functions that the evaluator's
+// user knows, such as a visualiser's.
+type Intrinsics interface {
+	HasIntrinsic(name string) bool
+	Intrinsic(ctx context.Context, name string, args []Value) (Value, error)
+}
+
+// ResolveType finds the type that text spells ("const Order *", "int [3]").
+func ResolveType(ctx context.Context, env Env, text string) (*symbols.Type, error) {
+	p := &parser{src: text, toks: lexCPP(text), isType: func(string) bool { return true }}
+	spec, ok := p.typeID(false)
+	if !ok || p.peek().kind != tEOF {
+		if t, ok := env.Type(ctx, text); ok { // names no expression can hold: "main()::Local"
+			return t, nil
+		}
+		return nil, p.fail("Syntax")
+	}
+	return newEvaluator(ctx, env).resolve(spec)
+}
+
+// PointerTo is the type of a pointer to t.
+func PointerTo(env Env, t *symbols.Type) *symbols.Type { return languageOf(env.Arch()).pointer(t) }
+
+// Builtin is a type of the language itself, by name.
+func Builtin(env Env, name string) (*symbols.Type, bool) {
+	return languageOf(env.Arch()).builtin(strings.Fields(name))
+}
+
+// Integer makes an rvalue of a built-in type.
+func Integer(env Env, name string, v uint64) Value {
+	t := languageOf(env.Arch()).named(name)
+	b, _ := encode(number{t: t, lo: v}, t, t.Size, env.Arch().BigEndian)
+	return Value{Type: t, Bytes: b}
+}
+
 // findType looks up a type name as typed and as compilers spell it.
 func findType(ctx context.Context, env Env, name string) (*symbols.Type, bool) {
 	name = strings.TrimPrefix(name, "::")
@@ -179,6 +214,19 @@ func (n *callNode) eval(ev *evaluator) (Value, error) {
 	name, ok := n.callee.(*nameNode)
 	if !ok {
 		return Value{}, &CallError{}
+	}
+	if c, ok := ev.env.(Intrinsics); ok {
+		args := make([]Value, len(n.args))
+		known := c.HasIntrinsic(name.name)
+		for i := 0; known && i < len(args); i++ {
+			var err error
+			if args[i], err = ev.eval(n.args[i]); err != nil {
+				return Value{}, err
+			}
+		}
+		if known {
+			return c.Intrinsic(ev.ctx, name.name, args)
+		}
 	}
 	if len(n.args) == 1 {
 		if _, err := ev.env.Lookup(ev.ctx, name.name); err != nil {

@@ -93,7 +93,7 @@ func (e *fakeEnv) Type(_ context.Context, n string) (*symbols.Type, bool) {
 }
 func (e *fakeEnv) Symbol(_ context.Context, a arch.Addr) string {
 	for n, b := range e.addrs {
-		if b == a {
+		if b == a && strings.Contains(n, "!") {
 			return n
 		}
 	}

@@ -54,14 +54,12 @@ func (f *Format) spec(s string) bool {
 	case strings.HasPrefix(s, "view(") && strings.HasSuffix(s, ")"):
 		f.View = strings.TrimSpace(s[5 : len(s)-1])
 		return true
-	case strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]"):
-		s = strings.TrimSpace(s[1 : len(s)-1])
-		if n, err := strconv.ParseInt(s, 0, 32); err == nil {
-			f.Length = int(max(n, 0))
-			return n >= 0
+	case strings.HasPrefix(s, "["):
+		end := bracketEnd(s)
+		if end < 0 || s[end+1:] != "" && !f.spec(s[end+1:]) {
+			return false
 		}
-		f.LengthExpr = s
-		return s != ""
+		return f.length(strings.TrimSpace(s[1:end]))
 	case s != "" && isDigit(s[0]):
 		n, err := strconv.ParseInt(s, 0, 32)
 		if err != nil {
@@ -71,6 +69,32 @@ func (f *Format) spec(s string) bool {
 		return true
 	}
 	return false
+}
+
+// length takes what stands in "[...]".
+func (f *Format) length(s string) bool {
+	if n, err := strconv.ParseInt(s, 0, 32); err == nil {
+		f.Length = int(max(n, 0))
+		return n >= 0
+	}
+	f.LengthExpr = s
+	return s != ""
+}
+
+// bracketEnd returns the offset of the "]" for the "[" that s begins with.
+func bracketEnd(s string) int {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '[':
+			depth++
+		case ']':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // lastComma finds the last comma outside brackets and quotes, -1 when there is none.

@@ -21,7 +21,7 @@ func Member(ctx context.Context, env Env, v Value, name string) (Value, error) {
 	scope, last := splitScope(name)
 	if scope != "" {
 		t := strip(v.Type)
-		if t.Name != scope && !strings.HasSuffix(t.Name, "::"+scope) {
+		if !sameClass(t.Name, scope) {
 			if path, ok := findBase(t, scope, maxBases); ok {
 				if v, err = descend(ctx, env, v, path); err != nil {
 					return Value{}, err
@@ -79,28 +79,44 @@ func descend(ctx context.Context, env Env, v Value, path []symbols.Field) (Value
 	return v, nil
 }
 
-// findMember returns the fields to walk to the member called name.
+// findMember returns the fields to walk to the member called name; the one in
+// the nearest class hides those further up.
 func findMember(t *symbols.Type, name string, depth int) ([]symbols.Field, bool) {
-	if depth == 0 || t == nil {
-		return nil, false
-	}
-	fields := t.Members().Fields
-	for _, f := range fields {
-		if f.Name == name && !f.Base && name != "" {
-			return []symbols.Field{f}, true
-		}
-	}
-	for _, inherited := range []bool{false, true} {
-		for _, f := range fields {
-			if f.Base != inherited || !inherited && f.Name != "" || !f.Type.IsComposite() {
-				continue
-			}
-			if rest, ok := findMember(completed(f.Type), name, depth-1); ok {
-				return append([]symbols.Field{f}, rest...), true
-			}
+	for up := range depth {
+		path, deeper, ok := memberAt(t, name, up)
+		if ok || !deeper {
+			return path, ok
 		}
 	}
 	return nil, false
+}
+
+// memberAt looks for name exactly up base classes away; deeper tells that there are further ones.
+func memberAt(t *symbols.Type, name string, up int) (path []symbols.Field, deeper, ok bool) {
+	if t == nil || name == "" {
+		return nil, false, false
+	}
+	fields := t.Members().Fields
+	for _, f := range fields {
+		switch {
+		case f.Base && up > 0:
+			rest, more, ok := memberAt(completed(f.Type), name, up-1)
+			if ok {
+				return append([]symbols.Field{f}, rest...), false, true
+			}
+			deeper = deeper || more
+		case f.Base:
+			deeper = true
+		case f.Name == name && up == 0:
+			return []symbols.Field{f}, false, true
+		case f.Name == "" && f.Type.IsComposite():
+			rest, _, ok := memberAt(completed(f.Type), name, up)
+			if ok {
+				return append([]symbols.Field{f}, rest...), false, true
+			}
+		}
+	}
+	return nil, deeper, false
 }
 
 // findBase returns the fields to walk to the base class called name.
@@ -113,7 +129,7 @@ func findBase(t *symbols.Type, name string, depth int) ([]symbols.Field, bool) {
 			continue
 		}
 		b := completed(f.Type)
-		if b.Name == name || strings.HasSuffix(b.Name, "::"+name) {
+		if sameClass(b.Name, name) {
 			return []symbols.Field{f}, true
 		}
 		if rest, ok := findBase(b, name, depth-1); ok {
@@ -121,6 +137,20 @@ func findBase(t *symbols.Type, name string, depth int) ([]symbols.Field, bool) {
 		}
 	}
 	return nil, false
+}
+
+// sameClass compares a class name with one that may leave out enclosing scopes
+// and trailing template arguments: "std::_Head_base<1, int, false>" is "_Head_base<1>".
+func sameClass(full, name string) bool {
+	if full == name || strings.HasSuffix(full, "::"+name) {
+		return true
+	}
+	open, ok := strings.CutSuffix(name, ">")
+	if !ok {
+		return false
+	}
+	open += ","
+	return strings.HasPrefix(full, open) || strings.Contains(full, "::"+open) && !strings.Contains(full[:strings.Index(full, "::"+open)], "<")
 }
 
 // field derives the value of a member from that of the whole.

@@ -283,7 +283,7 @@ func (m *Model) fieldObject(ctx context.Context, env Env, v Value, s slot, expr,
 		}
 		fv = Value{Type: fd.Type, Err: err}
 	}
-	f.Spec, f.Length = "", 0
+	f.Spec, f.Length, f.Raw, f.View = "", 0, false, ""
 	o, err := m.Object(ctx, env, name, child, fv, f)
 	if err != nil {
 		return nil, err
@@ -339,6 +339,13 @@ func element(ctx context.Context, env Env, v Value, i int64) (Value, error) {
 		return Value{Type: elem(t), Place: InMemory, Addr: v.Addr + arch.Addr(i*size)}, nil
 	}
 	return field(ctx, env, v, symbols.Field{Type: elem(t), Offset: i * size})
+}
+
+// Elements makes the nodes of elements [lo, hi) of the array whose first element
+// is first; they are read at once.
+func (m *Model) Elements(ctx context.Context, env Env, first Value, expr string, f Format, lo, hi int) ([]*Object, error) {
+	t := arrayOf(first.Type, int64(hi))
+	return m.page(ctx, env, Value{Type: t, Place: first.Place, Addr: first.Addr, Bytes: first.Bytes}, t, expr, f, lo, hi-lo, hi)
 }
 
 // page makes the nodes of elements [start, start+count) of an array.

@@ -274,11 +274,7 @@ func (m *Model) pointerText(ctx context.Context, env Env, v Value, t *symbols.Ty
 // stringAt reads and quotes the string at an address. Unreadable memory is told
 // in the text, in the style's words.
 func (m *Model) stringAt(ctx context.Context, env Env, a arch.Addr, unit int, f Format) (string, error) {
-	limit := m.limit()
-	if f.Length > 0 {
-		limit = f.Length
-	}
-	b, more, err := readString(ctx, env, a, unit, limit)
+	b, more, err := m.characters(ctx, env, a, unit, f)
 	switch {
 	case err != nil && retry(err):
 		return "", err
@@ -289,9 +285,19 @@ func (m *Model) stringAt(ctx context.Context, env Env, a arch.Addr, unit int, f 
 	case err != nil:
 		return err.Error(), nil
 	}
-	bare := strings.HasSuffix(f.Spec, "b") && specUnit(f.Spec) > 0
-	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more && f.Length <= 0, bare), nil
+	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more, bare(f)), nil
 }
+
+// characters reads the string at a: to its end, or the length asked for.
+func (m *Model) characters(ctx context.Context, env Env, a arch.Addr, unit int, f Format) ([]byte, bool, error) {
+	if f.Length <= 0 {
+		return readString(ctx, env, a, unit, m.limit())
+	}
+	b := make([]byte, min(f.Length, m.limit())*unit)
+	return b, f.Length > m.limit(), readMemory(ctx, env, a, b)
+}
+
+func bare(f Format) bool { return strings.HasSuffix(f.Spec, "b") && specUnit(f.Spec) > 0 }
 
 // prefixOf is the literal prefix editors show for wide strings.
 func prefixOf(unit int, f Format) string {
@@ -329,8 +335,7 @@ func (m *Model) arrayText(ctx context.Context, env Env, v Value, t *symbols.Type
 	if end := terminator(b, unit); end >= 0 {
 		b, more = b[:end], false
 	}
-	bare := strings.HasSuffix(f.Spec, "b") && specUnit(f.Spec) > 0
-	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more, bare), nil
+	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more, bare(f)), nil
 }
 
 // memberPointerText writes the offset of a data member or the function's symbol.
