@@ -31,7 +31,12 @@ func (d *Data) Places(file string, line int) []symbols.Place {
 		places = append(places, m.places(best)...)
 	}
 	slices.SortFunc(places, func(a, b symbols.Place) int { return cmp.Compare(a.Offset, b.Offset) })
-	return slices.CompactFunc(places, func(a, b symbols.Place) bool { return a.Offset == b.Offset })
+	places = slices.CompactFunc(places, func(a, b symbols.Place) bool { return a.Offset == b.Offset })
+	if slices.ContainsFunc(places, func(p symbols.Place) bool { return p.Function != "" }) {
+		// Code with lines and no function is a thunk: it goes on to another place.
+		places = slices.DeleteFunc(places, func(p symbols.Place) bool { return p.Function == "" })
+	}
+	return places
 }
 
 // fileMatch is a unit whose line program knows the wanted file under some numbers.
