@@ -1,0 +1,273 @@
+package windbg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dap-windbg/arch"
+	"dap-windbg/engine"
+	"dap-windbg/targets"
+)
+
+var eventCommands = []command{
+	{"sx", "sx", "list what is done at exceptions and events", anytime, listFilters},
+	{"sxe", `sxe [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "break at the first chance", anytime, setFilter('e')},
+	{"sxd", `sxd [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "break at the second chance only", anytime, setFilter('d')},
+	{"sxn", `sxn [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "tell only", anytime, setFilter('n')},
+	{"sxi", `sxi [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "ignore", anytime, setFilter('i')},
+	{"sx-", `sx- [-c "cmd"] [-c2 "cmd"] Event[:arg]`, "change the commands of an event only", anytime, setFilter(0)},
+	{"sxr", "sxr", "reset all to the defaults", anytime, resetFilters},
+	{".lastevent", ".lastevent", "the last event", anytime, lastEvent},
+	{".eventlog", ".eventlog", "recent events", anytime, eventLog},
+	{".exr", ".exr -1", "the exception record of the last event", stopped, exceptionRecord},
+}
+
+// filterRow is a line of sx.
+func filterRow(f engine.FilterSetting) string {
+	status := map[byte]string{'e': "break", 'd': "second-chance break", 'n': "output", 'i': "ignore"}[f.Break]
+	title := f.Title
+	if f.Arg != "" {
+		title += " (" + f.Arg + ")"
+	}
+	row := fmt.Sprintf("%4s - %s - %s", f.Code, title, status)
+	if f.Exception {
+		row += map[bool]string{true: " - handled", false: " - not handled"}[f.Handled]
+	}
+	if f.Command != "" {
+		row += fmt.Sprintf("\n       Command: %q", f.Command)
+	}
+	if f.Command2 != "" {
+		row += fmt.Sprintf("\n       Second command: %q", f.Command2)
+	}
+	return row
+}
+
+func listFilters(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	for _, f := range c.i.o.Host.Filters() {
+		c.printf("%s\n", filterRow(f))
+	}
+	return nil
+}
+
+// setFilter makes sxe, sxd, sxn, sxi and sx- (0).
+func setFilter(mode byte) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		var first, second *string
+		handling := false
+		for {
+			o, ok := c.option("-")
+			if !ok {
+				break
+			}
+			switch o {
+			case "c", "c2":
+				text, ok := c.quoted()
+				if !ok {
+					return c.syntax(0)
+				}
+				if o == "c" {
+					first = &text
+				} else {
+					second = &text
+				}
+			case "h":
+				handling = true
+			default:
+				return c.syntax(-len(o) - 1)
+			}
+		}
+		code, arg, _ := strings.Cut(c.all(), ":")
+		if code == "" {
+			return c.syntax(0)
+		}
+		if name, tail, ok := strings.Cut(code, " "); ok && arg == "" {
+			code, arg = name, strings.TrimSpace(tail)
+		}
+		if !c.knownEvent(code) {
+			return &Error{Kind: "Syntax", Command: c.text, Pos: c.pos + len(c.name) + 1, Fix: "sx lists the events"}
+		}
+		f := c.i.o.Host.Filter(code, arg)
+		if f.Code == "*" && code != "*" {
+			f.Command, f.Command2, f.Title = "", "", code
+		}
+		f.Code, f.Arg = strings.ToLower(code), arg
+		switch {
+		case handling:
+			f.Handled = mode == 'e'
+		case mode != 0:
+			f.Break = mode
+		}
+		if first != nil {
+			f.Command = *first
+		}
+		if second != nil {
+			f.Command2 = *second
+		}
+		c.i.o.Host.SetFilter(f)
+		return nil
+	}
+}
+
+// knownEvent accepts the codes of the table, signals and exception numbers.
+func (c *call) knownEvent(code string) bool {
+	low := strings.ToLower(code)
+	if strings.HasPrefix(low, "sig") {
+		return true
+	}
+	if _, ok := plainNumber("0x"+strings.TrimPrefix(low, "0x"), c.i.options()); ok {
+		return true
+	}
+	return slices.ContainsFunc(c.i.o.Host.Filters(), func(f engine.FilterSetting) bool { return strings.EqualFold(f.Code, low) })
+}
+
+func resetFilters(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	c.i.o.Host.SetFilter(engine.FilterSetting{}) // the empty code stands for all
+	c.printf("sx state reset to defaults\n")
+	return nil
+}
+
+// filterOf is the filter that applies to an exception stop.
+func (i *Interpreter) filterOf(stop targets.Stop) engine.FilterSetting {
+	if stop.Exception == nil {
+		return engine.FilterSetting{}
+	}
+	return i.o.Host.Filter(fmt.Sprintf("sig%d", stop.Exception.Code), stop.Exception.Name)
+}
+
+// eventText says what happened at a stop, as .lastevent does.
+func eventText(s engine.Stop) string {
+	id := strings.TrimSuffix(s.Thread.String(), ":")
+	if e := s.Exception; e != nil {
+		chance := "first chance"
+		if e.Second {
+			chance = "second chance"
+		}
+		name := e.Name
+		if strings.HasPrefix(name, "SIG") {
+			name = "Signal " + name
+		}
+		return fmt.Sprintf("%s: %s - code %x (%s)", id, name, e.Code, chance)
+	}
+	if len(s.Breakpoints) > 0 {
+		return fmt.Sprintf("%s: Hit breakpoint %d", id, s.Breakpoints[0])
+	}
+	if s.Text != "" {
+		return id + ": " + strings.TrimSpace(s.Text)
+	}
+	reason := s.Reason.String()
+	return id + ": " + strings.ToUpper(reason[:1]) + reason[1:]
+}
+
+// lastStop is the present or last stop; an error without one.
+func (c *call) lastStop(ctx context.Context) (stop engine.Stop, err error) {
+	if c.s == nil {
+		return stop, targets.ErrGone
+	}
+	err = c.s.Look(ctx, func(l *engine.Live) error {
+		s, ok := l.LastStop()
+		if !ok {
+			return errors.New("there was no event yet")
+		}
+		stop = s
+		return nil
+	})
+	return stop, err
+}
+
+func lastEvent(ctx context.Context, c *call) error {
+	stop, err := c.lastStop(ctx)
+	if err != nil {
+		return err
+	}
+	c.printf("Last event: %s\n  debugger time: %s\n", eventText(stop), clock(time.Now()))
+	return nil
+}
+
+// eventLog is .eventlog: what FormatEvent and stops have told, the newest last.
+func eventLog(ctx context.Context, c *call) error {
+	for _, l := range c.i.events.all() {
+		c.printf("%s\n", l)
+	}
+	stop, err := c.lastStop(ctx)
+	if err == nil {
+		c.printf("Last event: %s\n", eventText(stop))
+	}
+	return nil
+}
+
+// exceptionRecord is .exr -1.
+func exceptionRecord(ctx context.Context, c *call) error {
+	if arg := c.all(); arg != "-1" {
+		return &Error{Kind: "Syntax", Command: c.text, Pos: c.pos + len(c.name) + 1, Fix: "-1 shows the last event's record"}
+	}
+	stop, ok := c.v.Live().LastStop()
+	if !ok || stop.Exception == nil {
+		return &Error{Text: "Last event was not an exception"}
+	}
+	e := stop.Exception
+	pc := e.Addr
+	if r, err := c.v.Registers(ctx, stop.Thread); err == nil {
+		pc = r.PC()
+	}
+	name := ""
+	if l := c.v.Locate(pc); l.Module != nil {
+		name = fmt.Sprintf(" (%s+0x%016x)", symbolText(l.Module, l.Symbol), l.Disp)
+	}
+	params := e.Params
+	if params == nil && e.Addr != 0 {
+		params = []uint64{uint64(e.Addr)}
+	}
+	c.printf("%s", exceptionText(pc, name, e, params))
+	return nil
+}
+
+func exceptionText(pc arch.Addr, name string, e *targets.ExceptionRecord, params []uint64) string {
+	var b strings.Builder
+	title := e.Name
+	if strings.HasPrefix(title, "SIG") {
+		title = "Signal " + title
+	}
+	fmt.Fprintf(&b, "ExceptionAddress: %016x%s\n   ExceptionCode: %08x (%s)\n  ExceptionFlags: 00000000\nNumberParameters: %d\n",
+		uint64(pc), name, e.Code, title, len(params))
+	for k, p := range params {
+		fmt.Fprintf(&b, "   Parameter[%d]: %016x\n", k, p)
+	}
+	return b.String()
+}
+
+// eventRing keeps the last events for .eventlog; it is filled by FormatEvent, which a
+// front end may call at any time.
+type eventRing struct {
+	mu   sync.Mutex
+	rows []string
+}
+
+func (r *eventRing) add(text string) {
+	const kept = 100
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rows = append(r.rows, text); len(r.rows) > kept {
+		r.rows = slices.Delete(r.rows, 0, len(r.rows)-kept)
+	}
+}
+
+func (r *eventRing) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.rows)
+}
