@@ -1,0 +1,204 @@
+package kd
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// received takes a packet that answers nothing, in the loop.
+func (t *Target) received(kind uint16, data []byte) {
+	switch kind {
+	case typeDebugIO:
+		t.debugIO(data)
+	case typeStateChange:
+		if s, ok := parseState(data); ok {
+			t.changed(s)
+		}
+	case typeFileIO: // the target asks for a driver file; "no such file" makes it use its own
+		if len(data) >= 64 {
+			answer := append([]byte(nil), data[:64]...)
+			binary.LittleEndian.PutUint32(answer[4:], statusNoSuchFile)
+			t.l.queue = append(t.l.queue, &ask{op: "answering a file request", kind: typeFileIO, data: answer})
+		}
+	}
+}
+
+func (t *Target) debugIO(data []byte) {
+	f := field(data)
+	if len(data) < 16 {
+		return
+	}
+	words := string(data[16:min(len(data), 16+int(f.u32(8)))])
+	switch f.u32(0) {
+	case ioPrint:
+		t.events.Put(targets.Output{Text: words})
+	case ioGetString:
+		room := f.u32(12)
+		t.mu.Lock()
+		t.prompt = &room
+		t.running, t.arrived = false, true
+		t.settleInterrupt(false)
+		t.mu.Unlock()
+		t.events.Put(targets.Stop{Thread: threadOf(int(f.u16(6))), Reason: targets.Prompt, Text: words})
+	}
+}
+
+// changed takes a state change, in the loop.
+func (t *Target) changed(s *stateChange) {
+	t.mu.Lock()
+	if t.arrived && s.same(t.stop) {
+		t.mu.Unlock()
+		return // told twice after a reset or a break-in while stopped
+	}
+	t.stop, t.arrived, t.prompt = s, true, nil
+	t.contexts = [maxCPUs][]byte{}
+	known, interrupted := t.known, t.asked || t.owed
+	t.mu.Unlock()
+	t.l.poke.off()
+	switch {
+	case !known:
+		t.request(&ask{op: "asking for the version", data: manipulate(apiGetVersion, 0), reply: answers(apiGetVersion), again: true, then: func(a *ask) { t.versionCame(s, a) }})
+	case interrupted && t.hardBreak(s):
+		t.request(&ask{op: "reading the stop's status", data: manipulate(apiGetContext, s.processor), reply: answers(apiGetContext), again: true, then: func(a *ask) { t.statusCame(s, a) }})
+	default:
+		t.tell(s, false)
+	}
+}
+
+// request queues a from within the loop.
+func (t *Target) request(a *ask) {
+	a.kind = typeManipulate
+	t.l.queue = append(t.l.queue, a)
+}
+
+func (t *Target) versionCame(s *stateChange, a *ask) {
+	if a.err != nil {
+		return // the state change comes again, or the line is lost
+	}
+	v := parseVersion(a.got)
+	t.mu.Lock()
+	t.v, t.known = v, v.machine != nil
+	told := t.told
+	t.told, t.begun = true, !told
+	t.owed = t.owed || !told && (t.breaks > 1 || t.breaks == 1 && !t.hardBreak(s))
+	t.l.pokeTime = t.poke
+	if v.machine == nil {
+		t.err = &targets.ProtocolError{Op: "connecting", Sent: "GetVersion", Got: fmt.Sprintf("machine %04x", v.number), Fix: "Only x86 and x64 targets are known."}
+	}
+	t.asked = false
+	t.mu.Unlock()
+	if v.machine != nil {
+		t.tell(s, true)
+	}
+	if !told {
+		close(t.first)
+	}
+}
+
+// statusCame decides what a break instruction is while an interrupt is about:
+// the break-in routine of the kernel passes status 1 in a register.
+func (t *Target) statusCame(s *stateChange, a *ask) {
+	t.mu.Lock()
+	m := t.v.machine
+	ours := false
+	if a.err == nil && field(a.got).u32(8) == 0 {
+		context := a.got[manipulateLen:]
+		t.contexts[s.processor%maxCPUs] = context
+		status, _ := m.registers(context).Get(map[int]string{8: "ecx", 4: "eax"}[m.arch.PtrSize])
+		ours = status == 1
+	}
+	absorb := ours && t.owed && !t.asked
+	if absorb {
+		t.owed = false
+	}
+	t.mu.Unlock()
+	if absorb {
+		t.goOn(s)
+		return
+	}
+	t.tell(s, ours)
+}
+
+// goOn resumes from a break-in that was reported before as another stop.
+func (t *Target) goOn(s *stateChange) {
+	t.mu.Lock()
+	context := t.hopped(s)
+	t.mu.Unlock()
+	t.request(&ask{op: "going on", data: manipulate(apiSetContext, s.processor, context...), reply: answers(apiSetContext)})
+	t.request(&ask{op: "going on", data: t.continuation(s, false, continueGo), then: t.continued})
+}
+
+// settleInterrupt notes at a stop what became of an interrupt. mu is held.
+func (t *Target) settleInterrupt(byUs bool) {
+	if t.asked && !byUs {
+		t.owed = true // it crossed another stop; the target will break again
+	}
+	t.asked = false
+}
+
+// hardBreak reports whether the stop is at a break instruction of the program.
+// The instruction bytes of a report are free of our traps.
+func (t *Target) hardBreak(s *stateChange) bool {
+	m := t.v.machine
+	return s.kind == stateException && s.code == statusBreakpoint && m != nil && int(s.report.u16(m.codeLen)) > 0 && s.report.u8(m.code) == m.arch.Break[0]
+}
+
+// tell turns a state change into a Stop, in the loop. Ours: it answers an
+// interrupt, or is the first of a connection.
+func (t *Target) tell(s *stateChange, ours bool) {
+	t.mu.Lock()
+	m := t.v.machine
+	stop := targets.Stop{Thread: threadOf(s.processor), Addr: m.address(s.pc), Reason: targets.Exception}
+	stop.Registers, stop.Memory = t.expedited(s, m)
+	switch {
+	case s.kind == stateLoadSymbols:
+		stop.Reason = targets.Modules
+		stop.Detail = &targets.Detail{Unload: s.unload, Module: &targets.Module{Path: s.path, Base: m.address(s.base), Size: uint64(s.size)}}
+	case s.kind == stateCommand:
+		stop.Reason, stop.Text = targets.Unknown, s.command
+	case s.code == statusBreakpoint && t.traps[stop.Addr] != nil && !t.hardBreak(s):
+		stop.Reason = targets.Breakpoint
+	case s.code == statusBreakpoint && ours:
+		stop.Reason = targets.Interrupted
+	case s.code == statusSingleStep:
+		stop.Reason = targets.Stepped
+		t.watched(s, m, &stop)
+	case s.code == statusWake:
+		stop.Reason = targets.Interrupted
+	}
+	if s.kind == stateException {
+		stop.Exception = &targets.ExceptionRecord{Code: s.code, Second: !s.firstChance, Addr: m.address(s.address), Params: s.params}
+	}
+	t.running = false
+	t.buryTraps(s, m)
+	t.settleInterrupt(ours)
+	if t.restart {
+		stop.Reason, t.restart = targets.Reset, false
+	} else if t.begun {
+		stop.Reason, t.begun = targets.Initial, false
+	}
+	t.mu.Unlock()
+	t.events.Put(stop)
+}
+
+// expedited is what a state change tells of registers and code.
+func (t *Target) expedited(s *stateChange, m *machine) (*arch.Registers, []targets.Window) {
+	r := arch.NewRegisters(m.set)
+	r.Interrupted = true
+	r.SetPC(m.address(s.pc))
+	if s.kind != stateException {
+		return r, nil
+	}
+	if len(s.report) >= m.flags+4 && s.report.u32(m.flags) != 0 {
+		i, _ := m.set.Index(m.arch.Flags)
+		r.SetUint(i, uint64(s.report.u32(m.flags)&^traceFlag))
+	}
+	n := int(s.report.u16(m.codeLen))
+	if n == 0 || n > 16 || m.code+n > len(s.report) {
+		return r, nil
+	}
+	return r, []targets.Window{{Addr: m.address(s.pc), Data: s.report[m.code : m.code+n]}}
+}

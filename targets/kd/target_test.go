@@ -1,0 +1,451 @@
+package kd
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// limit bounds every wait of a test.
+const limit = 20 * time.Second
+
+func patience(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func connect(t *testing.T, f *farEnd, o Options) *Target {
+	t.Helper()
+	k, err := Connect(patience(t), f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close(context.Background(), targets.Leave) })
+	return k
+}
+
+// stop waits for the next stop and passes over output.
+func stop(t *testing.T, k *Target) targets.Stop {
+	t.Helper()
+	for deadline := time.After(limit); ; {
+		select {
+		case e, ok := <-k.Events():
+			switch e := e.(type) {
+			case targets.Stop:
+				return e
+			case targets.Output:
+			default:
+				t.Fatalf("%+v, %v instead of a stop", e, ok)
+			}
+		case <-deadline:
+			t.Fatal("no stop")
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	letGo = targets.Resume{Default: targets.Action{Kind: targets.Go}}
+	step  = targets.Resume{Default: targets.Action{Kind: targets.Step}}
+)
+
+// recorded is a recording and what is known of it.
+type recorded struct {
+	name   string
+	arch   *arch.Arch
+	base   arch.Addr // of the kernel
+	trap   arch.Addr // a breakpoint that is hit
+	steps  []arch.Addr
+	stub   string
+	byteAt byte // what the trap covers
+}
+
+var recordings = []recorded{
+	{"amd64", arch.AMD64, 0xfffff80000400000, 0xfffff8000045e562, []arch.Addr{0xfffff8000045e564, 0xfffff8000045e566}, "KD, Windows 3790 checked", 0},
+	{"i386", arch.I386, 0x80400000, 0x804628d9, []arch.Addr{0x804628da, 0x804628dc}, "KD, Windows 3790 checked", 0},
+}
+
+// TestLadder climbs connect, registers, memory, trap, step, stop on what two
+// live targets answered.
+func TestLadder(t *testing.T) {
+	for _, r := range recordings {
+		t.Run(r.name, func(t *testing.T) {
+			f := newFarEnd(t, r.name, 0, false)
+			k := connect(t, f, Options{})
+			ctx := patience(t)
+			first := stop(t, k)
+			info := k.Info()
+			if first.Reason != targets.Initial || first.Detail == nil || first.Detail.Module.Base != r.base || info.Set.Arch != r.arch || info.Stub != r.stub || !info.Machine {
+				t.Fatalf("first stop %+v, info %+v", first, info)
+			}
+			anchors, err := k.Anchors(ctx)
+			must(t, err)
+			if anchors["kernbase"] != r.base || anchors["kdbg"] == 0 {
+				t.Errorf("anchors %x", anchors)
+			}
+			threads, err := k.Threads(ctx)
+			must(t, err)
+			if len(threads) != 1 || threads[0].ID != first.Thread {
+				t.Errorf("threads %+v", threads)
+			}
+			header := make([]byte, 64)
+			n, err := k.ReadMemory(ctx, targets.Space{}, r.base, header)
+			must(t, err)
+			if n != 64 || string(header[:2]) != "MZ" {
+				t.Errorf("%d bytes % x", n, header[:8])
+			}
+			var fault *targets.FaultError
+			if n, err := k.ReadMemory(ctx, targets.Space{}, 0x10, header); n != 0 || !errors.As(err, &fault) || fault.Addr != 0x10 {
+				t.Errorf("unmapped memory: %d bytes, %v", n, err)
+			}
+			trap := targets.Trap{Addr: r.trap}
+			must(t, k.SetTrap(ctx, trap))
+			must(t, k.SetTrap(ctx, trap))
+			var covered [1]byte
+			_, err = k.ReadMemory(ctx, targets.Space{}, r.trap, covered[:])
+			must(t, err)
+			if covered[0] == 0xcc {
+				t.Error("the trap shows in memory")
+			}
+			hit := targets.Stop{}
+			for hit.Reason != targets.Breakpoint { // load reports come first
+				must(t, k.Resume(ctx, letGo))
+				if hit = stop(t, k); hit.Reason != targets.Modules && hit.Reason != targets.Breakpoint {
+					t.Fatalf("%+v", hit)
+				}
+			}
+			regs, err := k.Registers(ctx, hit.Thread)
+			must(t, err)
+			if hit.Addr != r.trap || regs.PC() != r.trap || regs.SP() == 0 {
+				t.Errorf("stopped at %x, registers say %x", hit.Addr, regs.PC())
+			}
+			if len(hit.Memory) != 1 || hit.Memory[0].Addr != r.trap || hit.Memory[0].Data[0] != covered[0] {
+				t.Errorf("code that came along: %+v, memory %x", hit.Memory, covered)
+			}
+			if err := k.Resume(ctx, targets.Resume{Default: step.Default, Reverse: true}); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("reverse: %v", err)
+			}
+			lifted := step
+			lifted.Lift = []targets.Trap{trap}
+			for i, want := range r.steps {
+				must(t, k.Resume(ctx, lifted))
+				lifted = step
+				if s := stop(t, k); s.Reason != targets.Stepped || s.Addr != want {
+					t.Errorf("step %d: %+v, want %x", i, s, want)
+				}
+			}
+			again := letGo
+			again.Plant = []targets.Trap{trap}
+			must(t, k.Resume(ctx, again))
+			if s := stop(t, k); s.Reason != targets.Breakpoint || s.Addr != r.trap {
+				t.Errorf("again: %+v", s)
+			}
+			must(t, k.ClearTrap(ctx, trap))
+			must(t, k.Resume(ctx, letGo))
+			if _, err := k.Registers(ctx, hit.Thread); !errors.Is(err, targets.ErrRunning) {
+				t.Errorf("registers of a running target: %v", err)
+			}
+			must(t, k.Interrupt(ctx))
+			if s := stop(t, k); s.Reason != targets.Interrupted {
+				t.Errorf("interrupted: %+v", s)
+			}
+		})
+	}
+}
+
+// TestHardBreak goes on from a break instruction: PC is moved past it once.
+func TestHardBreak(t *testing.T) {
+	f := newFarEnd(t, "amd64", 0, true)
+	k := connect(t, f, Options{Break: true, Poke: 10 * time.Millisecond})
+	ctx := patience(t)
+	s := stop(t, k)
+	must(t, k.Resume(ctx, step))
+	after := stop(t, k)
+	regs, err := k.Registers(ctx, after.Thread)
+	must(t, err)
+	if after.Reason != targets.Stepped || after.Addr != s.Addr+1 || regs.PC() != s.Addr+1 {
+		t.Errorf("stepping off the break instruction at %x: %+v, PC %x", s.Addr, after, regs.PC())
+	}
+	for _, api := range f.received {
+		if api == apiContinue2 {
+			t.Error("the target ran")
+		}
+	}
+}
+
+// TestWriting changes registers and memory and reads them back.
+func TestWriting(t *testing.T) {
+	for _, r := range recordings {
+		f := newFarEnd(t, r.name, 0, false)
+		k := connect(t, f, Options{})
+		ctx := patience(t)
+		s := stop(t, k)
+		regs, err := k.Registers(ctx, s.Thread)
+		must(t, err)
+		regs.PutName(r.arch.Return, 0x1234)
+		must(t, k.SetRegisters(ctx, s.Thread, regs))
+		again, err := k.Registers(ctx, s.Thread)
+		must(t, err)
+		if v, _ := again.Get(r.arch.Return); v != 0x1234 {
+			t.Errorf("%s is %x", r.arch.Return, v)
+		}
+		f.mu.Lock()
+		if v, _ := f.m.registers(f.context).Get(r.arch.Return); v != 0x1234 {
+			t.Errorf("the target has %x", v)
+		}
+		f.mu.Unlock()
+		if n, err := k.WriteMemory(ctx, targets.Space{}, r.base, []byte("AB")); n != 2 || err != nil {
+			t.Errorf("%d %v", n, err)
+		}
+		var p [2]byte
+		if _, err := k.ReadMemory(ctx, targets.Space{}, r.base, p[:]); err != nil || string(p[:]) != "AB" {
+			t.Errorf("%q %v", p, err)
+		}
+		var fault *targets.FaultError
+		if _, err := k.WriteMemory(ctx, targets.Space{}, 16, []byte("A")); !errors.As(err, &fault) || !fault.Write {
+			t.Errorf("writing nowhere: %v", err)
+		}
+		if _, err := k.ReadMemory(ctx, targets.Space{Process: 4}, r.base, p[:]); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("another process: %v", err)
+		}
+	}
+}
+
+// TestInterruptCrossing: a break-in that crosses a breakpoint on the line is
+// remembered by the target and must not stop it a second time.
+func TestInterruptCrossing(t *testing.T) {
+	f := newFarEnd(t, "amd64", 0, false)
+	k := connect(t, f, Options{})
+	ctx := patience(t)
+	stop(t, k)
+	trap := targets.Trap{Addr: recordings[0].trap}
+	f.mu.Lock()
+	f.at = 5 // past the load reports
+	f.mu.Unlock()
+	must(t, k.SetTrap(ctx, trap))
+	k.mu.Lock()
+	k.asked = true // as if the byte were on its way when the trap sprang
+	k.mu.Unlock()
+	must(t, k.Resume(ctx, letGo))
+	if s := stop(t, k); s.Reason != targets.Breakpoint {
+		t.Fatalf("%+v", s)
+	}
+	f.mu.Lock()
+	f.again = true
+	f.mu.Unlock()
+	must(t, k.ClearTrap(ctx, trap))
+	must(t, k.Resume(ctx, letGo))
+	must(t, k.Interrupt(ctx)) // the first of two breaks is the echo, the second answers this
+	if s := stop(t, k); s.Reason != targets.Interrupted {
+		t.Fatalf("%+v", s)
+	}
+}
+
+// TestReboot: the streams begin anew and the stop says so.
+func TestReboot(t *testing.T) {
+	f := newFarEnd(t, "amd64", 0, false)
+	k := connect(t, f, Options{})
+	ctx := patience(t)
+	stop(t, k)
+	must(t, k.Set(ctx, targets.Reboot, "", nil))
+	if s := stop(t, k); s.Reason != targets.Reset {
+		t.Errorf("%+v", s)
+	}
+	if _, err := k.Registers(ctx, targets.ThreadID{Thread: 1}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPrompt answers a question.
+func TestPrompt(t *testing.T) {
+	f := newFarEnd(t, "amd64-prompt", 0, false)
+	k := connect(t, f, Options{})
+	ctx := patience(t)
+	s := stop(t, k)
+	f.mu.Lock()
+	f.asking = true
+	f.send(typeDebugIO, f.p.prompt)
+	f.mu.Unlock()
+	q := stop(t, k)
+	if q.Reason != targets.Prompt || q.Text == "" {
+		t.Fatalf("%+v", q)
+	}
+	var refused *targets.RefusedError
+	if _, err := k.Registers(ctx, s.Thread); !errors.As(err, &refused) {
+		t.Errorf("registers while it asks: %v", err)
+	}
+	_, e, err := k.Command(ctx, "i\n")
+	if err != nil || !e.Resumed {
+		t.Errorf("%+v %v", e, err)
+	}
+	if _, _, err := k.Command(ctx, "i\n"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("answering nothing: %v", err)
+	}
+}
+
+// TestDataTrap programs a debug register as the recorded host did.
+func TestDataTrap(t *testing.T) {
+	for _, r := range recordings {
+		f := newFarEnd(t, r.name, 0, false)
+		k := connect(t, f, Options{})
+		ctx := patience(t)
+		stop(t, k)
+		d := targets.Trap{Kind: targets.OnWrite, Addr: r.base + 8, Size: 4}
+		must(t, k.SetTrap(ctx, d))
+		if k.dr7 != dr7Reserved|2|0xd0000 {
+			t.Errorf("DR7 %x", k.dr7)
+		}
+		must(t, k.ClearTrap(ctx, d))
+		if k.dr7 != dr7Reserved {
+			t.Errorf("DR7 %x", k.dr7)
+		}
+		var refused *targets.RefusedError
+		if err := k.SetTrap(ctx, targets.Trap{Kind: targets.OnWrite, Addr: r.base + 1, Size: 4}); !errors.As(err, &refused) {
+			t.Errorf("an odd address: %v", err)
+		}
+		for i := range 4 {
+			must(t, k.SetTrap(ctx, targets.Trap{Kind: targets.OnAccess, Addr: r.base + arch.Addr(8*i), Size: 1}))
+		}
+		if err := k.SetTrap(ctx, d); !errors.As(err, &refused) {
+			t.Errorf("a fifth: %v", err)
+		}
+	}
+}
+
+// TestDamage: every kind of damage on the line ends as a clean one does.
+func TestDamage(t *testing.T) {
+	flip := func(every int) func(int, []byte) []byte {
+		return func(n int, p []byte) []byte {
+			if n%every == 0 && len(p) > 20 {
+				p[len(p)/2] ^= 0x40
+			}
+			return p
+		}
+	}
+	for name, damage := range map[string]func(int, []byte) []byte{
+		"flipped bits": flip(3),
+		"lost bytes": func(n int, p []byte) []byte {
+			if n%4 == 0 && len(p) > 20 {
+				return p[:len(p)-7]
+			}
+			return p
+		},
+		"noise": func(n int, p []byte) []byte { return append([]byte("00i0\r\nbb"), p...) },
+		"doubled": func(n int, p []byte) []byte {
+			if len(p) > 20 {
+				return append(p, p...)
+			}
+			return p
+		},
+		"lost acknowledgements": func(n int, p []byte) []byte {
+			if n%5 == 0 && len(p) == 16 {
+				return nil
+			}
+			return p
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFarEnd(t, "amd64", 0, false)
+			f.mu.Lock()
+			f.damage = damage
+			f.mu.Unlock()
+			k := connect(t, f, Options{Gap: 5 * time.Millisecond, Ack: 30 * time.Millisecond, Reply: 200 * time.Millisecond})
+			ctx := patience(t)
+			s := stop(t, k)
+			for i := range 20 {
+				p := make([]byte, 100)
+				if _, err := k.ReadMemory(ctx, targets.Space{}, recordings[0].base+arch.Addr(i), p); err != nil {
+					t.Fatal(err)
+				}
+				if want := f.p.memory[uint64(recordings[0].base)+uint64(i)]; p[0] != want {
+					t.Fatalf("read %d: %x instead of %x", i, p[0], want)
+				}
+			}
+			if _, err := k.Registers(ctx, s.Thread); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestCancel: a read given up leaves the line in step.
+func TestCancel(t *testing.T) {
+	f := newFarEnd(t, "amd64", 0, false)
+	k := connect(t, f, Options{Ack: 20 * time.Millisecond})
+	stop(t, k)
+	f.mu.Lock()
+	f.silent = true
+	f.mu.Unlock()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	p := make([]byte, 2)
+	if _, err := k.ReadMemory(gone, targets.Space{}, recordings[0].base, p); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	f.mu.Lock()
+	f.silent = false
+	f.mu.Unlock()
+	if _, err := k.ReadMemory(patience(t), targets.Space{}, recordings[0].base, p); err != nil || string(p) != "MZ" {
+		t.Errorf("%q %v", p, err)
+	}
+}
+
+// TestSilence: a target that says nothing ends connecting in time, with a hint.
+func TestSilence(t *testing.T) {
+	f := newFarEnd(t, "amd64", 0, true)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err := Connect(ctx, f, Options{Poke: 10 * time.Millisecond})
+	var w *WaitError
+	if !errors.As(err, &w) || w.Hint() == "" || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLost: the line goes in the middle of a session.
+func TestLost(t *testing.T) {
+	f := newFarEnd(t, "i386", 0, false)
+	k := connect(t, f, Options{})
+	stop(t, k)
+	f.Close()
+	for e := range k.Events() {
+		if g, ok := e.(targets.Gone); ok && g.Err == nil {
+			t.Error("no reason is given")
+		}
+	}
+	if _, err := k.Registers(patience(t), targets.ThreadID{Thread: 1}); !errors.Is(err, targets.ErrGone) {
+		t.Errorf("%v", err)
+	}
+}
+
+// FuzzPackets feeds a link with whole packets of any content.
+func FuzzPackets(f *testing.F) {
+	f.Add(uint16(typeStateChange), make([]byte, stateLen))
+	f.Add(uint16(typeDebugIO), binary.LittleEndian.AppendUint32(nil, ioGetString))
+	f.Add(uint16(typeFileIO), make([]byte, 64))
+	f.Fuzz(func(t *testing.T, kind uint16, data []byte) {
+		far := newFarEnd(t, "amd64-late", 0, false)
+		far.send(kind, data[:min(len(data), maxPayload)])
+		k, err := Connect(patience(t), far, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.Close(context.Background(), targets.Leave)
+	})
+}
