@@ -1,0 +1,511 @@
+// Command bench times the debugger beside gdb on the same work, as whole
+// programs spoken to over their own protocols (DAP and GDB/MI), against the same
+// gdbserver, in one run. It prints medians, ratios and our round trips.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"dap-windbg/targets/wire"
+)
+
+var runs = flag.Int("n", 20, "how often each row is measured")
+
+func main() {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "dap-windbg-bench")
+	check(err)
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, program: filepath.Join(dir, "loop")}
+	b.source, err = filepath.Abs("tests/programs/loop.c")
+	check(err)
+	b.debugger, err = filepath.Abs("dap-windbg")
+	check(err)
+	command("gcc", "-g", "-O0", b.source, "-o", b.program)
+	b.startUp()
+	b.session()
+	b.print()
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func command(name string, args ...string) {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		check(fmt.Errorf("%s: %v\n%s", name, err, out))
+	}
+}
+
+type bench struct {
+	dir, program, source, debugger string
+	rows                           []*row
+}
+
+// row is one operation's figures.
+type row struct {
+	name      string
+	limit     int // round trips allowed, 0 not counted
+	ours, gdb []time.Duration
+	trips     []int
+}
+
+func (b *bench) row(name string, limit int) *row {
+	for _, r := range b.rows {
+		if r.name == name {
+			return r
+		}
+	}
+	r := &row{name: name, limit: limit}
+	b.rows = append(b.rows, r)
+	return r
+}
+
+func median[T time.Duration | int](v []T) T {
+	if len(v) == 0 {
+		return 0
+	}
+	s := slices.Clone(v)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+func (b *bench) print() {
+	fmt.Printf("medians of %d runs, in one run, interleaved where a row starts a process\n\n", *runs)
+	fmt.Printf("%-34s %10s %10s %8s %12s\n", "operation", "ours ms", "gdb ms", "gdb/ours", "round trips")
+	for _, r := range b.rows {
+		ours, gdb := median(r.ours).Seconds()*1e3, median(r.gdb).Seconds()*1e3
+		ratio, trips := "", ""
+		if gdb > 0 && ours > 0 {
+			ratio = fmt.Sprintf("%.1f", gdb/ours)
+		}
+		if r.limit > 0 {
+			trips = fmt.Sprintf("%d (<= %d)", median(r.trips), r.limit)
+		}
+		gdbText := "-"
+		if len(r.gdb) > 0 {
+			gdbText = fmt.Sprintf("%.2f", gdb)
+		}
+		fmt.Printf("%-34s %10.2f %10s %8s %12s\n", r.name, ours, gdbText, ratio, trips)
+	}
+}
+
+// startUp measures what begins with a process.
+func (b *bench) startUp() {
+	first := b.row("process start to initialize", 0)
+	attach := b.row("attach to stopped in main", 14)
+	for range *runs {
+		t := time.Now()
+		d := b.dap()
+		first.ours = append(first.ours, time.Since(t))
+		d.close()
+		t = time.Now()
+		g := b.mi()
+		first.gdb = append(first.gdb, time.Since(t))
+		g.close()
+	}
+	for range max(*runs/2, 3) {
+		s := b.server()
+		t := time.Now()
+		d := b.dap()
+		d.attach(s.port, "")
+		d.main()
+		attach.ours = append(attach.ours, time.Since(t))
+		d.close()
+		s.close()
+		s = b.server()
+		t = time.Now()
+		g := b.mi(b.program)
+		g.do("-target-select remote 127.0.0.1:" + s.port)
+		g.do("-break-insert main")
+		g.stop("-exec-continue")
+		attach.gdb = append(attach.gdb, time.Since(t))
+		g.close()
+		s.close()
+	}
+}
+
+// line numbers of tests/programs/loop.c.
+const (
+	lineA    = 13 // int a = n;
+	lineCall = 15 // int c = leaf(b);
+	lineLeaf = 8
+)
+
+// session measures operations within one session each.
+func (b *bench) session() {
+	trace := filepath.Join(b.dir, "trace")
+	s := b.server()
+	d := b.dap()
+	d.attach(s.port, trace)
+	d.main()
+	b.ours(d, trace)
+	d.close()
+	s.close()
+	s = b.server()
+	g := b.mi(b.program)
+	g.do("-gdb-set sysroot /")
+	g.do("-target-select remote 127.0.0.1:" + s.port)
+	b.theirs(g)
+	g.close()
+	s.close()
+}
+
+func (b *bench) ours(d *dapClient, trace string) {
+	measure := func(name string, limit int, f func()) {
+		r := b.row(name, limit)
+		before := trips(trace)
+		t := time.Now()
+		f()
+		r.ours = append(r.ours, time.Since(t))
+		r.trips = append(r.trips, trips(trace)-before)
+	}
+	d.breakAt(b.source, lineA)
+	for range *runs {
+		measure("continue to a breakpoint, refresh", 4, func() { d.stop("continue"); d.refresh() })
+		measure("step over, no call, refresh", 3, func() { d.stop("next"); d.refresh() })
+		d.stop("next")
+		measure("step over a call, refresh", 3, func() { d.stop("next"); d.refresh() })
+		d.breakAt(b.source, lineCall)
+		d.stop("continue")
+		measure("step in, refresh", 4, func() { d.stop("stepIn"); d.refresh() })
+		measure("step out, refresh", 3, func() { d.stop("stepOut"); d.refresh() })
+		d.breakAt(b.source, lineA)
+		measure("evaluate a local", 0, func() {
+			d.do("evaluate", map[string]any{"expression": "it->key + n", "context": "watch", "frameId": d.frame})
+		})
+		measure("expand a struct behind a pointer", 1, func() { d.expand("it") })
+		measure("set a breakpoint, stopped", 1, func() { d.breakAt(b.source, lineA, lineLeaf) })
+		d.breakAt(b.source, lineA)
+		measure("read 64 KiB", 1, func() {
+			d.do("readMemory", map[string]any{"memoryReference": d.big, "count": 65536})
+		})
+	}
+	d.breakAt(b.source)
+	for range *runs {
+		measure("pause, refresh", 3, func() {
+			d.do("continue", map[string]any{"threadId": d.thread})
+			d.stop("pause")
+			d.refresh()
+		})
+	}
+}
+
+func (b *bench) theirs(g *miClient) {
+	measure := func(name string, f func()) {
+		r := b.row(name, 0)
+		t := time.Now()
+		f()
+		r.gdb = append(r.gdb, time.Since(t))
+	}
+	at := func(line int) string { return fmt.Sprintf("-break-insert %s:%d", b.source, line) }
+	g.do(at(lineA))
+	for range *runs {
+		measure("continue to a breakpoint, refresh", func() { g.stop("-exec-continue"); g.refresh() })
+		measure("step over, no call, refresh", func() { g.stop("-exec-next"); g.refresh() })
+		g.stop("-exec-next")
+		measure("step over a call, refresh", func() { g.stop("-exec-next"); g.refresh() })
+		g.do("-break-delete")
+		g.do(at(lineCall))
+		g.stop("-exec-continue")
+		measure("step in, refresh", func() { g.stop("-exec-step"); g.refresh() })
+		measure("step out, refresh", func() { g.stop("-exec-finish"); g.refresh() })
+		g.do("-break-delete")
+		g.do(at(lineA))
+		measure("evaluate a local", func() { g.do(`-data-evaluate-expression "it->key + n"`) })
+		measure("expand a struct behind a pointer", func() { g.do("-data-evaluate-expression *it") })
+		measure("set a breakpoint, stopped", func() { g.do(at(lineLeaf)) })
+		g.do("-break-delete")
+		g.do(at(lineA))
+		measure("read 64 KiB", func() { g.do("-data-read-memory-bytes big 65536") })
+	}
+	g.do("-break-delete")
+}
+
+// trips counts the round trips of the trace so far.
+func trips(trace string) int {
+	f, err := os.Open(trace)
+	check(err)
+	defer f.Close()
+	messages, err := wire.Parse(f)
+	check(err)
+	return wire.RoundTrips(messages)
+}
+
+// gdbserver is one on the program.
+type gdbserver struct {
+	cmd  *exec.Cmd
+	port string
+}
+
+var listening = regexp.MustCompile(`Listening on port (\d+)`)
+
+func (b *bench) server() *gdbserver {
+	cmd := exec.Command("gdbserver", "--once", "127.0.0.1:0", b.program)
+	r, err := cmd.StderrPipe()
+	check(err)
+	check(cmd.Start())
+	for sc := bufio.NewScanner(r); sc.Scan(); {
+		if m := listening.FindStringSubmatch(sc.Text()); m != nil {
+			go io.Copy(io.Discard, r)
+			return &gdbserver{cmd, m[1]}
+		}
+	}
+	check(fmt.Errorf("gdbserver does not listen"))
+	return nil
+}
+
+func (s *gdbserver) close() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// dapClient speaks DAP to our program.
+type dapClient struct {
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	seq    int
+	thread int
+	frame  int
+	big    string // memory reference
+	events []message
+	source string
+}
+
+type message struct {
+	Type, Command, Event, Message string
+	Success                       bool
+	RequestSeq                    int `json:"request_seq"`
+	Body                          json.RawMessage
+}
+
+func (b *bench) dap() *dapClient {
+	d := &dapClient{cmd: exec.Command(b.debugger), source: b.source}
+	var err error
+	d.in, err = d.cmd.StdinPipe()
+	check(err)
+	out, err := d.cmd.StdoutPipe()
+	check(err)
+	d.cmd.Stderr = os.Stderr
+	check(d.cmd.Start())
+	d.out = bufio.NewReaderSize(out, 1<<20)
+	d.do("initialize", map[string]any{"adapterID": "dap-windbg", "linesStartAt1": true, "columnsStartAt1": true})
+	return d
+}
+
+func (d *dapClient) send(command string, args any) int {
+	d.seq++
+	js, err := json.Marshal(map[string]any{"seq": d.seq, "type": "request", "command": command, "arguments": args})
+	check(err)
+	_, err = fmt.Fprintf(d.in, "Content-Length: %d\r\n\r\n%s", len(js), js)
+	check(err)
+	return d.seq
+}
+
+func (d *dapClient) read() message {
+	length := 0
+	for {
+		line, err := d.out.ReadString('\n')
+		check(err)
+		line = strings.TrimSpace(line)
+		if line == "" {
+			break
+		}
+		if v, ok := strings.CutPrefix(line, "Content-Length:"); ok {
+			length, err = strconv.Atoi(strings.TrimSpace(v))
+			check(err)
+		}
+	}
+	buf := make([]byte, length)
+	_, err := io.ReadFull(d.out, buf)
+	check(err)
+	var m message
+	check(json.Unmarshal(buf, &m))
+	return m
+}
+
+func (d *dapClient) answer(seq int) message {
+	for {
+		m := d.read()
+		if m.Type == "response" && m.RequestSeq == seq {
+			if !m.Success {
+				check(fmt.Errorf("%s: %s %s", m.Command, m.Message, m.Body))
+			}
+			return m
+		}
+		if m.Type == "event" {
+			d.events = append(d.events, m)
+		}
+	}
+}
+
+func (d *dapClient) do(command string, args any) message { return d.answer(d.send(command, args)) }
+
+func (d *dapClient) event(name string) message {
+	for {
+		for i, m := range d.events {
+			if m.Event == name {
+				d.events = slices.Delete(d.events, i, i+1)
+				return m
+			}
+		}
+		if m := d.read(); m.Type == "event" {
+			d.events = append(d.events, m)
+		}
+	}
+}
+
+func (d *dapClient) attach(port, trace string) {
+	args := map[string]any{"connection": "gdb:server=127.0.0.1,port=" + port}
+	if trace != "" {
+		args["trace"] = trace
+	}
+	seq := d.send("attach", args)
+	d.event("initialized")
+	d.do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{map[string]string{"name": "main"}}})
+	d.do("configurationDone", map[string]any{})
+	d.answer(seq)
+}
+
+// main waits for the stop in main and finds the memory that is read later.
+func (d *dapClient) main() {
+	d.stopped()
+	d.do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{}})
+	d.refresh()
+	var body struct{ MemoryReference string }
+	check(json.Unmarshal(d.do("evaluate", map[string]any{"expression": "&big[0]", "context": "watch", "frameId": d.frame}).Body, &body))
+	d.big = body.MemoryReference
+}
+
+func (d *dapClient) breakAt(source string, lines ...int) {
+	var list []any
+	for _, l := range lines {
+		list = append(list, map[string]int{"line": l})
+	}
+	if list == nil {
+		list = []any{}
+	}
+	d.do("setBreakpoints", map[string]any{"source": map[string]string{"path": source}, "breakpoints": list})
+}
+
+func (d *dapClient) stopped() {
+	var body struct{ ThreadID int }
+	check(json.Unmarshal(d.event("stopped").Body, &body))
+	d.thread = body.ThreadID
+}
+
+// stop sends a request that ends in a stop and waits for it.
+func (d *dapClient) stop(command string) {
+	d.do(command, map[string]any{"threadId": d.thread})
+	d.stopped()
+}
+
+// refresh asks what an editor asks at each stop.
+func (d *dapClient) refresh() {
+	d.do("threads", nil)
+	var st struct{ StackFrames []struct{ ID int } }
+	check(json.Unmarshal(d.do("stackTrace", map[string]any{"threadId": d.thread, "startFrame": 0, "levels": 20}).Body, &st))
+	d.frame = st.StackFrames[0].ID
+	var sc struct {
+		Scopes []struct {
+			VariablesReference int
+			Expensive          bool
+		}
+	}
+	check(json.Unmarshal(d.do("scopes", map[string]any{"frameId": d.frame}).Body, &sc))
+	for _, s := range sc.Scopes {
+		if !s.Expensive {
+			d.do("variables", map[string]any{"variablesReference": s.VariablesReference})
+		}
+	}
+}
+
+func (d *dapClient) expand(name string) {
+	var body struct{ VariablesReference int }
+	check(json.Unmarshal(d.do("evaluate", map[string]any{"expression": name, "context": "watch", "frameId": d.frame}).Body, &body))
+	if body.VariablesReference == 0 {
+		check(fmt.Errorf("%s cannot be expanded", name))
+	}
+	d.do("variables", map[string]any{"variablesReference": body.VariablesReference})
+}
+
+func (d *dapClient) close() {
+	d.in.Close()
+	d.cmd.Wait()
+}
+
+// miClient speaks GDB/MI.
+type miClient struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func (b *bench) mi(args ...string) *miClient {
+	g := &miClient{cmd: exec.Command("gdb", append([]string{"-nx", "-q", "-i=mi3"}, args...)...)}
+	g.cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=")
+	var err error
+	g.in, err = g.cmd.StdinPipe()
+	check(err)
+	out, err := g.cmd.StdoutPipe()
+	check(err)
+	check(g.cmd.Start())
+	g.out = bufio.NewReaderSize(out, 1<<20)
+	g.until("(gdb)")
+	return g
+}
+
+// until reads to a line that begins with one of prefixes.
+func (g *miClient) until(prefixes ...string) string {
+	for {
+		line, err := g.out.ReadString('\n')
+		check(err)
+		for _, p := range prefixes {
+			if strings.HasPrefix(line, p) {
+				return line
+			}
+		}
+	}
+}
+
+func (g *miClient) do(line string) {
+	_, err := io.WriteString(g.in, line+"\n")
+	check(err)
+	if got := g.until("^done", "^running", "^connected", "^error"); strings.HasPrefix(got, "^error") {
+		check(fmt.Errorf("gdb: %s: %s", line, got))
+	}
+}
+
+func (g *miClient) stop(line string) {
+	g.do(line)
+	g.until("*stopped")
+}
+
+func (g *miClient) refresh() {
+	g.do("-thread-info")
+	g.do("-stack-list-frames 0 19")
+	g.do("-stack-list-variables --simple-values")
+}
+
+func (g *miClient) close() {
+	g.in.Close()
+	g.cmd.Process.Kill()
+	g.cmd.Wait()
+}
