@@ -100,7 +100,10 @@ func server(t *testing.T, args ...string) (string, *exec.Cmd) {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			if p, ok := strings.CutPrefix(lines.Text(), "Listening on port "); ok {
-				port <- p
+				select { // it listens again after its client has gone
+				case port <- p:
+				default:
+				}
 			}
 		}
 		cmd.Wait()
