@@ -1,0 +1,72 @@
+package store
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want []Element
+		text string // "" the same as in
+	}{
+		{in: ""},
+		{in: " ; ;", text: "-"},
+		{in: "/sym", want: []Element{{Path: "/sym"}}},
+		{in: `c:\sym; /a b ;`, want: []Element{{Path: `c:\sym`}, {Path: "/a b"}}, text: `c:\sym;/a b`},
+		{in: "cache*/var/sym", want: []Element{{Kind: CacheDir, Path: "/var/sym"}}},
+		{in: "cache*", want: []Element{{Kind: CacheDir}}},
+		{in: "srv*", want: []Element{{Kind: Server}}},
+		{in: "SRV*https://s.example/dl", want: []Element{{Kind: Server, Stores: []string{"https://s.example/dl"}}}, text: "srv*https://s.example/dl"},
+		{in: "srv*/near*/far*https://s.example", want: []Element{{Kind: Server, Stores: []string{"/near", "/far", "https://s.example"}}}},
+		{in: "srv**https://s.example", want: []Element{{Kind: Server, Stores: []string{"", "https://s.example"}}}},
+		{in: "symsrv*symsrv.dll*/c*https://s.example", want: []Element{{Kind: Server, Library: "symsrv.dll", Stores: []string{"/c", "https://s.example"}}}},
+		{in: "debuginfod*http://a*https://b:8002/x", want: []Element{{Kind: DebugInfoD, URLs: []string{"http://a", "https://b:8002/x"}}},
+			text: "DebugInfoD*http://a*https://b:8002/x"},
+		{in: "/sym;cache*;DebugInfoD*https://a", want: []Element{{Path: "/sym"}, {Kind: CacheDir}, {Kind: DebugInfoD, URLs: []string{"https://a"}}}},
+	} {
+		got, err := Parse(c.in)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %+v, %v", c.in, got, err)
+		}
+		want := c.text
+		if want == "" {
+			want = c.in
+		} else if want == "-" {
+			want = ""
+		}
+		if Join(got) != want {
+			t.Errorf("%q is written %q", c.in, Join(got))
+		}
+	}
+	for _, in := range []string{"ftp*x", "cache*a*b", "DebugInfoD*", "DebugInfoD*/dir", "DebugInfoD*http://a*", "symsrv*x.dll", "symsrv*", "*"} {
+		_, err := Parse("/ok;" + in)
+		var bad *PathError
+		if !errors.As(err, &bad) || bad.Element != in || bad.Hint() == "" {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+	e, _ := Parse("/sym;DebugInfoD*https://debuginfod.example.org")
+	if got := Expand(e); got != "/sym;debuginfod*https://debuginfod.example.org" {
+		t.Errorf("expanded %q", got)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"/a;cache*b", "srv*a*https://b", "symsrv*x*y", "DebugInfoD*http://a*http://b", "***", ";*;"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		one, err := Parse(path)
+		if err != nil {
+			return
+		}
+		two, err := Parse(Join(one))
+		if err != nil || !reflect.DeepEqual(one, two) {
+			t.Fatalf("%q is %+v, written %q is %+v, %v", path, one, Join(one), two, err)
+		}
+		_ = Expand(one)
+	})
+}

@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"dap-windbg/symbols"
+)
+
+// Options of New. The zero value finds files in folders; Open is needed for Find.
+type Options struct {
+	// Open opens what was found. image is the file that runs, debug the separate
+	// file with its names, "" when there is none. When only a debug file was
+	// found it is image. Builds have been compared, or forced by the user.
+	Open func(image, debug string) (symbols.Image, error)
+	// Remote opens a file of the debuggee's own file system, nil when there is no
+	// way. It is the last place looked at, for it is slow.
+	Remote func(ctx context.Context, path string) (io.ReadCloser, error)
+	// Noisy is told every place tried while SetNoisy is on.
+	Noisy func(symbols.Attempt)
+	// Progress is told how a transfer goes: bytes so far and in all (0 unknown).
+	// It is called from the transfer's goroutine, at its end with done == total.
+	Progress func(place string, done, total int64)
+
+	SymbolPath, ImagePath, SourcePath string
+	// Sysroot is a folder that holds the debuggee's file system.
+	Sysroot string
+	// NoLocal leaves the debugger's own file system out where the debuggee's
+	// paths would be looked up in it, for debuggees on other machines.
+	NoLocal bool
+
+	// Cache keeps downloads; "" is dap-windbg/symbols in the user's cache folder.
+	Cache string
+	// DebugInfoDCache is shared with libdebuginfod; "" is the folder that it uses.
+	DebugInfoDCache string
+
+	Client *http.Client
+	// Stall is how long a server or the debuggee may say nothing; 0 is 30 s.
+	Stall time.Duration
+	// MaxSize is the largest file fetched, bytes; 0 is 8 GiB.
+	MaxSize int64
+	// Now is the clock by which negative answers age; nil is the machine's.
+	Now func() time.Time
+}
+
+// Store implements symbols.Store. It is safe for many goroutines.
+type Store struct {
+	o Options
+
+	mu                    sync.Mutex
+	symbol, image, source []Element
+	sysroot               string
+	maps                  []sourceMap
+	noisy, forced         bool
+	images                map[[2]string]symbols.Image // by files
+	flights               map[string]*flight
+}
+
+var _ symbols.Store = (*Store)(nil)
+
+// New returns a Store. Errors are those of the paths.
+func New(o Options) (*Store, error) {
+	if o.Client == nil {
+		o.Client = http.DefaultClient
+	}
+	if o.Stall == 0 {
+		o.Stall = 30 * time.Second
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = 8 << 30
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Cache == "" {
+		if dir, err := os.UserCacheDir(); err == nil {
+			o.Cache = filepath.Join(dir, "dap-windbg", "symbols")
+		}
+	}
+	if o.DebugInfoDCache == "" {
+		o.DebugInfoDCache = sharedCache()
+	}
+	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]symbols.Image{}, flights: map[string]*flight{}}
+	for _, p := range []struct {
+		set  func(string) error
+		path string
+	}{{s.SetSymbolPath, o.SymbolPath}, {s.SetImagePath, o.ImagePath}, {s.SetSourcePath, o.SourcePath}} {
+		if err := p.set(p.path); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Close closes the images found. They must not be in use.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var first error
+	for k, i := range s.images {
+		if err := i.Close(); err != nil && first == nil {
+			first = err
+		}
+		delete(s.images, k)
+	}
+	return first
+}
+
+func (s *Store) setPath(to *[]Element, path string) error {
+	elements, err := Parse(path)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*to = elements
+	return nil
+}
+
+func (s *Store) path(of *[]Element) []Element {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Element(nil), *of...)
+}
+
+// SetSymbolPath replaces the symbol path; on an error it stays as it was.
+func (s *Store) SetSymbolPath(path string) error { return s.setPath(&s.symbol, path) }
+
+// SetImagePath replaces the path that image files are looked for on.
+func (s *Store) SetImagePath(path string) error { return s.setPath(&s.image, path) }
+
+// SetSourcePath replaces the path that sources are looked for on.
+func (s *Store) SetSourcePath(path string) error { return s.setPath(&s.source, path) }
+
+// SymbolPath returns the symbol path; Join and Expand write it.
+func (s *Store) SymbolPath() []Element { return s.path(&s.symbol) }
+
+// ImagePath returns the image path.
+func (s *Store) ImagePath() []Element { return s.path(&s.image) }
+
+// SourcePath returns the source path.
+func (s *Store) SourcePath() []Element { return s.path(&s.source) }
+
+// SetSysroot sets the folder that holds the debuggee's file system, "" none.
+func (s *Store) SetSysroot(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sysroot = dir
+}
+
+// SetNoisy turns the telling of places tried on or off.
+func (s *Store) SetNoisy(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noisy = on
+}
+
+// SetForced makes files of other builds good enough where no right one is found.
+func (s *Store) SetForced(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forced = on
+}
+
+// flight is one search that several callers wait for. It ends early when the
+// last of them gives up.
+type flight struct {
+	waiting int
+	cancel  context.CancelFunc
+	done    chan struct{}
+	image   symbols.Image
+	err     error
+}
+
+// Find implements symbols.Store. Callers that look for the same image at the same
+// time share the search. The error also unwraps to *symbols.MismatchError when
+// there was a file of another build.
+func (s *Store) Find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
+	name := key.Path + "\x00" + hex.EncodeToString(key.BuildID)
+	s.mu.Lock()
+	f := s.flights[name]
+	if f == nil {
+		work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		f = &flight{cancel: cancel, done: make(chan struct{})}
+		s.flights[name] = f
+		go func() {
+			f.image, f.err = s.find(work, key)
+			s.land(name, f)
+			close(f.done)
+		}()
+	}
+	f.waiting++
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.image, f.err
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.waiting--; f.waiting == 0 {
+		s.drop(name, f)
+	}
+	return nil, ctx.Err()
+}
+
+func (s *Store) land(name string, f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(name, f)
+}
+
+// drop ends a flight and lets the next caller start anew; s.mu is held.
+func (s *Store) drop(name string, f *flight) {
+	f.cancel()
+	if s.flights[name] == f {
+		delete(s.flights, name)
+	}
+}
+
+// open opens files once; an image that changed on disk is opened anew.
+func (s *Store) open(image, debug string) (symbols.Image, error) {
+	key := [2]string{stamp(image), stamp(debug)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.images[key]; ok {
+		return i, nil
+	}
+	if s.o.Open == nil {
+		return nil, fmt.Errorf("%s: no reader of images was given", image)
+	}
+	i, err := s.o.Open(image, debug)
+	if err == nil {
+		s.images[key] = i
+	}
+	return i, err
+}
+
+// stamp names a file's present contents.
+func stamp(path string) string {
+	st, err := os.Stat(path)
+	if path == "" || err != nil {
+		return path
+	}
+	return fmt.Sprintf("%s\x00%d\x00%d", path, st.Size(), st.ModTime().UnixNano())
+}
