@@ -197,7 +197,7 @@ func (w *window) breakIn(ctx context.Context) bool {
 		return false
 	}
 	running := false
-	s.Look(ctx, func(l *engine.Live) { running = l.State() == engine.StateRunning })
+	s.Look(ctx, func(l *engine.Live) error { running = l.State() == engine.StateRunning; return nil })
 	if running {
 		s.Interrupt(ctx)
 	}
