@@ -25,6 +25,7 @@ type getter func(ctx context.Context, at int64) (*body, error)
 
 var (
 	errAbsent = errors.New("not there")
+	errDown   = errors.New("not asked: the server did not answer a short while ago")
 	errStall  = errors.New("nothing came for too long")
 )
 

@@ -2,10 +2,13 @@ package store
 
 import (
 	"encoding/hex"
+	"errors"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // served is the place of what an element other than a folder has for a build.
@@ -115,7 +118,31 @@ func (s *search) quietly(name string) *file {
 	return s.load(name)
 }
 
-// get fetches a URL to a local file.
+// downFor is how long a server that does not answer is left alone.
+const downFor = time.Minute
+
+// get fetches a URL to a local file. A server that does not answer is not asked
+// again for a while, so that a list of modules does not wait for it many times.
 func (s *search) get(where, local string) error {
-	return s.fetch(s.ctx, where, local, s.download(where))
+	host := where
+	if u, err := url.Parse(where); err == nil {
+		host = u.Host
+	}
+	s.mu.Lock()
+	since, down := s.down[host]
+	s.mu.Unlock()
+	if down && s.o.Now().Sub(since) < downFor {
+		return errDown
+	}
+	err := s.fetch(s.ctx, where, local, s.download(where))
+	answered := err == nil || errors.Is(err, errAbsent) || errors.As(err, new(*statusError)) || errors.As(err, new(*tooLargeError)) ||
+		errors.As(err, new(*os.PathError)) // our own disk, not the server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if answered || s.ctx.Err() != nil {
+		delete(s.down, host)
+	} else {
+		s.down[host] = s.o.Now()
+	}
+	return err
 }

@@ -61,6 +61,7 @@ type Store struct {
 	noisy, forced         bool
 	images                map[[2]string]symbols.Image // by files
 	flights               map[string]*flight
+	down                  map[string]time.Time // servers that did not answer, by host
 }
 
 var _ symbols.Store = (*Store)(nil)
@@ -87,7 +88,7 @@ func New(o Options) (*Store, error) {
 	if o.DebugInfoDCache == "" {
 		o.DebugInfoDCache = sharedCache()
 	}
-	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]symbols.Image{}, flights: map[string]*flight{}}
+	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]symbols.Image{}, flights: map[string]*flight{}, down: map[string]time.Time{}}
 	for _, p := range []struct {
 		set  func(string) error
 		path string
