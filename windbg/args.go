@@ -110,7 +110,7 @@ func (c *call) value(ctx context.Context, src string) (uint64, error) {
 
 func (c *call) valueIn(ctx context.Context, src string, o eval.Options) (n uint64, err error) {
 	if strings.TrimSpace(src) == "" {
-		return 0, &Error{Kind: "Numeric expression missing", Rest: "<EOL>"}
+		return 0, fail("Numeric expression missing from '<EOL>'")
 	}
 	if n, ok := plainNumber(src, o); ok {
 		return n, nil

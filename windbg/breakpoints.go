@@ -97,7 +97,10 @@ func (c *call) breakpointOptions(b *engine.Breakpoint) error {
 
 // place reads where: an expression, a source line, or nothing for the current address.
 func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
-	src := c.expression()
+	src := c.beforeOptions()
+	if err := c.breakpointOptions(b); err != nil {
+		return err
+	}
 	if src == "" {
 		return c.do(ctx, func(ctx context.Context, v *engine.View) error {
 			f, err := v.Frame(ctx)
@@ -123,6 +126,18 @@ func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 		}
 	}
 	return nil
+}
+
+// beforeOptions takes an expression that ends at an option, as in "main /1".
+func (c *call) beforeOptions() string {
+	c.skip()
+	for _, o := range []string{" /1", " /w", " /c", " /C", " /p", " /t"} {
+		n := strings.Index(c.line, o)
+		if n >= 0 && n < expressionEnd(c.line) && (n+3 == len(c.line) || isSpace(c.line[n+3])) {
+			return strings.TrimSpace(c.drop(n))
+		}
+	}
+	return c.expression()
 }
 
 // literal reports whether src begins like a number, not like a name.
@@ -359,11 +374,28 @@ func listBreakpoints(ctx context.Context, c *call) error {
 		slices.SortFunc(all, func(a, b engine.Status) int { return a.ID - b.ID })
 		for _, s := range all {
 			if pick(s) {
-				c.printf("%s\n", breakpointRow(s, ordinal, pointerOf(l.Info()), lines && !c.i.source.noLines))
+				c.printf("%s\n", breakpointRow(s, func(a arch.Addr) string { return nameLive(l, a) }, ordinal, pointerOf(l.Info()), lines && !c.i.source.noLines))
 			}
 		}
 		return nil
 	})
+}
+
+// nameLive is "mod!f+0x4" from what is known without reading anything.
+func nameLive(l *engine.Live, a arch.Addr) string {
+	for _, m := range l.Modules() {
+		if a < m.Base || a >= m.Base+arch.Addr(m.Size) {
+			continue
+		}
+		at := engine.Location{Addr: a, Module: m}
+		if m.Image != nil {
+			if s, ok := m.Image.At(symbols.Offset(a - m.Base)); ok {
+				at.Symbol, at.Disp = s, uint64(a-m.Base)-uint64(s.Offset)
+			}
+		}
+		return locationText(at)
+	}
+	return ""
 }
 
 // ids reads a list of breakpoints: "0 3", "0,3", "2-5", "*", "sym*pattern". None at
@@ -373,7 +405,7 @@ func (c *call) ids(empty bool) (func(engine.Status) bool, error) {
 	for c.more() {
 		at := c.base
 		if pattern, ok := c.quoted(); ok {
-			tests = append(tests, func(s engine.Status) bool { ok, _ := path.Match(pattern, s.Label); return ok })
+			tests = append(tests, func(s engine.Status) bool { ok, _ := path.Match(pattern, wish(s.Breakpoint)); return ok })
 			continue
 		}
 		w := c.word()

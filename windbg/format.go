@@ -246,9 +246,9 @@ func moduleHeader(ptr int) string {
 	return "start             end                 module name\n"
 }
 
-// modLoad is the line of a load notification; the path is padded as WinDbg does.
+// modLoad is the line of a load notification.
 func modLoad(m engine.Module, ptr int) string {
-	return fmt.Sprintf("ModLoad: %s %s   %-24s \n", m.Base.Text(ptr), (m.Base + arch.Addr(m.Size)).Text(ptr), m.Path)
+	return fmt.Sprintf("ModLoad: %s %s   %s\n", m.Base.Text(ptr), (m.Base + arch.Addr(m.Size)).Text(ptr), m.Path)
 }
 
 // threadRow is a line of `~`.
@@ -271,7 +271,7 @@ func threadRow(t engine.Thread, ptr int) string {
 }
 
 // breakpointRow is a line of bl. lines chooses source lines over plain addresses.
-func breakpointRow(s engine.Status, ordinal func(targets.ThreadID) (int, bool), ptr int, lines bool) string {
+func breakpointRow(s engine.Status, symbol func(arch.Addr) string, ordinal func(targets.ThreadID) (int, bool), ptr int, lines bool) string {
 	state, verb := "e", "Disable"
 	if s.Disabled {
 		state, verb = "d", "Enable"
@@ -303,7 +303,7 @@ func breakpointRow(s engine.Status, ordinal func(targets.ThreadID) (int, bool), 
 			who = fmt.Sprintf("~%03d", n)
 		}
 	}
-	row := fmt.Sprintf("%6d %s %s Clear  %s%s%s  0:%s %s", s.ID, state, verb, s.Addrs[0].Text(ptr), where, count, who, s.Label)
+	row := fmt.Sprintf("%6d %s %s Clear  %s%s%s  0:%s %s", s.ID, state, verb, s.Addrs[0].Text(ptr), where, count, who, symbol(s.Addrs[0]))
 	row = withTail(strings.TrimRight(row, " "), s.Breakpoint)
 	for k := 1; k < len(s.Addrs); k++ {
 		row += fmt.Sprintf("\n%*s%s", 25, "", s.Addrs[k].Text(ptr))
@@ -396,10 +396,14 @@ func general(f float64) string {
 	return mant + "e" + string(sign) + strings.Repeat("0", max(0, 3-len(exp[1:]))) + exp[1:]
 }
 
-// deferredTime is a moment as .lastevent and .time print it.
+// clock is a moment as .lastevent and .time print it.
 func clock(t time.Time) string {
 	_, zone := t.Zone()
-	return fmt.Sprintf("%s.%03d %d (UTC %+d:%02d)", t.Format("Mon Jan _2 15:04:05"), t.Nanosecond()/1e6, t.Year(), zone/3600, zone%3600/60)
+	sign := "+"
+	if zone < 0 {
+		sign, zone = "-", -zone
+	}
+	return fmt.Sprintf("%s.%03d %d (UTC %s %d:%02d)", t.Format("Mon Jan _2 15:04:05"), t.Nanosecond()/1e6, t.Year(), sign, zone/3600, zone%3600/60)
 }
 
 // endedText is what is told when there is no debuggee any more.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"dap-windbg/arch"
@@ -28,7 +27,7 @@ type Interpreter struct {
 
 	radix     int  // default radix of MASM numbers
 	cpp       bool // the default evaluator is C++
-	noisy     atomic.Bool
+	noisy     bool
 	events    eventRing
 	source    sourceMode
 	registers bool   // shown at a stop
@@ -161,22 +160,16 @@ func (i *Interpreter) Prompt(ctx context.Context) string {
 }
 
 // FormatEvent writes what a console shows of an event that no command waits for
-// ("ModLoad: ...", debuggee output is not its business). It may return "".
+// ("ModLoad: ..."). It may return "". Output is the front end's own business.
 func (i *Interpreter) FormatEvent(e engine.Event) string {
 	switch e := e.(type) {
 	case engine.ModuleEvent:
 		text := i.moduleEvent(e)
 		i.events.add(text)
 		return text
-	case engine.Output:
-		switch e.Category {
-		case engine.FromDebugger:
-			if !i.noisy.Load() {
-				return ""
-			}
-			return line(e.Text)
-		case engine.Important:
-			return line(e.Text)
+	case engine.Stopped:
+		if e.Stop.Text != "" {
+			return line(e.Stop.Text)
 		}
 	case engine.Ended:
 		text := endedText(e)
@@ -369,7 +362,7 @@ func (c *call) unknown() error {
 	if strings.HasPrefix(word, "!") && len(word) > 1 {
 		return &Error{Text: "No export " + word[1:] + " found"}
 	}
-	return c.syntax(0)
+	return c.syntax(min(2, max(0, len(word)-1))) // WinDbg's parser gives up at the third letter
 }
 
 // call is one command being run. Its arguments are read from line by the

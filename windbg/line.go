@@ -49,9 +49,9 @@ func extent(text string, pos int, needs need) int {
 			pos = closing(text, pos)
 		case b == '\'' && needs&quotes != 0:
 			pos = closing(text, pos)
-		case b == '{' && needs&braces != 0:
+		case (b == '{' || b == '(') && needs&braces != 0:
 			depth++
-		case b == '}' && needs&braces != 0:
+		case (b == '}' || b == ')') && needs&braces != 0:
 			depth = max(0, depth-1)
 		case b == '\n' && depth == 0, b == ';' && depth == 0 && needs&rest == 0:
 			return pos

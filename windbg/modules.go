@@ -105,11 +105,7 @@ func (c *call) symbolRow(ctx context.Context, l engine.Location, only byte, verb
 	}
 	text := addr + " " + name
 	if l.Symbol.Kind == symbols.Function {
-		params := l.Symbol.Params
-		if params == "" && !l.Symbol.Public {
-			params = "void"
-		}
-		text += " (" + params + ")"
+		text += " (" + parameters(l) + ")"
 	}
 	if l.Symbol.Kind == symbols.Data && l.Module != nil && l.Module.Image != nil {
 		text += c.globalText(ctx, l)
@@ -123,6 +119,37 @@ func (c *call) symbolRow(ctx context.Context, l engine.Location, only byte, verb
 		text = fmt.Sprintf("%s %s %s %4x %s", scope, kind, addr, l.Symbol.Size, strings.TrimPrefix(text, addr+" "))
 	}
 	return text
+}
+
+// parameters are the parameter types of a function as x shows them.
+func parameters(l engine.Location) string {
+	if l.Symbol.Params != "" {
+		return l.Symbol.Params
+	}
+	if l.Module != nil && l.Module.Image != nil {
+		if t, ok := l.Module.Image.(symbols.Typer); ok {
+			if f, ok := t.Function(l.Symbol.Offset); ok && f != nil {
+				return parameterTypes(f)
+			}
+		}
+	}
+	return "<no parameter info>"
+}
+
+func parameterTypes(f *symbols.Type) string {
+	var list []string
+	for _, p := range f.Members().Params {
+		if !p.Artificial {
+			list = append(list, spacedPointers(eval.TypeName(p.Type)))
+		}
+	}
+	if f.Members().Variadic {
+		list = append(list, "...")
+	}
+	if len(list) == 0 {
+		return "void"
+	}
+	return strings.Join(list, ", ")
 }
 
 // globalText is " = value" of a global variable, "" when its type is unknown or large.
@@ -550,13 +577,13 @@ func noisySymbols(ctx context.Context, c *call) error {
 	switch w := strings.ToLower(c.all()); w {
 	case "noisy", "quiet":
 		c.i.o.Host.Noisy(w == "noisy")
-		c.i.noisy.Store(w == "noisy")
+		c.i.noisy = w == "noisy"
 	case "", "prompts", "prompts off":
 	default:
 		return c.syntax(-len(w))
 	}
 	mode := "quiet"
-	if c.i.noisy.Load() {
+	if c.i.noisy {
 		mode = "noisy"
 	}
 	c.printf("%s mode - symbol prompts off\n", mode)

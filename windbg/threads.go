@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"dap-windbg/arch"
 	"dap-windbg/engine"
 	"dap-windbg/targets"
 )
@@ -104,10 +105,22 @@ func (c *call) listThreads(ctx context.Context, sel selector, at int) error {
 	return c.do(ctx, func(ctx context.Context, v *engine.View) error {
 		ptr := pointerSize(v)
 		for _, t := range list {
-			c.printf("%s\n", threadRow(t, ptr))
+			c.printf("%s\n", threadRow(withBase(ctx, v, t), ptr))
 		}
 		return nil
 	})
+}
+
+// withBase fills in the thread pointer that the far end did not tell.
+func withBase(ctx context.Context, v *engine.View, t engine.Thread) engine.Thread {
+	if t.Base == 0 {
+		if r, err := v.Registers(ctx, t.ID); err == nil {
+			if base, ok := r.Get("fs_base"); ok {
+				t.Base = arch.Addr(base)
+			}
+		}
+	}
+	return t
 }
 
 func (c *call) selectThread(ctx context.Context, t engine.Thread) error {
@@ -168,7 +181,7 @@ func (c *call) forThread(ctx context.Context, t *engine.Thread, text string, tit
 			return nil // the thread is a matter of how to run, not of what is selected
 		}
 		if titled {
-			c.printf("\n%s\n", threadRow(*t, pointerSize(v)))
+			c.printf("\n%s\n", threadRow(withBase(ctx, v, *t), pointerSize(v)))
 		}
 		return v.SelectThread(ctx, t.ID)
 	})
