@@ -35,7 +35,8 @@ const (
 	whereRegister              // reg holds it
 	whereLiteral               // bytes are it
 	whereLost
-	whereDone // pieces are in out
+	wherePointer // a pointer to a variable that has no address
+	whereDone    // pieces are in out
 )
 
 // Bounds on what an expression may do.
@@ -87,9 +88,16 @@ func (m *machine) pieces() ([]symbols.Piece, error) {
 		return nil, err
 	}
 	if p.Kind == symbols.Lost {
-		return nil, unavailable("optimised out")
+		return nil, unavailable(m.lostReason())
 	}
 	return []symbols.Piece{p}, nil
+}
+
+func (m *machine) lostReason() string {
+	if m.where == wherePointer {
+		return "it points to a value that was optimised out of memory"
+	}
+	return "optimised out"
 }
 
 // piece makes one piece of what the machine locates now.
@@ -99,7 +107,7 @@ func (m *machine) piece() (symbols.Piece, error) {
 		return symbols.Piece{Kind: symbols.InRegister, Register: m.reg}, nil
 	case whereLiteral:
 		return symbols.Piece{Kind: symbols.Literal, Bytes: append([]byte(nil), m.bytes...)}, nil
-	case whereLost:
+	case whereLost, wherePointer:
 		return symbols.Piece{Kind: symbols.Lost}, nil
 	}
 	if len(m.stack) == 0 {

@@ -173,7 +173,7 @@ func (m *machine) execLocating(b *buf, op uint8) error {
 			b.offset(m.u.is64)
 		}
 		b.sleb()
-		m.where = whereLost // it points to a variable that has no address
+		m.where = wherePointer
 	case opEntryValue, opGNUEntryValue:
 		return m.entryValue(b.take(b.uleb()))
 	case opGNUParameterRef:
