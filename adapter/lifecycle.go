@@ -33,6 +33,7 @@ func (s *session) initialize(r *request) (any, error) {
 		}
 	}
 	s.client, s.greeted = c, true
+	s.sources.uri = c.PathFormat == "uri"
 	s.bars.enabled.Store(c.SupportsProgressReporting)
 	return widest(), nil
 }
@@ -106,7 +107,8 @@ func (s *session) hasOpened(o opened) {
 	}
 	s.dbg, s.console, s.phase = o.dbg, o.console, configuring
 	s.present.Store(&presence{dbg: o.dbg})
-	s.sources.configure(s.plan.SourceMap)
+	s.sources.rules = s.plan.SourceMap
+	s.sources.dirs = func() string { return o.dbg.Path("src") }
 	if stop, ok := s.lastStop(s.ctx); ok {
 		s.firstStop = stop.Number
 	}

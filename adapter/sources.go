@@ -36,9 +36,6 @@ type sourceRef struct {
 	module *engine.Module
 }
 
-// configure is called once the debuggee is there.
-func (t *sources) configure(rules []launch.PathMap) { t.rules = rules }
-
 // forget drops what was found, after modules or the source path have changed.
 func (t *sources) forget() { t.known = nil }
 
