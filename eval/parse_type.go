@@ -210,7 +210,7 @@ func (p *parser) qualified(inType bool) (name string, definite, ok bool) {
 			args, sure, good := p.templateArgs()
 			full := b.String() + args
 			switch {
-			case good && (inType || sure || p.ask(full)):
+			case good && (inType || sure || p.at("::") || p.ask(full)):
 				b.WriteString(args)
 				definite = definite || sure
 			default:

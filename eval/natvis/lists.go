@@ -1,0 +1,358 @@
+package natvis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+)
+
+const (
+	// maxWalk bounds the nodes visited of a list or tree, against cycles.
+	maxWalk = 1_000_000
+	// maxRank bounds the dimensions of ArrayItems.
+	maxRank = 8
+)
+
+// CorruptError: a container contradicts itself.
+type CorruptError struct{ Msg string }
+
+func (e *CorruptError) Error() string { return "the container is not intact: " + e.Msg }
+
+// size evaluates the first Size whose condition holds; -1 when there is none.
+func (s *scope) size(ctx context.Context, list []sized) (int64, error) {
+	for _, z := range list {
+		ok, err := s.allow(ctx, z.guard)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			continue
+		}
+		n, err := s.count(ctx, z.code)
+		if err != nil {
+			if z.optional && !retry(err) {
+				continue
+			}
+			return 0, err
+		}
+		if n < 0 || n > 1<<40 {
+			return 0, &CorruptError{fmt.Sprintf("its size would be %d", n)}
+		}
+		return n, nil
+	}
+	return -1, nil
+}
+
+// listSegment counts the elements of a list element and says how to page them.
+func (s *scope) listSegment(ctx context.Context, it *item) (segment, error) {
+	if it.kind == "ArrayItems" && it.rank != nil {
+		return s.matrix(ctx, it)
+	}
+	n, err := s.size(ctx, it.size)
+	if err != nil {
+		return segment{}, err
+	}
+	g := segment{n: int(min(n, math.MaxInt32)), index: true}
+	switch it.kind {
+	case "ArrayItems":
+		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
+			return s.array(ctx, it, lo, hi)
+		}
+	case "IndexListItems":
+		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
+			return s.indexList(ctx, it, lo, hi)
+		}
+	case "LinkedListItems":
+		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
+			return s.linkedList(ctx, it, lo, hi)
+		}
+	default:
+		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
+			return s.tree(ctx, it, lo, hi)
+		}
+	}
+	return g, nil
+}
+
+// first evaluates the pointer of ArrayItems to the lvalue of element 0.
+func (s *scope) first(ctx context.Context, it *item) (eval.Value, *code, error) {
+	for _, n := range it.nodes {
+		ok, err := s.allow(ctx, n.guard)
+		if err != nil {
+			return eval.Value{}, nil, err
+		}
+		if !ok {
+			continue
+		}
+		v, err := s.eval(ctx, n.code)
+		if err != nil {
+			return v, nil, err
+		}
+		t := v.Type.Strip()
+		switch {
+		case t != nil && t.Kind == symbols.Array:
+			v.Type = t.Elem
+			return v, n.code, nil
+		case t != nil && t.Kind == symbols.Pointer && t.Elem != nil:
+			p, err := eval.Int(ctx, s, v)
+			return eval.Value{Type: t.Elem, Place: eval.InMemory, Addr: arch.Addr(p)}, n.code, err
+		}
+		return v, nil, &eval.TypeError{Type: v.Type, Msg: "is not a pointer to elements"}
+	}
+	return eval.Value{}, nil, &CorruptError{"no ValuePointer applies"}
+}
+
+func (s *scope) array(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
+	first, k, err := s.first(ctx, it)
+	if err != nil {
+		return nil, err
+	}
+	expr := ""
+	if s.expr != "" && memberPath.MatchString(k.src) {
+		expr = s.path(k.src, first)
+	} else if p := atAddress(first.Type, first.Addr); p != "" {
+		expr = "(" + p[1:] + ")"
+	}
+	kids, err := s.model.Elements(ctx, s.Env, first, expr, s.inner(k.format), lo, hi)
+	if it.lower == nil || err != nil {
+		return kids, err
+	}
+	base, err := s.count(ctx, it.lower)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range kids {
+		o.Name = "[" + strconv.FormatInt(base+int64(lo+i), 10) + "]"
+	}
+	return kids, nil
+}
+
+// matrix is ArrayItems with a Rank: $i in Size is the dimension.
+func (s *scope) matrix(ctx context.Context, it *item) (segment, error) {
+	rank, err := s.count(ctx, it.rank)
+	if err != nil {
+		return segment{}, err
+	}
+	if rank < 1 || rank > maxRank {
+		return segment{}, &CorruptError{fmt.Sprintf("it has %d dimensions", rank)}
+	}
+	dims := make([]int64, rank)
+	total := int64(1)
+	for i := range dims {
+		if dims[i], err = s.at(uint64(i)).size(ctx, it.size); err != nil {
+			return segment{}, err
+		}
+		if dims[i] < 0 || dims[i] > 0 && total > math.MaxInt32/dims[i] {
+			return segment{}, &CorruptError{"its dimensions are too large"}
+		}
+		total *= dims[i]
+	}
+	return segment{n: int(total), index: true, page: func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
+		kids, err := s.array(ctx, it, lo, hi)
+		for i, o := range kids {
+			o.Name = indices(int64(lo+i), dims, it.back)
+		}
+		return kids, err
+	}}, nil
+}
+
+// indices writes the place of element n: row-major, column-major when back.
+func indices(n int64, dims []int64, back bool) string {
+	out := make([]string, len(dims))
+	for j := range dims {
+		i := len(dims) - 1 - j
+		if back {
+			i = j
+		}
+		out[i] = strconv.FormatInt(n%dims[i], 10)
+		n /= dims[i]
+	}
+	return "[" + strings.Join(out, ",") + "]"
+}
+
+// collect makes the nodes lo..hi-1 and gathers what is not fetched yet.
+type collect struct {
+	out  []*eval.Object
+	need []error
+}
+
+func (c *collect) add(o *eval.Object, err error) error {
+	switch {
+	case err == nil && o != nil:
+		c.out = append(c.out, o)
+	case err != nil && retry(err):
+		c.need = append(c.need, err)
+		if ctxEnded(err) {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	return nil
+}
+
+func (c *collect) done() ([]*eval.Object, error) { return c.out, errors.Join(c.need...) }
+
+func ctxEnded(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (s *scope) indexList(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
+	var c collect
+	for i := lo; i < hi; i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := c.add(s.at(uint64(i)).node(ctx, it.nodes, i)); err != nil {
+			return nil, err
+		}
+	}
+	return c.done()
+}
+
+// node makes element i by the first ValueNode whose condition holds.
+func (s *scope) node(ctx context.Context, list []node, i int) (*eval.Object, error) {
+	label := "[" + strconv.Itoa(i) + "]"
+	for _, n := range list {
+		ok, err := s.allow(ctx, n.guard)
+		if err != nil {
+			if retry(err) {
+				return nil, err
+			}
+			return &eval.Object{Name: label, Err: err}, nil
+		}
+		if ok {
+			return s.child(ctx, n.name, n.code, label)
+		}
+	}
+	return nil, nil
+}
+
+// broken is the node that ends a list whose rest cannot be shown.
+func broken(i int, err error) *eval.Object {
+	return &eval.Object{Name: "[" + strconv.Itoa(i) + "]", Err: err}
+}
+
+// pointee evaluates a pointer to a node in the context of the object or of another node.
+func (s *scope) pointee(ctx context.Context, k *code) (eval.Value, error) {
+	v, err := s.eval(ctx, k)
+	if err != nil {
+		return v, err
+	}
+	t := v.Type.Strip()
+	if t == nil || t.Kind != symbols.Pointer || t.Elem == nil {
+		return v, &eval.TypeError{Type: v.Type, Msg: "is not a pointer to a node"}
+	}
+	p, err := eval.Int(ctx, s, v)
+	return eval.Value{Type: t.Elem, Place: eval.InMemory, Addr: arch.Addr(p)}, err
+}
+
+// linkedList walks from the head to element hi, to the end when hi is negative.
+// The next pointer of a node is evaluated in the node. A list without Size ends
+// at null, or where it comes back to its head.
+func (s *scope) linkedList(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
+	cur, err := s.pointee(ctx, it.head)
+	if err != nil {
+		return nil, err
+	}
+	var c collect
+	head := cur.Addr
+	counted := len(it.size) > 0
+	for i := 0; hi < 0 || i < hi; i++ {
+		switch {
+		case i > 0 && !counted && cur.Addr == head, cur.Addr == 0 && !counted:
+			return c.done()
+		case cur.Addr == 0:
+			c.out = append(c.out, broken(max(i, lo), &CorruptError{fmt.Sprintf("the list ends after %d elements", i)}))
+			return c.done()
+		case i >= maxWalk:
+			c.out = append(c.out, broken(max(i, lo), &CorruptError{fmt.Sprintf("more than %d elements", maxWalk)}))
+			return c.done()
+		case i%256 == 0 && ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		at := s.in(preload(ctx, s, cur))
+		if i >= lo {
+			if err := c.add(at.node(ctx, it.nodes, i)); err != nil {
+				return nil, err
+			}
+		}
+		if cur, err = at.pointee(ctx, it.next); err != nil {
+			if !retry(err) {
+				c.out = append(c.out, broken(max(i+1, lo), err))
+				return c.done()
+			}
+			c.need = append(c.need, err)
+			break
+		}
+	}
+	return c.done()
+}
+
+// preload reads a node's bytes once for all its members.
+func preload(ctx context.Context, s *scope, v eval.Value) eval.Value {
+	if b, err := eval.Fetch(ctx, s, v); err == nil {
+		v.Bytes = b
+	}
+	return v
+}
+
+// tree walks in order: left, node, right. The explicit stack bounds the height.
+func (s *scope) tree(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
+	cur, err := s.pointee(ctx, it.head)
+	if err != nil {
+		return nil, err
+	}
+	var c collect
+	var stack []eval.Value
+	counted := len(it.size) > 0
+	end := func(i int, err error) ([]*eval.Object, error) {
+		if retry(err) {
+			c.need = append(c.need, err)
+		} else {
+			c.out = append(c.out, broken(max(i, lo), err))
+		}
+		return c.done()
+	}
+	for i, steps := 0, 0; hi < 0 || i < hi; {
+		for cur.Addr != 0 {
+			if steps++; steps > maxWalk || len(stack) > 200 {
+				return end(i, &CorruptError{"the tree does not end"})
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			cur = preload(ctx, s, cur)
+			stack = append(stack, cur)
+			if cur, err = s.in(cur).pointee(ctx, it.next); err != nil {
+				return end(i, err)
+			}
+		}
+		if len(stack) == 0 {
+			if counted && hi >= 0 {
+				return end(i, &CorruptError{fmt.Sprintf("the tree ends after %d elements", i)})
+			}
+			return c.done()
+		}
+		top := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		at := s.in(top)
+		if i >= lo {
+			if err := c.add(at.node(ctx, it.nodes, i)); err != nil {
+				return nil, err
+			}
+		}
+		i++
+		if cur, err = at.pointee(ctx, it.right); err != nil {
+			return end(i, err)
+		}
+	}
+	return c.done()
+}

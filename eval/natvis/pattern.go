@@ -1,0 +1,158 @@
+package natvis
+
+import "strings"
+
+// typeName is a type name in parts: "std::map<int, A<*> >::node" is
+// {"std::map", [int, A<*>]}, {"::node", nil}.
+type typeName []namePart
+
+type namePart struct {
+	text string
+	args []typeName
+	open bool // has an argument list
+}
+
+// inline namespaces that a pattern need not spell.
+var inlineNames = strings.NewReplacer("std::__cxx11::", "std::", "::__cxx11::", "::")
+
+// parseName splits a type name; text it cannot split stays whole.
+func parseName(s string) typeName {
+	n, rest := splitName(inlineNames.Replace(strings.TrimSpace(s)), 0)
+	if rest != "" {
+		return typeName{{text: squeeze(s)}}
+	}
+	return n
+}
+
+// splitName reads up to "," or ">" on its own level.
+func splitName(s string, depth int) (typeName, string) {
+	var out typeName
+	round := 0
+	start := 0
+	flush := func(i int) {
+		if t := squeeze(s[start:i]); t != "" {
+			out = append(out, namePart{text: t})
+		}
+	}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '(' || c == '[' || c == '{':
+			round++
+		case c == ')' || c == ']' || c == '}':
+			round--
+		case round > 0:
+		case c == ',' || c == '>':
+			if c == '>' && i > 0 && s[i-1] == '-' {
+				continue
+			}
+			flush(i)
+			return out, s[i:]
+		case c == '<' && depth < maxDepth && !strings.HasSuffix(s[:i], "operator"):
+			part := namePart{text: squeeze(s[start:i]), open: true}
+			rest := s[i:]
+			for rest != "" && rest[0] != '>' {
+				var arg typeName
+				arg, rest = splitName(rest[1:], depth+1)
+				if len(arg) > 0 {
+					part.args = append(part.args, arg)
+				}
+			}
+			out = append(out, part)
+			if rest == "" {
+				return out, ""
+			}
+			s, i, start = rest[1:], -1, 0
+		}
+	}
+	flush(len(s))
+	return out, ""
+}
+
+// squeeze removes the blanks that spelling does not depend on.
+func squeeze(s string) string {
+	f := strings.Fields(s)
+	var b strings.Builder
+	for i, w := range f {
+		if i > 0 && isWord(f[i-1][len(f[i-1])-1]) && isWord(w[0]) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(w)
+	}
+	return b.String()
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}
+
+func (n typeName) String() string {
+	var b strings.Builder
+	for _, p := range n {
+		b.WriteString(p.text)
+		if !p.open {
+			continue
+		}
+		b.WriteByte('<')
+		for i, a := range p.args {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(a.String())
+		}
+		if strings.HasSuffix(b.String(), ">") {
+			b.WriteByte(' ')
+		}
+		b.WriteByte('>')
+	}
+	return b.String()
+}
+
+func (n typeName) wild() bool { return len(n) == 1 && n[0].text == "*" && !n[0].open }
+
+// match compares a pattern with a type's name. The wildcards' matches are
+// appended to args in order; a last "*" takes all arguments that are left.
+func (n typeName) match(t typeName, args *[]typeName) bool {
+	if len(n) != len(t) {
+		return false
+	}
+	for i, p := range n {
+		q := t[i]
+		if p.text != q.text || p.open != q.open {
+			return false
+		}
+		for j, a := range p.args {
+			last := j == len(p.args)-1
+			switch {
+			case a.wild() && last && len(q.args) >= len(p.args):
+				*args = append(*args, q.args[j:]...)
+				return matchRest(n[i+1:], t[i+1:], args)
+			case j >= len(q.args):
+				return false
+			case a.wild():
+				*args = append(*args, q.args[j])
+			case !a.match(q.args[j], args):
+				return false
+			}
+		}
+		if len(p.args) != len(q.args) {
+			return false
+		}
+	}
+	return true
+}
+
+func matchRest(n, t typeName, args *[]typeName) bool { return n.match(t, args) }
+
+// weight orders patterns: the more they spell out, the closer they fit.
+func (n typeName) weight() int {
+	w := 0
+	for _, p := range n {
+		if p.text != "*" {
+			w += len(p.text) + 1
+		}
+		for _, a := range p.args {
+			w += a.weight() + 1
+		}
+	}
+	return w
+}

@@ -1,0 +1,254 @@
+package natvis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+)
+
+const (
+	// scratchBase is where a rule's own variables live: addresses that no
+	// debuggee has (not canonical on any 64-bit CPU).
+	scratchBase = 0x7eee_0000_0000_0000
+	scratchSize = 4096
+	// placeholder stands for $T in expressions; "$" is no letter of C++ names.
+	placeholder = "natvis_T"
+	// maxNesting bounds visualisers that show themselves.
+	maxNesting = 12
+)
+
+// scope is the Env of a rule: members of the object are names, $Tn are types.
+type scope struct {
+	eval.Env // the frame's
+	model    *eval.Model
+	rule     *rule
+	self     eval.Value
+	expr     string // of self, in the frame
+	args     []typeName
+	types    []*symbols.Type // of args, as far as known
+	format   eval.Format
+	index    *uint64 // $i
+	vars     map[string]eval.Value
+	scratch  []byte
+	depth    int
+	set      *Set
+}
+
+// in is the same rule with another object as context: a list's node.
+func (s *scope) in(v eval.Value) *scope {
+	c := *s
+	c.self, c.expr = v, ""
+	return &c
+}
+
+func (s *scope) at(i uint64) *scope {
+	c := *s
+	c.index = &i
+	return &c
+}
+
+func (s *scope) Lookup(ctx context.Context, name string) (eval.Value, error) {
+	if v, ok := s.vars[name]; ok {
+		return v, nil
+	}
+	if name == "this" {
+		return eval.Value{Type: eval.PointerTo(s.Env, s.self.Type), Bytes: s.address()}, nil
+	}
+	name = s.spell(name)
+	v, err := eval.Member(ctx, s.Env, s.self, name)
+	var ne *eval.NameError
+	if err == nil || !errors.As(err, &ne) {
+		return v, err
+	}
+	return s.Env.Lookup(ctx, name)
+}
+
+// address is the object's as the bytes of a pointer.
+func (s *scope) address() []byte {
+	v := eval.Integer(s.Env, "unsigned long", uint64(s.self.Addr))
+	return v.Bytes
+}
+
+func (s *scope) Type(ctx context.Context, name string) (*symbols.Type, bool) {
+	if rest, ok := strings.CutPrefix(name, placeholder); ok {
+		if n, err := strconv.Atoi(rest); err == nil && n >= 1 && n <= len(s.args) {
+			if n <= len(s.types) && s.types[n-1] != nil {
+				return s.types[n-1], true
+			}
+			t, err := eval.ResolveType(ctx, s.Env, s.args[n-1].String())
+			return t, err == nil
+		}
+	}
+	if t := s.self.Type.Strip(); t != nil && !strings.Contains(name, "::") && strings.HasSuffix(t.Name, "::"+name) {
+		return t, true
+	}
+	return s.Env.Type(ctx, s.spell(name))
+}
+
+// spell puts what the wildcards matched in place of $Tn within a longer name.
+func (s *scope) spell(name string) string {
+	if !strings.Contains(name, placeholder) {
+		return name
+	}
+	for i := len(s.args); i >= 1; i-- {
+		name = strings.ReplaceAll(name, placeholder+strconv.Itoa(i), s.args[i-1].String())
+	}
+	return name
+}
+
+func (s *scope) Pseudo(ctx context.Context, name string) (eval.Value, bool) {
+	if name == "i" && s.index != nil {
+		return eval.Integer(s.Env, "unsigned long", *s.index), true
+	}
+	return s.Env.Pseudo(ctx, name)
+}
+
+func (s *scope) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int, error) {
+	if off := uint64(a) - scratchBase; off < scratchSize {
+		if off >= uint64(len(s.scratch)) {
+			return 0, errors.New("no such variable")
+		}
+		return copy(p, s.scratch[off:]), nil
+	}
+	return s.Env.ReadMemory(ctx, a, p)
+}
+
+// ErrWrites: a visualiser must not change the debuggee.
+var ErrWrites = errors.New("a visualiser may not write to the debuggee")
+
+func (s *scope) WriteMemory(_ context.Context, a arch.Addr, p []byte) error {
+	off := uint64(a) - scratchBase
+	if off >= scratchSize || off+uint64(len(p)) > uint64(len(s.scratch)) {
+		return ErrWrites
+	}
+	copy(s.scratch[off:], p)
+	return nil
+}
+
+func (s *scope) SetRegister(context.Context, string, []byte) error { return ErrWrites }
+
+func (s *scope) SetPseudo(context.Context, string, eval.Value) error { return ErrWrites }
+
+// declare makes a variable of a CustomListItems.
+func (s *scope) declare(ctx context.Context, v variable) error {
+	x, err := s.eval(ctx, v.init)
+	if err != nil {
+		return err
+	}
+	b, err := eval.Fetch(ctx, s, x)
+	if err != nil {
+		return err
+	}
+	off := (len(s.scratch) + 15) &^ 15
+	if off+len(b) > scratchSize {
+		return fmt.Errorf("the variables take more than %d bytes", scratchSize)
+	}
+	s.scratch = append(append(s.scratch, make([]byte, off-len(s.scratch))...), b...)
+	s.vars[v.name] = eval.Value{Type: x.Type, Place: eval.InMemory, Addr: arch.Addr(scratchBase + off)}
+	return nil
+}
+
+func (s *scope) HasIntrinsic(name string) bool {
+	_, ok := s.rule.intrinsics[name]
+	if !ok {
+		_, ok = s.set.intrinsic(name)
+	}
+	return ok
+}
+
+func (s *scope) Intrinsic(ctx context.Context, name string, args []eval.Value) (eval.Value, error) {
+	in := s.rule.intrinsics[name]
+	if in == nil {
+		in, _ = s.set.intrinsic(name)
+	}
+	if len(args) != len(in.params) {
+		return eval.Value{}, fmt.Errorf("intrinsic %s takes %d arguments", name, len(in.params))
+	}
+	if s.depth > maxNesting {
+		return eval.Value{}, errors.New("intrinsics call each other too deeply")
+	}
+	c := *s
+	c.depth++
+	c.vars = map[string]eval.Value{}
+	for i, p := range in.params {
+		c.vars[p] = args[i]
+	}
+	return c.eval(ctx, in.code)
+}
+
+// eval evaluates a rule's expression in the object.
+func (s *scope) eval(ctx context.Context, k *code) (eval.Value, error) {
+	e, err := s.parse(k)
+	if err != nil {
+		return eval.Value{}, err
+	}
+	v, err := e.Eval(ctx, s)
+	if err == nil && v.Err != nil {
+		err = v.Err
+	}
+	return v, err
+}
+
+// parse returns the expression with the types that $Tn stand for.
+func (s *scope) parse(k *code) (eval.Expr, error) {
+	if k.expr != nil {
+		return k.expr, nil
+	}
+	src := k.src
+	for i := len(s.args); i >= 1; i-- {
+		with := placeholder + strconv.Itoa(i)
+		if text := s.args[i-1].String(); isLiteral(text) {
+			with = text
+		}
+		src = strings.ReplaceAll(src, "$T"+strconv.Itoa(i), with)
+	}
+	return eval.Parse(src, eval.Options{})
+}
+
+// isLiteral reports whether a template argument is a value.
+func isLiteral(s string) bool {
+	return s != "" && (s[0] >= '0' && s[0] <= '9' || s[0] == '-' || s[0] == '\'') || s == "true" || s == "false"
+}
+
+// truth evaluates a guard; errors of an optional element mean no.
+func (s *scope) allow(ctx context.Context, g guard) (bool, error) {
+	if !g.views.allow(s.format.View) {
+		return false, nil
+	}
+	if g.cond == nil {
+		return true, nil
+	}
+	v, err := s.eval(ctx, g.cond)
+	if err == nil {
+		var n uint64
+		if n, err = eval.Int(ctx, s, v); err == nil {
+			return n != 0, nil
+		}
+	}
+	if g.optional && !retry(err) {
+		return false, nil
+	}
+	return false, err
+}
+
+// count evaluates a number of elements.
+func (s *scope) count(ctx context.Context, k *code) (int64, error) {
+	v, err := s.eval(ctx, k)
+	if err != nil {
+		return 0, err
+	}
+	n, err := eval.Int(ctx, s, v)
+	return int64(n), err
+}
+
+// retry reports whether the caller must see err as it is.
+func retry(err error) bool {
+	var need *symbols.NeedError
+	return errors.As(err, &need) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

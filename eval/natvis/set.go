@@ -1,0 +1,298 @@
+package natvis
+
+import (
+	"context"
+	"embed"
+	"sort"
+	"sync"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+)
+
+//go:embed *.natvis
+var embedded embed.FS
+
+// Set is a collection of loaded files. It is an eval.Visualizer and safe for
+// many goroutines.
+type Set struct {
+	mu         sync.Mutex
+	files      []string
+	rules      []*rule
+	intrinsics map[string]*intrinsic // global ones
+	order      int
+	byHead     map[string][]entry // by the first part of the name
+	found      map[string][]candidate
+}
+
+type entry struct {
+	name typeName
+	rule *rule
+}
+
+// candidate is a rule for a type, with what its wildcards matched.
+type candidate struct {
+	rule   *rule
+	args   []typeName
+	weight int
+}
+
+// New returns a Set without any file.
+func New() *Set {
+	return &Set{byHead: map[string][]entry{}, found: map[string][]candidate{}, intrinsics: map[string]*intrinsic{}}
+}
+
+// Default returns a new Set that knows the containers of libstdc++ and libc++.
+func Default() (*Set, error) {
+	s := New()
+	list, err := embedded.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
+		data, err := embedded.ReadFile(f.Name())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Load(f.Name(), data); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Load adds the text of a NatVis file, which replaces one of the same name. Its
+// rules come before those loaded earlier. A file with an error adds nothing.
+func (s *Set) Load(file string, data []byte) error {
+	root, err := readTree(file, data)
+	if err != nil {
+		return err
+	}
+	c := &compiler{file: file}
+	var rules []*rule
+	global := map[string]*intrinsic{}
+	for _, e := range root.kids {
+		switch e.name {
+		case "Type":
+			rules = append(rules, c.rule(e))
+		case "Intrinsic":
+			c.intrinsic(global, e)
+		}
+	}
+	if c.err != nil {
+		return c.err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(file)
+	s.order++
+	for _, r := range rules {
+		r.order = s.order
+		s.rules = append(s.rules, r)
+	}
+	for name, in := range global {
+		s.intrinsics[name] = in
+	}
+	s.files = append(s.files, file)
+	s.reindex()
+	return nil
+}
+
+// Unload removes a file; false when it is not loaded.
+func (s *Set) Unload(file string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ok := s.remove(file)
+	s.reindex()
+	return ok
+}
+
+// Files lists what is loaded, in the order of loading.
+func (s *Set) Files() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.files...)
+}
+
+func (s *Set) remove(file string) bool {
+	ok := false
+	var files []string
+	for _, f := range s.files {
+		if f == file {
+			ok = true
+			continue
+		}
+		files = append(files, f)
+	}
+	var rules []*rule
+	for _, r := range s.rules {
+		if r.file != file {
+			rules = append(rules, r)
+		}
+	}
+	s.files, s.rules = files, rules
+	return ok
+}
+
+func (s *Set) reindex() {
+	s.byHead, s.found = map[string][]entry{}, map[string][]candidate{}
+	for _, r := range s.rules {
+		for _, n := range r.names {
+			if len(n) > 0 {
+				s.byHead[n[0].text] = append(s.byHead[n[0].text], entry{n, r})
+			}
+		}
+	}
+}
+
+func (s *Set) intrinsic(name string) (*intrinsic, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, ok := s.intrinsics[name]
+	return in, ok
+}
+
+// entries are the patterns that may match a name that begins with head.
+func (s *Set) entries(head string) []entry {
+	own, wild := s.byHead[head], s.byHead["*"]
+	return append(own[:len(own):len(own)], wild...)
+}
+
+// maxFound bounds the cache of matched type names.
+const maxFound = 10_000
+
+// candidates returns the rules for a type name, best first: priority, how much
+// the pattern spells out, the file loaded last, then as written.
+func (s *Set) candidates(name string) []candidate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.found[name]; ok {
+		return c
+	}
+	t := parseName(name)
+	var out []candidate
+	if len(t) > 0 {
+		for _, e := range s.entries(t[0].text) {
+			var args []typeName
+			if e.name.wild() || e.name.match(t, &args) {
+				out = append(out, candidate{e.rule, args, e.name.weight()})
+			}
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		switch {
+		case a.rule.priority != b.rule.priority:
+			return a.rule.priority > b.rule.priority
+		case a.weight != b.weight:
+			return a.weight > b.weight
+		}
+		return a.rule.order > b.rule.order
+	})
+	if len(s.found) < maxFound {
+		s.found[name] = out
+	}
+	return out
+}
+
+// Visualize makes the node of v by the first rule that fits it, its own type's
+// or an inheritable one of a base class.
+func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, expr string, v eval.Value, f eval.Format) (*eval.Object, bool, error) {
+	depth := 0
+	if outer, ok := env.(*scope); ok {
+		depth = outer.depth + 1
+		if uint64(v.Addr)-scratchBase >= scratchSize {
+			env = outer.Env
+		}
+	}
+	t := v.Type.Strip()
+	if t == nil || !t.IsComposite() || depth > maxNesting {
+		return nil, false, nil
+	}
+	if v.Place != eval.InMemory && v.Bytes == nil {
+		return nil, false, nil
+	}
+	return s.visualize(ctx, &scope{Env: env, model: m, self: v, expr: expr, format: f, depth: depth, set: s}, name, v, t, false)
+}
+
+func (s *Set) visualize(ctx context.Context, base *scope, name string, v eval.Value, t *symbols.Type, inherited bool) (*eval.Object, bool, error) {
+	if t.Name == "" || base.depth > maxNesting {
+		return nil, false, nil
+	}
+	for _, c := range s.candidates(t.Name) {
+		if !c.rule.views.allow(base.format.View) || inherited && !c.rule.inheritable {
+			continue
+		}
+		sc := *base
+		sc.rule, sc.args, sc.types = c.rule, c.args, argTypes(t, c.args)
+		o, ok, err := sc.object(ctx, name, v)
+		if err != nil || ok {
+			return o, ok, err
+		}
+	}
+	return s.inherited(ctx, base, name, v, t)
+}
+
+// inherited tries the rules of base classes, on the base's part of v.
+func (s *Set) inherited(ctx context.Context, base *scope, name string, v eval.Value, t *symbols.Type) (*eval.Object, bool, error) {
+	for _, f := range t.Members().Fields {
+		b := f.Type.Strip()
+		if !f.Base || f.Virtual || b == nil || b.Name == "" {
+			continue
+		}
+		part, err := basePart(v, f)
+		if err != nil {
+			continue
+		}
+		sc := *base
+		sc.self = part
+		sc.depth++
+		o, ok, err := s.visualize(ctx, &sc, name, part, b, true)
+		if err != nil {
+			return nil, false, err
+		}
+		if ok {
+			o.Value, o.Type, o.Expr = v, eval.TypeName(v.Type), base.expr
+			return o, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// basePart is the base class f within v.
+func basePart(v eval.Value, f symbols.Field) (eval.Value, error) {
+	out := eval.Value{Type: f.Type, Place: v.Place}
+	size := f.Type.ByteSize()
+	if v.Place == eval.InMemory {
+		out.Addr = v.Addr + arch.Addr(f.Offset)
+	}
+	if v.Bytes != nil {
+		if size < 0 || f.Offset < 0 || f.Offset+size > int64(len(v.Bytes)) {
+			return out, &symbols.UnavailableError{Reason: "only part of the value is known"}
+		}
+		out.Bytes = v.Bytes[f.Offset : f.Offset+size]
+	}
+	return out, nil
+}
+
+// argTypes finds the template arguments of t that the wildcards stand for, when
+// the pattern's wildcards are the type's own arguments in order.
+func argTypes(t *symbols.Type, args []typeName) []*symbols.Type {
+	list := t.Members().Template
+	out := make([]*symbols.Type, len(args))
+	next := 0
+	for i, a := range args {
+		want := a.String()
+		for j := next; j < len(list); j++ {
+			if !list[j].IsValue && parseName(eval.TypeName(list[j].Type)).String() == want || i == j {
+				if !list[j].IsValue {
+					out[i] = list[j].Type
+				}
+				next = j + 1
+				break
+			}
+		}
+	}
+	return out
+}
