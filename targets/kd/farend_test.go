@@ -119,7 +119,11 @@ type farEnd struct {
 }
 
 func newFarEnd(t testing.TB, name string, at int, running bool) *farEnd {
-	f := &farEnd{p: remember(t, name), next: firstID, expect: firstID, sync: true, running: running}
+	return farEndOf(t, remember(t, name), at, running)
+}
+
+func farEndOf(t testing.TB, p *past, at int, running bool) *farEnd {
+	f := &farEnd{p: p, next: firstID, expect: firstID, sync: true, running: running}
 	f.cond = sync.NewCond(&f.mu)
 	for k, a := range f.p.answers {
 		if len(k) >= 4 && field(k).u32(0) == apiGetVersion {
@@ -127,7 +131,7 @@ func newFarEnd(t testing.TB, name string, at int, running bool) *farEnd {
 		}
 	}
 	if f.m == nil {
-		t.Fatalf("%s: no version was recorded", name)
+		t.Fatal("no version was recorded")
 	}
 	if !running {
 		for _, g := range f.p.greeting {

@@ -58,11 +58,13 @@ type link struct {
 	frames       receiver
 	next, expect uint32 // ids
 	last         []byte // last data packet received, as payload
+	state        []byte // last state change
 	queue        []*ask
 	cur          *ask
 	acked        bool
 	tries        int
 	resetSent    bool
+	damaged      int // packets in a row that could not be read
 	wait, gap    timer
 	poke         timer
 }
@@ -171,7 +173,10 @@ func (l *link) serve() error {
 			if !ok {
 				return fmt.Errorf("the line to the target: %w", l.readErr)
 			}
-			l.feed(b)
+			if l.feed(b); l.damaged > l.t.retries {
+				return &targets.ProtocolError{Op: "listening to the target", Sent: "RESEND", Got: fmt.Sprintf("%d damaged packets in a row", l.damaged),
+					Fix: "Something on the line changes bytes, such as a terminal that turns LF into CR LF: set it to raw, and check the speed."}
+			}
 		case f := <-l.posted:
 			f()
 		case <-l.wait.C:
@@ -246,9 +251,10 @@ func (l *link) overdue() {
 	case l.cur == nil:
 	case !l.acked && l.tries < l.t.retries && !l.cur.gone.Load():
 		l.transmit()
-	case l.acked && l.cur.again && !l.cur.gone.Load():
+	case l.acked && l.cur.again && !l.cur.gone.Load(): // out of step: begin anew, and ask again
 		l.cur.again, l.acked, l.tries = false, false, 0
-		l.transmit()
+		l.reset()
+		l.wait.set(l.t.ack)
 	default:
 		l.finish(&SilentError{Op: l.cur.op, Acknowledged: l.acked})
 	}
@@ -259,6 +265,7 @@ func (l *link) feed(b []byte) {
 		p, ok, bad := l.frames.push(c)
 		switch {
 		case bad && l.frames.leader == 0x30:
+			l.damaged++
 			l.control(typeResend, 0)
 		case ok && p.control:
 			l.controlled(p)
@@ -310,10 +317,13 @@ func (l *link) acknowledged() {
 
 func (l *link) data(p packet) {
 	plain := p.id &^ syncID
-	switch {
-	case plain&^1 != firstID:
+	if plain&^1 != firstID {
+		l.damaged++
 		l.control(typeResend, 0)
 		return
+	}
+	l.damaged = 0
+	switch {
 	case p.id&syncID != 0:
 		l.control(typeAcknowledge, plain)
 		if l.expect == plain^1 && bytes.Equal(l.last, p.data) {
@@ -329,9 +339,14 @@ func (l *link) data(p packet) {
 		return
 	default:
 		l.control(typeAcknowledge, plain)
-		if l.cur != nil && !l.acked { // it could not be sent had our packet not arrived
+		// It could not be sent had our packet not arrived; but a state change told
+		// again crossed it, and the target will ask for ours.
+		if l.cur != nil && !l.acked && !(p.kind == typeStateChange && bytes.Equal(p.data, l.state)) {
 			l.acknowledged()
 		}
+	}
+	if p.kind == typeStateChange {
+		l.state = p.data
 	}
 	l.expect, l.last, l.resetSent = plain^1, p.data, false
 	if p.kind != typeManipulate {

@@ -76,7 +76,11 @@ func (t *Target) request(a *ask) {
 
 func (t *Target) versionCame(s *stateChange, a *ask) {
 	if a.err != nil {
-		return // the state change comes again, or the line is lost
+		t.mu.Lock()
+		t.arrived = false
+		t.mu.Unlock()
+		t.l.poke.set(t.o.Poke) // a reset brings the state change again
+		return
 	}
 	v := parseVersion(a.got)
 	t.mu.Lock()

@@ -1,6 +1,7 @@
 package kd
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -384,6 +385,42 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestOutOfStep: a target whose ids went astray answers nothing to the point; a
+// reset brings both sides together.
+func TestOutOfStep(t *testing.T) {
+	f := newFarEnd(t, "i386", 0, false)
+	k := connect(t, f, Options{Reply: 20 * time.Millisecond})
+	stop(t, k)
+	f.mu.Lock()
+	f.next ^= 1
+	f.mu.Unlock()
+	p := make([]byte, 2)
+	if _, err := k.ReadMemory(patience(t), targets.Space{}, recordings[1].base, p); err != nil || string(p) != "MZ" {
+		t.Errorf("%q %v", p, err)
+	}
+}
+
+// TestHopeless: a line that damages every packet in the same way ends with what
+// is wrong, not in a loop.
+func TestHopeless(t *testing.T) {
+	f := newFarEnd(t, "i386", 0, false)
+	k := connect(t, f, Options{Ack: 10 * time.Millisecond, Retries: 8})
+	stop(t, k)
+	f.mu.Lock()
+	f.damage = func(_ int, p []byte) []byte { return bytes.ReplaceAll(append(p, 0x0a), []byte{0xaa}, []byte{0x0d}) }
+	f.mu.Unlock()
+	_, err := k.Registers(patience(t), targets.ThreadID{Thread: 1})
+	if !errors.Is(err, targets.ErrGone) {
+		t.Errorf("%v", err)
+	}
+	for e := range k.Events() {
+		var p *targets.ProtocolError
+		if g, ok := e.(targets.Gone); !ok || !errors.As(g.Err, &p) || p.Hint() == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // TestCancel: a read given up leaves the line in step.
 func TestCancel(t *testing.T) {
 	f := newFarEnd(t, "amd64", 0, false)
@@ -439,12 +476,18 @@ func FuzzPackets(f *testing.F) {
 	f.Add(uint16(typeStateChange), make([]byte, stateLen))
 	f.Add(uint16(typeDebugIO), binary.LittleEndian.AppendUint32(nil, ioGetString))
 	f.Add(uint16(typeFileIO), make([]byte, 64))
+	past := remember(f, "amd64-late")
 	f.Fuzz(func(t *testing.T, kind uint16, data []byte) {
-		far := newFarEnd(t, "amd64-late", 0, false)
+		far := farEndOf(t, past, 0, false)
 		far.send(kind, data[:min(len(data), maxPayload)])
-		k, err := Connect(patience(t), far, Options{})
-		if err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		k, err := Connect(ctx, far, Options{Ack: 20 * time.Millisecond, Reply: 20 * time.Millisecond, Poke: 20 * time.Millisecond})
+		if ctx.Err() != nil {
 			t.Fatal(err)
+		}
+		if err != nil {
+			return
 		}
 		k.Close(context.Background(), targets.Leave)
 	})
