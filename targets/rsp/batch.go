@@ -18,6 +18,7 @@ type plan struct {
 	reqs    []*request
 	after   []func(next *plan)
 	general threadID // thread g and m will speak of when these requests are done
+	chosen  *request // that made it so, nil when it was so before
 	last    bool     // nothing can follow: the flight ends with a resume
 }
 
@@ -34,8 +35,16 @@ func (p *plan) speakOf(id threadID) {
 	if p.general == id || id.thread == 0 && id.process == 0 {
 		return
 	}
-	p.ask("Hg%s", id)
+	p.chosen = p.ask("Hg%s", id)
 	p.general = id
+}
+
+// refusedThread tells why the thread a request was to speak of could not be chosen.
+func refusedThread(op string, chosen *request) error {
+	if chosen != nil && isError(chosen.reply) {
+		return refusal(op, chosen.reply)
+	}
+	return nil
 }
 
 // Do carries out ops in as few flights as their replies allow: one, unless
@@ -74,6 +83,10 @@ func (t *Target) fly(ctx context.Context, p *plan) error {
 			}
 			t.c.mu.Lock()
 			t.c.general = p.general
+			if refusedThread("", p.chosen) != nil {
+				t.c.general = threadID{}
+			}
+			p.general = t.c.general
 			t.c.mu.Unlock()
 		}
 		if len(p.after) == 0 {
@@ -250,9 +263,11 @@ func decimal(s string) (int, bool) {
 func (p *plan) readRegisters(o *targets.RegistersRead) {
 	id := p.t.wireID(o.Thread)
 	p.speakOf(id)
-	r := p.ask("g")
+	r, chosen := p.ask("g"), p.chosen
 	p.then(func(*plan) {
-		o.Regs, o.Err = p.t.registers(o.Thread, r)
+		if o.Err = refusedThread("reading registers", chosen); o.Err == nil {
+			o.Regs, o.Err = p.t.registers(o.Thread, r)
+		}
 	})
 }
 
@@ -312,12 +327,13 @@ func (p *plan) sendRegisters(o *targets.RegistersWrite, id threadID, g []byte) {
 		p.sendSingly(o, id, g)
 		return
 	}
-	r := p.ask("G%s", text)
+	r, chosen := p.ask("G%s", text), p.chosen
 	p.t.c.mu.Lock()
 	delete(p.t.caught, o.Thread)
 	p.t.c.mu.Unlock()
 	p.then(func(next *plan) {
-		switch {
+		switch o.Err = refusedThread("writing registers", chosen); {
+		case o.Err != nil:
 		case len(r.reply) == 0 && next != nil:
 			next.sendSingly(o, id, g)
 		case string(r.reply) != "OK":

@@ -402,7 +402,11 @@ func (c *Conn) fail(err error) {
 		c.endRun(nil)
 	}
 	for _, t := range c.targets {
-		t.events.Put(targets.Gone{Err: c.err})
+		if t.parted { // Close tells what became of it
+			t.events.Put(targets.Gone{})
+		} else {
+			t.events.Put(targets.Gone{Err: c.err})
+		}
 	}
 	close(c.lost)
 	c.mu.Unlock()

@@ -2,7 +2,6 @@ package rsp
 
 import (
 	"context"
-	"errors"
 
 	"dap-windbg/targets"
 )
@@ -13,15 +12,15 @@ import (
 func (t *Target) Close(ctx context.Context, how targets.Parting) error {
 	c := t.c
 	c.mu.Lock()
-	again := t.parted
+	again, nothing := t.parted, t.gone || c.err != nil
 	t.parted = true
 	c.mu.Unlock()
 	if again {
 		return nil
 	}
-	err := t.part(ctx, how)
-	if errors.Is(err, targets.ErrGone) {
-		err = nil // there is nothing left to part from
+	var err error
+	if !nothing {
+		err = t.part(ctx, how)
 	}
 	c.mu.Lock()
 	t.gone = true
@@ -41,9 +40,9 @@ func (t *Target) part(ctx context.Context, how targets.Parting) error {
 		return err
 	}
 	c.mu.Lock()
-	if c.err != nil || t.gone {
-		c.mu.Unlock()
-		return targets.ErrGone
+	if c.err != nil || t.gone { // it ended by itself meanwhile
+		defer c.mu.Unlock()
+		return c.err
 	}
 	p := &plan{t: t, general: c.general}
 	planted := t.allTraps()
