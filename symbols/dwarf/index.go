@@ -270,31 +270,78 @@ func (x *index) groups() iter.Seq[[]entry] {
 }
 
 // qualify puts the scopes of the DIE before its simple name: all of them, and
-// those that cannot be left out.
+// those that cannot be left out. What is local to a function goes by its own
+// name.
 func (d *Data) qualify(r ref, last string) (full, short string) {
-	u := d.unitOf(r)
-	if u == nil {
-		return last, last
-	}
-	if d := u.definitionScope(r); d != 0 {
-		r = d
-		if u = u.data.unitOf(r); u == nil {
-			return last, last
-		}
-	}
 	full, short = last, last
-	s := u.scan()
-	for i := s.scopeOf(uint64(r &^ typesBit)); i >= 0; i = s.scopes[i].parent {
-		name, optional := u.scopeName(&s.scopes[i])
+	d.enclosing(r, func(u *unit, s *scope) bool {
+		if s.kind == tagSubprogram {
+			return false
+		}
+		name, optional := u.scopeName(s)
 		if name == "" {
-			continue
+			return true
 		}
 		full = name + "::" + full
 		if !optional {
 			short = name + "::" + short
 		}
-	}
+		return true
+	})
 	return full, short
+}
+
+// functionName is the qualified name of a function or inlined call. A lambda's
+// has the function it is in.
+func (d *Data) functionName(fn *die) string {
+	name := fn.mergedString(atName)
+	if name == "" {
+		return ""
+	}
+	d.enclosing(fn.ref(), func(u *unit, s *scope) bool {
+		scope, _ := u.scopeName(s)
+		switch s.kind {
+		case tagSubprogram:
+			f, ok := u.readDIE(s.off)
+			if !ok {
+				return false
+			}
+			if outer := d.functionName(&f); outer != "" {
+				name = outer + "::" + name
+			}
+			return false
+		case tagStruct, tagClass, tagUnion:
+			if scope == "" {
+				scope = "<lambda>"
+			}
+		}
+		if scope != "" {
+			name = scope + "::" + name
+		}
+		return true
+	})
+	return symbols.Spell(name)
+}
+
+// enclosing calls f with the named scopes around a DIE, or around the
+// declaration it completes, innermost first.
+func (d *Data) enclosing(r ref, f func(u *unit, s *scope) bool) {
+	u := d.unitOf(r)
+	if u == nil {
+		return
+	}
+	if decl := u.definitionScope(r); decl != 0 {
+		r = decl
+		if u = d.unitOf(r); u == nil {
+			return
+		}
+	}
+	s := u.scan()
+	for i := s.scopeOf(uint64(r &^ typesBit)); i >= 0; i = s.scopes[i].parent {
+		if !f(u, &s.scopes[i]) {
+			return
+		}
+	}
 }
 
 // definitionScope returns the declaration a DIE completes: its place gives the
@@ -317,11 +364,7 @@ func (u *unit) definitionScope(r ref) ref {
 }
 
 // scopeName names a scope; optional when a name in it may be written without.
-// A function qualifies nothing: what is local to it goes by its own name.
 func (u *unit) scopeName(s *scope) (name string, optional bool) {
-	if s.kind == tagSubprogram {
-		return "", true
-	}
 	d, ok := u.readDIE(s.off)
 	if !ok {
 		return "", true

@@ -169,16 +169,6 @@ func entryRange(d *die, rs []addrRange) (addrRange, bool) {
 	return rs[0], true
 }
 
-// functionName is the qualified name of a function or inlined call.
-func (d *Data) functionName(fn *die) string {
-	name := fn.mergedString(atName)
-	if name == "" {
-		return ""
-	}
-	full, _ := d.qualify(fn.ref(), name)
-	return symbols.Spell(full)
-}
-
 // decl is the place where a DIE, or what it completes, is declared. A DIE's own
 // place goes before that of its declaration.
 func (d *die) decl() symbols.Line {

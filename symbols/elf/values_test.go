@@ -30,6 +30,9 @@ func TestValuesAsGDB(t *testing.T) {
 	}
 }
 
+// callClobbers matches what we say of registers that a callee need not keep.
+var callClobbers = regexp.MustCompile(`(rax|rcx|rdx|rsi|rdi|r8|r9|r10|r11|xmm\d+) was not saved`)
+
 // sampledValue is a variable of a frame, and the file gdb dumps it to.
 type sampledValue struct {
 	what, file string
@@ -75,6 +78,10 @@ func compareValues(t *testing.T, options string, places []string) int {
 			t.Errorf("%s: gdb has no value, we have % x", s.what, got)
 		case err != nil && !errors.As(gotErr, &u):
 			t.Errorf("%s: %v", s.what, gotErr)
+		case err == nil && gotErr != nil && callClobbers.MatchString(gotErr.Error()):
+			// gdb believes that a call keeps these registers.
+		case err == nil && gotErr != nil && strings.Contains(gotErr.Error(), "points to") && len(bytes.Trim(want, "\x00")) == 0:
+			// gdb gives a pointer to what has no address as null.
 		case err == nil && gotErr != nil:
 			t.Errorf("%s: %v, gdb has % x", s.what, gotErr, want)
 		case err == nil && !bytes.Equal(got, want):
