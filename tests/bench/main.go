@@ -143,9 +143,9 @@ func (b *bench) startUp() {
 
 // line numbers of tests/programs/loop.c.
 const (
-	lineA    = 13 // int a = n;
-	lineCall = 15 // int c = leaf(b);
-	lineLeaf = 8
+	lineA    = 15 // int a = n;
+	lineCall = 17 // int c = leaf(b);
+	lineLeaf = 10
 )
 
 // session measures operations within one session each.
@@ -233,7 +233,7 @@ func (b *bench) theirs(g *miClient) {
 		measure("set a breakpoint, stopped", func() { g.do(at(lineLeaf)) })
 		g.do("-break-delete")
 		g.do(at(lineA))
-		measure("read 64 KiB", func() { g.do("-data-read-memory-bytes big 65536") })
+		measure("read 64 KiB", func() { g.do("-data-read-memory-bytes &big 65536") })
 	}
 	g.do("-break-delete")
 }

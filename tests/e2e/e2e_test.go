@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds any single command of these tests.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 var binary string // the built debugger
 

@@ -51,7 +51,7 @@ func TestExitStatus(t *testing.T) {
 	})
 	t.Run("failing command", func(t *testing.T) {
 		debugger(t, "", "run", "-c", "bp nosuchmodule!x+; q", "--", status).must(t, 4)
-		debugger(t, "", "run", "-c", "foo", "--", status).must(t, 4, `\^ .* error in 'foo'`)
+		debugger(t, "", "run", "-c", ".nosuch", "--", status).must(t, 4, `\^ Syntax error in '.nosuch'`)
 	})
 	t.Run("time limit", func(t *testing.T) {
 		debugger(t, "", "run", "--timeout", "2s", "--", spin).must(t, 5, "The time limit of 2s has passed", "spin!main")

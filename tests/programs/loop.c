@@ -1,6 +1,8 @@
 /* A loop with and without calls, for measuring steps. */
 #include <stdio.h>
 
+static char big[1 << 20];
+
 struct item { int key; double weight; char name[16]; };
 
 static int leaf(int n)
@@ -20,7 +22,6 @@ static int work(struct item *it, int n)
 
 int main(int argc, char **argv)
 {
-    static char big[1 << 20];
     struct item it = { 0, 0, "item" };
     long total = argc;
     for (int i = 0; i < 1000000; i++) {
