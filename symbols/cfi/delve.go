@@ -27,7 +27,7 @@ func expressible(p *listing) bool {
 		}
 	}
 	depth := 0
-	expression, partial := false, false
+	defined, expression, partial := false, false, false
 	for _, steps := range [][]step{p.initial, p.body} {
 		for _, s := range steps {
 			switch s.verb {
@@ -42,9 +42,12 @@ func expressible(p *listing) bool {
 					return false
 				}
 			case define:
+				defined = true
 				expression = expression || s.rule.Kind == FromExpression
 			case defineReg, defineOffset:
-				partial = true
+				if partial = true; !defined {
+					return false
+				}
 			}
 		}
 	}
