@@ -45,7 +45,7 @@ func replaceNames(s string, m map[string]string, forms bool) string {
 	if len(m) == 0 && !strings.Contains(s, "${/") {
 		return s
 	}
-	const edge = " \t\r\n;\"{}"
+	const before, after = " \t\r\n;\"{", " \t\r\n;\"}"
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		if strings.HasPrefix(s[i:], "${") {
@@ -55,8 +55,8 @@ func replaceNames(s string, m map[string]string, forms bool) string {
 				continue
 			}
 		}
-		if i == 0 || strings.IndexByte(edge, s[i-1]) >= 0 {
-			n := strings.IndexAny(s[i:], edge)
+		if i == 0 || strings.IndexByte(before, s[i-1]) >= 0 {
+			n := strings.IndexAny(s[i:], after)
 			if n < 0 {
 				n = len(s) - i
 			}

@@ -16,6 +16,7 @@ const (
 	rest                     // takes the rest of the line, semicolons and all
 	quotes                   // '...' protects a semicolon
 	braces                   // { } protects a semicolon
+	paths                    // a semicolon without a blank behind it separates paths
 	local                    // touches this machine's files: refused when Secure
 
 	anytime need = 0
@@ -132,9 +133,9 @@ func Reference() string {
 	var b strings.Builder
 	b.WriteString("# Commands\n\nCommands run in the order of the line, separated by `;`. `*` and `$$` begin comments.\n")
 	for _, f := range families() {
-		fmt.Fprintf(&b, "\n## %s\n\n| Command | What it does |\n|---|---|\n", f.Title)
+		fmt.Fprintf(&b, "\n## %s\n\n| Command | Usage | What it does |\n|---|---|---|\n", f.Title)
 		for _, c := range f.Commands {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", cell(c.Usage), cell(c.Help))
+			fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", cell(c.Name), cell(c.Usage), cell(c.Help))
 		}
 	}
 	return b.String()

@@ -111,6 +111,9 @@ func setFilter(mode byte) func(context.Context, *call) error {
 		if second != nil {
 			f.Command2 = *second
 		}
+		if c.i.filters == nil {
+			c.i.filters = c.i.o.Host.Filters()
+		}
 		c.i.o.Host.SetFilter(f)
 		return nil
 	}
@@ -132,7 +135,9 @@ func resetFilters(ctx context.Context, c *call) error {
 	if err := c.end(); err != nil {
 		return err
 	}
-	c.i.o.Host.SetFilter(engine.FilterSetting{}) // the empty code stands for all
+	for _, f := range c.i.filters {
+		c.i.o.Host.SetFilter(f)
+	}
 	c.printf("sx state reset to defaults\n")
 	return nil
 }

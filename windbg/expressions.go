@@ -31,7 +31,6 @@ func evaluateExpression(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.i.last = n
 	c.printf("%s\n", evaluation(n, c.pointer(ctx)))
 	return nil
 }

@@ -36,7 +36,7 @@ type Interpreter struct {
 	previous  string // line an empty one repeats
 	cursor    cursor // where d, u and ls go on
 	history   []string
-	last      uint64 // value of the last ?
+	filters   []engine.FilterSetting // as they were before the first change
 }
 
 // cursor remembers where displays go on.
@@ -192,6 +192,9 @@ func (i *Interpreter) IsCommand(line string) bool {
 		return false
 	}
 	tail := line[n:]
+	if strings.HasPrefix(line[n-1:], "->") {
+		return false
+	}
 	if tail == "" || !isWord(line[n-1]) || strings.IndexByte(".!$?~|*#", line[0]) >= 0 {
 		return true
 	}

@@ -32,12 +32,28 @@ func (r *registry) next(text string, pos int) (s statement, ok bool) {
 		}
 	}
 	end := extent(text, pos+n, needs)
+	for needs&paths != 0 && r.pathGoesOn(text[end:]) {
+		end = extent(text, end+1, needs)
+	}
 	s = statement{cmd: cmd, name: text[pos : pos+n], pos: pos, next: end}
 	s.text = strings.TrimRight(text[pos:end], " \t\r\n")
 	if len(s.text) < n {
 		s.text = text[pos : pos+n]
 	}
 	return s, true
+}
+
+// pathGoesOn reports whether the semicolon that s begins with separates the entries of
+// a path, not commands: nothing blank follows it and no dot command.
+func (r *registry) pathGoesOn(s string) bool {
+	if len(s) < 2 || s[0] != ';' || isSpace(s[1]) || s[1] == ';' {
+		return false
+	}
+	if s[1] == '.' || s[1] == '!' {
+		cmd, _ := r.find(s[1:])
+		return cmd == nil
+	}
+	return true
 }
 
 // extent returns where the command that begins before pos ends.

@@ -268,7 +268,7 @@ func displayBits(ctx context.Context, c *call) error {
 		return err
 	}
 	ptr := pointerSize(c.v)
-	blank := strings.Repeat(" ", len(addr.Text(ptr))+1)
+	blank := strings.Repeat(" ", len(addr.Text(ptr))+3)
 	if unit == 4 {
 		c.printf("%s  3          2          1          0\n%s 10987654 32109876 54321098 76543210\n%s -------- -------- -------- --------\n", blank, blank, blank)
 	} else {

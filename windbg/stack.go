@@ -246,7 +246,7 @@ func dtTypeName(t *symbols.Type) string {
 	if strings.HasPrefix(name, strings.TrimSpace(tag)+" ") {
 		tag = ""
 	}
-	return tag + spacedPointers(name)
+	return tag + strings.ReplaceAll(spacedPointers(name), "* *", "**")
 }
 
 // spacedPointers writes "char *" for "char*".

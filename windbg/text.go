@@ -267,12 +267,9 @@ func (l *logFile) close() {
 // openLog is .logopen and .logappend.
 func openLog(ctx context.Context, c *call) error {
 	stamp := false
-	for {
-		o, ok := c.option("/")
-		if !ok {
-			break
-		}
-		stamp = stamp || o == "t" || o == "d"
+	for c.more() && len(c.line) > 1 && c.line[0] == '/' && (len(c.line) == 2 || isSpace(c.line[2])) { // not a path
+		o := c.word()
+		stamp = stamp || o == "/t" || o == "/d"
 	}
 	name := strings.Trim(c.all(), `"`)
 	if name == "" {
