@@ -176,7 +176,7 @@ func connect(t *testing.T, addr string, o Options) (*Conn, *tracing) {
 	t.Cleanup(func() {
 		c.Close()
 		if t.Failed() {
-			t.Logf("wire:\n%.6000s", tr)
+			t.Logf("wire:\n%s", tail(tr.String(), 3000))
 		}
 	})
 	return c, tr
@@ -258,3 +258,5 @@ func TestLive(t *testing.T) {
 }
 
 var _ io.Writer = (*tracing)(nil)
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }

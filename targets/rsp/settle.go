@@ -92,11 +92,11 @@ func (c *Conn) isEcho(s *stopReply, rn *run) bool {
 	asked := !s.named && !s.gone && s.signal == gdbSIGINT
 	switch {
 	case asked && rn.interrupts == 0 && c.echo > 0:
-		c.echo = 0
+		c.echo--
 		return true
 	case rn.interrupts == 0:
 		c.echo = max(0, c.echo-1)
-	case !asked || rn.interrupts > 1:
+	case !asked || rn.interrupts > 1 || c.echo > 0:
 		c.echo = echoLife
 	default:
 		c.echo = 0
