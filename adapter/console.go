@@ -25,13 +25,45 @@ const (
 
 // job is one line for the console worker.
 type job struct {
-	ctx  context.Context
-	line string
-	out  *consoleOut
-	r    *request                                       // nil: nobody waits for a result
-	run  func(ctx context.Context, o *consoleOut) error // instead of line
-	done chan struct{}
-	then func() // run by the dispatcher afterwards
+	ctx      context.Context
+	cancel   context.CancelFunc
+	line     string
+	out      *consoleOut
+	r        *request                                       // nil: nobody waits for a result
+	answered bool                                           // the dispatcher's: r has its result
+	run      func(ctx context.Context, o *consoleOut) error // instead of line
+	done     chan struct{}
+	then     func() // run by the dispatcher afterwards
+}
+
+// lines are the jobs at work or waiting, so that they can be broken off. It is
+// safe for many goroutines.
+type lines struct {
+	mu   sync.Mutex
+	jobs map[*job]struct{}
+}
+
+func (l *lines) add(j *job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.jobs == nil {
+		l.jobs = map[*job]struct{}{}
+	}
+	l.jobs[j] = struct{}{}
+}
+
+func (l *lines) remove(j *job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.jobs, j)
+}
+
+func (l *lines) cancelAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for j := range l.jobs {
+		j.cancel()
+	}
 }
 
 // consoleOut collects or streams what a line prints.
@@ -103,6 +135,8 @@ func (s *session) runJobs() {
 					return nil, s.console.Start(j.ctx, j.line, j.out)
 				})
 			}
+			j.cancel()
+			s.lines.remove(j)
 			close(j.done)
 			s.post(func() { s.jobDone(j) })
 		}
@@ -114,8 +148,21 @@ func (s *session) runJobs() {
 	}
 }
 
-// enqueue gives j to the worker.
+// enqueue gives j to the worker. A line may go on after its request is answered;
+// until then what cancels the request cancels the line.
 func (s *session) enqueue(j *job) *job {
+	if j.ctx == nil {
+		j.ctx = s.ctx
+	}
+	j.ctx, j.cancel = context.WithCancel(j.ctx)
+	if r := j.r; r != nil {
+		context.AfterFunc(r.ctx, func() {
+			if s.pending.has(r) {
+				j.cancel()
+			}
+		})
+	}
+	s.lines.add(j)
 	j.out = &consoleOut{s: s, begun: time.Now(), streaming: j.r == nil}
 	j.done = make(chan struct{})
 	s.busy++
@@ -141,9 +188,10 @@ func (s *session) answerJob(j *job) {
 		s.hold = nil
 	}
 	text := strings.TrimSuffix(j.out.take(), "\n")
-	if j.r == nil {
+	if j.r == nil || j.answered {
 		return
 	}
+	j.answered = true
 	if j.r.ctx.Err() != nil {
 		s.output("console", text)
 		s.answer(j.r, nil, context.Canceled)
@@ -166,7 +214,7 @@ func (s *session) repl(r *request, a *dap.EvaluateArguments) (any, error) {
 		}
 	}
 	s.follow(r.ctx, a.FrameId)
-	j := s.enqueue(&job{ctx: r.ctx, line: line, r: r})
+	j := s.enqueue(&job{line: line, r: r})
 	s.hold = j
 	time.AfterFunc(streamAfter, func() {
 		s.post(func() {
@@ -206,7 +254,7 @@ func (s *session) runCommands(lines []string, then func()) {
 		return
 	}
 	for i, line := range lines {
-		j := &job{ctx: s.ctx, run: func(ctx context.Context, o *consoleOut) error {
+		j := &job{run: func(ctx context.Context, o *consoleOut) error {
 			fmt.Fprintf(o, "> %s\n", line)
 			return s.console.Start(ctx, line, o)
 		}}
@@ -235,7 +283,7 @@ func (s *session) exitCommands() {
 }
 
 // endInput cancels the lines that run or wait.
-func (s *session) endInput() { s.pending.cancelCommand("evaluate") }
+func (s *session) endInput() { s.lines.cancelAll() }
 
 // showStop prints what a console shows at a stop.
 func (s *session) showStop(stop engine.Stop) {
@@ -247,7 +295,7 @@ func (s *session) showStop(stop engine.Stop) {
 		return
 	}
 	s.byConsole = false
-	s.enqueue(&job{ctx: s.ctx, run: func(ctx context.Context, o *consoleOut) error {
+	s.enqueue(&job{run: func(ctx context.Context, o *consoleOut) error {
 		return s.console.StopBlock(ctx, stop, o)
 	}})
 }

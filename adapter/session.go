@@ -52,6 +52,7 @@ type session struct {
 	mail    *queue[engine.Event]
 	posts   chan func()
 	pending pending
+	lines   lines
 	workers workers
 	running atomic.Bool              // the debuggee runs, by the last event
 	present atomic.Pointer[presence] // for the reader
@@ -173,7 +174,7 @@ func (s *session) accept(m *incoming) {
 		s.preempt()
 	case "pause":
 		if !s.running.Load() {
-			s.pending.cancelCommand("evaluate")
+			s.lines.cancelAll()
 		}
 	}
 	s.pending.add(r)
@@ -195,6 +196,7 @@ func (s *session) preempt() {
 // abandon cancels every request that waits or is being served, save disconnect.
 func (s *session) abandon() {
 	s.pending.cancelAll()
+	s.lines.cancelAll()
 	s.preempt()
 }
 
@@ -336,6 +338,13 @@ func (p *pending) take(r *request) bool {
 	return ok
 }
 
+func (p *pending) has(r *request) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.open[r]
+	return ok
+}
+
 func (p *pending) cancelIf(f func(*request) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -348,10 +357,6 @@ func (p *pending) cancelIf(f func(*request) bool) {
 
 func (p *pending) cancel(seq int) {
 	p.cancelIf(func(r *request) bool { return seq != 0 && r.seq == seq && r.command != "disconnect" })
-}
-
-func (p *pending) cancelCommand(name string) {
-	p.cancelIf(func(r *request) bool { return r.command == name })
 }
 
 func (p *pending) cancelAll() {
