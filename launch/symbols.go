@@ -10,6 +10,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/eval/natvis"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/cfi"
 	"dap-windbg/symbols/elf"
@@ -156,5 +157,20 @@ func (f *files) setPath(kind, path string) (string, error) {
 	return store.Expand(f.elements(kind)), nil
 }
 
-// newModel makes the data model.
-func newModel(files []string) (*eval.Model, error) { return &eval.Model{}, nil }
+// newModel makes the data model with the embedded visualisers and the user's.
+func newModel(files []string) (*eval.Model, error) {
+	set, err := natvis.Default()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err == nil {
+			err = set.Load(name, src)
+		}
+		if err != nil {
+			return nil, &ConfigError{Field: "natvis", Value: name, Want: reason(err)}
+		}
+	}
+	return &eval.Model{Visualizer: set}, nil
+}
