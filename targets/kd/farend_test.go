@@ -51,6 +51,7 @@ func remember(t testing.TB, name string) *past {
 		case m.packet.kind == typeStateChange:
 			if s, ok := parseState(d); ok && (len(p.stops) == 0 || !s.same(p.stops[len(p.stops)-1].state) || how != "boot" && how != "") {
 				p.stops = append(p.stops, pastStop{state: s, how: how})
+				p.code(s)
 				how = ""
 			}
 		case m.packet.kind == typeDebugIO && field(d).u32(0) == ioGetString:
@@ -66,6 +67,17 @@ func remember(t testing.TB, name string) *past {
 		}
 	}
 	return p
+}
+
+// code keeps the instruction bytes of a stop, which are free of breakpoints.
+func (p *past) code(s *stateChange) {
+	m := machines[0]
+	if s.report.u8(machines[1].codeLen) == 16 && s.report.u8(m.codeLen) != 16 {
+		m = machines[1]
+	}
+	for i := range int(s.report.u16(m.codeLen)) {
+		p.memory[s.pc+uint64(i)] = s.report.u8(m.code + i)
+	}
 }
 
 // learn keeps an answer.
@@ -87,6 +99,12 @@ func (p *past) learn(req, d []byte) {
 	default:
 		p.answers[key(req)] = d
 	}
+}
+
+// halted is a run that a break-in cut off before its first instruction.
+type halted struct {
+	context []byte
+	step    bool
 }
 
 // farEnd is a target that does what the recorded one did: it answers requests
@@ -116,6 +134,9 @@ type farEnd struct {
 	sent     int
 	silent   bool
 	received []uint32 // APIs that came, in order
+	quiet    bool     // load reports are not made
+	halted   *halted  // what a remembered break-in came before
+	dr0, dr7 uint64
 }
 
 func newFarEnd(t testing.TB, name string, at int, running bool) *farEnd {
@@ -294,6 +315,7 @@ func (f *farEnd) manipulate(d []byte) {
 	le.PutUint32(reply[8:], 0)
 	switch api {
 	case apiContinue2:
+		f.dr7 = req.at(f.m.dr7, f.m.dr7Size)
 		f.goOn(req.u32(20) == 1)
 		return
 	case apiReboot:
@@ -354,6 +376,7 @@ func (f *farEnd) manipulate(d []byte) {
 			}
 		}
 	case apiWriteControl:
+		f.dr0 = field(d[manipulateLen:]).at(f.m.special.dr, f.m.arch.PtrSize)
 		le.PutUint32(reply[28:], req.u32(24))
 	default:
 		if known := f.p.answers[key(d)]; known != nil {
@@ -376,30 +399,41 @@ func (f *farEnd) slot(addr uint64) int {
 }
 
 func (f *farEnd) goOn(step bool) {
-	pc := uint64(f.m.wide(f.m.registers(f.context).PC()))
+	pc := f.pc()
 	f.running = true
-	next := -1
-	switch {
-	case f.again:
-		f.again = false
+	if f.again { // the break-in comes first; the trap flag lies in the cut-off frame
+		f.again, f.halted = false, &halted{f.context, step}
 		f.broken()
 		return
+	}
+	if h := f.halted; h != nil {
+		f.context, f.halted, step = h.context, nil, h.step
+		pc = f.pc()
+	}
+	next := -1
+	load := func(i int) bool { return i < len(f.p.stops) && f.p.stops[i].state.kind == stateLoadSymbols }
+	switch {
 	case step:
 		next = f.find(func(i int, s pastStop) bool { return i > 0 && s.how == "step" && f.p.stops[i-1].state.pc == pc })
-	case f.at+1 < len(f.p.stops) && f.p.stops[f.at+1].state.kind == stateLoadSymbols && f.p.stops[f.at].state.kind == stateLoadSymbols && f.at < 2:
+	case !f.quiet && f.at < 2 && load(f.at) && load(f.at+1):
 		next = f.at + 1
-	default:
-		next = f.find(func(i int, s pastStop) bool {
-			return s.state.kind == stateException && s.state.code == statusBreakpoint && s.state.pc != pc && f.slot(s.state.pc) > 0
+	case f.dr7&3 != 0:
+		next = f.find(func(_ int, s pastStop) bool {
+			return s.state.code == statusSingleStep && f.m.address(s.state.pc) == f.m.address(f.dr0) && s.state.report.u32(f.m.dr6)&1 != 0
 		})
-		if f.slot(pc) > 0 { // a breakpoint where we stand springs at once
-			next = f.at
-		}
+	case f.slot(pc) > 0: // a breakpoint where we stand springs at once
+		next = f.find(func(_ int, s pastStop) bool { return s.state.kind == stateException && s.state.pc == pc })
+	default:
+		next = f.find(func(_ int, s pastStop) bool {
+			return s.state.kind == stateException && s.state.code == statusBreakpoint && f.slot(s.state.pc) > 0
+		})
 	}
 	if next >= 0 {
 		f.arrive(next)
 	}
 }
+
+func (f *farEnd) pc() uint64 { return f.m.wide(f.m.registers(f.context).PC()) }
 
 // Read gives what the target sent.
 func (f *farEnd) Read(p []byte) (int, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -52,8 +53,23 @@ type message struct {
 	raw     []byte
 }
 
+var (
+	cutOnce sync.Mutex
+	cut     = map[string][]message{}
+)
+
 // messages cuts a recording into packets. Direction streams are independent.
+// The result is shared and must not be changed.
 func messages(t testing.TB, name string) []message {
+	cutOnce.Lock()
+	defer cutOnce.Unlock()
+	if cut[name] == nil {
+		cut[name] = cutUp(t, name)
+	}
+	return cut[name]
+}
+
+func cutUp(t testing.TB, name string) []message {
 	var rx [2]receiver
 	var raw [2][]byte
 	var out []message

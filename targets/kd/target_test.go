@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
+	"dap-windbg/targets/targettest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -167,6 +169,37 @@ func TestLadder(t *testing.T) {
 				t.Errorf("interrupted: %+v", s)
 			}
 		})
+	}
+}
+
+// TestConformance holds the target to what all targets promise.
+func TestConformance(t *testing.T) {
+	for _, r := range recordings {
+		t.Run(r.name, func(t *testing.T) {
+			content := make([]byte, 200)
+			targettest.Run(t, func(t *testing.T) targettest.Subject {
+				f := newFarEnd(t, r.name, 0, false)
+				f.quiet = true
+				for i := range content {
+					content[i] = f.p.memory[f.m.wide(r.base)+uint64(i)]
+				}
+				return targettest.Subject{Target: connect(t, f, Options{}), Known: r.base, Content: content, Nowhere: 0x10000, Writable: r.base + 0x80, Loop: r.trap, Threads: 1, Ends: true}
+			}, slices.DeleteFunc(targettest.All(), func(g targettest.Rung) bool { return g == targettest.Watch })...)
+		})
+	}
+}
+
+// TestHardwareTrap springs the trap in a debug register that was recorded.
+func TestHardwareTrap(t *testing.T) {
+	for name, at := range map[string]arch.Addr{"amd64": 0xfffff800005150fd, "i386": 0x8051f635} {
+		f := newFarEnd(t, name, 0, false)
+		f.quiet = true
+		k := connect(t, f, Options{})
+		stop(t, k)
+		must(t, k.Resume(patience(t), targets.Resume{Default: letGo.Default, Plant: []targets.Trap{{Kind: targets.Hardware, Addr: at}}}))
+		if s := stop(t, k); s.Reason != targets.Breakpoint || s.Kind != targets.Hardware || s.Addr != at {
+			t.Errorf("%s: %+v", name, s)
+		}
 	}
 }
 
