@@ -39,10 +39,26 @@ const (
 	slotCount
 )
 
-var slotOf = map[attrName]slot{
-	atName: slotName, atSibling: slotSibling, atLowPC: slotLowPC, atHighPC: slotHighPC, atRanges: slotRanges,
-	atSpecification: slotSpec, atAbstractOrigin: slotOrigin, atLocation: slotLocation,
-	atDeclaration: slotDeclaration, atSignature: slotSignature, atConstValue: slotConst, atEnumClass: slotEnumClass,
+// slotOf gives the slot of an attribute whose number is below its length.
+var slotOf = func() (t [atEnumClass + 1]slot) {
+	for i := range t {
+		t[i] = slotNone
+	}
+	for n, s := range map[attrName]slot{
+		atName: slotName, atSibling: slotSibling, atLowPC: slotLowPC, atHighPC: slotHighPC, atRanges: slotRanges,
+		atSpecification: slotSpec, atAbstractOrigin: slotOrigin, atLocation: slotLocation,
+		atDeclaration: slotDeclaration, atSignature: slotSignature, atConstValue: slotConst, atEnumClass: slotEnumClass,
+	} {
+		t[n] = s
+	}
+	return t
+}()
+
+func (n attrName) slot() slot {
+	if int(n) < len(slotOf) {
+		return slotOf[n]
+	}
+	return slotNone
 }
 
 // step says how to get over one attribute value, or several of fixed size.
@@ -87,6 +103,8 @@ type abbrevTable struct {
 	sparse map[uint64]*abbrev
 	// loclists: some variable of the unit moves, so it was optimised.
 	loclists bool
+	attrs    []attrSpec // of all entries, cut up in order
+	steps    []step
 }
 
 func (t *abbrevTable) get(code uint64) *abbrev {
@@ -115,29 +133,47 @@ func (d *Data) abbrevTable(key abbrevKey) *abbrevTable {
 
 func (d *Data) readAbbrevs(key abbrevKey) *abbrevTable {
 	t := &abbrevTable{}
-	b := d.buf(secAbbrev, key.off)
-	for {
+	type cut struct{ attrs, steps int }
+	var cuts []cut
+	var order []*abbrev
+	for b := d.buf(secAbbrev, key.off); ; {
 		code := b.uleb()
 		if code == 0 || b.bad {
-			return t
+			break
 		}
 		a := abbrev{tag: tag(b.uleb()), children: b.u8() != 0}
-		if !a.readAttrs(&b) {
-			return t
+		first := len(t.attrs)
+		if !t.readAttrs(&b) {
+			break
 		}
-		a.compile(key.layout, t)
+		t.compile(&a, t.attrs[first:], key.layout)
+		cuts = append(cuts, cut{len(t.attrs), len(t.steps)})
 		if code == uint64(len(t.dense))+1 {
 			t.dense = append(t.dense, a)
+			order = append(order, nil)
 			continue
 		}
 		if t.sparse == nil {
 			t.sparse = map[uint64]*abbrev{}
 		}
 		t.sparse[code] = &a
+		order = append(order, &a)
 	}
+	var last cut
+	dense := 0
+	for i, c := range cuts { // the slices do not move any more
+		a := order[i]
+		if a == nil {
+			a = &t.dense[dense]
+			dense++
+		}
+		a.attrs, a.steps = t.attrs[last.attrs:c.attrs:c.attrs], t.steps[last.steps:c.steps:c.steps]
+		last = c
+	}
+	return t
 }
 
-func (a *abbrev) readAttrs(b *buf) bool {
+func (t *abbrevTable) readAttrs(b *buf) bool {
 	for {
 		s := attrSpec{name: attrName(b.uleb()), form: form(b.uleb())}
 		if b.bad {
@@ -149,29 +185,60 @@ func (a *abbrev) readAttrs(b *buf) bool {
 		if s.form == formImplicit {
 			s.implicit = b.sleb()
 		}
-		a.attrs = append(a.attrs, s)
+		t.attrs = append(t.attrs, s)
 	}
 }
 
-func (a *abbrev) compile(l layout, t *abbrevTable) {
-	for _, s := range a.attrs {
+// abbrev reads the one abbreviation with a code, without the rest of its table.
+func (d *Data) abbrev(off, code uint64) *abbrev {
+	b := d.buf(secAbbrev, off)
+	for {
+		c := b.uleb()
+		if c == 0 || b.bad {
+			return nil
+		}
+		a := abbrev{tag: tag(b.uleb()), children: b.u8() != 0}
+		if c == code {
+			var t abbrevTable
+			ok := t.readAttrs(&b)
+			a.attrs = t.attrs
+			if !ok {
+				return nil
+			}
+			return &a
+		}
+		for {
+			name, f := b.uleb(), form(b.uleb())
+			if f == formImplicit {
+				b.sleb()
+			}
+			if name == 0 && f == 0 || b.bad {
+				break
+			}
+		}
+	}
+}
+
+func (t *abbrevTable) compile(a *abbrev, attrs []attrSpec, l layout) {
+	first := len(t.steps)
+	for _, s := range attrs {
 		st, ok := stepOf(s.form, l)
 		if !ok {
 			st = step{kind: skipUnknown}
 		}
 		st.slot = slotNone
-		if sl, ok := slotOf[s.name]; ok && a.forms[sl] == 0 {
+		if sl := s.name.slot(); sl != slotNone && a.forms[sl] == 0 {
 			st.slot = sl
 			a.forms[sl] = s.form
 		}
 		if s.name == atLocation && (s.form == formSecOffset || s.form == formLoclistx || l.version < 4 && (s.form == formData4 || s.form == formData8)) {
 			t.loclists = true
 		}
-		if n := len(a.steps); n > 0 && st.kind == skipFixed && st.slot == slotNone && a.steps[n-1].kind == skipFixed {
-			a.steps[n-1].n += st.n
+		if n := len(t.steps); n > first && st.kind == skipFixed && st.slot == slotNone && t.steps[n-1].kind == skipFixed {
+			t.steps[n-1].n += st.n
 			continue
 		}
-		a.steps = append(a.steps, st)
+		t.steps = append(t.steps, st)
 	}
 }
 

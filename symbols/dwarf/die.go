@@ -24,9 +24,14 @@ func (u *unit) readDIE(off uint64) (die, bool) {
 	if ab == nil || b.bad {
 		return die{}, false
 	}
+	return u.decode(off, &b, ab)
+}
+
+// decode reads the attribute values that begin at b.
+func (u *unit) decode(off uint64, b *buf, ab *abbrev) (die, bool) {
 	d := die{u: u, off: off, ab: ab, vals: make([]value, len(ab.attrs))}
 	for i := range ab.attrs {
-		d.vals[i] = u.value(&b, ab.attrs[i].form, ab.attrs[i].implicit)
+		d.vals[i] = u.value(b, ab.attrs[i].form, ab.attrs[i].implicit)
 	}
 	d.next = uint64(b.off)
 	return d, !b.bad

@@ -78,7 +78,7 @@ func (d *Data) match(pattern string, kind entryKind, fold bool, yield func(strin
 			if e.kind() != kind {
 				continue
 			}
-			full, short := d.qualify(e.ref(), text)
+			full, short := d.qualifyEntry(e, text)
 			full, short = symbols.Spell(full), symbols.Spell(short)
 			if seen[full] || !p.Match(full) && !p.Match(short) {
 				continue
@@ -125,7 +125,7 @@ func (d *Data) global(e entry) (symbols.Variable, bool) {
 	}
 	v := g.variable(nil)
 	v.Static = true
-	full, _ := d.qualify(e.ref(), v.Name)
+	full, _ := d.qualifyEntry(e, v.Name)
 	v.Name = symbols.Spell(full)
 	return v, true
 }
@@ -266,7 +266,7 @@ func (d *Data) functions(group []entry, text string, p *symbols.Pattern, yield f
 		if e.kind() != entryFunction {
 			continue
 		}
-		full, short := d.qualify(e.ref(), text)
+		full, short := d.qualifyEntry(e, text)
 		if !p.Match(symbols.Spell(full)) && !p.Match(symbols.Spell(short)) {
 			continue
 		}

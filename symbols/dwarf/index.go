@@ -223,7 +223,7 @@ func (d *Data) findExact(kind entryKind, name, last string) []entry {
 			if e.kind() != kind {
 				continue
 			}
-			if full, short := d.qualify(e.ref(), last); full == name || short == name {
+			if full, short := d.qualifyEntry(e, last); full == name || short == name {
 				out = append(out, e)
 			}
 		}
@@ -245,7 +245,7 @@ func (d *Data) findTemplate(kind entryKind, name, last string) []entry {
 			if e.kind() != kind {
 				continue
 			}
-			if full, short := d.qualify(e.ref(), text); symbols.Canonical(full) == name || symbols.Canonical(short) == name {
+			if full, short := d.qualifyEntry(e, text); symbols.Canonical(full) == name || symbols.Canonical(short) == name {
 				out = append(out, e)
 			}
 		}
@@ -273,8 +273,17 @@ func (x *index) groups() iter.Seq[[]entry] {
 // those that cannot be left out. What is local to a function goes by its own
 // name.
 func (d *Data) qualify(r ref, last string) (full, short string) {
+	return d.qualifyIn(r, true, last)
+}
+
+// qualifyEntry is qualify without reading the DIE where that is not needed.
+func (d *Data) qualifyEntry(e entry, last string) (full, short string) {
+	return d.qualifyIn(e.ref(), e.completes(), last)
+}
+
+func (d *Data) qualifyIn(r ref, completes bool, last string) (full, short string) {
 	full, short = last, last
-	d.enclosing(r, func(u *unit, s *scope) bool {
+	d.enclosing(r, completes, func(u *unit, s *scope) bool {
 		if s.kind == tagSubprogram {
 			return false
 		}
@@ -298,7 +307,7 @@ func (d *Data) functionName(fn *die) string {
 	if name == "" {
 		return ""
 	}
-	d.enclosing(fn.ref(), func(u *unit, s *scope) bool {
+	d.enclosing(fn.ref(), true, func(u *unit, s *scope) bool {
 		scope, _ := u.scopeName(s)
 		switch s.kind {
 		case tagSubprogram:
@@ -325,15 +334,17 @@ func (d *Data) functionName(fn *die) string {
 
 // enclosing calls f with the named scopes around a DIE, or around the
 // declaration it completes, innermost first.
-func (d *Data) enclosing(r ref, f func(u *unit, s *scope) bool) {
+func (d *Data) enclosing(r ref, completes bool, f func(u *unit, s *scope) bool) {
 	u := d.unitOf(r)
 	if u == nil {
 		return
 	}
-	if decl := u.definitionScope(r); decl != 0 {
-		r = decl
-		if u = d.unitOf(r); u == nil {
-			return
+	if completes {
+		if decl := u.definitionScope(r); decl != 0 {
+			r = decl
+			if u = d.unitOf(r); u == nil {
+				return
+			}
 		}
 	}
 	s := u.scan()

@@ -46,6 +46,7 @@ const (
 	entryFunction
 	entryEnumerator
 	entryDeclaration entryKind = 0x80 // flag: not the definition
+	entryCompletes   entryKind = 0x40 // flag: its scopes are those of the declaration it completes
 )
 
 func makeEntry(r ref, k entryKind, name, unit uint32) entry {
@@ -53,8 +54,9 @@ func makeEntry(r ref, k entryKind, name, unit uint32) entry {
 }
 
 func (e entry) ref() ref        { return e.die & (1<<48 - 1) }
-func (e entry) kind() entryKind { return entryKind(e.die>>48) &^ entryDeclaration }
+func (e entry) kind() entryKind { return entryKind(e.die>>48) &^ (entryDeclaration | entryCompletes) }
 func (e entry) declared() bool  { return entryKind(e.die>>48)&entryDeclaration != 0 }
+func (e entry) completes() bool { return entryKind(e.die>>48)&entryCompletes != 0 }
 
 // scan reads the unit's DIEs, once.
 func (u *unit) scan() *unitScan {
@@ -77,7 +79,7 @@ type scanner struct {
 	isC   bool // C: members' types are not qualified by the struct
 	stack []level
 	m     marks
-	index uint32 // of the unit
+	base  buf // of the unit
 }
 
 // level is an open DIE.
@@ -90,6 +92,7 @@ type level struct {
 func (s *scanner) run() {
 	u := s.u
 	b := u.buf(u.first)
+	s.base = b
 	s.stack = append(s.stack, level{scope: -1, kind: tagCompileUnit})
 	for b.left() > 0 && len(s.stack) > 0 {
 		off := b.off
@@ -158,12 +161,12 @@ func (s *scanner) opens(ab *abbrev) bool {
 
 // mark reads a marked attribute of the DIE just walked.
 func (s *scanner) mark(ab *abbrev, sl slot) value {
-	b := s.u.buf(s.u.first)
+	b := s.base
 	b.off = s.m[sl]
 	f := ab.forms[sl]
 	if f == formImplicit {
 		for _, a := range ab.attrs {
-			if slotOf[a.name] == sl {
+			if a.name.slot() == sl {
 				return value{form: f, u: uint64(a.implicit)}
 			}
 		}
@@ -201,6 +204,9 @@ func (s *scanner) visit(ab *abbrev, off uint64, in level) {
 func (s *scanner) name(ab *abbrev, off uint64, k entryKind) {
 	if ab.forms[slotName] == 0 {
 		return
+	}
+	if ab.forms[slotSpec] != 0 || ab.forms[slotOrigin] != 0 {
+		k |= entryCompletes
 	}
 	if id, ok := s.u.nameID(s.mark(ab, slotName)); ok {
 		s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k, id, 0))
@@ -268,7 +274,7 @@ func (s *scanner) completed(ab *abbrev, off uint64, k entryKind) {
 	}
 	if v, u, ok := d.merged(atName); ok {
 		if id, ok := u.nameID(v); ok {
-			s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k, id, 0))
+			s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k|entryCompletes, id, 0))
 		}
 	}
 }

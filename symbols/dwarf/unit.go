@@ -22,7 +22,9 @@ type unit struct {
 
 	once    sync.Once
 	abbrevs *abbrevTable
-	root    rootAttrs
+
+	rootOnce sync.Once
+	root     rootAttrs
 
 	filesOnce sync.Once
 	files     []lineFile
@@ -154,10 +156,17 @@ func (u *unit) buf(off uint64) buf {
 	return b
 }
 
-// load reads the abbreviations and the root DIE, once.
+// load makes the unit ready for readDIE.
 func (u *unit) load() {
 	u.once.Do(func() {
+		u.rootAttrs()
 		u.abbrevs = u.data.abbrevTable(abbrevKey{u.abbrevOff, u.layout})
+	})
+}
+
+// rootAttrs reads the root DIE, once. It needs one abbreviation only.
+func (u *unit) rootAttrs() *rootAttrs {
+	u.rootOnce.Do(func() {
 		r := &u.root
 		hdr := uint64(8)
 		if u.is64 {
@@ -166,12 +175,16 @@ func (u *unit) load() {
 		if u.version >= 5 { // defaults for units without the attribute: after the section's header
 			r.strBase, r.addrBase, r.rngBase, r.locBase = hdr, hdr, hdr+4, hdr+4
 		}
-		d, ok := u.readDIE(u.first)
-		if !ok {
+		b := u.buf(u.first)
+		ab := u.data.abbrev(u.abbrevOff, b.uleb())
+		if ab == nil || b.bad {
 			return
 		}
-		u.readRoot(&d)
+		if d, ok := u.decode(u.first, &b, ab); ok {
+			u.readRoot(&d)
+		}
 	})
+	return &u.root
 }
 
 func (u *unit) readRoot(d *die) {
@@ -196,11 +209,6 @@ func (u *unit) readRoot(d *die) {
 	r.low, _ = d.address(atLowPC)
 	r.name, r.dir, r.producer = d.string(atName), d.string(atCompDir), d.string(atProducer)
 	r.ranges = d.ranges()
-}
-
-func (u *unit) rootAttrs() *rootAttrs {
-	u.load()
-	return &u.root
 }
 
 // language reduces DW_LANG codes (DWARF 5 table 7.17 and later registrations).

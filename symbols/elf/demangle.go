@@ -31,7 +31,9 @@ func (t *table) parse(name uint32) parsedName {
 	return p
 }
 
-func mangled(link string) bool { return strings.HasPrefix(link, "_Z") || strings.HasPrefix(link, "_R") }
+func mangled[T string | []byte](link T) bool {
+	return len(link) > 2 && link[0] == '_' && (link[1] == 'Z' || link[1] == 'R')
+}
 
 // maxMangled bounds the names given to the demangler.
 const maxMangled = 1 << 14

@@ -81,24 +81,22 @@ func (t *table) matcher(pattern string, fold bool) func(uint32) bool {
 			return full(name) || want != pattern && symbols.Canonical(t.parse(name).name) == want
 		}
 	}
-	sure := sureText(pattern, fold)
+	run, sure := longestRuns(pattern)
 	return func(name uint32) bool {
-		link := t.linkage(name)
-		if !mangled(link) {
-			return p.Match(link)
+		link := t.bytes(name)
+		if must := run; !fold && must != "" {
+			if mangled(link) {
+				must = sure
+			}
+			if !bytes.Contains(link, []byte(must)) {
+				return false
+			}
 		}
-		if sure != "" && !contains(link, sure, fold) {
-			return false
+		if !mangled(link) {
+			return p.Match(string(link))
 		}
 		return full(name)
 	}
-}
-
-func contains(s, sub string, fold bool) bool {
-	if fold {
-		s = strings.ToLower(s)
-	}
-	return strings.Contains(s, sub)
 }
 
 // candidates finds, by a search of the string table, the numbers of the names
@@ -155,21 +153,21 @@ var special = []string{
 	"cxx11", "abi",
 }
 
-// sureText is the longest run of identifier letters in a pattern that every
-// matching mangled name must contain as well, "" when there is none.
-func sureText(pattern string, fold bool) string {
-	if fold {
-		pattern = strings.ToLower(pattern)
-	}
-	best := ""
-	for _, run := range strings.FieldsFunc(outsideSets(pattern), func(r rune) bool {
+// longestRuns returns the longest run of identifier letters in a pattern, which
+// every matching name has, and the longest that every matching mangled name has
+// as well, "" for none.
+func longestRuns(pattern string) (run, sure string) {
+	for _, r := range strings.FieldsFunc(outsideSets(pattern), func(r rune) bool {
 		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) {
-		if len(run) > len(best) && !isSpecial(run) {
-			best = run
+		if len(r) > len(run) {
+			run = r
+		}
+		if len(r) > len(sure) && !isSpecial(r) {
+			sure = r
 		}
 	}
-	return best
+	return run, sure
 }
 
 // outsideSets blanks out the [a-b] sets of a pattern.

@@ -86,22 +86,25 @@ func mappingSymbol(name []byte) bool {
 }
 
 // linkage returns the name as the table spells it, without its version.
-func (t *table) linkage(name uint32) string {
+func (t *table) linkage(name uint32) string { return string(t.bytes(name)) }
+
+// bytes is linkage without a copy.
+func (t *table) bytes(name uint32) []byte {
 	if name >= madeName {
-		return t.made[name-madeName]
+		return []byte(t.made[name-madeName])
 	}
 	if uint64(name) >= uint64(len(t.strings)) {
-		return ""
+		return nil
 	}
 	s := t.strings[name:]
 	n := bytes.IndexByte(s, 0)
 	if n < 0 {
-		return ""
+		return nil
 	}
 	if at := bytes.IndexByte(s[:n], '@'); at > 0 {
 		n = at
 	}
-	return string(s[:n])
+	return s[:n]
 }
 
 func (e *entry) kind() symbols.SymbolKind {
