@@ -34,8 +34,10 @@ var built struct {
 // TestMain removes what probe built.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.path != "" {
-		os.RemoveAll(filepath.Dir(built.path))
+	for _, dir := range []string{filepath.Dir(built.path), rom.dir} {
+		if filepath.IsAbs(dir) {
+			os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }
