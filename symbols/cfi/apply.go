@@ -92,12 +92,13 @@ func (a *applying) copy(to, from int) {
 
 // registers applies the rules of all registers.
 func (a *applying) registers() error {
+	pc, _ := a.regs.Set.Index(a.regs.Set.Arch.PC)
 	for n, rule := range a.row.Regs {
 		if n > 1<<16 {
 			continue
 		}
 		i, ok := a.regs.Set.DWARF(int(n))
-		if !ok {
+		if !ok || i == pc { // returnAddress sets the pc
 			continue
 		}
 		switch rule.Kind {

@@ -66,12 +66,12 @@ func (delveRower) row(p *listing, pc uint64) (*Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	row := &Row{CFA: fromDelve(c.CFA), Regs: make(map[uint64]Rule, len(c.Regs))}
-	switch c.CFA.Rule {
+	row := &Row{Regs: make(map[uint64]Rule, len(c.Regs))}
+	switch c.CFA.Rule { // the other fields are left from an earlier rule
 	case frame.RuleCFA:
-		row.CFA.Kind = CFAPlus
+		row.CFA = Rule{Kind: CFAPlus, Register: c.CFA.Reg, Offset: c.CFA.Offset}
 	case frame.RuleExpression:
-		row.CFA.Kind = FromExpression
+		row.CFA = Rule{Kind: FromExpression, Expression: c.CFA.Expression}
 	default:
 		return nil, errNoCFA
 	}
