@@ -22,10 +22,12 @@ func Member(ctx context.Context, env Env, v Value, name string) (Value, error) {
 	if scope != "" {
 		t := strip(v.Type)
 		if !sameClass(t.Name, scope) {
-			if path, ok := findBase(t, scope, maxBases); ok {
-				if v, err = descend(ctx, env, v, path); err != nil {
-					return Value{}, err
-				}
+			path, ok := findBase(completed(t), scope, maxBases)
+			if !ok {
+				return Value{}, &NameError{Name: name, Rest: name}
+			}
+			if v, err = descend(ctx, env, v, path); err != nil {
+				return Value{}, err
 			}
 		}
 		name = last

@@ -198,11 +198,14 @@ func (s slot) field() symbols.Field { return s.path[len(s.path)-1] }
 // layout lists the rows of a class, with anonymous members dissolved.
 func layout(t *symbols.Type, base int64, depth int) []slot {
 	var out []slot
+	if depth <= 0 {
+		return nil
+	}
 	for _, f := range t.Members().Fields {
 		switch {
-		case f.Static:
+		case f.Static || f.Base && len(layout(completed(f.Type), 0, depth-1)) == 0: // nothing to see
 		case f.Name == "" && !f.Base:
-			if f.BitSize > 0 || !f.Type.IsComposite() || depth == 0 {
+			if f.BitSize > 0 || !f.Type.IsComposite() {
 				continue // padding
 			}
 			for _, s := range layout(completed(f.Type), base+f.Offset, depth-1) {

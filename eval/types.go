@@ -173,6 +173,10 @@ func declare(t *symbols.Type, inner string, depth int) string {
 		return wrap(TypeName(t.Owner) + "::*")
 	case symbols.Const, symbols.Volatile, symbols.Restrict, symbols.Atomic:
 		return qualify(t, inner, depth)
+	case symbols.Typedef:
+		if strings.IndexByte(t.Name, '<') >= 0 { // a member of a template: what it is says more
+			return declare(t.Elem, inner, depth+1)
+		}
 	case symbols.Array:
 		n := ""
 		if t.Count >= 0 {

@@ -7,19 +7,24 @@ import "strings"
 type typeName []namePart
 
 type namePart struct {
-	text string
+	text string // without the inline namespaces that a pattern need not spell
+	raw  string
 	args []typeName
 	open bool // has an argument list
 }
 
-// inline namespaces that a pattern need not spell.
+func newPart(s string) namePart {
+	s = squeeze(s)
+	return namePart{text: inlineNames.Replace(s), raw: s}
+}
+
 var inlineNames = strings.NewReplacer("std::__cxx11::", "std::", "::__cxx11::", "::")
 
 // parseName splits a type name; text it cannot split stays whole.
 func parseName(s string) typeName {
-	n, rest := splitName(inlineNames.Replace(strings.TrimSpace(s)), 0)
+	n, rest := splitName(strings.TrimSpace(s), 0)
 	if rest != "" {
-		return typeName{{text: squeeze(s)}}
+		return typeName{newPart(s)}
 	}
 	return n
 }
@@ -30,8 +35,8 @@ func splitName(s string, depth int) (typeName, string) {
 	round := 0
 	start := 0
 	flush := func(i int) {
-		if t := squeeze(s[start:i]); t != "" {
-			out = append(out, namePart{text: t})
+		if p := newPart(s[start:i]); p.text != "" {
+			out = append(out, p)
 		}
 	}
 	for i := 0; i < len(s); i++ {
@@ -48,7 +53,8 @@ func splitName(s string, depth int) (typeName, string) {
 			flush(i)
 			return out, s[i:]
 		case c == '<' && depth < maxDepth && !strings.HasSuffix(s[:i], "operator"):
-			part := namePart{text: squeeze(s[start:i]), open: true}
+			part := newPart(s[start:i])
+			part.open = true
 			rest := s[i:]
 			for rest != "" && rest[0] != '>' {
 				var arg typeName
@@ -88,7 +94,7 @@ func isWord(c byte) bool {
 func (n typeName) String() string {
 	var b strings.Builder
 	for _, p := range n {
-		b.WriteString(p.text)
+		b.WriteString(p.raw)
 		if !p.open {
 			continue
 		}

@@ -1,0 +1,110 @@
+// Values of every container the visualisers know, as globals. The program
+// prints its pid and waits for the end of its input.
+#include <array>
+#include <atomic>
+#include <bitset>
+#include <chrono>
+#include <complex>
+#include <cstdio>
+#include <deque>
+#include <forward_list>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <set>
+#include <span>
+#include <stack>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+struct Point { int x, y; };
+struct Base { virtual ~Base() {} int b = 1; };
+struct Derived : Base { int d = 2; };
+struct MyVec : std::vector<int> { int extra = 9; };
+enum class Kind : unsigned char { A, B };
+
+std::array<wchar_t, 5> greeting = {L'h', L'i', L'\0', L'x', L'y'};
+std::array<int, 0> noarray;
+std::string shortstr = "short", longstr = "a string that does not fit in place", nostr, nulstr("a\0b", 3);
+std::wstring wide = L"wide";
+std::u16string utf16 = u"sixteen";
+std::u32string utf32 = U"thirty-two";
+std::string_view view = "view", noview;
+std::vector<int> ints = {10, 20, 30}, noints;
+std::vector<Point> points = {{1, 2}, {3, 4}};
+std::vector<std::string> strs = {"one", "two"};
+std::vector<bool> bits = {true, false, true};
+std::vector<std::vector<int>> nested = {{1}, {2, 3}};
+std::vector<int> many(1000000, 7);
+std::deque<int> deq;
+std::list<int> lst = {5, 6, 7};
+std::list<std::string> strlst = {"five"};
+std::forward_list<int> fwd = {1, 2, 3};
+std::map<std::string, int> byname = {{"one", 1}, {"three", 3}, {"two", 2}};
+std::map<int, Point> bynum;
+std::multimap<int, char> multi = {{1, 'a'}, {1, 'b'}};
+std::set<int> ordered = {3, 1, 2};
+std::unordered_map<int, std::string> hashed = {{42, "answer"}};
+std::unordered_map<std::string, int> hashedstr = {{"key", 1}};
+std::unordered_set<int> hashset = {8};
+std::pair<int, std::string> couple = {1, "b"};
+std::tuple<int, double, std::string> triple = {1, 2.5, "c"};
+std::tuple<> notuple;
+std::optional<int> some = 5, none;
+std::optional<std::string> somestr = "opt";
+std::variant<int, std::string, Point> var0 = 7, var1 = "text", var2 = Point{5, 6};
+std::unique_ptr<int> uniq = std::make_unique<int>(11), nouniq;
+std::unique_ptr<Base> poly = std::make_unique<Derived>();
+std::shared_ptr<int> shared = std::make_shared<int>(12), shared2 = shared, noshared;
+std::weak_ptr<int> weak = shared, noweak;
+std::bitset<70> bset("1011");
+std::bitset<3> bset3("101");
+std::stack<int> stk;
+std::queue<int> que;
+std::priority_queue<int> prio;
+std::span<int> spn = ints;
+std::span<int, 2> spn2{ints.data(), 2};
+std::initializer_list<int> init = {1, 2};
+std::chrono::milliseconds ms{1500};
+std::chrono::nanoseconds ns{5};
+std::chrono::duration<double> secs{1.5};
+std::atomic<int> atom{3};
+std::atomic<bool> atomb{true};
+std::atomic<int *> atomp{nullptr};
+int twice(int x) { return 2 * x; }
+std::function<int(int)> func = twice, nofunc;
+std::complex<double> cplx{1, 2};
+std::map<Kind, std::vector<int>> kinds = {{Kind::B, {4}}};
+MyVec mine;
+const std::string &ref = shortstr;
+std::string *strptr = &longstr;
+Point corner = {7, 8};
+std::list<int> broken = {1, 2, 3}, cyclic = {1, 2, 3};
+std::vector<int> wild = {1};
+
+int main() {
+    for (int i = 0; i < 300; i++) deq.push_back(i);
+    for (int i = 0; i < 5; i++) deq.pop_front();
+    deq.push_front(-1);
+    for (int i = 0; i < 3; i++) bynum[i] = {i, -i}, stk.push(i), que.push(i), prio.push(i);
+    mine.push_back(1);
+    // break them: a link to nowhere, a link back, an end far away
+    void **node = *(void ***)&broken;
+    node[0] = (void *)0x10;
+    void **cyc = *(void ***)&cyclic;
+    cyc[0] = cyc;
+    ((unsigned long *)&cyclic)[2] = 1ul << 30;
+    ((unsigned long *)&wild)[0] = 0x1000, ((unsigned long *)&wild)[1] = 0x100001000;
+    printf("ready\n");
+    fflush(stdout);
+    getchar();
+    _Exit(0);
+}
