@@ -442,8 +442,8 @@ func (l *loop) drop(went []*Module) {
 			l.o.Emit(BreakpointEvent{Status: l.status(b)})
 		}
 	}
-	for k := range l.traps.in { // unmapped memory has no traps
-		if slices.ContainsFunc(went, func(m *Module) bool { return k.addr >= m.Base && uint64(k.addr-m.Base) < m.span() }) && k.kind == targets.Software {
+	for k, x := range l.traps.in { // the far end is told of the others by the next difference
+		if x.patch && slices.ContainsFunc(went, func(m *Module) bool { return k.addr >= m.Base && uint64(k.addr-m.Base) < m.span() }) {
 			delete(l.traps.in, k)
 		}
 	}

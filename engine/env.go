@@ -9,6 +9,7 @@ import (
 	"dap-windbg/arch"
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -391,7 +392,7 @@ func (f *frameOf) CFA(context.Context) (arch.Addr, error) {
 
 // TLS asks the far end; programs under a plain gdbserver have libthread_db there.
 func (f *frameOf) TLS(ctx context.Context, off uint64) (arch.Addr, error) {
-	if sys, ok := f.l.o.System.(threadLocal); ok && f.f != nil {
+	if sys, ok := f.l.o.System.(threadLocal); ok && f.f != nil && f.m != nil {
 		base := f.l.threadBase(ctx, f.f)
 		if a, err := sys.TLS(ctx, &world{ctx, f.l, f.mem}, base, f.m.Module, off); err == nil || isNeed(err) {
 			return a, err
@@ -415,14 +416,7 @@ func (f *frameOf) TLS(ctx context.Context, off uint64) (arch.Addr, error) {
 // threadLocal is a System that finds thread-local storage itself. thread is the
 // thread pointer.
 type threadLocal interface {
-	TLS(ctx context.Context, w worldView, thread arch.Addr, m targets.Module, off uint64) (arch.Addr, error)
-}
-
-type worldView = interface {
-	symbols.Memory
-	Target() targets.Target
-	Address(name string) (arch.Addr, error)
-	Type(name string) (*symbols.Type, error)
+	TLS(ctx context.Context, w systems.World, thread arch.Addr, m targets.Module, off uint64) (arch.Addr, error)
 }
 
 // threadBase is the thread pointer of a frame's thread, 0 unknown.

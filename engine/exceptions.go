@@ -7,7 +7,11 @@ import (
 	"dap-windbg/targets"
 )
 
-const sigTrap = 5 // SIGTRAP on Linux
+// Signals of Linux that a debugger makes itself.
+const (
+	sigInt  = 2
+	sigTrap = 5
+)
 
 // eventCodes are WinDbg's codes of what is no exception.
 var eventCodes = map[targets.Reason]string{

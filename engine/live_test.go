@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
+	"dap-windbg/symbols/cfi"
 	"dap-windbg/symbols/elf"
 	"dap-windbg/symbols/store"
 	"dap-windbg/systems/linux"
@@ -195,13 +195,16 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 			t.Error("Run does not return")
 		}
 		c.Close()
+		if f := os.Getenv("ENGINE_TRACE"); f != "" {
+			os.WriteFile(f, s.trace.text.Bytes(), 0o644)
+		}
 	})
 	return s
 }
 
 func localStore(t *testing.T) symbols.Store {
 	st, err := store.New(store.Options{Cache: t.TempDir(), Open: func(image, debug string) (symbols.Image, error) {
-		return elf.Open(image, elf.Options{Debug: debug})
+		return elf.Open(image, elf.Options{Debug: debug, Unwinder: unwinder})
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +213,15 @@ func localStore(t *testing.T) symbols.Store {
 	return st
 }
 
-var _ io.Writer = (*tracing)(nil)
+// unwinder reads an image's call frame information.
+func unwinder(i *elf.Image) symbols.Unwinder {
+	section := func(name string) cfi.Section {
+		data, addr, _ := i.Section(name)
+		return cfi.Section{Data: data, Addr: addr}
+	}
+	return cfi.New(cfi.Sections{EHFrame: section(".eh_frame"), EHFrameHdr: section(".eh_frame_hdr"),
+		DebugFrame: section(".debug_frame"), Arch: i.Arch(), LinkBase: i.LinkBase()})
+}
 
 func (s *session) emit(e Event) {
 	s.mu.Lock()

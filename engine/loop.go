@@ -26,6 +26,7 @@ type loop struct {
 
 	halting bool // an interrupt is on its way
 	pause   bool // the user asked for it
+	stray   int  // resumes during which an interrupt that crossed another stop may surface
 	stuck   *time.Timer
 	parked  []*request
 	waiters []chan Stop
@@ -50,6 +51,7 @@ type loop struct {
 	traps      *trapTable
 	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
+	own        map[targets.ThreadID]arch.Addr    // threads that wait at a trap of the program's own
 	refusedNow []targets.Trap
 	bps        []*breakpoint
 	plan       *plan
@@ -67,7 +69,7 @@ type loop struct {
 
 func newLoop(s *Session, t targets.Target, o Options) *loop {
 	l := &loop{s: s, t: t, o: o, wake: make(chan struct{}, 1), opened: make(chan *opening, 64),
-		lifted: map[arch.Addr]bool{}, hits: map[targets.ThreadID]arch.Addr{},
+		lifted: map[arch.Addr]bool{}, hits: map[targets.ThreadID]arch.Addr{}, own: map[targets.ThreadID]arch.Addr{},
 		handed: map[targets.ThreadID]targets.Deliver{}, vars: map[string]eval.Value{}}
 	l.r, _ = t.(targets.Runner)
 	l.arch = arch.AMD64

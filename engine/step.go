@@ -59,6 +59,7 @@ func (l *loop) resume(ctx context.Context, how How) error {
 	if how.Thread == (targets.ThreadID{}) {
 		how.Thread = l.selected
 	}
+	l.stray = max(l.stray-1, 0)
 	p := &plan{how: how, thread: how.Thread, leg: leg{kind: targets.Go}}
 	done, err := p.begin(ctx, l)
 	if err != nil {
@@ -77,6 +78,10 @@ func (l *loop) resume(ctx context.Context, how How) error {
 			l.hits[p.thread] = r.PC()
 		}
 	}
+	if err := l.passOwn(ctx); err != nil {
+		l.plan = nil
+		return err
+	}
 	if d := how.Deliver; d != nil {
 		l.handed[l.last.Thread] = *d
 	}
@@ -85,6 +90,27 @@ func (l *loop) resume(ctx context.Context, how How) error {
 		return err
 	}
 	l.nowRunning(false)
+	return nil
+}
+
+// passOwn moves threads behind the program's own trap instructions, where the
+// far end left them on it.
+func (l *loop) passOwn(ctx context.Context) error {
+	for id, at := range l.own {
+		if l.plan.held(l, id) {
+			continue
+		}
+		delete(l.own, id)
+		r, err := l.registers(ctx, id)
+		if err != nil || r.PC() != at {
+			continue
+		}
+		c := r.Clone()
+		c.SetPC(at + arch.Addr(len(l.arch.Break)))
+		if err := l.setRegisters(ctx, id, c); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

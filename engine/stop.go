@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,10 @@ import (
 
 // initialWait is how long a Runner may take to tell the stop it waits in.
 const initialWait = 500 * time.Millisecond
+
+// strayResumes is how many of the user's resumes an interrupt stays expected
+// that another stop overtook.
+const strayResumes = 2
 
 const (
 	stackBelow  = 128  // the ABI's red zone below SP
@@ -119,6 +124,9 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 		return
 	}
 	ours := l.halting
+	if ours && ts.Reason != targets.Interrupted {
+		l.stray = strayResumes
+	}
 	l.state, l.halting = StateStopped, false
 	l.stuck.Stop()
 	l.fresh(ts)
@@ -150,6 +158,10 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 	switch st.Reason {
 	case targets.Interrupted:
+		if !ours && l.stray > 0 {
+			l.stray = 0
+			return true
+		}
 		return ours && !l.pause
 	case targets.Breakpoint, targets.Stepped, targets.Unknown:
 		return l.judgeCode(ctx, st)
@@ -158,6 +170,10 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 	case targets.Modules:
 		return l.judgeModules(ctx, st)
 	case targets.Exception:
+		if l.stray > 0 && st.Exception != nil && st.Exception.Code == sigInt {
+			l.stray = 0
+			return true
+		}
 		if st.Exception != nil && st.Exception.Code == sigTrap && l.t.Info().OS == "linux" {
 			if pc, ok := l.pcOf(ctx, st.Thread); ok {
 				if _, ours := l.traps.at(pc); ours {
@@ -231,6 +247,17 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 func (l *loop) judgeForeign(ctx context.Context, st *Stop) bool {
 	if l.plan != nil && l.plan.off {
 		return l.stepEnded(ctx, st, st.Addr)
+	}
+	p := make([]byte, len(l.arch.Break))
+	here := func(a arch.Addr) bool {
+		n, _ := l.read(ctx, spaceHere, a, p)
+		return n == len(p) && bytes.Equal(p, l.arch.Break)
+	}
+	own := here(st.Addr)
+	if own {
+		l.own[st.Thread] = st.Addr
+	} else if l.arch.BreakAdvance == 0 || !here(st.Addr-arch.Addr(l.arch.BreakAdvance)) {
+		return true // of a trap that was lifted while its report was on the way
 	}
 	d := l.filter(FilterEvent{Code: "bpe", Arg: "SIGTRAP", Stop: st.Stop})
 	if d.Break || d.Print {

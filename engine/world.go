@@ -6,6 +6,7 @@ import (
 	"dap-windbg/arch"
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -40,16 +41,34 @@ func (w *world) Type(name string) (*symbols.Type, error) {
 	return nil, &eval.NameError{Name: name, Rest: name}
 }
 
+// watcher is a System that finds the place to watch without symbols.
+type watcher interface {
+	WatchAddress(ctx context.Context, w systems.World) (arch.Addr, error)
+}
+
 // watch plants hidden traps where the module list changes.
 func (l *loop) watch(ctx context.Context) {
-	if l.o.System == nil {
+	l.modules.watch = l.modules.watch[:0]
+	if l.o.System == nil || l.r == nil {
 		return
 	}
-	l.modules.watch = l.modules.watch[:0]
-	w := &world{ctx, l, &nowMemory{l, targets.Space{}}}
+	if w, ok := l.o.System.(watcher); ok {
+		var at arch.Addr
+		err := l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+			var err error
+			at, err = w.WatchAddress(ctx, &world{ctx, l, mem})
+			return err
+		})
+		if err == nil && at != 0 {
+			l.modules.watch = append(l.modules.watch, at)
+			return
+		}
+	}
+	w := &world{ctx, l, &nowMemory{l, spaceHere}}
 	for _, name := range l.o.System.Watch() {
 		if a, err := w.Address(name); err == nil {
 			l.modules.watch = append(l.modules.watch, a)
+			return
 		}
 	}
 }
