@@ -21,7 +21,7 @@ const owner = "windbg"
 var breakpointCommands = []command{
 	{"bp", `bp[ID] [/1] [/w "cond"] [Addr [Passes]] ["cmds"]`, "set a breakpoint at an address; no address is the current one", anytime, setBreakpoint},
 	{"bu", `bu[ID] [/1] [/w "cond"] Expr [Passes] ["cmds"]`, "set a breakpoint that is resolved again at each module load", anytime, setBreakpoint},
-	{"bm", `bm [/a] [/d] pattern [Passes] ["cmds"]`, "set a breakpoint on each function that matches", stopped, setMatching},
+	{"bm", `bm [/a] [/d] pattern [Passes] ["cmds"]`, "set a breakpoint on each function that matches", anytime, setMatching},
 	{"ba", `ba[ID] {e|r|w}Size Addr [Passes] ["cmds"]`, "break on access: e execute, r read or write, w write", anytime, setAccess},
 	{"bl", "bl [/L] [IDs]", "list breakpoints; /L shows addresses without source lines", anytime, listBreakpoints},
 	{"bc", "bc IDs", "clear breakpoints: 0 3, 2-5, *", anytime, editBreakpoints(nil)},
@@ -251,17 +251,21 @@ func setMatching(ctx context.Context, c *call) error {
 	}
 	var want []engine.Breakpoint
 	seen := map[arch.Addr]bool{}
-	err := c.v.Symbols(ctx, pattern, func(l engine.Location) bool {
-		if !seen[l.Addr] && (data || l.Symbol.Kind == symbols.Function) {
-			seen[l.Addr] = true
-			w := b
-			w.Addr, w.Label = l.Addr, symbolText(l.Module, l.Symbol)
-			if w.Deferred {
-				w.Addr, w.Expr = 0, w.Label
+	ptr := 8
+	err := c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		ptr = pointerSize(v)
+		return v.Symbols(ctx, pattern, func(l engine.Location) bool {
+			if !seen[l.Addr] && (data || l.Symbol.Kind == symbols.Function) {
+				seen[l.Addr] = true
+				w := b
+				w.Addr, w.Label = l.Addr, symbolText(l.Module, l.Symbol)
+				if w.Deferred {
+					w.Addr, w.Expr = 0, `@!"`+w.Label+`"` // names may hold operators
+				}
+				want = append(want, w)
 			}
-			want = append(want, w)
-		}
-		return len(want) < 10000
+			return len(want) < 10000
+		})
 	})
 	if err != nil {
 		return err
@@ -269,10 +273,10 @@ func setMatching(ctx context.Context, c *call) error {
 	if len(want) == 0 {
 		return &Error{Kind: "Couldn't resolve", Rest: pattern, Fix: "no function matches"}
 	}
-	return c.addMatches(ctx, want)
+	return c.addMatches(ctx, want, ptr)
 }
 
-func (c *call) addMatches(ctx context.Context, want []engine.Breakpoint) error {
+func (c *call) addMatches(ctx context.Context, want []engine.Breakpoint, ptr int) error {
 	old := map[int]bool{}
 	all, err := c.s.ChangeBreakpoints(ctx, func(have []engine.Status) []engine.Breakpoint {
 		var out []engine.Breakpoint
@@ -285,10 +289,9 @@ func (c *call) addMatches(ctx context.Context, want []engine.Breakpoint) error {
 	if err != nil {
 		return err
 	}
-	ptr := pointerSize(c.v)
 	for _, s := range all {
 		if !old[s.ID] && len(s.Addrs) > 0 {
-			c.printf("%3d: %s @!%q\n", s.ID, s.Addrs[0].Text(ptr), s.Label)
+			c.printf("%3d: %s @!\"%s\"\n", s.ID, s.Addrs[0].Text(ptr), s.Label)
 		}
 	}
 	return nil
@@ -384,7 +387,7 @@ func listBreakpoints(ctx context.Context, c *call) error {
 // nameLive is "mod!f+0x4" from what is known without reading anything.
 func nameLive(l *engine.Live, a arch.Addr) string {
 	for _, m := range l.Modules() {
-		if a < m.Base || a >= m.Base+arch.Addr(m.Size) {
+		if a < m.Base || a >= moduleEnd(m) {
 			continue
 		}
 		at := engine.Location{Addr: a, Module: m}
@@ -602,7 +605,10 @@ func breakpointCommand(s engine.Status, ptr int) string {
 	if s.Condition != "" {
 		text += fmt.Sprintf(" /w %q", s.Condition)
 	}
-	text += " " + where + " "
+	text += " " + where
+	if !strings.HasPrefix(where, "@!") {
+		text += " "
+	}
 	if s.Passes > 1 {
 		text += fmt.Sprintf(" %x ", s.Passes)
 	}

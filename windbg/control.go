@@ -269,7 +269,7 @@ func forEach(ctx context.Context, c *call) error {
 		case "s", "f":
 			source = o[0]
 		case "pS", "ps":
-			n, err := c.number(ctx, 0)
+			n, err := c.value(ctx, c.word())
 			if err != nil {
 				return err
 			}

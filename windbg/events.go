@@ -168,7 +168,7 @@ func eventText(s engine.Stop) string {
 		return fmt.Sprintf("%s: Hit breakpoint %d", id, s.Breakpoints[0])
 	}
 	if s.Text != "" {
-		return id + ": " + strings.TrimSpace(s.Text)
+		return id + ": " + strings.TrimPrefix(strings.TrimSpace(s.Text), "("+id+"): ")
 	}
 	reason := s.Reason.String()
 	return id + ": " + strings.ToUpper(reason[:1]) + reason[1:]

@@ -194,10 +194,18 @@ func littleEndian(p []byte) uint64 {
 	return binary.LittleEndian.Uint64(t[:])
 }
 
+// moduleEnd is the first address past a module.
+func moduleEnd(m *engine.Module) arch.Addr {
+	size := m.Size
+	if m.Image != nil {
+		size = max(size, m.Image.Size())
+	}
+	return m.Base + arch.Addr(size)
+}
+
 // moduleRow is a line of lm.
 func moduleRow(m *engine.Module, ptr int) string {
-	end := m.Base + arch.Addr(m.Size)
-	head := fmt.Sprintf("%s %s   %-8s ", m.Base.Text(ptr), end.Text(ptr), m.Name)
+	head := fmt.Sprintf("%s %s   %-8s ", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name)
 	kind, path := symbolStatus(m)
 	mark := " "
 	if mismatch(m) {
@@ -248,7 +256,7 @@ func moduleHeader(ptr int) string {
 
 // modLoad is the line of a load notification.
 func modLoad(m engine.Module, ptr int) string {
-	return fmt.Sprintf("ModLoad: %s %s   %s\n", m.Base.Text(ptr), (m.Base + arch.Addr(m.Size)).Text(ptr), m.Path)
+	return fmt.Sprintf("ModLoad: %s %s   %s\n", m.Base.Text(ptr), moduleEnd(&m).Text(ptr), m.Path)
 }
 
 // threadRow is a line of `~`.

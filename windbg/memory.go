@@ -123,7 +123,7 @@ func (c *call) columns(ctx context.Context, def int) (int, error) {
 		n, err := c.value(ctx, o[1:])
 		return int(min(max(n, 1), 128)), err
 	}
-	n, err := c.number(ctx, uint64(def))
+	n, err := c.value(ctx, c.word())
 	return int(min(max(n, 1), 128)), err
 }
 

@@ -198,8 +198,8 @@ func nearest(ctx context.Context, c *call) error {
 	c.printf("\n")
 	if l.Disp == 0 {
 		c.printf("Exact matches:\n    %s", symbolText(l.Module, l.Symbol))
-		if l.Symbol.Params != "" {
-			c.printf(" (%s)", l.Symbol.Params)
+		if !l.Symbol.Public {
+			c.printf(" (%s)", parameters(l))
 		}
 		c.printf("\n")
 	}
@@ -315,7 +315,7 @@ func listModules(ctx context.Context, c *call) error {
 		if gone := l.Unloaded(); len(gone) > 0 && o == (lmOptions{}) {
 			c.printf("\nUnloaded modules:\n")
 			for _, m := range gone {
-				c.printf("%s %s   %s\n", m.Base.Text(ptr), (m.Base + arch.Addr(m.Size)).Text(ptr), m.Name)
+				c.printf("%s %s   %s\n", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name)
 			}
 		}
 		return nil
@@ -332,7 +332,7 @@ func (o lmOptions) picks(m *engine.Module, at arch.Addr) bool {
 		return false
 	}
 	switch {
-	case o.addr != "" && (at < m.Base || at >= m.Base+arch.Addr(m.Size)):
+	case o.addr != "" && (at < m.Base || at >= moduleEnd(m)):
 		return false
 	case o.loaded && m.Image == nil:
 		return false
@@ -349,9 +349,9 @@ func (o lmOptions) row(m *engine.Module, ptr int) string {
 	case o.one:
 		return m.Name
 	case o.full:
-		return fmt.Sprintf("%s %s   %-8s %s", m.Base.Text(ptr), (m.Base + arch.Addr(m.Size)).Text(ptr), m.Name, m.Path)
+		return fmt.Sprintf("%s %s   %-8s %s", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name, m.Path)
 	case o.names:
-		return fmt.Sprintf("%s %s   %-8s %s", m.Base.Text(ptr), (m.Base + arch.Addr(m.Size)).Text(ptr), m.Name, path.Base(m.Path))
+		return fmt.Sprintf("%s %s   %-8s %s", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name, path.Base(m.Path))
 	}
 	return moduleRow(m, ptr)
 }
@@ -372,7 +372,7 @@ func moduleDetails(m *engine.Module) string {
 	} else {
 		fmt.Fprintf(&b, "    Timestamp:        %08X\n", m.Stamp)
 	}
-	fmt.Fprintf(&b, "    CheckSum:         00000000\n    ImageSize:        %08x\n", m.Size)
+	fmt.Fprintf(&b, "    CheckSum:         00000000\n    ImageSize:        %08x\n", uint64(moduleEnd(m)-m.Base))
 	if m.Err != nil {
 		fmt.Fprintf(&b, "    Symbols:          %s\n", errorText(m.Err, 0))
 	}
@@ -420,7 +420,7 @@ func moduleInfo(ctx context.Context, c *call) error {
 	label("Module", m.Name)
 	label("Base Address", fmt.Sprintf("%0*x", 2*ptr, uint64(m.Base)))
 	label("Image Name", m.Path)
-	label("Size", fmt.Sprintf("%x", m.Size))
+	label("Size", fmt.Sprintf("%x", uint64(moduleEnd(m)-m.Base)))
 	if id := buildID(m); id != "" {
 		label("Build ID", id)
 	}

@@ -416,7 +416,7 @@ func locals(ctx context.Context, c *call) error {
 		}
 		head := ""
 		if kinds {
-			head = "prv " + pad(localKind(l.Variable), 6) + " "
+			head = "prv " + pad(localKind(l.Variable), 7) + " "
 		}
 		if places {
 			head += pad(valuePlace(l.Value, ptr), 17) + " "

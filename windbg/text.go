@@ -128,7 +128,7 @@ func (v conversion) number(n uint64, ptr int) (string, bool) {
 	case "c":
 		return fmt.Sprintf(flags+"c", rune(n&0xff)), true
 	case "p":
-		return fmt.Sprintf("%0*x", 2*ptr, n), true
+		return arch.Addr(n).Text(ptr), true
 	case "N":
 		return fmt.Sprintf("%X", n), true
 	}
@@ -202,9 +202,7 @@ func (c *call) formatted(ctx context.Context, v conversion, n uint64) (text stri
 		switch v.verb {
 		case "y":
 			if text = locationText(l); text == "" {
-				text = l.Addr.Text(pointerSize(view))
-			} else {
-				text += " (" + arch.Addr(n).Text(pointerSize(view)) + ")"
+				text = arch.Addr(n).Text(pointerSize(view))
 			}
 			return nil
 		case "ly":
