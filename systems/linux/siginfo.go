@@ -134,3 +134,13 @@ func ParseSiginfo(raw []byte, order binary.ByteOrder, ptrSize int) (Siginfo, err
 	}
 	return i, nil
 }
+
+// SignalDetail names the code in raw siginfo ("SEGV_MAPERR"), "" when it has none.
+func (*System) SignalDetail(siginfo []byte) string {
+	// The three numbers it takes lie at the same place for every pointer size.
+	i, err := ParseSiginfo(siginfo, binary.LittleEndian, 8)
+	if err != nil {
+		return ""
+	}
+	return i.CodeName()
+}

@@ -139,6 +139,12 @@ func TestSiginfo32(t *testing.T) {
 	if err != nil || !i.Fault || i.Addr != 0x8048000 || i.CodeName() != "SEGV_ACCERR" {
 		t.Errorf("%+v, %v", i, err)
 	}
+	if d := New().SignalDetail(raw); d != "SEGV_ACCERR" {
+		t.Errorf("detail %q", d)
+	}
+	if d := New().SignalDetail(nil); d != "" {
+		t.Errorf("detail %q of nothing", d)
+	}
 	if _, err := ParseSiginfo(raw[:11], binary.LittleEndian, 4); err == nil {
 		t.Error("11 bytes are no siginfo")
 	}

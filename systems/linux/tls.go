@@ -62,6 +62,11 @@ func TLSAddress(ctx context.Context, w systems.World, tp arch.Addr, module targe
 	return arch.Addr(block + off), nil
 }
 
+// TLS is TLSAddress as a method of the system.
+func (*System) TLS(ctx context.Context, w systems.World, thread arch.Addr, m targets.Module, off uint64) (arch.Addr, error) {
+	return TLSAddress(ctx, w, thread, m, off)
+}
+
 // tls is one look-up of a block.
 type tls struct {
 	*reader
