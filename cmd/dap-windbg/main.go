@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -29,6 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
 	status := 0
 	root := commands(&status)
+	root.SetArgs(dashes(os.Args[1:]))
 	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
@@ -38,6 +40,23 @@ func main() {
 		}
 	}
 	os.Exit(status)
+}
+
+// dashes turns cdb's single-dash long options of run into what cobra knows.
+func dashes(args []string) []string {
+	if len(args) == 0 || args[0] != "run" {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if a == "-cf" {
+			out[i] = "--cf"
+		}
+	}
+	return out
 }
 
 // isReach tells faults of reaching a target from faults of the command line.

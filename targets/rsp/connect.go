@@ -156,7 +156,8 @@ func (c *Conn) look(ctx context.Context) error {
 	}
 	c.first = s
 	if s.gone {
-		return nil
+		// A process server that was not told this ends with our connection.
+		return c.exchange(ctx, c.extend()...)
 	}
 	return c.hold(ctx, s, d)
 }
