@@ -1,0 +1,327 @@
+package kdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dap-windbg/targets"
+)
+
+// Clock makes timers. Tests drive their own.
+type Clock interface {
+	Timer(d time.Duration) (c <-chan time.Time, stop func())
+}
+
+type realClock struct{}
+
+func (realClock) Timer(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// maxAnswer bounds the answer to one command, bytes.
+const maxAnswer = 4 << 20
+
+// typed is one command line at the prompt.
+type typed struct {
+	line  string
+	lets  bool   // lets the kernel run: the echo is all that is awaited
+	quiet bool   // its end needs no echo (Enter while looking for a prompt)
+	then  func() // in the loop, when its answer is there
+	done  chan struct{}
+	out   string
+	cpu   int // current after it
+	err   error
+	gone  atomic.Bool // whoever typed has left: end it at the pager
+}
+
+// console is the line. One goroutine, the loop, owns its state.
+type console struct {
+	rw      io.ReadWriteCloser
+	clock   Clock
+	silence time.Duration              // longest pause within an answer
+	entered func(text string, cpu int) // in the loop: a prompt came while the kernel ran
+	printed func(text string)          // in the loop: the kernel or its programs printed
+	ended   func(error)                // in the loop, last
+
+	in      chan []byte
+	posted  chan func()
+	closing chan struct{}
+	closed  chan struct{}
+	once    sync.Once
+	readErr error
+
+	// of the loop
+	atPrompt bool
+	cpu      int    // of the last prompt
+	buf      []byte // since the last prompt or print
+	cur      *typed
+	letter   bool // the g of a break-in was typed into a running kernel
+	queue    []*typed
+	timer    <-chan time.Time
+	stop     func()
+}
+
+func newConsole(rw io.ReadWriteCloser, clock Clock, silence time.Duration) *console {
+	return &console{rw: rw, clock: clock, silence: silence, in: make(chan []byte), posted: make(chan func(), 64), closing: make(chan struct{}), closed: make(chan struct{})}
+}
+
+func (c *console) start() {
+	go c.read()
+	go c.loop()
+}
+
+func (c *console) read() {
+	for {
+		p := make([]byte, 4096)
+		n, err := c.rw.Read(p)
+		if n > 0 {
+			select {
+			case c.in <- p[:n]:
+			case <-c.closing:
+				return
+			}
+		}
+		if err != nil {
+			c.readErr = err
+			close(c.in)
+			return
+		}
+	}
+}
+
+func (c *console) post(f func()) bool {
+	select {
+	case c.posted <- f:
+		return true
+	case <-c.closed:
+		return false
+	}
+}
+
+// close ends the line; it returns when the loop has.
+func (c *console) close() {
+	c.once.Do(func() { close(c.closing) })
+	c.rw.Close()
+	<-c.closed
+}
+
+// run types a line and waits for its answer. An answer given up is dropped when
+// it comes.
+func (c *console) run(ctx context.Context, t *typed) (string, error) {
+	t.done = make(chan struct{})
+	if !c.post(func() { c.queue = append(c.queue, t); c.next() }) {
+		return "", targets.ErrGone
+	}
+	select {
+	case <-t.done:
+		return t.out, t.err
+	case <-ctx.Done():
+		t.gone.Store(true)
+		return "", ctx.Err()
+	case <-c.closed:
+		return "", targets.ErrGone
+	}
+}
+
+func (c *console) loop() {
+	err := c.serve()
+	c.off()
+	c.once.Do(func() { close(c.closing) })
+	c.rw.Close()
+	c.ended(err)
+	close(c.closed)
+}
+
+func (c *console) serve() error {
+	for {
+		select {
+		case p, ok := <-c.in:
+			if !ok {
+				return fmt.Errorf("the line to the console: %w", c.readErr)
+			}
+			c.feed(p)
+		case f := <-c.posted:
+			f()
+		case <-c.timer:
+			c.paused()
+		case <-c.closing:
+			return nil
+		}
+	}
+}
+
+func (c *console) off() {
+	if c.stop != nil {
+		c.stop()
+	}
+	c.timer, c.stop = nil, nil
+}
+
+func (c *console) await(d time.Duration) {
+	c.off()
+	c.timer, c.stop = c.clock.Timer(d)
+}
+
+// next types the next line when the console is at a prompt.
+func (c *console) next() {
+	for c.cur == nil && len(c.queue) > 0 {
+		t := c.queue[0]
+		c.queue = c.queue[1:]
+		switch {
+		case t.gone.Load():
+			continue
+		case !c.atPrompt && !t.quiet:
+			c.cur, t.then = t, nil
+			c.finish("", targets.ErrRunning)
+			return
+		}
+		c.cur, c.atPrompt, c.buf = t, false, c.buf[:0]
+		c.write(t.line + "\r")
+		c.await(c.silence)
+	}
+}
+
+func (c *console) write(s string) { io.WriteString(c.rw, s) }
+
+// feed takes bytes from the line. Carriage returns carry nothing.
+func (c *console) feed(p []byte) {
+	for _, b := range p {
+		if b != '\r' && b != 0 {
+			c.buf = append(c.buf, b)
+		}
+	}
+	if len(c.buf) > maxAnswer {
+		c.buf = c.buf[len(c.buf)-maxAnswer/2:]
+	}
+	tail := c.buf[max(0, len(c.buf)-200):]
+	switch {
+	case c.cur != nil && c.cur.lets && !c.cur.quiet && echoed(c.buf, c.cur.line):
+		_, rest, _ := strings.Cut(string(c.buf), "\n")
+		c.buf = append(c.buf[:0], rest...)
+		c.finish("", nil)
+		c.feed(nil)
+	case moreAtEnd.Match(tail):
+		c.buf = c.buf[:len(c.buf)-len("more> ")]
+		c.page()
+	case endAtEnd.Match(tail):
+		c.page()
+	case c.cur == nil && c.letter && crossedAtEnd.Match(tail):
+		tail = tail[:len(tail)-1]
+		c.buf = c.buf[:len(c.buf)-1]
+		c.prompted(tail)
+	case promptAtEnd.Match(tail):
+		c.prompted(tail)
+	case c.cur != nil:
+		c.await(c.silence)
+	case !c.atPrompt:
+		c.print()
+		c.await(c.silence / 20)
+	}
+}
+
+// print passes on whole lines of a running kernel; the line that tells of a stop
+// and what follows it wait for the prompt.
+func (c *console) print() {
+	end := strings.LastIndexByte(string(c.buf), '\n') + 1
+	if at := strings.Index(string(c.buf), "Entering kdb"); at >= 0 {
+		end = at
+	}
+	if end > 0 {
+		c.printed(string(c.buf[:end]))
+		c.buf = append(c.buf[:0], c.buf[end:]...)
+	}
+}
+
+// page goes on at a pager, or ends the answer when nobody wants it any more.
+func (c *console) page() {
+	if c.cur != nil && c.cur.gone.Load() {
+		c.write("q")
+	} else {
+		c.write(" ")
+	}
+	c.await(c.silence)
+}
+
+func echoed(buf []byte, line string) bool {
+	first, _, ok := strings.Cut(string(buf[:min(len(buf), len(line)+80)]), "\n")
+	return ok && strings.HasSuffix(strings.TrimRight(first, " "), line)
+}
+
+// prompted: the console waits for a line.
+func (c *console) prompted(tail []byte) {
+	cpu, _ := strconv.Atoi(string(promptAtEnd.FindSubmatch(tail)[1]))
+	text := string(c.buf[:strings.LastIndexByte(string(c.buf), '[')])
+	c.off()
+	if c.cur == nil {
+		if !c.atPrompt {
+			c.atPrompt, c.cpu, c.letter, c.buf = true, cpu, false, c.buf[:0]
+			c.entered(text, cpu)
+		}
+		return
+	}
+	if first, rest, ok := strings.Cut(text, "\n"); ok && strings.HasSuffix(strings.TrimRight(first, " "), c.cur.line) {
+		text = rest
+	} else if c.cur.line != "" && !c.cur.quiet {
+		return // a prompt from before the line was typed
+	}
+	c.atPrompt, c.cpu, c.buf = true, cpu, c.buf[:0]
+	if c.cur.quiet {
+		c.entered(text, cpu)
+	}
+	c.finish(text, nil)
+}
+
+func (c *console) finish(out string, err error) {
+	t := c.cur
+	c.cur = nil
+	c.off()
+	t.cpu = c.cpu
+	t.out, t.err = out, err
+	if t.then != nil {
+		t.then()
+	}
+	if t.done != nil {
+		close(t.done)
+	}
+	c.next()
+}
+
+// paused: nothing came for a while.
+func (c *console) paused() {
+	c.off()
+	switch {
+	case c.cur != nil:
+		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
+	case !c.atPrompt && len(c.buf) > 0 && !strings.Contains(string(c.buf), "Entering kdb"):
+		c.printed(string(c.buf))
+		c.buf = c.buf[:0]
+	}
+}
+
+// SilentError: the console did not come back to its prompt.
+type SilentError struct {
+	Line string // what was typed
+	Got  string // the end of what came
+}
+
+func (e *SilentError) Error() string {
+	if e.Line == "" {
+		return "the console shows no kdb prompt"
+	}
+	return fmt.Sprintf("kdb did not finish %q", e.Line)
+}
+
+// Hint says what the user can do.
+func (e *SilentError) Hint() string {
+	return "Enter kdb on the target (SysRq g), and check that this line is its kgdboc console and nothing else reads it."
+}
+
+var errNoBreak = fmt.Errorf("this line cannot send a break: %w", errors.ErrUnsupported)

@@ -1,0 +1,271 @@
+package kdb
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// chunk is how much memory one command reads; each byte is two characters.
+const chunk = 512
+
+// Events delivers what happens.
+func (t *Target) Events() <-chan targets.Event { return t.events.C() }
+
+// letGo types a line after which the kernel runs.
+func (t *Target) letGo(ctx context.Context, line string) error {
+	t.mu.Lock()
+	t.running = true
+	t.mu.Unlock()
+	_, err := t.c.run(ctx, &typed{line: line, lets: true})
+	if err != nil && ctx.Err() == nil {
+		t.mu.Lock()
+		t.running = false
+		t.mu.Unlock()
+	}
+	return err
+}
+
+// Resume goes or steps. A step is of the processor that stopped; the others
+// stand still meanwhile as far as kdb can hold them.
+func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
+	if err := t.stopped(); err != nil {
+		return err
+	}
+	if r.Reverse {
+		return fmt.Errorf("running backwards: %w", errors.ErrUnsupported)
+	}
+	t.mu.Lock()
+	cpu := t.stop.cpu
+	t.mu.Unlock()
+	action := r.Default
+	for id, a := range r.Threads {
+		if id == threadOf(cpu) {
+			action = a
+		} else if a.Kind == targets.Step {
+			return fmt.Errorf("stepping a processor that did not stop: %w", errors.ErrUnsupported)
+		}
+	}
+	for _, tr := range r.Lift {
+		if err := t.ClearTrap(ctx, tr); err != nil {
+			return err
+		}
+	}
+	for _, tr := range r.Plant {
+		if err := t.SetTrap(ctx, tr); err != nil {
+			return err
+		}
+	}
+	if err := t.onCPU(ctx, cpu); err != nil { // kdb lets go only from there
+		return err
+	}
+	if action.Kind == targets.Step {
+		return t.letGo(ctx, "ss")
+	}
+	return t.letGo(ctx, "go")
+}
+
+// Interrupt breaks in by SysRq g: a break on the line, then the letter.
+func (t *Target) Interrupt(ctx context.Context) error {
+	t.mu.Lock()
+	switch {
+	case t.err != nil:
+		t.mu.Unlock()
+		return t.err
+	case !t.running || t.asked:
+		t.mu.Unlock()
+		return nil
+	}
+	t.asked = true
+	t.mu.Unlock()
+	if err := t.breakIn(); err != nil {
+		t.mu.Lock()
+		t.asked = false
+		t.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+func (t *Target) breakIn() error {
+	if t.o.Break == nil {
+		return errNoBreak
+	}
+	if err := t.o.Break(); err != nil {
+		return fmt.Errorf("sending a break: %w", err)
+	}
+	if !t.c.post(func() { t.c.letter = true; t.c.write("g") }) {
+		return targets.ErrGone
+	}
+	return nil
+}
+
+// Registers reads a processor's registers; the zero id is the current one.
+func (t *Target) Registers(ctx context.Context, id targets.ThreadID) (*arch.Registers, error) {
+	if err := t.stopped(); err != nil {
+		return nil, err
+	}
+	if id != (targets.ThreadID{}) {
+		if id.Process != 0 || id.Thread < 1 || id.Thread > maxCPUs {
+			return nil, fmt.Errorf("the target has no processor %v", id)
+		}
+		if err := t.onCPU(ctx, int(id.Thread)-1); err != nil {
+			return nil, err
+		}
+	}
+	out, err := t.command(ctx, "reading registers", "rd")
+	if err != nil {
+		return nil, err
+	}
+	return parseRegisters(t.set, out), nil
+}
+
+// SetRegisters writes what differs.
+func (t *Target) SetRegisters(ctx context.Context, id targets.ThreadID, r *arch.Registers) error {
+	now, err := t.Registers(ctx, id)
+	if err != nil {
+		return err
+	}
+	for kdbName, name := range registerNames {
+		i, ok := r.Set.Index(name)
+		want, known := r.Uint(i)
+		have, _ := now.Get(name)
+		if !ok || !known || want == have {
+			continue
+		}
+		if _, err := t.command(ctx, "writing register "+name, fmt.Sprintf("rm %s 0x%x", kdbName, want)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func plain(s targets.Space) error {
+	if s != (targets.Space{}) {
+		return fmt.Errorf("memory of another address space: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// ReadMemory reads by mdr, the tersest of kdb's ways.
+func (t *Target) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	if err := errors.Join(plain(s), t.stopped()); err != nil {
+		return 0, err
+	}
+	for n := 0; n < len(p); {
+		want := min(len(p)-n, chunk)
+		out, err := t.command(ctx, fmt.Sprintf("reading memory at 0x%x", uint64(addr)+uint64(n)), fmt.Sprintf("mdr 0x%x %d", uint64(addr)+uint64(n), want))
+		if err != nil && !isRefused(err) {
+			return n, err
+		}
+		k := 0
+		if err == nil {
+			k = copy(p[n:n+want], parseRaw(out))
+		}
+		if n += k; k < want {
+			return n, &targets.FaultError{Addr: addr + arch.Addr(n)}
+		}
+	}
+	return len(p), nil
+}
+
+// WriteMemory writes by mm in aligned words, so that no store is torn.
+func (t *Target) WriteMemory(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	if err := errors.Join(plain(s), t.stopped()); err != nil {
+		return 0, err
+	}
+	for n := 0; n < len(p); {
+		at := uint64(addr) + uint64(n)
+		width := 8
+		for width > 1 && (at%uint64(width) != 0 || len(p)-n < width) {
+			width /= 2
+		}
+		var word [8]byte
+		copy(word[:], p[n:n+width])
+		line := fmt.Sprintf("mm%d 0x%x 0x%x", width, at, binary.LittleEndian.Uint64(word[:]))
+		out, err := t.command(ctx, fmt.Sprintf("writing memory at 0x%x", at), line)
+		switch {
+		case err != nil && !isRefused(err):
+			return n, err
+		case err != nil || strings.Contains(out, "Bad address"):
+			return n, &targets.FaultError{Addr: arch.Addr(at), Write: true}
+		}
+		n += width
+	}
+	return len(p), nil
+}
+
+const diagDuplicate = -12
+
+// SetTrap plants a code breakpoint. Breakpoints of kdb are of every processor
+// and do not show in memory while it holds the kernel.
+func (t *Target) SetTrap(ctx context.Context, tr targets.Trap) error {
+	if err := t.stopped(); err != nil {
+		return err
+	}
+	if tr.Kind != targets.Software || tr.Space != (targets.Space{}) || tr.Condition != nil {
+		return fmt.Errorf("kdb's hardware breakpoints never spring, and it knows no conditions: %w", errors.ErrUnsupported)
+	}
+	out, err := t.command(ctx, fmt.Sprintf("setting a breakpoint at 0x%x", uint64(tr.Addr)), fmt.Sprintf("bp 0x%x", uint64(tr.Addr)))
+	var refused *targets.RefusedError
+	switch {
+	case errors.As(err, &refused) && refused.Code == diagDuplicate:
+		return nil
+	case err != nil:
+		return err
+	}
+	if _, ok := parseBreakpoints(out)[tr.Addr]; !ok {
+		return &targets.ProtocolError{Op: "setting a breakpoint", Sent: "bp", Got: out}
+	}
+	return nil
+}
+
+// ClearTrap lifts a breakpoint. Its number is asked for, since people at the
+// console clear and set too.
+func (t *Target) ClearTrap(ctx context.Context, tr targets.Trap) error {
+	out, err := t.command(ctx, "listing breakpoints", "bl")
+	if err != nil {
+		return err
+	}
+	n, ok := parseBreakpoints(out)[tr.Addr]
+	if !ok {
+		return nil
+	}
+	_, err = t.command(ctx, "clearing a breakpoint", fmt.Sprintf("bc %d", n))
+	return err
+}
+
+// effects says what a command makes stale, by its first word.
+var effects = map[string]targets.Effect{
+	"go": {Resumed: true}, "ss": {Resumed: true}, "reboot": {Resumed: true}, "sr": {Resumed: true, MemoryChanged: true},
+	"mm": {MemoryChanged: true}, "rm": {ThreadChanged: true}, "kill": {MemoryChanged: true},
+	"bp": {TrapsChanged: true}, "bc": {TrapsChanged: true}, "bd": {TrapsChanged: true}, "be": {TrapsChanged: true}, "bph": {TrapsChanged: true},
+	"cpu": {ThreadChanged: true}, "pid": {ThreadChanged: true},
+}
+
+// Command passes a line to kdb. What would hand the line to another protocol is
+// refused.
+func (t *Target) Command(ctx context.Context, line string) (string, targets.Effect, error) {
+	line = strings.TrimSpace(line)
+	word, _, _ := strings.Cut(line, " ")
+	if word == "kgdb" || strings.HasPrefix(line, "+") || strings.HasPrefix(line, "$") && strings.Contains(line, "#") || strings.ContainsAny(line, "\r\n\b\x7f") {
+		return "", targets.Effect{}, &targets.RefusedError{Op: "passing a command to kdb", Text: "this line would take the console away from the debugger"}
+	}
+	e := effects[strings.TrimRight(word, "1248")]
+	if word == "go" || word == "ss" || word == "reboot" {
+		if err := t.stopped(); err != nil {
+			return "", e, err
+		}
+		return "", e, t.letGo(ctx, line)
+	}
+	out, err := t.command(ctx, line, line)
+	if isRefused(err) { // its words are in the answer
+		err = nil
+	}
+	return out, e, err
+}

@@ -1,0 +1,323 @@
+package kdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+	"dap-windbg/targets/wire"
+)
+
+// Options say how to speak to a console. The zero value is usable.
+type Options struct {
+	Peer    string        // what to call the line in errors, such as "ttyS0"
+	Break   func() error  // sends a break on the line; nil: the connection's own SendBreak, if it has one
+	Enter   bool          // break into a running kernel while connecting
+	Silence time.Duration // longest pause within an answer; 0: 5 s
+	Clock   Clock         // nil: the real one
+	Trace   *wire.Trace   // nil: none
+}
+
+// breaker is a connection that can send a break.
+type breaker interface{ SendBreak() error }
+
+// Target is a Linux kernel at the other end of a kdb console.
+type Target struct {
+	o      Options
+	c      *console
+	events *wire.Mailbox
+	set    *arch.Set
+	ready  chan struct{} // closed at the first prompt
+
+	mu      sync.Mutex
+	running bool
+	begun   bool // the first stop has been told
+	stop    entry
+	cpu     int // the console's current one
+	asked   bool
+	parting bool
+	err     error
+}
+
+// kernelSet is what rd tells.
+var kernelSet = func() *arch.Set {
+	told := map[string]bool{}
+	for _, n := range registerNames {
+		told[n] = true
+	}
+	var regs []arch.Register
+	for _, r := range arch.AMD64.Core {
+		if told[r.Name] {
+			regs = append(regs, r)
+		}
+	}
+	return arch.NewSet(arch.AMD64, regs)
+}()
+
+// Connect speaks to the console at the far end of conn, which it owns from now
+// on. The kernel must be in kdb, or Options.Enter breaks into it.
+func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, error) {
+	if o.Silence <= 0 {
+		o.Silence = 5 * time.Second
+	}
+	if o.Clock == nil {
+		o.Clock = realClock{}
+	}
+	if o.Peer == "" {
+		o.Peer = "the console"
+	}
+	if b, ok := conn.(breaker); ok && o.Break == nil {
+		o.Break = b.SendBreak
+	}
+	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true}
+	t.c = newConsole(o.Trace.Wrap(conn), o.Clock, o.Silence)
+	t.c.entered, t.c.printed, t.c.ended = t.entered, t.printed, t.lost
+	t.c.start()
+	if err := t.greet(ctx); err != nil {
+		t.c.close()
+		return nil, fmt.Errorf("connecting to %s: %w", o.Peer, err)
+	}
+	return t, nil
+}
+
+// greet finds the prompt and makes the console fit for a program.
+func (t *Target) greet(ctx context.Context) error {
+	_, err := t.c.run(ctx, &typed{quiet: true})
+	var silent *SilentError
+	if errors.As(err, &silent) && t.o.Enter {
+		if err = t.breakIn(); err == nil {
+			select {
+			case <-t.ready:
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-t.c.closed:
+				return targets.ErrGone
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for _, line := range []string{"set LINES=2000", "set BTAPROMPT=0"} {
+		if _, err := t.c.run(ctx, &typed{line: line}); err != nil {
+			return err
+		}
+	}
+	r, err := t.Registers(ctx, targets.ThreadID{})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.begun = true
+	t.stop.cpu, t.stop.pc = t.cpu, r.PC()
+	t.mu.Unlock()
+	t.events.Put(targets.Stop{Thread: threadOf(t.stop.cpu), Reason: targets.Initial, Addr: r.PC(), Text: t.stop.reason, Registers: r})
+	return nil
+}
+
+// entered: a prompt came that no command asked for, in the loop.
+func (t *Target) entered(text string, cpu int) {
+	e, ok := parseEntry(text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cpu = cpu
+	if !t.begun {
+		if t.running {
+			t.running, t.stop = false, e
+			close(t.ready)
+		}
+		return
+	}
+	if !ok && strings.Contains(text, "type go a second time") {
+		t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
+		t.c.post(t.c.next)
+		return
+	}
+	crossed := t.asked && reasons[e.reason] != targets.Interrupted
+	t.asked = false
+	if !crossed {
+		t.tell(e, text, cpu)
+		return
+	}
+	// The g of the break-in lies on the command line: made a comment, it does no harm.
+	t.c.queue = append(t.c.queue, &typed{line: "#", then: func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.tell(e, text, cpu)
+	}})
+	t.c.post(t.c.next)
+}
+
+// tell makes a Stop of an entry. mu is held.
+func (t *Target) tell(e entry, text string, cpu int) {
+	reason, known := reasons[e.reason]
+	if !known {
+		reason = targets.Unknown
+	}
+	if e.pc == 0 {
+		e.cpu = cpu
+	}
+	t.stop, t.running = e, false
+	stop := targets.Stop{Thread: threadOf(e.cpu), Reason: reason, Addr: e.pc, Text: strings.TrimSpace(e.reason + " " + e.oops)}
+	if reason == targets.Exception {
+		stop.Exception = &targets.ExceptionRecord{Name: stop.Text, Addr: e.pc}
+		t.events.Put(targets.Output{Text: text, Console: true})
+	}
+	if e.pc != 0 {
+		stop.Registers = arch.NewRegisters(t.set)
+		stop.Registers.Interrupted = true
+		stop.Registers.SetPC(e.pc)
+	}
+	t.events.Put(stop)
+}
+
+func (t *Target) printed(text string) { t.events.Put(targets.Output{Text: text}) }
+
+func (t *Target) lost(err error) {
+	t.mu.Lock()
+	parting := t.parting
+	if t.err = targets.ErrGone; err != nil && !parting {
+		t.err = errors.Join(targets.ErrGone, err)
+	}
+	t.mu.Unlock()
+	if parting {
+		err = nil
+	}
+	t.events.Put(targets.Gone{Err: err})
+}
+
+// Info says what is at the far end.
+func (t *Target) Info() targets.Info {
+	return targets.Info{
+		Set: t.set, OS: "linux", Machine: true, Attached: true, Stub: "kdb",
+		Limits: targets.Limits{MemoryBytes: chunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver},
+	}
+}
+
+func threadOf(cpu int) targets.ThreadID { return targets.ThreadID{Thread: int64(cpu) + 1} }
+
+// stopped says why the console cannot be asked, nil when it can.
+func (t *Target) stopped() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return t.err
+	}
+	if t.running {
+		return targets.ErrRunning
+	}
+	return nil
+}
+
+// command types a line and returns its answer; a refusal is an error.
+func (t *Target) command(ctx context.Context, op, line string) (string, error) {
+	if err := t.stopped(); err != nil {
+		return "", err
+	}
+	c := &typed{line: line}
+	out, err := t.c.run(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	t.mu.Lock()
+	t.cpu = c.cpu
+	t.mu.Unlock()
+	return out, refusal(op, out)
+}
+
+// Threads lists the processors.
+func (t *Target) Threads(ctx context.Context) ([]targets.Thread, error) {
+	out, err := t.command(ctx, "listing processors", "cpu")
+	if err != nil {
+		return nil, err
+	}
+	var list []targets.Thread
+	for _, n := range parseCPUs(out) {
+		list = append(list, targets.Thread{ID: threadOf(n), Name: fmt.Sprintf("CPU %d", n), CPU: n})
+	}
+	if len(list) == 0 {
+		return nil, &targets.ProtocolError{Op: "listing processors", Sent: "cpu", Got: out}
+	}
+	return list, nil
+}
+
+// onCPU makes a processor the console's current one.
+func (t *Target) onCPU(ctx context.Context, cpu int) error {
+	t.mu.Lock()
+	current := t.cpu
+	t.mu.Unlock()
+	if cpu == current {
+		return nil
+	}
+	_, err := t.command(ctx, fmt.Sprintf("selecting processor %d", cpu), fmt.Sprintf("cpu %d", cpu))
+	return err
+}
+
+// Modules lists loaded modules; the kernel itself is not among them.
+func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
+	out, err := t.command(ctx, "listing modules", "lsmod")
+	if err != nil {
+		return nil, err
+	}
+	return parseModules(out), nil
+}
+
+// anchors are symbols every kernel has; kdb evaluates them.
+var anchors = []string{"_text", "_stext", "init_task", "jiffies"}
+
+// Anchors evaluates a few symbols. One the kernel does not know is left out.
+func (t *Target) Anchors(ctx context.Context) (map[string]arch.Addr, error) {
+	found := map[string]arch.Addr{}
+	for _, name := range anchors {
+		out, err := t.command(ctx, "evaluating "+name, name)
+		var refused *targets.RefusedError
+		if errors.As(err, &refused) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if a, ok := parseExpression(out); ok {
+			found[name] = a
+		}
+	}
+	return found, nil
+}
+
+// Close parts from the kernel: Detach clears our breakpoints and lets it go,
+// Leave leaves it at the prompt, Kill reboots it.
+func (t *Target) Close(ctx context.Context, how targets.Parting) error {
+	var err error
+	if t.stopped() == nil {
+		switch how {
+		case targets.Detach:
+			if _, err = t.command(ctx, "clearing breakpoints", "bc *"); isRefused(err) { // there were none
+				err = nil
+			}
+			err = errors.Join(err, t.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}}))
+		case targets.Kill:
+			err = t.letGo(ctx, "reboot")
+		}
+	}
+	t.mu.Lock()
+	again := t.parting
+	t.parting = true
+	t.mu.Unlock()
+	t.c.close()
+	t.events.Drop()
+	if again {
+		return nil
+	}
+	return err
+}
+
+func isRefused(err error) bool {
+	var refused *targets.RefusedError
+	return errors.As(err, &refused)
+}
