@@ -44,5 +44,5 @@ func TestNvimDap(t *testing.T) {
 	if dir == "" {
 		t.Skip("NVIM_DAP names no checkout of nvim-dap")
 	}
-	clientCommand(t, filepath.Join("..", "nvim"), "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^="+dir, "-l", "tour.lua")
+	clientCommand(t, filepath.Join("..", "nvim"), "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^="+dir, "-c", "luafile tour.lua")
 }
