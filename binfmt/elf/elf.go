@@ -166,7 +166,7 @@ func (f *File) parseHeader(d []byte) (header, error) {
 	if h.phnum > 0 && h.phentsize < phent {
 		return h, &FormatError{uint64(size), fmt.Sprintf("program header size %d", h.phentsize)}
 	}
-	if h.shoff > 0 && h.shnum > 0 && h.shentsize < shent {
+	if h.shoff > 0 && h.shentsize < shent {
 		return h, &FormatError{uint64(size), fmt.Sprintf("section header size %d", h.shentsize)}
 	}
 	return h, nil

@@ -283,17 +283,16 @@ func (d *Data) qualifyEntry(e entry, last string) (full, short string) {
 
 func (d *Data) qualifyIn(r ref, completes bool, last string) (full, short string) {
 	full, short = last, last
-	d.enclosing(r, completes, func(u *unit, s *scope) bool {
+	d.enclosing(r, completes, func(_ *unit, s *scope, l label) bool {
 		if s.kind == tagSubprogram {
 			return false
 		}
-		name, optional := u.scopeName(s)
-		if name == "" {
+		if l.name == "" {
 			return true
 		}
-		full = name + "::" + full
-		if !optional {
-			short = name + "::" + short
+		full = l.name + "::" + full
+		if !l.optional {
+			short = l.name + "::" + short
 		}
 		return true
 	})
@@ -307,8 +306,8 @@ func (d *Data) functionName(fn *die) string {
 	if name == "" {
 		return ""
 	}
-	d.enclosing(fn.ref(), true, func(u *unit, s *scope) bool {
-		scope, _ := u.scopeName(s)
+	d.enclosing(fn.ref(), true, func(u *unit, s *scope, l label) bool {
+		scope := l.name
 		switch s.kind {
 		case tagSubprogram:
 			f, ok := u.readDIE(s.off)
@@ -334,7 +333,7 @@ func (d *Data) functionName(fn *die) string {
 
 // enclosing calls f with the named scopes around a DIE, or around the
 // declaration it completes, innermost first.
-func (d *Data) enclosing(r ref, completes bool, f func(u *unit, s *scope) bool) {
+func (d *Data) enclosing(r ref, completes bool, f func(u *unit, s *scope, l label) bool) {
 	u := d.unitOf(r)
 	if u == nil {
 		return
@@ -349,7 +348,7 @@ func (d *Data) enclosing(r ref, completes bool, f func(u *unit, s *scope) bool) 
 	}
 	s := u.scan()
 	for i := s.scopeOf(uint64(r &^ typesBit)); i >= 0; i = s.scopes[i].parent {
-		if !f(u, &s.scopes[i]) {
+		if !f(u, &s.scopes[i], u.label(i)) {
 			return
 		}
 	}
@@ -374,25 +373,36 @@ func (u *unit) definitionScope(r ref) ref {
 	return last
 }
 
-// scopeName names a scope; optional when a name in it may be written without.
-func (u *unit) scopeName(s *scope) (name string, optional bool) {
+// label returns the name of scope i.
+func (u *unit) label(i int32) label {
+	s := u.scan()
+	s.labelsOnce.Do(func() { s.labels = make([]atomic.Pointer[label], len(s.scopes)) })
+	if l := s.labels[i].Load(); l != nil {
+		return *l
+	}
+	l := u.readLabel(&s.scopes[i])
+	s.labels[i].Store(&l)
+	return l
+}
+
+func (u *unit) readLabel(s *scope) label {
 	d, ok := u.readDIE(s.off)
 	if !ok {
-		return "", true
+		return label{"", true}
 	}
-	name = d.mergedString(atName)
+	name := d.mergedString(atName)
 	switch s.kind {
 	case tagNamespace:
 		if name == "" {
-			return "(anonymous namespace)", true
+			return label{"(anonymous namespace)", true}
 		}
-		return name, d.flag(atExportSymbols)
+		return label{name, d.flag(atExportSymbols)}
 	case tagEnumeration:
 		if !d.flag(atEnumClass) {
-			return "", true
+			return label{"", true}
 		}
 	}
-	return name, false
+	return label{name, false}
 }
 
 // lastName cuts the last component off a qualified name, template arguments

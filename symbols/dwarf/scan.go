@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"sync"
+	"sync/atomic"
 
 	"dap-windbg/symbols"
 )
@@ -15,6 +17,15 @@ type unitScan struct {
 	funcs  []function
 	scopes []scope // by offset; a child comes after its parent
 	names  []entry
+
+	labelsOnce sync.Once
+	labels     []atomic.Pointer[label] // of scopes, made when asked for
+}
+
+// label is what a scope puts before the names in it.
+type label struct {
+	name     string
+	optional bool // a name may be written without it
 }
 
 // function is a contiguous part of a function that has code.
