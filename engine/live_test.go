@@ -25,6 +25,7 @@ import (
 	"dap-windbg/targets/wire"
 
 	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
 )
 
 // patience bounds every wait of these tests; reaching it is a failure.
@@ -50,6 +51,12 @@ func TestMain(m *testing.M) {
 	scratch = dir
 	code := m.Run()
 	os.RemoveAll(dir)
+	if code == 0 {
+		if err := goleak.Find(goleak.IgnoreTopFunction("os/signal.signal_recv")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	os.Exit(code)
 }
 

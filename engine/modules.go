@@ -20,6 +20,26 @@ type moduleTable struct {
 	opening  map[arch.Addr]*opening
 	watch    []arch.Addr // where the list may change, hidden traps
 	stale    bool        // the list must be read again
+
+	// between is set from the notice before a change of the list to the one after
+	// it; notices come in such pairs. Meanwhile no traps are in modules that may go: a trap whose memory is
+	// unmapped under it could not be lifted, and GDB's server would then not plant
+	// it again.
+	between bool
+}
+
+// mayGo reports whether a lies in a module that can be unloaded.
+func (l *loop) mayGo(a arch.Addr) bool {
+	m, ok := l.moduleAt(a)
+	if !ok || m == l.modules.rows[0] || m.Main {
+		return false
+	}
+	for _, w := range l.modules.watch {
+		if o, ok := l.moduleAt(w); ok && o == m {
+			return false
+		}
+	}
+	return true
 }
 
 // opening is an image being looked for in a goroutine.
@@ -297,6 +317,7 @@ func (l *loop) modulesChanged(ctx context.Context, ts targets.Stop) (brk *Module
 	if err != nil {
 		return nil, "", err
 	}
+	l.modules.between = ts.Reason == targets.Breakpoint && len(went) == 0 && !l.modules.between
 	l.drop(went)
 	if len(came) > 0 && l.unresolved() {
 		if err := l.need(ctx, l.wantedBy(came)...); err != nil {

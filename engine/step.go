@@ -243,6 +243,11 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 	for _, b := range l.bps {
 		b.traps(out)
 	}
+	for k := range out {
+		if l.modules.between && k.kind == targets.Software && l.mayGo(k.addr) {
+			delete(out, k)
+		}
+	}
 	add := func(a arch.Addr) {
 		t := targets.Trap{Addr: a}
 		out[keyOf(t)] = t // without a condition: it springs always
