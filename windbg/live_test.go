@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -110,22 +111,160 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestTry(t *testing.T) {
-	lines := os.Getenv("TRY")
-	if lines == "" {
-		t.SkipNow()
+// expect runs a line and compares what it shows with a pattern, line by line: "..."
+// stands for any lines, a line in slashes is a regular expression.
+func (w *window) expect(line string, want ...string) {
+	w.t.Helper()
+	got := strings.Split(strings.TrimSuffix(w.run(line), "\n"), "\n")
+	k := 0
+	for n, pattern := range want {
+		if pattern == "..." {
+			if n+1 == len(want) {
+				return
+			}
+			for k < len(got) && !matches(want[n+1], got[k]) {
+				k++
+			}
+			continue
+		}
+		if k >= len(got) || !matches(pattern, got[k]) {
+			at := "<end>"
+			if k < len(got) {
+				at = got[k]
+			}
+			w.t.Errorf("%s: line %d\nwant %s\n got %q", line, k+1, pattern, at)
+			return
+		}
+		k++
 	}
-	prog := os.Getenv("PROG")
-	if prog == "" {
-		prog = "DisplayGreeting.cpp"
+	if k < len(got) && got[k] != "" {
+		w.t.Errorf("%s: more than wanted: %q", line, got[k])
 	}
-	w := open(t, prog)
-	for _, l := range strings.Split(lines, "\n") {
-		var b bytes.Buffer
-		p := w.i.Prompt(w.ctx)
-		w.take()
-		w.i.Exec(w.ctx, l, w)
-		b.WriteString(w.take())
-		fmt.Printf("%s%s\n%s", p, l, b.String())
+}
+
+func matches(pattern, text string) bool {
+	if strings.HasPrefix(pattern, "/") && strings.HasSuffix(pattern, "/") && len(pattern) > 1 {
+		return regexp.MustCompile("^" + pattern[1:len(pattern)-1] + "$").MatchString(text)
 	}
+	return pattern == text
+}
+
+const address = "[0-9a-f]{8}`[0-9a-f]{8}"
+
+// TestWalkThrough is a first debug session of a C++ program, from the first breakpoint
+// to the program's end.
+func TestWalkThrough(t *testing.T) {
+	w := open(t, "DisplayGreeting.cpp")
+	source, err := filepath.Abs("testdata/DisplayGreeting.cpp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(line int) string { return regexp.QuoteMeta(fmt.Sprintf("[%s @ %d]", source, line)) }
+	w.expect("bp DisplayGreeting!main", "")
+	w.expect("bl", "/     0 e Disable Clear  "+address+"  "+place(14)+"     0001 \\(0001\\)  0:\\*\\*\\*\\* DisplayGreeting!main/")
+	w.expect("g", "...", "Breakpoint 0 hit", "/DisplayGreeting!main "+place(14)+":/", ">   14: {", "/"+address+" [0-9a-f]{2,14} +[a-z0-9]+.*/")
+	w.expect("k", " # Child-SP          RetAddr               Call Site",
+		"/00 "+address+" "+address+"     DisplayGreeting!main "+place(14)+" /", "/01 "+address+" "+address+"     libc_so!.*\\+0x[0-9a-f]+.*/", "...",
+		"/0[2-4] "+address+" 00000000`00000000     DisplayGreeting!_?start\\+0x[0-9a-f]+/")
+	w.expect("lm", "start             end                 module name",
+		"/"+address+" "+address+"   DisplayGreeting T \\(service symbols: DWARF Private Symbols\\)        /.*/DisplayGreeting/", "...",
+		"/"+address+" "+address+"   libm_so    \\(deferred\\)             /", "...")
+	w.expect("p", "/DisplayGreeting!main\\+0x[0-9a-f]+ "+place(15)+":/", ">   15:     std::array<wchar_t, 50> greeting{};", "/"+address+" .*/")
+	w.expect("p", "/DisplayGreeting!main\\+0x[0-9a-f]+ "+place(16)+":/", ">   16:     GetCppConGreeting(greeting.data(), greeting.size());", "/"+address+" .*/")
+	w.expect("t", "...", "...")
+	w.expect("gu", "...")
+	w.expect("p", "...", "/>   1[89]: .*/", "/"+address+" .*/")
+	w.expect("dx greeting", "greeting                 : { size=50 } [Type: std::array<wchar_t, 50>]",
+		"    [<Raw View>]     [Type: std::array<wchar_t, 50>]", "    [0]              : 72 'H' [Type: wchar_t]", "    [1]              : 69 'E' [Type: wchar_t]", "...",
+		"    [49]             : 79 'O' [Type: wchar_t]")
+	w.expect("? greeting", "/Evaluate expression: \\d+ = "+address+"/")
+	w.expect("x DisplayGreeting!Get*", "/"+address+" DisplayGreeting!GetCppConGreeting \\(wchar_t ?\\*, unsigned long\\)/")
+	w.expect(".lastevent", "/Last event: [0-9a-f]+\\.[0-9a-f]+: .*/", "/  debugger time: .*/")
+	if err := w.d.Input("\n"); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("bc *; g", "...")
+	if p := w.i.Prompt(w.ctx); p != "NoTarget> " {
+		t.Errorf("after the end the prompt is %q", p)
+	}
+}
+
+// TestCommandsAtStops: breakpoints with commands and conditions, data breakpoints,
+// threads, steps and lines that wait for stops.
+func TestCommandsAtStops(t *testing.T) {
+	w := open(t, "orders.c")
+	w.expect(`bp Submit "j (@$t0 == 2) '.echo third'; 'r $t0=@$t0+1; gc'"`, "")
+	w.expect("r $t0=0; g; ? @edi", "...", "third", "/orders!Submit \\[.*/", "...", "Evaluate expression: 2 = 00000000`00000002")
+	w.expect(`bc *; bp /w "qty == 5" `+"`orders.c:24`"+`; g; dv qty`, "...", "Breakpoint 0 hit", "...", "             qty = 0n5")
+	w.expect("kp 1", "...", `/00 .* orders!Submit\(int qty = 0n5, const char \* name = 0x[0-9a-f`+"`"+`]+ "bolt"\)\+0x[0-9a-f]+ .*/`)
+	w.expect("bc *; ba w4 orders!g_count; g", "...", "Breakpoint 0 hit", "...")
+	w.expect("bc *; gu; bp worker; g; ~", "...", "/   0  Id: .*/", "/\\.  1  Id: [0-9a-f]+\\.[0-9a-f]+ Suspend: 1 Teb: "+address+` Unfrozen "orders"/`)
+	w.expect("~0s", "...")
+	w.expect("~1 kc 1", " # Call Site", "00 orders!worker")
+	w.expect("~", "/\\.  0  .*/", "/#  1  .*/")
+	w.expect("~*e .echo x", "x", "x")
+	w.expect("dt Order", "   +0x000 Id               : Int4B", "   +0x004 Flags            : Uint4B", "   +0x008 Name             : Ptr64 Char",
+		"   +0x010 Link             : list", "   +0x018 Tag              : [4] Char", "   +0x01c Urgent           : Pos 0, 1 Bit", "   +0x020 Price            : Double")
+	w.expect("!address @$ip", "Usage:                  Image", "...", "Protect:                00000020          PAGE_EXECUTE_READ", "...")
+	w.expect(".sympath+ /nowhere;.sympath", "...")
+	w.expect("bm orders!F*;bl", "/  1: "+address+` @!"orders!Fact"/`, "...")
+	w.expect("bc *;.restart;bp main;g;pc;pt;t", "...")
+	w.expect("sxe ld;.kill", "Terminated.  Exit thread and process events will occur.")
+}
+
+// TestArrive: a front end that learns of stops by their events runs their commands too.
+func TestArrive(t *testing.T) {
+	w := open(t, "orders.c")
+	w.run(`bp Submit ".if (@$t1 < 2) {r $t1=@$t1+1; gc} .else {.echo enough}"`)
+	if err := w.i.Start(w.ctx, "r $t1=0; g", w); err != nil {
+		t.Fatal(err)
+	}
+	stops := 0
+	for {
+		stop, err := w.d.Session().Wait(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stops++
+		resumed, err := w.i.Arrive(w.ctx, stop, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !resumed {
+			break
+		}
+	}
+	if text := w.take(); stops != 3 || !strings.Contains(text, "enough\norders!Submit [") {
+		t.Errorf("%d stops, %s", stops, text)
+	}
+}
+
+// TestCancelled: a line that would not end ends with its context.
+func TestCancelled(t *testing.T) {
+	w := open(t, "orders.c")
+	ctx, cancel := context.WithCancel(w.ctx)
+	done := make(chan error, 1)
+	first := &firstWrite{seen: make(chan struct{})}
+	go func() { done <- w.i.Exec(ctx, ".while (1) {.echo x}", first) }()
+	<-first.seen
+	cancel()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("no error")
+		}
+	case <-time.After(patience):
+		t.Fatal("the line goes on")
+	}
+}
+
+// firstWrite tells of the first output.
+type firstWrite struct {
+	once sync.Once
+	seen chan struct{}
+}
+
+func (f *firstWrite) Write(p []byte) (int, error) {
+	f.once.Do(func() { close(f.seen) })
+	return len(p), nil
 }
