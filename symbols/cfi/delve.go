@@ -10,8 +10,9 @@ import (
 // delveRower runs a program through Delve's frame package. That package reads
 // only part of what compilers write, so the program is written anew in that
 // part: one .debug_frame of version 3, 64-bit little-endian addresses, alignment
-// factors 1. The common entry's rules go to the head of the body, and each
-// restore becomes the rule it restores, for Delve keeps no initial rules.
+// factors 1, no locations, for it is cut at the pc. The common entry's rules go to
+// the head of the body, and each restore becomes the rule it restores, for Delve
+// keeps no initial rules.
 type delveRower struct{}
 
 // unspecifiedMark is the source of a DW_CFA_register that stands for "no rule".
@@ -55,7 +56,7 @@ func expressible(p *listing) bool {
 }
 
 func (delveRower) row(p *listing, pc uint64) (*Row, error) {
-	entries, err := frame.Parse(synthesise(p), binary.LittleEndian, 0, 8, 0)
+	entries, err := frame.Parse(synthesise(p, pc), binary.LittleEndian, 0, 8, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +95,8 @@ func fromDelve(r frame.DWRule) Rule {
 	return Rule{Kind: kinds[r.Rule], Register: r.Reg, Offset: r.Offset, Expression: r.Expression}
 }
 
-// synthesise writes p as a .debug_frame of two entries.
-func synthesise(p *listing) []byte {
+// synthesise writes p, as far as it counts at pc, as a .debug_frame of two entries.
+func synthesise(p *listing, pc uint64) []byte {
 	le := binary.LittleEndian
 	common := []byte{0xff, 0xff, 0xff, 0xff, 3, 0, 1, 1, 0} // id, version, "", alignments, column
 	out := le.AppendUint32(nil, uint32(len(common)))
@@ -109,11 +110,9 @@ func synthesise(p *listing) []byte {
 		if s.verb == set {
 			initial[s.reg] = s.rule
 		}
-		if s.verb != advance && s.verb != restore {
-			body = appendStep(body, s, nil)
-		}
+		body = appendStep(body, s, nil)
 	}
-	for _, s := range p.body {
+	for _, s := range p.until(pc) {
 		body = appendStep(body, s, initial)
 	}
 	out = le.AppendUint32(out, uint32(len(body)))
@@ -123,9 +122,6 @@ func synthesise(p *listing) []byte {
 // appendStep writes one step in opcodes whose operands need no alignment factor.
 func appendStep(b []byte, s step, initial map[uint64]Rule) []byte {
 	switch s.verb {
-	case advance:
-		b = append(b, cfaSetLoc)
-		return binary.LittleEndian.AppendUint64(b, s.n)
 	case define:
 		if s.rule.Kind == FromExpression {
 			return appendBlock(append(b, cfaDefCFAExpr), s.rule.Expression)

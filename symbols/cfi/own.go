@@ -28,21 +28,12 @@ type machine struct {
 func (ownRower) row(p *listing, pc uint64) (*Row, error) {
 	m := machine{now: Row{Regs: map[uint64]Rule{}}}
 	for _, s := range p.initial {
-		if s.verb == advance {
-			continue // a common entry has no locations
-		}
 		if err := m.do(s); err != nil {
 			return nil, err
 		}
 	}
 	m.initial = maps.Clone(m.now.Regs)
-	for _, s := range p.body {
-		if s.verb == advance {
-			if s.n > pc {
-				break
-			}
-			continue
-		}
+	for _, s := range p.until(pc) {
 		if err := m.do(s); err != nil {
 			return nil, err
 		}

@@ -39,6 +39,16 @@ type listing struct {
 	initial, body []step
 }
 
+// until returns the steps of the body that count at pc.
+func (p *listing) until(pc uint64) []step {
+	for i, s := range p.body {
+		if s.verb == advance && s.n > pc {
+			return p.body[:i]
+		}
+	}
+	return p.body
+}
+
 // rower computes the rules at pc.
 type rower interface {
 	row(p *listing, pc uint64) (*Row, error)
