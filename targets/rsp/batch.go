@@ -84,7 +84,7 @@ func (t *Target) fly(ctx context.Context, p *plan) error {
 			t.c.mu.Lock()
 			t.c.general = p.general
 			if refusedThread("", p.chosen) != nil {
-				t.c.general = threadID{}
+				t.c.general = unknownThread
 			}
 			p.general = t.c.general
 			t.c.mu.Unlock()

@@ -28,7 +28,11 @@ type Options struct {
 	OS           string        // what runs over there where the far end does not say: "linux", "windows", "linuxkernel", "windowskernel"
 	Arch         *arch.Arch    // CPU where the far end does not say; nil: amd64
 	Trace        *wire.Trace   // nil: none
-	Log          zerolog.Logger
+	// Break interrupts the debuggee from outside, with a SIGINT, where the far end
+	// cannot: gdbserver signals a process group, which an attached process may not
+	// lead. nil: 0x03 does it.
+	Break func() error
+	Log   zerolog.Logger
 }
 
 // Conn is a connection to a far end that speaks the protocol. It is a
@@ -66,7 +70,7 @@ type Conn struct {
 	echo    int  // resumes during which an interrupt sent too late may still surface
 	err     error
 	targets map[int64]*Target
-	general threadID // thread that g and m speak of; zero: unknown
+	general threadID // thread that g and m speak of; zero: the stopped one
 	noTrap  [5]bool  // kinds the far end does not know
 	noX     bool     // binary writes are unknown
 }
@@ -74,9 +78,10 @@ type Conn struct {
 // request is one packet out and its reply.
 type request struct {
 	payload string
-	console bool // O packets before the reply belong to it
-	resume  bool // the reply is a stop
-	vital   bool // a refusal must hold up the resume behind it
+	console bool               // O packets before the reply belong to it
+	resume  bool               // the reply is a stop
+	vital   bool               // a refusal must hold up the resume behind it
+	got     func(reply []byte) // takes in the reply before anything behind it; Conn.mu is held
 
 	flight *flight
 	reply  []byte
@@ -295,7 +300,7 @@ func (c *Conn) withdraw(flights []*flight) {
 		}
 	}
 	c.queue = kept
-	c.general = threadID{}
+	c.general = unknownThread
 }
 
 func (c *Conn) reader() {
@@ -351,6 +356,9 @@ func (c *Conn) receive(p received) {
 		c.pop()
 		head.reply = p.payload
 		head.flight.open--
+		if head.got != nil {
+			head.got(p.payload)
+		}
 		if head.vital && string(p.payload) != "OK" {
 			head.flight.refused = true
 			c.holdUp(head.flight)

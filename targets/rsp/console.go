@@ -46,7 +46,7 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 	}
 	c.mu.Lock()
 	out := r.output.String()
-	c.general = threadID{}
+	c.general = unknownThread
 	c.mu.Unlock()
 	e := c.effectOf(line)
 	switch {

@@ -119,7 +119,7 @@ func (c *Conn) take(ctx context.Context, op string, reqs []*request, last *reque
 		return nil, err
 	}
 	c.mu.Lock()
-	c.general = threadID{}
+	c.general = unknownThread
 	c.mu.Unlock()
 	switch {
 	case len(last.reply) == 0:

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"dap-windbg/arch"
 	"dap-windbg/targets"
 	"dap-windbg/targets/wire"
@@ -34,6 +36,10 @@ var built struct {
 // TestMain removes what probe built.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	for _, dir := range []string{filepath.Dir(built.path), rom.dir} {
 		if filepath.IsAbs(dir) {
 			os.RemoveAll(dir)
@@ -177,6 +183,9 @@ func connect(t *testing.T, addr string, o Options) (*Conn, *tracing) {
 	}
 	t.Cleanup(func() {
 		c.Close()
+		if bad := spokenWhileRunning(tr.messages(t)); bad != "" {
+			t.Errorf("sent while the debuggee ran: %s", bad)
+		}
 		if t.Failed() {
 			t.Logf("wire:\n%s", tail(tr.String(), 3000))
 		}

@@ -44,11 +44,21 @@ func (p *plan) enter(s targets.Space) (leave func(), err error) {
 	case s.Process != 0 && s.Process != in.pid:
 		id = threadID{s.Process, 0}
 	}
+	if p.general == (threadID{}) && id == p.t.current() && p.t.alone() {
+		return nothing, nil // after a stop all far ends speak of the thread that stopped
+	}
 	if p.general != (threadID{}) && p.general.process == id.process && !in.Machine {
 		return nothing, nil // any thread of a process sees its memory
 	}
 	p.speakOf(id)
 	return nothing, nil
+}
+
+// alone reports whether the far end holds no other process.
+func (t *Target) alone() bool {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	return len(t.c.targets) == 1
 }
 
 // piece is a part of a transfer: n bytes from offset off. A fine one does not

@@ -62,7 +62,7 @@ func (t *Target) part(ctx context.Context, how targets.Parting) error {
 	if last != nil && !answered {
 		c.emit(c.flightNumber(), frame(nil, last.payload))
 	}
-	c.general = threadID{}
+	c.general = unknownThread
 	if other != nil && c.err == nil && c.run == nil {
 		c.run = other
 		c.again(other)

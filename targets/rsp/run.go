@@ -318,7 +318,8 @@ func (c *Conn) interrupt() {
 	if rn.interrupts++; rn.interrupts == 1 {
 		rn.since = time.Now()
 	}
-	if c.sent == len(c.queue) { // else pump sends it behind the resume
+	broken := c.o.Break != nil && c.o.Break() == nil
+	if !broken && c.sent == len(c.queue) { // else pump sends it behind the resume
 		c.emit(c.flightNumber(), []byte{interrupt})
 	}
 	if rn.timer != nil {

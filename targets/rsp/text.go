@@ -45,6 +45,10 @@ func parseHex(s string) (uint64, bool) {
 // does not name processes; -1 means all, Thread 0 any.
 type threadID struct{ process, thread int64 }
 
+// unknownThread is the general thread when nobody knows it. The zero threadID
+// stands for the one that stopped, which is where a stop leaves every far end.
+var unknownThread = threadID{-2, -2}
+
 // parseThread reads "p1.2", "p1", "1" or "-1" (GDB manual, "thread-id syntax").
 func parseThread(s string) (threadID, bool) {
 	number := func(s string) (int64, bool) {

@@ -70,19 +70,24 @@ func (t *Target) planting(trap targets.Trap) (*request, error) {
 	if was, ok := t.traps[key(trap)]; ok && bytes.Equal(was.Condition, trap.Condition) {
 		return nil, nil
 	}
-	return t.trapPacket('Z', trap), nil
+	r := t.trapPacket('Z', trap)
+	trap.Condition = bytes.Clone(trap.Condition)
+	r.got = func(reply []byte) { // a stop may be the next that comes
+		if string(reply) == "OK" {
+			t.traps[key(trap)] = trap
+		} else if len(reply) == 0 {
+			t.c.noTrap[trap.Kind] = true
+		}
+	}
+	return r, nil
 }
 
-// planted takes in the reply to planting.
-func (t *Target) planted(trap targets.Trap, r *request) error {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
+// planted tells what the reply to planting means.
+func planted(trap targets.Trap, r *request) error {
 	switch {
 	case string(r.reply) == "OK":
-		t.traps[key(trap)] = trap
 		return nil
 	case len(r.reply) == 0:
-		t.c.noTrap[trap.Kind] = true
 		return errors.ErrUnsupported
 	case isError(r.reply):
 		e := refusal(fmt.Sprintf("setting a trap at 0x%x", uint64(trap.Addr)), r.reply)
@@ -114,7 +119,7 @@ func (p *plan) setTrap(trap targets.Trap, done func(error)) {
 	}
 	p.inProcess(trap)
 	p.reqs = append(p.reqs, r)
-	p.then(func(*plan) { done(p.t.planted(trap, r)) })
+	p.then(func(*plan) { done(planted(trap, r)) })
 }
 
 func (p *plan) clearTrap(trap targets.Trap, done func(error)) {
@@ -136,6 +141,9 @@ func (p *plan) clearTrap(trap targets.Trap, done func(error)) {
 func (p *plan) inProcess(trap targets.Trap) {
 	in := p.t.info.Load()
 	pid := in.pid
+	if p.general == (threadID{}) && p.t.alone() && trap.Space.Process == 0 {
+		return
+	}
 	if trap.Space.Process != 0 {
 		pid = trap.Space.Process
 	}
