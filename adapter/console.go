@@ -21,6 +21,9 @@ import (
 const (
 	streamAfter = 250 * time.Millisecond
 	streamBytes = 32 << 10
+	// Streamed text is sent in pieces of pieceBytes, or of what came in pieceAfter.
+	pieceBytes = 8 << 10
+	pieceAfter = 30 * time.Millisecond
 )
 
 // job is one line for the console worker.
@@ -73,6 +76,7 @@ type consoleOut struct {
 	buf       bytes.Buffer
 	begun     time.Time
 	streaming bool
+	due       *time.Timer // of the next piece, nil when nothing waits
 }
 
 func (o *consoleOut) Write(p []byte) (int, error) {
@@ -81,13 +85,25 @@ func (o *consoleOut) Write(p []byte) (int, error) {
 	o.buf.Write(p)
 	if o.streaming || o.buf.Len() > streamBytes || time.Since(o.begun) > streamAfter {
 		o.streaming = true
-		o.flush(false)
+		if o.buf.Len() >= pieceBytes {
+			o.flush(false)
+		} else if o.due == nil {
+			o.due = time.AfterFunc(pieceAfter, func() {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				o.flush(false)
+			})
+		}
 	}
 	return len(p), nil
 }
 
 // flush sends what is there, but for a character not complete yet. The lock is held.
 func (o *consoleOut) flush(all bool) {
+	if o.due != nil {
+		o.due.Stop()
+		o.due = nil
+	}
 	n := o.buf.Len()
 	if !all {
 		n = wholeRunes(o.buf.Bytes())
@@ -108,6 +124,15 @@ func (o *consoleOut) take() string {
 	text := o.buf.String()
 	o.buf.Reset()
 	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// end sends what is left of streamed text.
+func (o *consoleOut) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.streaming {
+		o.flush(true)
+	}
 }
 
 // wholeRunes is the length of p without an incomplete last character.
@@ -137,6 +162,7 @@ func (s *session) runJobs() {
 			}
 			j.cancel()
 			s.lines.remove(j)
+			j.out.end()
 			close(j.done)
 			s.post(func() { s.jobDone(j) })
 		}

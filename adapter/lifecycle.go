@@ -287,6 +287,7 @@ func (s *session) disconnect(r *request, a *disconnectArguments) (any, error) {
 		set(targets.Detach)
 	}
 	err := s.leave(how)
+	s.answerRest(r)
 	s.later(func() {
 		s.readMail()
 		s.tellTerminated()
@@ -319,11 +320,31 @@ func (s *session) leave(how *targets.Parting) error {
 	return nil
 }
 
+// answerRest answers what is unanswered, save r: command lines that were broken
+// off, and what waited behind them.
+func (s *session) answerRest(r *request) {
+	for {
+		select {
+		case f := <-s.posts:
+			f()
+			continue
+		default:
+		}
+		break
+	}
+	for _, x := range s.pending.all() {
+		if x != r && x.command != "disconnect" {
+			s.answer(x, nil, context.Canceled)
+		}
+	}
+}
+
 // leaveAtEnd is leave for a client that did not disconnect.
 func (s *session) leaveAtEnd() {
 	if err := s.leave(nil); err != nil {
 		s.log.Warn().Err(err).Msg("leaving the debuggee")
 	}
+	s.answerRest(nil)
 	s.readMail()
 	if s.phase != fresh {
 		s.tellTerminated()

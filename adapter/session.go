@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -343,6 +345,15 @@ func (p *pending) has(r *request) bool {
 	defer p.mu.Unlock()
 	_, ok := p.open[r]
 	return ok
+}
+
+// all lists the requests in the order in which they came.
+func (p *pending) all() []*request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := slices.Collect(maps.Keys(p.open))
+	slices.SortFunc(list, func(a, b *request) int { return a.seq - b.seq })
+	return list
 }
 
 func (p *pending) cancelIf(f func(*request) bool) {
