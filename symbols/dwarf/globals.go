@@ -68,28 +68,32 @@ func (d *Data) matching(pattern string, kind entryKind) iter.Seq[string] {
 
 func (d *Data) match(pattern string, kind entryKind, fold bool, yield func(string) bool) int {
 	p := symbols.CompilePattern(pattern, fold)
-	seen := map[string]bool{}
+	n := 0
 	for g := range d.fullIndex().groups() {
 		text := string(d.nameOf(g[0].name))
 		if !p.MayEnd(text) && !p.MayEnd(symbols.Spell(text)) {
 			continue
 		}
+		text = symbols.Spell(text)
+		tried := map[string]bool{} // one name is in many units
 		for _, e := range g {
 			if e.kind() != kind {
 				continue
 			}
 			full, short := d.qualifyEntry(e, text)
-			full, short = symbols.Spell(full), symbols.Spell(short)
-			if seen[full] || !p.Match(full) && !p.Match(short) {
+			if tried[full] {
 				continue
 			}
-			seen[full] = true
-			if !yield(full) {
-				return len(seen)
+			tried[full] = true
+			if !p.Match(full) && !p.Match(short) {
+				continue
+			}
+			if n++; !yield(full) {
+				return n
 			}
 		}
 	}
-	return len(seen)
+	return n
 }
 
 // Global finds a variable outside any function, a static one inside one (by its

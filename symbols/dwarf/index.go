@@ -206,7 +206,7 @@ func (d *Data) find(kind entryKind, name string) []entry {
 	}
 	for _, n := range append(integerNames[symbols.Spell(name)], symbols.Spell(name)) {
 		if n != name {
-			out = append(out, d.findExact(kind, n, n)...)
+			out = append(out, d.findExact(kind, n, lastName(n))...)
 		}
 	}
 	if len(out) == 0 && strings.Contains(name, "<") {
@@ -402,7 +402,7 @@ func (u *unit) readLabel(s *scope) label {
 			return label{"", true}
 		}
 	}
-	return label{name, false}
+	return label{symbols.Spell(name), false}
 }
 
 // lastName cuts the last component off a qualified name, template arguments

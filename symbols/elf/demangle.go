@@ -42,13 +42,15 @@ func demangled(link string) parsedName {
 	if len(link) > maxMangled {
 		return parsedName{name: link}
 	}
+	if isRust(link) {
+		if s, err := demangle.ToString(link, demangle.NoParams); err == nil {
+			return parsedName{name: s}
+		}
+		return parsedName{name: link}
+	}
 	ast, err := demangle.ToAST(link)
 	if err != nil {
-		s, err := demangle.ToString(link, demangle.NoParams) // Rust
-		if err != nil {
-			return parsedName{name: link}
-		}
-		return parsedName{name: s}
+		return parsedName{name: link}
 	}
 	suffix := ""
 	if c, ok := ast.(*demangle.Clone); ok {
@@ -59,6 +61,14 @@ func demangled(link string) parsedName {
 		ast = t.Name
 	}
 	return parsedName{demangle.ASTToString(ast) + suffix, params}
+}
+
+// isRust knows Rust's own mangling, and its older one: C++'s, with a hash of 16
+// digits for last component.
+func isRust(link string) bool {
+	link, _, _ = strings.Cut(link, ".llvm.")
+	n := len(link)
+	return strings.HasPrefix(link, "_R") || n > 24 && link[n-1] == 'E' && link[n-20:n-17] == "17h" && strings.Trim(link[n-17:n-1], "0123456789abcdef") == ""
 }
 
 // parameters renders the parameter types of a function's name.
