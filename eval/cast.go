@@ -89,6 +89,9 @@ func (ev *evaluator) resolve(s *typeSpec) (*symbols.Type, error) {
 	if !ok {
 		return nil, &NameError{Name: s.name, Rest: s.String()}
 	}
+	if s.isConst() {
+		t = &symbols.Type{Kind: symbols.Const, Elem: t}
+	}
 	var arrays []int64
 	flush := func() {
 		for i := len(arrays) - 1; i >= 0; i-- {
@@ -103,6 +106,8 @@ func (ev *evaluator) resolve(s *typeSpec) (*symbols.Type, error) {
 		switch d.kind {
 		case '*':
 			t = ev.l.pointer(t)
+		case 'c':
+			t = &symbols.Type{Kind: symbols.Const, Elem: t}
 		case '&':
 			t = &symbols.Type{Kind: symbols.Reference, Size: ev.l.ptr, Elem: t}
 		case 'R':

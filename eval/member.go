@@ -151,8 +151,12 @@ func sameClass(full, name string) bool {
 	if !ok {
 		return false
 	}
-	open += ","
-	return strings.HasPrefix(full, open) || strings.Contains(full, "::"+open) && !strings.Contains(full[:strings.Index(full, "::"+open)], "<")
+	i := strings.Index(full, open)
+	if i < 0 || i > 0 && (!strings.HasSuffix(full[:i], "::") || strings.Contains(full[:i], "<")) {
+		return false
+	}
+	rest := strings.TrimLeft(full[i+len(open):], "uUlL") // clang writes 0UL where g++ has 0
+	return strings.HasPrefix(rest, ",") || rest == ">"
 }
 
 // field derives the value of a member from that of the whole.

@@ -103,9 +103,10 @@ func (m *Model) expandable(env Env, o *Object, v Value, f Format) {
 		if len(slots) == 0 {
 			return
 		}
+		expr := o.Expr
 		o.Named = len(slots)
 		o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
-			return m.fields(ctx, env, v, slots, o.Expr, ".", f, start, count)
+			return m.fields(ctx, env, v, slots, expr, ".", f, start, count)
 		}
 	case symbols.Array:
 		n := t.Count
@@ -122,9 +123,10 @@ func (m *Model) indexed(o *Object, v Value, t *symbols.Type, n int64, f Format) 
 		return
 	}
 	f.Length = 0
-	o.Indexed = int(min(n, 1<<31-1))
+	expr, all := o.Expr, int(min(n, 1<<31-1))
+	o.Indexed = all
 	o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
-		return m.page(ctx, env, v, t, o.Expr, f, start, count, o.Indexed)
+		return m.page(ctx, env, v, t, expr, f, start, count, all)
 	}
 }
 
@@ -153,11 +155,12 @@ func (m *Model) pointer(ctx context.Context, env Env, o *Object, v Value, f Form
 		return o, nil
 	}
 	o.Named = 1
+	name, expr := o.Name, o.Expr
 	o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
 		if start > 0 || count == 0 {
 			return nil, nil
 		}
-		c, err := m.Object(ctx, env, "*"+o.Name, "*"+wrap(o.Expr), target, f)
+		c, err := m.Object(ctx, env, "*"+name, "*"+wrap(expr), target, f)
 		return []*Object{c}, err
 	}
 	return o, nil
@@ -181,8 +184,9 @@ func (m *Model) pointee(ctx context.Context, env Env, o *Object, target Value, t
 		return o, nil
 	}
 	o.Named = len(slots)
+	expr := o.Expr
 	o.Expand = func(ctx context.Context, env Env, start, count int) ([]*Object, error) {
-		return m.fields(ctx, env, target, slots, o.Expr, "->", f, start, count)
+		return m.fields(ctx, env, target, slots, expr, "->", f, start, count)
 	}
 	return o, nil
 }

@@ -8,18 +8,21 @@ import (
 type typeSpec struct {
 	name     string     // spelled canonically
 	words    []string   // of a built-in type
+	before   string     // cv-qualifiers as written: "const " before the name,
+	after    string     // " const" behind it
 	definite bool       // cannot be a value
 	decl     []declPart // innermost first
 }
 
-// declPart is one step of a declarator: '*', '&', 'R' for &&, '[' with n, '(' for a function.
+// declPart is one step of a declarator: '*', '&', 'R' for &&, '[' with n, '(' for
+// a function, 'c' for a const pointer.
 type declPart struct {
 	kind byte
 	n    int64
 }
 
 func (s *typeSpec) String() string {
-	out := s.name
+	out := s.before + s.name + s.after
 	for _, d := range s.decl {
 		switch d.kind {
 		case '*':
@@ -28,6 +31,8 @@ func (s *typeSpec) String() string {
 			out += "&"
 		case 'R':
 			out += "&&"
+		case 'c':
+			out += " const"
 		case '[':
 			out += "[]"
 		case '(':
@@ -56,7 +61,7 @@ func (p *parser) typeID(plain bool) (*typeSpec, bool) {
 		}
 		switch {
 		case cvWords[t.text]:
-			s.definite = true
+			s.qualify(t.text)
 			p.i++
 			continue
 		case tagWords[t.text] && s.name == "" && s.words == nil:
@@ -94,6 +99,21 @@ func (p *parser) typeID(plain bool) (*typeSpec, bool) {
 	return s, plain || p.declarator(s)
 }
 
+// qualify notes a cv-qualifier of the base type.
+func (s *typeSpec) qualify(word string) {
+	s.definite = true
+	switch {
+	case word != "const" && word != "volatile":
+	case s.name == "" && s.words == nil:
+		s.before += word + " "
+	default:
+		s.after += " " + word
+	}
+}
+
+// isConst reports whether the base type is const.
+func (s *typeSpec) isConst() bool { return strings.Contains(s.before+s.after, "const") }
+
 // declarator parses what follows the name of a type: *, &, (*)(..), [n].
 func (p *parser) declarator(s *typeSpec) bool {
 	add := func(kind byte, n int64) {
@@ -105,6 +125,11 @@ func (p *parser) declarator(s *typeSpec) bool {
 		switch {
 		case t.kind == tIdent && cvWords[t.text]:
 			p.i++
+			if t.text == "const" && len(s.decl) > 0 {
+				add('c', 0)
+			} else {
+				s.qualify(t.text)
+			}
 		case p.accept("*"):
 			add('*', 0)
 		case p.accept("&&"):

@@ -332,7 +332,7 @@ func (m *Model) arrayText(ctx context.Context, env Env, v Value, t *symbols.Type
 		return "", err
 	}
 	more := size > shown && f.Length <= 0
-	if end := terminator(b, unit); end >= 0 {
+	if end := terminator(b, unit); end >= 0 && f.Length <= 0 {
 		b, more = b[:end], false
 	}
 	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more, bare(f)), nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"dap-windbg/eval"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -15,16 +17,13 @@ var update = flag.Bool("update", false, "write the golden files")
 
 var pointers = regexp.MustCompile(`0x[0-9a-f]{6,}`)
 
-func TestContainers(t *testing.T) {
-	source := filepath.Join("testdata", "containers.cpp")
-	p := start(t, []string{"g++", "-std=c++20", "-g", "-O0"}, source)
-	m := visualizers(t)
+func testContainers(t *testing.T, p *process, m *eval.Model, file string) {
 	var b strings.Builder
 	for _, name := range strings.Fields(shown) {
 		dx(&b, p, object(t, m, p, name), 0, 2)
 	}
 	got := pointers.ReplaceAllString(b.String(), "0x...")
-	golden(t, "containers.golden", got)
+	golden(t, file, got)
 }
 
 const shown = `greeting noarray shortstr longstr nostr nulstr wide utf16 utf32 view noview ints noints points strs bits nested

@@ -118,7 +118,7 @@ func (s *scope) expandInto(ctx context.Context, o *eval.Object) error {
 	}
 	var list []segment
 	if !x.hideRaw && !s.format.NoRaw {
-		list = append(list, segment{n: 1, page: rawView(o)})
+		list = append(list, segment{n: 1, page: rawView(o.Value, o.Expr)})
 	}
 	more, err := s.segments(ctx, x.items)
 	if err != nil {
@@ -198,18 +198,17 @@ func (s *scope) pages(ctx context.Context, list []segment, start, count int) ([]
 }
 
 // rawView is the child that shows the object as the language sees it.
-func rawView(o *eval.Object) func(context.Context, *scope, int, int) ([]*eval.Object, error) {
+func rawView(v eval.Value, expr string) func(context.Context, *scope, int, int) ([]*eval.Object, error) {
 	return func(ctx context.Context, s *scope, _, _ int) ([]*eval.Object, error) {
 		f := s.format
 		f.Raw = true
-		raw, err := s.model.Object(ctx, s.Env, "[<Raw View>]", o.Expr, o.Value, f)
+		raw, err := s.model.Object(ctx, s.Env, "[<Raw View>]", expr, v, f)
 		if err != nil {
 			return nil, err
 		}
 		raw.Text = ""
-		raw.Type = o.Type
-		if o.Expr != "" {
-			raw.Expr = o.Expr + ",!"
+		if expr != "" {
+			raw.Expr = expr + ",!"
 		}
 		return []*eval.Object{raw}, nil
 	}
@@ -331,7 +330,11 @@ func (s *scope) child(ctx context.Context, name []part, k *code, fallback string
 		}
 		return &eval.Object{Name: label, Err: err}, nil
 	}
-	return s.model.Object(ctx, s, label, s.path(k.src, v), v, s.inner(k.format))
+	o, err := s.model.Object(ctx, s, label, s.path(k.src, v), v, s.inner(k.format))
+	if err == nil && o.Expr != "" && k.format.View != "" {
+		o.Expr += ",view(" + k.format.View + ")"
+	}
+	return o, err
 }
 
 var memberPath = regexp.MustCompile(`^(this->)?[A-Za-z_]\w*((\.|->)[A-Za-z_]\w*|\[\d+\])*$`)

@@ -15,22 +15,26 @@ type namePart struct {
 
 func newPart(s string) namePart {
 	s = squeeze(s)
-	return namePart{text: inlineNames.Replace(s), raw: s}
+	text := inlineNames.Replace(s)
+	if digits := strings.TrimRight(s, "uUlL"); digits != s && strings.Trim(digits, "-0123456789") == "" {
+		text = digits // clang writes 50UL where g++ has 50
+	}
+	return namePart{text: text, raw: s}
 }
 
 var inlineNames = strings.NewReplacer("std::__cxx11::", "std::", "::__cxx11::", "::")
 
 // parseName splits a type name; text it cannot split stays whole.
 func parseName(s string) typeName {
-	n, rest := splitName(strings.TrimSpace(s), 0)
-	if rest != "" {
+	n, rest, ok := splitName(strings.TrimSpace(s), 0)
+	if rest != "" || !ok {
 		return typeName{newPart(s)}
 	}
 	return n
 }
 
-// splitName reads up to "," or ">" on its own level.
-func splitName(s string, depth int) (typeName, string) {
+// splitName reads up to "," or ">" on its own level; ok false when a list does not end.
+func splitName(s string, depth int) (n typeName, rest string, ok bool) {
 	var out typeName
 	round := 0
 	start := 0
@@ -51,27 +55,29 @@ func splitName(s string, depth int) (typeName, string) {
 				continue
 			}
 			flush(i)
-			return out, s[i:]
+			return out, s[i:], true
 		case c == '<' && depth < maxDepth && !strings.HasSuffix(s[:i], "operator"):
 			part := newPart(s[start:i])
 			part.open = true
 			rest := s[i:]
 			for rest != "" && rest[0] != '>' {
 				var arg typeName
-				arg, rest = splitName(rest[1:], depth+1)
+				if arg, rest, ok = splitName(rest[1:], depth+1); !ok {
+					return out, "", false
+				}
 				if len(arg) > 0 {
 					part.args = append(part.args, arg)
 				}
 			}
 			out = append(out, part)
 			if rest == "" {
-				return out, ""
+				return out, "", false
 			}
 			s, i, start = rest[1:], -1, 0
 		}
 	}
 	flush(len(s))
-	return out, ""
+	return out, "", true
 }
 
 // squeeze removes the blanks that spelling does not depend on.

@@ -90,7 +90,28 @@ Point corner = {7, 8};
 std::list<int> broken = {1, 2, 3}, cyclic = {1, 2, 3};
 std::vector<int> wild = {1};
 
+// What user.natvis describes.
+struct Node { Node *next; int v; };
+struct IntList { Node *head = nullptr; int n = 0; };
+struct Matrix { int rank = 2; int dims[2] = {2, 3}; int data[6] = {1, 2, 3, 4, 5, 6}; };
+struct Shape { int kind = 1; double radius = 2.5; int sides = 4; };
+struct Circle : Shape { int extra = 1; };
+struct Packed { unsigned char bytes[6] = {1, 2, 0, 3, 0, 9}; int n = 6; };
+struct Loop { Loop *self = this; int x = 3; };
+struct Wrong { int a = 1; };
+template <class T, int N> struct Fixed { T *data; int used; };
+IntList ilist;
+Matrix matrix;
+Shape shape;
+Circle circle;
+Packed packed;
+Loop loop;
+Wrong wrong;
+int raw[3] = {7, 8, 9};
+Fixed<int, 3> fixed{raw, 2};
+
 int main() {
+    for (int i = 3; i > 0; i--) ilist.head = new Node{ilist.head, i}, ilist.n++;
     for (int i = 0; i < 300; i++) deq.push_back(i);
     for (int i = 0; i < 5; i++) deq.pop_front();
     deq.push_front(-1);
@@ -102,7 +123,7 @@ int main() {
     void **cyc = *(void ***)&cyclic;
     cyc[0] = cyc;
     ((unsigned long *)&cyclic)[2] = 1ul << 30;
-    ((unsigned long *)&wild)[0] = 0x1000, ((unsigned long *)&wild)[1] = 0x100001000;
+    ((unsigned long *)&wild)[0] = 0x1000, ((unsigned long *)&wild)[1] = ((unsigned long *)&wild)[2] = 0x100001000;
     printf("ready\n");
     fflush(stdout);
     getchar();
