@@ -323,51 +323,15 @@ func (f *farEnd) manipulate(d []byte) {
 		f.arrive(0)
 		return
 	case apiReadVirtual, apiReadPhysical:
-		memory := f.p.memory
-		if api == apiReadPhysical {
-			memory = f.p.physical
-		}
-		for i := uint64(0); i < uint64(min(req.u32(24), maxSent-manipulateLen)); i++ {
-			b, ok := memory[req.u64(16)+i]
-			if !ok {
-				break
-			}
-			if api == apiReadVirtual && f.slot(req.u64(16)+i) > 0 {
-				b = f.m.arch.Break[0]
-			}
-			reply = append(reply, b)
-		}
-		le.PutUint32(reply[28:], uint32(len(reply)-manipulateLen))
-		if uint32(len(reply)-manipulateLen) < req.u32(24) {
-			le.PutUint32(reply[8:], statusUnsuccessful)
-		}
+		reply = f.readMemory(req, reply)
 	case apiWriteVirtual:
-		for i, b := range d[manipulateLen:] {
-			if _, ok := f.p.memory[req.u64(16)+uint64(i)]; !ok {
-				le.PutUint32(reply[8:], statusUnsuccessful)
-				break
-			}
-			f.p.memory[req.u64(16)+uint64(i)] = b
-			le.PutUint32(reply[28:], uint32(i+1))
-		}
+		f.writeMemory(req, reply)
 	case apiGetContext:
 		reply = append(reply, f.context...)
 	case apiSetContext:
 		f.context = bytes.Clone(d[manipulateLen:])
-	case apiWriteBreakpoint:
-		h := f.slot(0)
-		if _, ok := f.p.memory[req.u64(16)]; !ok || h == 0 || f.slot(req.u64(16)) > 0 {
-			le.PutUint32(reply[8:], statusUnsuccessful)
-			break
-		}
-		f.slots[h] = req.u64(16)
-		le.PutUint32(reply[24:], uint32(h))
-	case apiRestoreBreakpoint:
-		if h := req.u32(16); h == 0 || h > tableSize || f.slots[h] == 0 {
-			le.PutUint32(reply[8:], statusUnsuccessful)
-		} else {
-			f.slots[h] = 0
-		}
+	case apiWriteBreakpoint, apiRestoreBreakpoint:
+		f.breakpoint(req, reply)
 	case apiReadControl: // whatever count was recorded
 		le.PutUint32(reply[8:], statusUnsuccessful)
 		for k, known := range f.p.answers {
@@ -386,6 +350,58 @@ func (f *farEnd) manipulate(d []byte) {
 		}
 	}
 	f.send(typeManipulate, reply)
+}
+
+func (f *farEnd) readMemory(req field, reply []byte) []byte {
+	virtual := req.u32(0) == apiReadVirtual
+	memory := f.p.physical
+	if virtual {
+		memory = f.p.memory
+	}
+	for i := uint64(0); i < uint64(min(req.u32(24), maxSent-manipulateLen)); i++ {
+		b, ok := memory[req.u64(16)+i]
+		if !ok {
+			break
+		}
+		if virtual && f.slot(req.u64(16)+i) > 0 {
+			b = f.m.arch.Break[0]
+		}
+		reply = append(reply, b)
+	}
+	got := uint32(len(reply) - manipulateLen)
+	binary.LittleEndian.PutUint32(reply[28:], got)
+	if got < req.u32(24) {
+		binary.LittleEndian.PutUint32(reply[8:], statusUnsuccessful)
+	}
+	return reply
+}
+
+func (f *farEnd) writeMemory(req field, reply []byte) {
+	for i, b := range req[manipulateLen:] {
+		if _, ok := f.p.memory[req.u64(16)+uint64(i)]; !ok {
+			binary.LittleEndian.PutUint32(reply[8:], statusUnsuccessful)
+			return
+		}
+		f.p.memory[req.u64(16)+uint64(i)] = b
+		binary.LittleEndian.PutUint32(reply[28:], uint32(i+1))
+	}
+}
+
+// breakpoint takes or frees a slot of the table.
+func (f *farEnd) breakpoint(req field, reply []byte) {
+	if req.u32(0) == apiRestoreBreakpoint {
+		if h := req.u32(16); h > 0 && h <= tableSize && f.slots[h] != 0 {
+			f.slots[h] = 0
+			return
+		}
+	} else if h := f.slot(0); h > 0 && f.slot(req.u64(16)) == 0 {
+		if _, ok := f.p.memory[req.u64(16)]; ok {
+			f.slots[h] = req.u64(16)
+			binary.LittleEndian.PutUint32(reply[24:], uint32(h))
+			return
+		}
+	}
+	binary.LittleEndian.PutUint32(reply[8:], statusUnsuccessful)
 }
 
 // slot finds the handle that holds addr; 0 asks for a free one. 0 is none.

@@ -107,7 +107,7 @@ func parseState(data []byte) (*stateChange, bool) {
 	}
 	f := field(data)
 	s := &stateChange{
-		kind: f.u32(0) &^ 0x10000, processor: int(f.u16(6)), processors: int(f.u32(8)),
+		kind: f.u32(0) &^ 0x10000, processor: min(int(f.u16(6)), maxCPUs-1), processors: min(int(f.u32(8)), maxCPUs),
 		thread: arch.Addr(f.u64(16)), pc: f.u64(24), report: f[minStateLen:], raw: data,
 	}
 	tail := f[min(stateLen, len(f)):]
@@ -123,8 +123,6 @@ func parseState(data []byte) (*stateChange, bool) {
 	case stateCommand:
 		name, rest, _ := bytes.Cut(tail, []byte{0})
 		s.command = string(name) + ": " + text(rest)
-	default:
-		return nil, false
 	}
 	return s, true
 }

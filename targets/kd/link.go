@@ -64,7 +64,8 @@ type link struct {
 	acked        bool
 	tries        int
 	resetSent    bool
-	damaged      int // packets in a row that could not be read
+	broken       error // the target speaks what we do not understand
+	damaged      int   // packets in a row that could not be read
 	wait, gap    timer
 	poke         timer
 }
@@ -173,7 +174,10 @@ func (l *link) serve() error {
 			if !ok {
 				return fmt.Errorf("the line to the target: %w", l.readErr)
 			}
-			if l.feed(b); l.damaged > l.t.retries {
+			if l.feed(b); l.broken != nil {
+				return l.broken
+			}
+			if l.damaged > l.t.retries {
 				return &targets.ProtocolError{Op: "listening to the target", Sent: "RESEND", Got: fmt.Sprintf("%d damaged packets in a row", l.damaged),
 					Fix: "Something on the line changes bytes, such as a terminal that turns LF into CR LF: set it to raw, and check the speed."}
 			}

@@ -14,9 +14,14 @@ func (t *Target) received(kind uint16, data []byte) {
 	case typeDebugIO:
 		t.debugIO(data)
 	case typeStateChange:
-		if s, ok := parseState(data); ok {
-			t.changed(s)
+		s, ok := parseState(data)
+		if !ok {
+			t.l.broken = &targets.ProtocolError{Op: "reading a state change", Got: fmt.Sprintf("%d bytes", len(data))}
+			return
 		}
+		t.changed(s)
+	case typeStateChange1:
+		t.l.broken = &targets.ProtocolError{Op: "reading a state change", Got: "the 32-bit layout of Windows NT 4", Fix: "Only Windows 2000 and later are known."}
 	case typeFileIO: // the target asks for a driver file; "no such file" makes it use its own
 		if len(data) >= 64 {
 			answer := append([]byte(nil), data[:64]...)
@@ -34,7 +39,7 @@ func (t *Target) debugIO(data []byte) {
 	words := string(data[16:min(len(data), 16+int(f.u32(8)))])
 	switch f.u32(0) {
 	case ioPrint:
-		t.events.Put(targets.Output{Text: words})
+		t.put(targets.Output{Text: words})
 	case ioGetString:
 		room := f.u32(12)
 		t.mu.Lock()
@@ -42,7 +47,17 @@ func (t *Target) debugIO(data []byte) {
 		t.running, t.arrived = false, true
 		t.settleInterrupt(false)
 		t.mu.Unlock()
-		t.events.Put(targets.Stop{Thread: threadOf(int(f.u16(6))), Reason: targets.Prompt, Text: words})
+		t.put(targets.Stop{Thread: threadOf(int(f.u16(6))), Reason: targets.Prompt, Text: words})
+	}
+}
+
+// put tells an event, unless we are parting.
+func (t *Target) put(e targets.Event) {
+	t.mu.Lock()
+	parting := t.parting
+	t.mu.Unlock()
+	if !parting {
+		t.events.Put(e)
 	}
 }
 
@@ -161,7 +176,7 @@ func (t *Target) tell(s *stateChange, ours bool) {
 	case s.kind == stateLoadSymbols:
 		stop.Reason = targets.Modules
 		stop.Detail = &targets.Detail{Unload: s.unload, Module: &targets.Module{Path: s.path, Base: m.address(s.base), Size: uint64(s.size)}}
-	case s.kind == stateCommand:
+	case s.kind != stateException:
 		stop.Reason, stop.Text = targets.Unknown, s.command
 	case s.code == statusBreakpoint && t.traps[stop.Addr] != nil && !t.hardBreak(s):
 		stop.Reason = targets.Breakpoint
@@ -185,7 +200,7 @@ func (t *Target) tell(s *stateChange, ours bool) {
 		stop.Reason, t.begun = targets.Initial, false
 	}
 	t.mu.Unlock()
-	t.events.Put(stop)
+	t.put(stop)
 }
 
 // expedited is what a state change tells of registers and code.

@@ -262,8 +262,13 @@ func (t *Target) Anchors(ctx context.Context) (map[string]arch.Addr, error) {
 // Close parts from the target: Detach lifts our traps and lets it run, Leave
 // leaves it waiting, Kill reboots it.
 func (t *Target) Close(ctx context.Context, how targets.Parting) error {
+	_, _, stopped := t.stopped()
+	t.mu.Lock()
+	again := t.parting
+	t.parting = true // nothing but Gone is told from now on
+	t.mu.Unlock()
 	var err error
-	if _, _, stopped := t.stopped(); stopped == nil {
+	if stopped == nil && !again {
 		switch how {
 		case targets.Detach:
 			for _, tr := range t.planted() {
@@ -274,14 +279,7 @@ func (t *Target) Close(ctx context.Context, how targets.Parting) error {
 			err = t.reboot(ctx)
 		}
 	}
-	t.mu.Lock()
-	again := t.parting
-	t.parting = true
-	t.mu.Unlock()
 	t.l.close()
 	t.events.Drop()
-	if again {
-		return nil
-	}
 	return err
 }
