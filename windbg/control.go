@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 )
 
@@ -97,6 +95,17 @@ func (c *call) body() (string, error) {
 	return text, nil
 }
 
+// run runs a part of the statement; last tells that nothing of it follows.
+func (c *call) run(ctx context.Context, text string, last bool) error {
+	outer := c.tail
+	defer func() { c.tail = outer }()
+	c.tail = c.tail && last
+	return c.program(ctx, text)
+}
+
+// done reports whether the statement has been read to its end.
+func (c *call) done() bool { return strings.TrimSpace(c.line) == "" }
+
 // after runs what follows a block on the same statement.
 func (c *call) after(ctx context.Context) error {
 	if text := c.all(); text != "" {
@@ -149,7 +158,7 @@ func ifThen(ctx context.Context, c *call) error {
 			break
 		}
 	}
-	if err := c.program(ctx, chosen); err != nil {
+	if err := c.run(ctx, chosen, c.done()); err != nil {
 		return err
 	}
 	return c.after(ctx)
@@ -168,7 +177,7 @@ func (c *call) loop(ctx context.Context, text string, next func() (bool, error))
 		if !yes {
 			return c.after(ctx)
 		}
-		err = c.program(ctx, text)
+		err = c.run(ctx, text, false)
 		if err == errBreak {
 			return c.after(ctx)
 		}
@@ -188,13 +197,13 @@ func forLoop(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.program(ctx, parts[0]); err != nil {
+	if err := c.run(ctx, parts[0], false); err != nil {
 		return err
 	}
 	first := true
 	return c.loop(ctx, text, func() (bool, error) {
 		if !first {
-			if err := c.program(ctx, parts[2]); err != nil {
+			if err := c.run(ctx, parts[2], false); err != nil {
 				return false, err
 			}
 		}
@@ -303,7 +312,7 @@ func forEach(ctx context.Context, c *call) error {
 		for k < len(words) {
 			turn := replaceNames(text, map[string]string{name: words[k]}, false)
 			k += 1 + skipEach
-			err := c.program(ctx, turn)
+			err := c.run(ctx, turn, false)
 			if err == errBreak {
 				return false, nil
 			}
@@ -341,7 +350,7 @@ func catch(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	err = c.program(ctx, text)
+	err = c.run(ctx, text, c.done())
 	switch {
 	case err == nil, err == errLeave:
 	case err == errBreak, err == errContinue, errors.Is(err, errResume), errors.Is(err, errQuit), ctx.Err() != nil:
@@ -357,7 +366,7 @@ func block(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.program(ctx, text); err != nil {
+	if err := c.run(ctx, text, c.done()); err != nil {
 		return err
 	}
 	return c.after(ctx)
@@ -386,12 +395,11 @@ func oldIf(ctx context.Context, c *call) error {
 	if yes {
 		text = then
 	}
-	if err := c.program(ctx, text); err != nil {
-		return err
-	}
-	c.skip()
-	if strings.HasPrefix(c.line, ";") {
+	if c.skip(); strings.HasPrefix(c.line, ";") {
 		c.drop(1)
+	}
+	if err := c.run(ctx, text, c.done()); err != nil {
+		return err
 	}
 	return c.after(ctx)
 }
@@ -418,128 +426,4 @@ func (c *call) branch() string {
 		n = len(c.line)
 	}
 	return c.drop(n)
-}
-
-const maxScript = 4 << 20
-
-// readScript reads a file of commands.
-func readScript(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", &Error{Text: fmt.Sprintf("Command file execution failed, %v", err), Err: err}
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if info.IsDir() || info.Size() > maxScript {
-		return "", fail("Command file execution failed, %s is not a file of at most 4 MB", name)
-	}
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(f); err != nil {
-		return "", err
-	}
-	return strings.ReplaceAll(b.String(), "\r\n", "\n"), nil
-}
-
-// script runs a file: line by line and echoed, or as one block.
-func script(ctx context.Context, c *call) error {
-	name := c.all()
-	var args []string
-	if c.cmd.Name == "$$>a<" {
-		words := commandLine(name)
-		if len(words) == 0 {
-			return c.syntax(0)
-		}
-		name, args = words[0], words[1:]
-	}
-	text, err := readScript(strings.Trim(name, `"`))
-	if err != nil {
-		return err
-	}
-	if strings.Contains(c.cmd.Name, ">") {
-		given := map[string]string{}
-		for k, a := range args {
-			given["$arg"+strconv.Itoa(k+1)] = a
-		}
-		given["$argc"] = strconv.Itoa(len(args))
-		return c.program(ctx, replaceNames(text, given, false))
-	}
-	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		c.printf("%s%s\n", c.i.Prompt(ctx), l)
-		if err := c.program(ctx, l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// setAlias is as and aS.
-func setAlias(ctx context.Context, c *call) error {
-	kind := ""
-	for {
-		o, ok := c.option("/")
-		if !ok {
-			break
-		}
-		if o != "e" && o != "x" && o != "c" {
-			return &Error{Kind: "Syntax", Command: c.text, Pos: c.pos, Fix: "as takes /e, /x and /c"}
-		}
-		kind = o
-	}
-	c.skip()
-	name, tail := nextWord(c.line)
-	if name == "" {
-		return c.syntax(0)
-	}
-	c.drop(len(c.line))
-	text := strings.TrimSpace(tail)
-	switch kind {
-	case "e":
-		if c.i.o.Secure {
-			return fail("The environment is not read in secure mode")
-		}
-		text = os.Getenv(text)
-	case "x":
-		n, err := c.value(ctx, text)
-		if err != nil {
-			return err
-		}
-		text = fmt.Sprintf("0x%x", n)
-	case "c":
-		out, err := c.captured(ctx, text)
-		if err != nil {
-			return err
-		}
-		text = strings.TrimRight(out, "\n")
-	default:
-		if c.cmd.Name == "aS" {
-			text = strings.Trim(text, `"`)
-		}
-	}
-	c.i.aliases.user[name] = text
-	return nil
-}
-
-func deleteAlias(ctx context.Context, c *call) error {
-	quiet := false
-	if o, ok := c.option("/"); ok {
-		quiet = o == "q"
-	}
-	name := c.all()
-	if name == "*" {
-		clear(c.i.aliases.user)
-		return nil
-	}
-	if _, ok := c.i.aliases.user[name]; !ok && !quiet {
-		return fail("Alias %s does not exist", name)
-	}
-	delete(c.i.aliases.user, name)
-	return nil
-}
-
-func listAliases(ctx context.Context, c *call) error {
-	c.i.aliases.list(c.out)
-	return c.end()
 }

@@ -230,11 +230,24 @@ func exceptionRecord(ctx context.Context, c *call) error {
 		name = fmt.Sprintf(" (%s+0x%016x)", symbolText(l.Module, l.Symbol), l.Disp)
 	}
 	params := e.Params
-	if params == nil && e.Addr != 0 {
-		params = []uint64{uint64(e.Addr)}
+	fault, ok := faultAddress(e)
+	if ok && params == nil {
+		params = []uint64{fault}
 	}
 	c.printf("%s", exceptionText(pc, name, e, params))
+	if ok {
+		c.printf("Attempt to access address %016x\n", fault)
+	}
 	return nil
+}
+
+// faultAddress is si_addr of a memory fault (SIGSEGV 11, SIGBUS 7) in Linux's 64-bit
+// siginfo, where it lies at byte 16.
+func faultAddress(e *targets.ExceptionRecord) (uint64, bool) {
+	if e.Code != 11 && e.Code != 7 || !strings.HasPrefix(e.Name, "SIG") || len(e.Siginfo) < 24 {
+		return 0, false
+	}
+	return littleEndian(e.Siginfo[16:24]), true
 }
 
 func exceptionText(pc arch.Addr, name string, e *targets.ExceptionRecord, params []uint64) string {

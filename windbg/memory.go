@@ -52,6 +52,8 @@ var memoryCommands = []command{
 	{"f", "f Range Pattern", "fill memory", stopped, fillMemory},
 	{"m", "m Range Addr", "move memory", stopped, moveMemory},
 	{"c", "c Range Addr", "compare memory", stopped, compareMemory},
+	{".writemem", ".writemem File Range", "write memory to a file", stopped | local, writeMemoryFile},
+	{".readmem", ".readmem File Range", "read memory from a file", stopped | local, readMemoryFile},
 }
 
 // forms are the displays of numbers: unit size, units in a row, default bytes.

@@ -30,6 +30,8 @@ var stackCommands = []command{
 	{".f+", ".f+", "select the next older frame", stopped, moveFrame(1)},
 	{".f-", ".f-", "select the next newer frame", stopped, moveFrame(-1)},
 	{".kframes", ".kframes [N]", "default depth of k", anytime, stackDepth},
+	{"!uniqstack", "!uniqstack [-b | -v | -p]", "stacks of all threads, equal ones once", stopped, uniqueStacks},
+	{"!analyze", "!analyze [-v]", "what happened: the event, its place, the stack and a key to sort failures by", stopped, analyze},
 	{"dv", "dv [/t] [/v] [/i] [/V] [pattern]", "variables of the selected frame", stopped, locals},
 }
 

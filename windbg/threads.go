@@ -152,7 +152,7 @@ func (c *call) forThreads(ctx context.Context, list []engine.Thread, text string
 	titled := len(list) > 1 && !each
 	var failed error
 	for k := range list {
-		if failed = c.forThread(ctx, &list[k], text, titled); failed != nil && !each {
+		if failed = c.forThread(ctx, &list[k], text, titled, k+1 == len(list)); failed != nil && !each {
 			break
 		}
 		if failed != nil {
@@ -172,7 +172,7 @@ func (c *call) forThreads(ctx context.Context, list []engine.Thread, text string
 	return failed
 }
 
-func (c *call) forThread(ctx context.Context, t *engine.Thread, text string, titled bool) error {
+func (c *call) forThread(ctx context.Context, t *engine.Thread, text string, titled, last bool) error {
 	inner := *c.exec
 	inner.thread = t
 	runs := runsDebuggee(c.i.registry, text)
@@ -188,7 +188,10 @@ func (c *call) forThread(ctx context.Context, t *engine.Thread, text string, tit
 	if err != nil {
 		return err
 	}
-	return inner.program(ctx, text)
+	inner.tail = inner.tail && last
+	err = inner.program(ctx, text)
+	c.next = inner.next
+	return err
 }
 
 // runsDebuggee reports whether text begins with a command that runs the debuggee or

@@ -1,0 +1,137 @@
+package windbg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// This file runs scripts and defines aliases.
+
+const maxScript = 4 << 20
+
+// readScript reads a file of commands.
+func readScript(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", &Error{Text: fmt.Sprintf("Command file execution failed, %v", err), Err: err}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if info.IsDir() || info.Size() > maxScript {
+		return "", fail("Command file execution failed, %s is not a file of at most 4 MB", name)
+	}
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(f); err != nil {
+		return "", err
+	}
+	return strings.ReplaceAll(b.String(), "\r\n", "\n"), nil
+}
+
+// script runs a file: line by line and echoed, or as one block.
+func script(ctx context.Context, c *call) error {
+	name := c.all()
+	var args []string
+	if c.cmd.Name == "$$>a<" {
+		words := commandLine(name)
+		if len(words) == 0 {
+			return c.syntax(0)
+		}
+		name, args = words[0], words[1:]
+	}
+	text, err := readScript(strings.Trim(name, `"`))
+	if err != nil {
+		return err
+	}
+	if strings.Contains(c.cmd.Name, ">") {
+		given := map[string]string{}
+		for k, a := range args {
+			given["$arg"+strconv.Itoa(k+1)] = a
+		}
+		given["$argc"] = strconv.Itoa(len(args))
+		return c.program(ctx, replaceNames(text, given, false))
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for k, l := range lines {
+		c.printf("%s%s\n", c.i.Prompt(ctx), l)
+		if err := c.run(ctx, l, k+1 == len(lines)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setAlias is as and aS.
+func setAlias(ctx context.Context, c *call) error {
+	kind := ""
+	for {
+		o, ok := c.option("/")
+		if !ok {
+			break
+		}
+		if o != "e" && o != "x" && o != "c" {
+			return &Error{Kind: "Syntax", Command: c.text, Pos: c.pos, Fix: "as takes /e, /x and /c"}
+		}
+		kind = o
+	}
+	c.skip()
+	name, tail := nextWord(c.line)
+	if name == "" {
+		return c.syntax(0)
+	}
+	c.drop(len(c.line))
+	text := strings.TrimSpace(tail)
+	switch kind {
+	case "e":
+		if c.i.o.Secure {
+			return fail("The environment is not read in secure mode")
+		}
+		text = os.Getenv(text)
+	case "x":
+		n, err := c.value(ctx, text)
+		if err != nil {
+			return err
+		}
+		text = fmt.Sprintf("0x%x", n)
+	case "c":
+		out, err := c.captured(ctx, text)
+		if err != nil {
+			return err
+		}
+		text = strings.TrimRight(out, "\n")
+	default:
+		if c.cmd.Name == "aS" {
+			text = strings.Trim(text, `"`)
+		}
+	}
+	c.i.aliases.user[name] = text
+	return nil
+}
+
+func deleteAlias(ctx context.Context, c *call) error {
+	quiet := false
+	if o, ok := c.option("/"); ok {
+		quiet = o == "q"
+	}
+	name := c.all()
+	if name == "*" {
+		clear(c.i.aliases.user)
+		return nil
+	}
+	if _, ok := c.i.aliases.user[name]; !ok && !quiet {
+		return fail("Alias %s does not exist", name)
+	}
+	delete(c.i.aliases.user, name)
+	return nil
+}
+
+func listAliases(ctx context.Context, c *call) error {
+	c.i.aliases.list(c.out)
+	return c.end()
+}
