@@ -28,11 +28,14 @@ type Options struct {
 	OS           string        // what runs over there where the far end does not say: "linux", "windows", "linuxkernel", "windowskernel"
 	Arch         *arch.Arch    // CPU where the far end does not say; nil: amd64
 	Trace        *wire.Trace   // nil: none
-	// Break interrupts the debuggee from outside, with a SIGINT, where the far end
-	// cannot: gdbserver signals a process group, which an attached process may not
-	// lead. nil: 0x03 does it.
-	Break func() error
-	Log   zerolog.Logger
+	// Break makes process pid stop where 0x03 would not: GNU gdbserver signals the
+	// process group of what it attached to, as if the process led it. It is tried
+	// first, 0x03 when it fails, and must not block. Nil: 0x03 does it.
+	Break func(pid int64) error
+	// Journal is told, in order, what somebody would need who has to part from the
+	// debuggee in our place: each Z and z packet, "run" and "stop". It must not block.
+	Journal func(entry string)
+	Log     zerolog.Logger
 }
 
 // Conn is a connection to a far end that speaks the protocol. It is a
@@ -201,11 +204,24 @@ func (c *Conn) pump() {
 		}
 		packet := frame(nil, r.payload)
 		c.last = packet
+		c.journal(r)
 		c.emit(r.flight.number, packet)
 		c.sent++
 		if r.resume && c.run != nil && c.run.interrupts > 0 {
 			c.emit(c.flightNumber(), []byte{interrupt})
 		}
+	}
+}
+
+// journal tells of a request that is about to leave; c.mu is held.
+func (c *Conn) journal(r *request) {
+	switch {
+	case c.o.Journal == nil:
+	case r.resume:
+		c.o.Journal("run")
+	case r.payload[0] == 'Z' || r.payload[0] == 'z':
+		trap, _, _ := strings.Cut(r.payload, ";") // without its condition
+		c.o.Journal(trap)
 	}
 }
 
@@ -349,6 +365,9 @@ func (c *Conn) receive(p received) {
 	case head == nil:
 		c.o.Log.Debug().Bytes("packet", p.payload).Msg("a packet nobody asked for")
 	case head.resume:
+		if c.o.Journal != nil && looksLikeStop(p.payload) {
+			c.o.Journal("stop")
+		}
 		c.ran(head, p.payload)
 	case strings.HasPrefix(head.payload, "qSupported") && looksLikeStop(p.payload):
 		c.o.Log.Debug().Bytes("packet", p.payload).Msg("a stop before the first question")

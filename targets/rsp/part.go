@@ -102,14 +102,17 @@ func (t *Target) halt(ctx context.Context) (other *run, err error) {
 		return nil, c.err
 	}
 	rn.swallow = true
+	failed := rn.deaf
 	c.interrupt()
 	c.mu.Unlock()
 	if rn.t != t {
-		other = &run{t: rn.t, again: rn.again, stepping: rn.stepping, settled: make(chan struct{})}
+		other = &run{t: rn.t, again: rn.again, stepping: rn.stepping, settled: make(chan struct{}), deaf: make(chan struct{})}
 	}
 	select {
 	case <-rn.settled:
 		return other, nil
+	case <-failed:
+		return nil, deaf
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

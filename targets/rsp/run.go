@@ -23,13 +23,17 @@ type run struct {
 	since      time.Time // of the first interrupt
 	swallow    bool      // the stop is for us, not for those above
 	settled    chan struct{}
-	stopped    bool // the stop came; it may still be settled
+	deaf       chan struct{} // closed when an interrupt has failed
+	stopped    bool          // the stop came; it may still be settled
 	timer      *time.Timer
 }
 
 // interruptAgain is when an interrupt that had no effect is repeated: a far end
 // that reads it in one piece with the resume may not see it.
 const interruptAgain = 500 * time.Millisecond
+
+// interruptLimit is when an interrupt counts as failed.
+const interruptLimit = 10 * time.Second
 
 // echoLife is how many resumes an interrupt that came too late may spoil.
 const echoLife = 3
@@ -75,7 +79,7 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	}
 	p.reqs[len(p.reqs)-1].resume = true
 	rn := &run{
-		t: t, again: again, settled: make(chan struct{}), reverse: o.Resume.Reverse,
+		t: t, again: again, settled: make(chan struct{}), deaf: make(chan struct{}), reverse: o.Resume.Reverse,
 		stepping: o.Resume.Default.Kind == targets.Step || len(o.Resume.Threads) > 0 && stepsAny(o.Resume.Threads),
 	}
 	f, err := t.depart(rn, p)
@@ -308,8 +312,8 @@ func (t *Target) Interrupt(context.Context) error {
 	return nil
 }
 
-// interrupt sends 0x03, and again until the stop comes or the far end counts as
-// lost; c.mu is held.
+// interrupt sends 0x03, and again until the stop comes or it counts as failed;
+// c.mu is held.
 func (c *Conn) interrupt() {
 	rn := c.run
 	if rn == nil || rn.stopped {
@@ -318,7 +322,7 @@ func (c *Conn) interrupt() {
 	if rn.interrupts++; rn.interrupts == 1 {
 		rn.since = time.Now()
 	}
-	broken := c.o.Break != nil && c.o.Break() == nil
+	broken := c.o.Break != nil && c.o.Break(rn.t.info.Load().pid) == nil
 	if !broken && c.sent == len(c.queue) { // else pump sends it behind the resume
 		c.emit(c.flightNumber(), []byte{interrupt})
 	}
@@ -330,15 +334,24 @@ func (c *Conn) interrupt() {
 
 func (c *Conn) repeat(rn *run) {
 	c.mu.Lock()
-	late := c.run == rn && !rn.stopped && c.err == nil
-	if late && time.Since(rn.since) < c.o.Timeout {
+	defer c.mu.Unlock()
+	if c.run != rn || rn.stopped || c.err != nil {
+		return
+	}
+	if time.Since(rn.since) < min(interruptLimit, c.o.Timeout) {
 		c.interrupt()
-		late = false
+		return
 	}
-	c.mu.Unlock()
-	if late {
-		c.fail(fmt.Errorf("the debuggee could not be interrupted within %v", c.o.Timeout))
-	}
+	rn.t.events.Put(targets.Output{Console: true, Text: deaf.Error() + ". " + deaf.Hint() + "\n"})
+	rn.interrupts = 0 // the next Interrupt tries anew
+	close(rn.deaf)
+	rn.deaf = make(chan struct{})
+}
+
+// deaf is what came of an interrupt that had no effect.
+var deaf = &targets.RefusedError{
+	Op: "interrupting the debuggee", Text: "the far end does not stop it",
+	Fix: "gdbserver can only interrupt a process it attached to when that leads its process group (setsid PROGRAM); start the program by gdbserver, or signal it over there.",
 }
 
 // holdUp: a trap of a flight with a resume was refused. If the resume has left
