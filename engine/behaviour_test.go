@@ -434,6 +434,7 @@ func TestDetach(t *testing.T) {
 	for _, state := range []string{"running", "stopped", "context"} {
 		t.Run(state, func(t *testing.T) {
 			cmd := exec.Command(build(t, "threads.c"))
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // gdbserver interrupts process groups
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

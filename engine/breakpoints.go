@@ -266,11 +266,20 @@ func (l *loop) settleTable(ctx context.Context) {
 		l.compile(ctx, b)
 	}
 	l.refusedNow = nil
-	if !l.hiding && l.state == StateStopped {
+	if !l.hiding && l.state == StateStopped && l.doubtful() {
 		_ = l.adjust(ctx)
 		l.refusedNow = nil // the statuses tell
 	}
 	l.prefetch()
+}
+
+// doubtful reports whether a trap to be planted may be refused. Software traps
+// in an image's own code are not: they travel with the next resume.
+func (l *loop) doubtful() bool {
+	_, plant := l.traps.diff(l.wanted())
+	return slices.ContainsFunc(plant, func(x targets.Trap) bool {
+		return x.Kind != targets.Software || l.under(x) == nil
+	})
 }
 
 // openFor opens the images that wishes may lie in: the main module's, and the

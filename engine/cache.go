@@ -175,6 +175,10 @@ func (c *cache) merge(wants []want) []want {
 // fetch reads all wants in one flight, which may carry other operations too.
 func (l *loop) fetch(ctx context.Context, wants []want, with ...targets.Op) error {
 	ops := with
+	rider := l.rider
+	if l.rider = nil; rider != nil {
+		ops = append(ops, rider.ops()...)
+	}
 	var reads []*targets.MemoryRead
 	for _, w := range l.mem.merge(wants) {
 		r := &targets.MemoryRead{Space: w.space, Addr: w.addr, Data: make([]byte, w.size)}
@@ -183,6 +187,9 @@ func (l *loop) fetch(ctx context.Context, wants []want, with ...targets.Op) erro
 	}
 	if err := l.do(ctx, ops...); err != nil {
 		return err
+	}
+	if rider != nil {
+		rider.took()
 	}
 	for _, r := range reads {
 		l.keep(r)

@@ -459,13 +459,3 @@ func (l *loop) evaluate(ctx context.Context, f *Frame, e eval.Expr, use func(con
 	}
 	return l.gather(ctx, spaceHere, 0, once)
 }
-
-// agentAt compiles a condition for code address a. Only what does not depend on
-// the frame can be compiled.
-func (l *loop) agentAt(ctx context.Context, e eval.Expr, a arch.Addr) ([]byte, error) {
-	f := &Frame{PC: a, Regs: arch.NewRegisters(l.t.Info().Set)}
-	f.Regs.Interrupted = true
-	f.Regs.SetPC(a)
-	f.Module, _ = l.moduleAt(a)
-	return eval.Agent(ctx, e, l.env(f, &nowMemory{l, spaceHere}))
-}

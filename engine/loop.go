@@ -51,13 +51,14 @@ type loop struct {
 	traps      *trapTable
 	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
-	own        map[targets.ThreadID]arch.Addr    // threads that wait at a trap of the program's own
+	own        map[targets.ThreadID]arch.Addr // threads that wait at a trap of the program's own
 	refusedNow []targets.Trap
 	bps        []*breakpoint
 	plan       *plan
 	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
 
 	modules moduleTable
+	rider   *refresher // travels with the next flight of reads
 	vars    map[string]eval.Value
 
 	life   context.Context

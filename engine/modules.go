@@ -26,6 +26,10 @@ type moduleTable struct {
 	// unmapped under it could not be lifted, and GDB's server would then not plant
 	// it again.
 	between bool
+	phased  bool // between is known to be right: notices before a change need no look
+
+	late  []*Module            // whose symbols came while the debuggee ran
+	heads map[arch.Addr][]byte // what system code read of each module's first page
 }
 
 // mayGo reports whether a lies in a module that can be unloaded.
@@ -160,11 +164,15 @@ func (l *loop) readModules(ctx context.Context) (came, went []*Module, err error
 func (l *loop) moduleList(ctx context.Context) ([]targets.Module, error) {
 	if sys := l.o.System; sys != nil {
 		var list []targets.Module
+		for at, p := range l.modules.heads {
+			l.mem.put(spaceHere, at, p)
+		}
 		err := l.gather(ctx, targets.Space{}, 0, func(ctx context.Context, mem symbols.Memory) error {
 			var err error
 			list, err = sys.Modules(ctx, &world{ctx, l, mem})
 			return err
 		})
+		l.keepHeads(list)
 		if err == nil || ctx.Err() != nil || errors.Is(err, targets.ErrGone) {
 			return list, err
 		}
@@ -178,6 +186,21 @@ func (l *loop) moduleList(ctx context.Context) ([]targets.Module, error) {
 		return l.listFromInfo(), nil
 	}
 	return op.Modules, op.Err
+}
+
+// headSize is what is kept of a module over stops: its headers do not change.
+const headSize = 4096
+
+// keepHeads remembers the first page of each module in place, as far as it was read.
+func (l *loop) keepHeads(list []targets.Module) {
+	heads := make(map[arch.Addr][]byte, len(list))
+	for _, m := range list {
+		p := make([]byte, headSize)
+		if n, _ := l.mem.get(spaceHere, m.Base, p); n > 0 {
+			heads[m.Base] = p[:n]
+		}
+	}
+	l.modules.heads = heads
 }
 
 // listFromInfo keeps what is known when the far end lists nothing.
@@ -306,18 +329,32 @@ func (l *loop) arrived(ctx context.Context, o *opening) {
 		_ = l.adjust(ctx)
 		l.tellRefused()
 	} else if l.unresolved() {
-		l.modules.stale = true // resolved at the next stop
+		l.modules.late = append(l.modules.late, o.m)
+	}
+}
+
+// resolveLate resolves wishes in modules whose symbols came while it ran.
+func (l *loop) resolveLate(ctx context.Context) {
+	late := l.modules.late
+	if l.modules.late = nil; len(late) > 0 {
+		l.resolveAll(ctx, slices.DeleteFunc(late, func(m *Module) bool { return !slices.Contains(l.modules.rows, m) }))
 	}
 }
 
 // modulesChanged reads the list after the far end changed it, opens what
 // waiting breakpoints need, resolves them, and tells whether to stop for it.
 func (l *loop) modulesChanged(ctx context.Context, ts targets.Stop) (brk *Module, code string, err error) {
+	notice := ts.Reason == targets.Breakpoint
+	if notice && l.modules.phased && !l.modules.between {
+		l.modules.between = true
+		return nil, "", nil
+	}
 	came, went, err := l.readModules(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	l.modules.between = ts.Reason == targets.Breakpoint && len(went) == 0 && !l.modules.between
+	l.modules.between = notice && len(went) == 0 && !l.modules.between
+	l.modules.phased = l.modules.phased || notice && len(went) > 0
 	l.drop(went)
 	if len(came) > 0 && l.unresolved() {
 		if err := l.need(ctx, l.wantedBy(came)...); err != nil {

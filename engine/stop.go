@@ -133,6 +133,7 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 	l.fixPC(ctx, ts)
 	l.hiding = true
 	l.serveParked(nil)
+	l.resolveLate(ctx)
 	l.hiding = false
 	st := &Stop{Stop: ts, Number: l.number, All: true}
 	quiet := l.judge(ctx, st, ours)
@@ -364,13 +365,14 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	clear(l.lifted)
 	l.pause = false
 	l.selected, l.frame = st.Thread, 0
-	stale := l.modules.stale
-	if err := l.refresh(ctx, st); err != nil {
-		l.o.Log.Warn().Err(err).Msg("refreshing")
-	}
-	if stale {
+	r := l.refresher(st)
+	if l.modules.stale {
+		l.rider = r // it travels with what the module list needs
 		l.freshModules(ctx)
-		_ = l.adjust(ctx)
+		l.rider = nil
+	}
+	if err := r.finish(ctx); err != nil {
+		l.o.Log.Warn().Err(err).Msg("refreshing")
 	}
 	if l.state == StateGone {
 		return
@@ -393,36 +395,67 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	l.waiters = nil
 }
 
-// refresh is the one flight of a stop: threads, registers, a window of the
+// refresher is the one flight of a stop: threads, registers, a window of the
 // stack, and the difference of traps.
-func (l *loop) refresh(ctx context.Context, st *Stop) error {
+type refresher struct {
+	l       *loop
+	id      targets.ThreadID
+	threads *targets.ThreadsRead
+	regs    *targets.RegistersRead
+	stack   *targets.MemoryRead
+	sent    bool
+}
+
+func (l *loop) refresher(st *Stop) *refresher { return &refresher{l: l, id: st.Thread} }
+
+// ops are the reads that are still needed.
+func (r *refresher) ops() (ops []targets.Op) {
+	r.threads = &targets.ThreadsRead{}
+	if !r.l.threads.known {
+		ops = append(ops, r.threads)
+	}
+	r.regs = &targets.RegistersRead{Thread: r.id}
+	if r.l.regs[r.id] == nil {
+		ops = append(ops, r.regs)
+	}
+	if regs, ok := r.l.known(r.id); ok {
+		r.stack = r.l.stackRead(regs)
+		ops = append(ops, r.stack)
+	}
+	r.sent = true
+	return ops
+}
+
+// took stores what the reads brought.
+func (r *refresher) took() {
+	r.l.tookThreads(r.threads)
+	r.l.tookRegisters(r.id, r.regs)
+	if r.stack != nil {
+		r.l.keepGood(r.stack)
+	}
+}
+
+// finish sends what has not travelled yet, with the difference of traps.
+func (r *refresher) finish(ctx context.Context) error {
 	var ops []targets.Op
-	threads := &targets.ThreadsRead{}
-	if !l.threads.known {
-		ops = append(ops, threads)
+	fresh := !r.sent
+	if fresh {
+		ops = r.ops()
 	}
-	regs := &targets.RegistersRead{Thread: st.Thread}
-	if l.regs[st.Thread] == nil {
-		ops = append(ops, regs)
-	}
-	var stack *targets.MemoryRead
-	if r, ok := l.known(st.Thread); ok {
-		stack = l.stackRead(r)
-		ops = append(ops, stack)
-	}
-	if err := l.adjust(ctx, ops...); err != nil {
-		return err
-	}
-	l.tookThreads(threads)
-	l.tookRegisters(st.Thread, regs)
-	if stack == nil && l.regs[st.Thread] != nil {
-		stack = l.stackRead(l.regs[st.Thread])
-		if err := l.do(ctx, stack); err != nil {
+	if len(ops) > 0 || len(r.l.bps) > 0 {
+		if err := r.l.adjust(ctx, ops...); err != nil {
 			return err
 		}
 	}
-	if stack != nil {
-		l.keepGood(stack)
+	if fresh {
+		r.took()
+	}
+	if regs := r.l.regs[r.id]; r.stack == nil && regs != nil {
+		r.stack = r.l.stackRead(regs)
+		if err := r.l.do(ctx, r.stack); err != nil {
+			return err
+		}
+		r.l.keepGood(r.stack)
 	}
 	return nil
 }

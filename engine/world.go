@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
@@ -52,23 +53,55 @@ func (l *loop) watch(ctx context.Context) {
 	if l.o.System == nil || l.r == nil {
 		return
 	}
-	if w, ok := l.o.System.(watcher); ok {
-		var at arch.Addr
-		err := l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
-			var err error
-			at, err = w.WatchAddress(ctx, &world{ctx, l, mem})
-			return err
-		})
-		if err == nil && at != 0 {
-			l.modules.watch = append(l.modules.watch, at)
-			return
-		}
+	l.modules.phased = !l.t.Info().Attached && l.number == 1
+	if a, ok := l.watchByName(ctx); ok {
+		l.modules.watch = append(l.modules.watch, a)
+		return
 	}
-	w := &world{ctx, l, &nowMemory{l, spaceHere}}
+	w, ok := l.o.System.(watcher)
+	if !ok {
+		return
+	}
+	var at arch.Addr
+	err := l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+		var err error
+		at, err = w.WatchAddress(ctx, &world{ctx, l, mem})
+		return err
+	})
+	if err == nil && at != 0 {
+		l.modules.watch = append(l.modules.watch, at)
+	}
+}
+
+const (
+	watchModules = 8                      // with more, opening them all is slower than reading memory
+	watchWait    = 300 * time.Millisecond // for files that are at hand
+)
+
+// watchByName finds the place in the images' symbols, which takes no round trip
+// when their files are here.
+func (l *loop) watchByName(ctx context.Context) (arch.Addr, bool) {
+	if len(l.modules.rows) > watchModules {
+		return 0, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchWait)
+	defer cancel()
+	_ = l.need(ctx, l.modules.rows...)
+	var at arch.Addr
 	for _, name := range l.o.System.Watch() {
-		if a, err := w.Address(name); err == nil {
-			l.modules.watch = append(l.modules.watch, a)
-			return
+		for _, m := range l.modules.rows {
+			if m.Image == nil {
+				continue
+			}
+			for s := range m.Image.Lookup(name) {
+				if s.Kind == symbols.Function && s.Size > 0 && at == 0 {
+					at = m.addr(s.Offset)
+				}
+			}
+		}
+		if at != 0 {
+			return at, true
 		}
 	}
+	return 0, false
 }
