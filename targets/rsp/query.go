@@ -1,6 +1,7 @@
 package rsp
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -17,6 +18,12 @@ var objects = map[targets.Kind]string{
 
 // Query answers typed odds and ends.
 func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byte, error) {
+	if known := t.info.Load().auxv; k == targets.Auxv && len(known) > 0 {
+		return bytes.Clone(known), nil // it changes only when another image is executed
+	}
+	if auxv := t.info.Load().auxv; k == targets.Auxv && len(auxv) > 0 {
+		return bytes.Clone(auxv), nil // fixed, and read when connecting
+	}
 	if object, ok := objects[k]; ok {
 		return t.c.read(ctx, false, object, annex)
 	}
