@@ -203,9 +203,7 @@ func (c *console) feed(p []byte) {
 	}
 	tail := c.buf[max(0, len(c.buf)-200):]
 	switch {
-	case c.cur != nil && c.cur.lets && !c.cur.quiet && echoed(c.buf, c.cur.line):
-		_, rest, _ := strings.Cut(string(c.buf), "\n")
-		c.buf = append(c.buf[:0], rest...)
+	case c.cur != nil && c.cur.lets && c.letRun():
 		c.finish("", nil)
 		c.feed(nil)
 	case moreAtEnd.Match(tail):
@@ -225,6 +223,15 @@ func (c *console) feed(p []byte) {
 		c.print()
 		c.await(c.silence / 20)
 	}
+}
+
+// letRun sees the echo of a line that lets the kernel run.
+func (c *console) letRun() bool {
+	rest, ok := afterEcho(string(c.buf), c.cur.line)
+	if ok {
+		c.buf = append(c.buf[:0], rest...)
+	}
+	return ok
 }
 
 // print passes on whole lines of a running kernel; the line that tells of a stop
@@ -250,27 +257,40 @@ func (c *console) page() {
 	c.await(c.silence)
 }
 
-func echoed(buf []byte, line string) bool {
-	first, _, ok := strings.Cut(string(buf[:min(len(buf), len(line)+80)]), "\n")
-	return ok && strings.HasSuffix(strings.TrimRight(first, " "), line)
+// afterEcho is what follows the echo of a line. A late prompt or a letter may
+// stand before the echo.
+func afterEcho(text, line string) (string, bool) {
+	for {
+		first, rest, ok := strings.Cut(text, "\n")
+		if !ok {
+			return "", false
+		}
+		if strings.HasSuffix(strings.TrimRight(first, " "), line) && (line != "" || first == "") {
+			return rest, true
+		}
+		text = rest
+	}
 }
 
 // prompted: the console waits for a line.
 func (c *console) prompted(tail []byte) {
 	cpu, _ := strconv.Atoi(string(promptAtEnd.FindSubmatch(tail)[1]))
 	text := string(c.buf[:strings.LastIndexByte(string(c.buf), '[')])
-	c.off()
 	if c.cur == nil {
+		c.off()
 		if !c.atPrompt {
 			c.atPrompt, c.cpu, c.letter, c.buf = true, cpu, false, c.buf[:0]
 			c.entered(text, cpu)
 		}
 		return
 	}
-	if first, rest, ok := strings.Cut(text, "\n"); ok && strings.HasSuffix(strings.TrimRight(first, " "), c.cur.line) {
-		text = rest
-	} else if c.cur.line != "" && !c.cur.quiet {
+	rest, ok := afterEcho(text, c.cur.line)
+	if !ok && !c.cur.quiet {
+		c.await(c.silence)
 		return // a prompt from before the line was typed
+	}
+	if !c.cur.quiet {
+		text = rest
 	}
 	c.atPrompt, c.cpu, c.buf = true, cpu, c.buf[:0]
 	if c.cur.quiet {
@@ -324,4 +344,14 @@ func (e *SilentError) Hint() string {
 	return "Enter kdb on the target (SysRq g), and check that this line is its kgdboc console and nothing else reads it."
 }
 
-var errNoBreak = fmt.Errorf("this line cannot send a break: %w", errors.ErrUnsupported)
+// NoBreakError: the line cannot send a break, so a running kernel cannot be
+// broken into from here.
+type NoBreakError struct{}
+
+func (NoBreakError) Error() string { return "this line cannot send a break" }
+func (NoBreakError) Unwrap() error { return errors.ErrUnsupported }
+
+// Hint says what the user can do.
+func (NoBreakError) Hint() string {
+	return "Enter kdb on the target itself: echo g > /proc/sysrq-trigger."
+}

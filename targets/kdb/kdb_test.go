@@ -3,6 +3,7 @@ package kdb
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -173,6 +174,21 @@ func TestNoPrompt(t *testing.T) {
 	k := connect(t, f, Options{Silence: 50 * time.Millisecond, Enter: true})
 	if s := stop(t, k); s.Reason != targets.Initial || s.Addr != breakPC {
 		t.Errorf("%+v", s)
+	}
+}
+
+// silentLine hides that a connection can send a break.
+type silentLine struct{ io.ReadWriteCloser }
+
+func TestNoBreak(t *testing.T) {
+	k, err := Connect(patience(t), silentLine{newFarEnd(t)}, Options{})
+	must(t, err)
+	defer k.Close(context.Background(), targets.Leave)
+	stop(t, k)
+	must(t, k.Resume(patience(t), letGo))
+	var none NoBreakError
+	if err := k.Interrupt(patience(t)); !errors.As(err, &none) || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%v", err)
 	}
 }
 

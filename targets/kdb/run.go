@@ -94,7 +94,7 @@ func (t *Target) Interrupt(ctx context.Context) error {
 
 func (t *Target) breakIn() error {
 	if t.o.Break == nil {
-		return errNoBreak
+		return NoBreakError{}
 	}
 	if err := t.o.Break(); err != nil {
 		return fmt.Errorf("sending a break: %w", err)

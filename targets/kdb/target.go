@@ -167,17 +167,21 @@ func (t *Target) tell(e entry, text string, cpu int) {
 	stop := targets.Stop{Thread: threadOf(e.cpu), Reason: reason, Addr: e.pc, Text: strings.TrimSpace(e.reason + " " + e.oops)}
 	if reason == targets.Exception {
 		stop.Exception = &targets.ExceptionRecord{Name: stop.Text, Addr: e.pc}
-		t.events.Put(targets.Output{Text: text, Console: true})
+		t.put(targets.Output{Text: text, Console: true})
 	}
 	if e.pc != 0 {
 		stop.Registers = arch.NewRegisters(t.set)
 		stop.Registers.Interrupted = true
 		stop.Registers.SetPC(e.pc)
 	}
-	t.events.Put(stop)
+	t.put(stop)
 }
 
-func (t *Target) printed(text string) { t.events.Put(targets.Output{Text: text}) }
+func (t *Target) printed(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.put(targets.Output{Text: text})
+}
 
 func (t *Target) lost(err error) {
 	t.mu.Lock()
@@ -293,8 +297,13 @@ func (t *Target) Anchors(ctx context.Context) (map[string]arch.Addr, error) {
 // Close parts from the kernel: Detach clears our breakpoints and lets it go,
 // Leave leaves it at the prompt, Kill reboots it.
 func (t *Target) Close(ctx context.Context, how targets.Parting) error {
+	stopped := t.stopped() == nil
+	t.mu.Lock()
+	again := t.parting
+	t.parting = true // nothing but Gone is told from now on
+	t.mu.Unlock()
 	var err error
-	if t.stopped() == nil {
+	if stopped && !again {
 		switch how {
 		case targets.Detach:
 			if _, err = t.command(ctx, "clearing breakpoints", "bc *"); isRefused(err) { // there were none
@@ -305,16 +314,16 @@ func (t *Target) Close(ctx context.Context, how targets.Parting) error {
 			err = t.letGo(ctx, "reboot")
 		}
 	}
-	t.mu.Lock()
-	again := t.parting
-	t.parting = true
-	t.mu.Unlock()
 	t.c.close()
 	t.events.Drop()
-	if again {
-		return nil
-	}
 	return err
+}
+
+// put tells an event, unless we are parting. mu is held.
+func (t *Target) put(e targets.Event) {
+	if !t.parting {
+		t.events.Put(e)
+	}
 }
 
 func isRefused(err error) bool {
