@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -28,6 +30,14 @@ const noteLimit = 8
 type System struct {
 	mu      sync.Mutex
 	pending *told
+	seen    map[place]*mapped // images whose headers were read
+	vector  string            // auxv they were seen under: another one is another program
+}
+
+// place tells images apart: what lies at a base changes with dlclose and dlopen.
+type place struct {
+	base, dynamic uint64
+	path          string
 }
 
 var _ systems.System = (*System)(nil)
@@ -58,15 +68,26 @@ func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module
 		return nil, err
 	}
 	r := newReader(ctx, w, w.Target().Info().Set.Arch)
+	r.seen = s.known(t)
 	out := r.modules(t)
 	err = r.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = nil
+	s.pending, s.seen = nil, r.seen
 	if err != nil {
 		s.pending = t
 	}
 	return out, err
+}
+
+// known returns the images whose headers need not be read again.
+func (s *System) known(t *told) map[place]*mapped {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := fmt.Sprint(t.auxv); s.seen == nil || s.vector != v {
+		s.seen, s.vector = map[place]*mapped{}, v
+	}
+	return maps.Clone(s.seen)
 }
 
 // ask gathers what the far end tells in its own words.
@@ -127,10 +148,27 @@ type mapped struct {
 	size       uint64
 	dynamic    uint64
 	buildID    []byte
+	loader     string // that it names
 }
 
-// mapped reads the headers of the image whose ELF header lies at base.
-func (r *reader) mapped(base uint64) *mapped {
+// segInterp is the segment that names the loader (System V ABI, PT_INTERP).
+const segInterp = 3
+
+// mapped is the image whose ELF header lies at base, nil when there is none.
+// Its headers are read once for each module that lies there.
+func (r *reader) mapped(base uint64, of targets.Module) *mapped {
+	key := place{base, uint64(of.Dynamic), of.Path}
+	if m := r.seen[key]; m != nil {
+		return m
+	}
+	m := r.headers(base)
+	if m != nil && r.need == nil && r.seen != nil {
+		r.seen[key] = m
+	}
+	return m
+}
+
+func (r *reader) headers(base uint64) *mapped {
 	f, err := elf.Mapped(image{r, base})
 	if err != nil {
 		return nil
@@ -148,8 +186,11 @@ func (r *reader) mapped(base uint64) *mapped {
 	})
 	m := &mapped{file: f, base: base, bias: base - low, size: high - low, buildID: f.BuildID()}
 	for _, s := range f.Segments {
-		if s.Type == elf.SegDynamic {
+		switch s.Type {
+		case elf.SegDynamic:
 			m.dynamic = m.bias + s.Vaddr
+		case segInterp:
+			m.loader, _ = r.text(m.bias+s.Vaddr, pathLimit)
 		}
 	}
 	return m
@@ -160,11 +201,12 @@ func (r *reader) modules(t *told) []targets.Module {
 	mainBase := t.auxv[AtPhdr] &^ (elf.PageSize - 1)
 	loaderBase, vdsoBase := t.auxv[AtBase], t.auxv[AtSysinfoEhdr]
 	list := t.list
-	r.touch(list, mainBase, loaderBase, vdsoBase)
+	fixed := []targets.Module{{Base: arch.Addr(mainBase)}, {Base: arch.Addr(loaderBase)}, {Base: arch.Addr(vdsoBase)}}
+	r.touch(append(fixed, list...))
 
 	var main *mapped
 	if mainBase != 0 {
-		main = r.mapped(mainBase)
+		main = r.mapped(mainBase, fixed[0])
 	}
 	if !t.listed {
 		list = r.walk(main)
@@ -178,30 +220,29 @@ func (r *reader) modules(t *told) []targets.Module {
 		if m.Main && mainBase != 0 {
 			continue
 		}
+		key := m
 		if uint64(m.Base) == vdsoBase && vdsoBase != 0 {
 			m.Path = VDSO
 		}
-		a.add(m, r.mapped(uint64(m.Base)))
+		a.add(m, r.mapped(uint64(m.Base), key))
 	}
 	if loaderBase != 0 {
-		a.add(targets.Module{Path: r.interpreter(main), Base: arch.Addr(loaderBase)}, r.mapped(loaderBase))
+		a.add(targets.Module{Path: main.interpreter(), Base: arch.Addr(loaderBase)}, r.mapped(loaderBase, fixed[1]))
 	}
 	if vdsoBase != 0 {
-		a.add(targets.Module{Path: VDSO, Base: arch.Addr(vdsoBase)}, r.mapped(vdsoBase))
+		a.add(targets.Module{Path: VDSO, Base: arch.Addr(vdsoBase)}, r.mapped(vdsoBase, fixed[2]))
 	}
 	return a.modules
 }
 
-// touch asks for the head of every image, so that one flight brings them all.
-func (r *reader) touch(list []targets.Module, bases ...uint64) {
+// touch asks for the head of every image not seen yet, so that one flight brings
+// them all.
+func (r *reader) touch(list []targets.Module) {
 	head := make([]byte, headBytes)
-	for _, b := range bases {
-		if b != 0 {
-			r.read(b, head)
-		}
-	}
 	for _, m := range list {
-		r.read(uint64(m.Base), head)
+		if base := uint64(m.Base); base != 0 && r.seen[place{base, uint64(m.Dynamic), m.Path}] == nil {
+			r.read(base, head)
+		}
 	}
 }
 
@@ -239,18 +280,11 @@ func (r *reader) mainPath(t *told) string {
 }
 
 // interpreter is the path of the loader that the main image names.
-func (r *reader) interpreter(main *mapped) string {
-	if main == nil {
+func (m *mapped) interpreter() string {
+	if m == nil {
 		return ""
 	}
-	const segInterp = 3
-	for _, s := range main.file.Segments {
-		if s.Type == segInterp {
-			path, _ := r.text(main.bias+s.Vaddr, pathLimit)
-			return path
-		}
-	}
-	return ""
+	return m.loader
 }
 
 // assembly collects modules; of two at one base the first wins and the second

@@ -18,6 +18,7 @@ type reader struct {
 	order   binary.ByteOrder
 	ptrSize int
 	need    error
+	seen    map[place]*mapped // nil: nothing is kept
 }
 
 func newReader(ctx context.Context, mem symbols.Memory, cpu *arch.Arch) *reader {

@@ -112,7 +112,7 @@ func (t *tls) block(m targets.Module) (uint64, string) {
 
 // static finds the main image's block by its segment's size and alignment.
 func (t *tls) static(m targets.Module) (uint64, bool) {
-	main := t.mapped(uint64(m.Base))
+	main := t.mapped(uint64(m.Base), m)
 	if main == nil {
 		return 0, false
 	}

@@ -29,11 +29,12 @@ func (s *System) WatchAddress(ctx context.Context, w systems.World) (arch.Addr, 
 		return 0, err
 	}
 	r := newReader(ctx, w, w.Target().Info().Set.Arch)
+	r.seen = s.known(t)
 	at := r.watch(t)
 	err = r.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = nil
+	s.pending, s.seen = nil, r.seen
 	if err != nil {
 		s.pending = t
 		return 0, err
@@ -43,9 +44,9 @@ func (s *System) WatchAddress(ctx context.Context, w systems.World) (arch.Addr, 
 
 func (r *reader) watch(t *told) uint64 {
 	mainBase, loaderBase := t.auxv[AtPhdr]&^(elf.PageSize-1), t.auxv[AtBase]
-	r.touch([]targets.Module{}, mainBase, loaderBase)
+	r.touch([]targets.Module{{Base: arch.Addr(mainBase)}, {Base: arch.Addr(loaderBase)}})
 	if loaderBase != 0 {
-		if loader := r.mapped(loaderBase); loader != nil {
+		if loader := r.mapped(loaderBase, targets.Module{}); loader != nil {
 			if at := r.exported(loader, watched); at != 0 {
 				return at
 			}
@@ -54,7 +55,7 @@ func (r *reader) watch(t *told) uint64 {
 	if mainBase == 0 {
 		return 0
 	}
-	if debug := r.debugAddress(r.mapped(mainBase)); debug != 0 {
+	if debug := r.debugAddress(r.mapped(mainBase, targets.Module{})); debug != 0 {
 		d, _ := r.rendezvous(debug)
 		return d.brk
 	}
