@@ -21,7 +21,6 @@ type stopReply struct {
 	resumed bool // vforkdone: nothing anyone waits for
 	path    string
 	syscall int
-	history bool
 	regs    map[int][]byte // expedited, by wire number
 	windows []targets.Window
 
