@@ -180,6 +180,15 @@ func extraX86(code []byte, mode int) (x x86asm.Inst, name string, found bool, er
 	if op.form == bare {
 		return x86asm.Inst{Len: p.n + len(op.code), Mode: mode}, name, true, nil
 	}
+	if x, err = borrow(op, name, p, rest[len(op.code):], mode); err != nil {
+		return x, "", true, err
+	}
+	return x, name, true, nil
+}
+
+// borrow decodes the operands of op, which modrm begins, as those of a mov or
+// inc of the same shape.
+func borrow(op *extraOp, name string, p x86Prefix, modrm []byte, mode int) (x86asm.Inst, error) {
 	like := append([]byte(nil), p.keep...)
 	if p.mandatory == 0x66 && op.prefix == any0 {
 		like = append(like, 0x66)
@@ -191,32 +200,31 @@ func extraX86(code []byte, mode int) (x x86asm.Inst, name string, found bool, er
 	if p.rex != 0 {
 		like = append(like, p.rex)
 	}
-	modrm := append([]byte(nil), rest[len(op.code):]...)
+	opcode, first := byte(0xff), modrm[0]&^0x38 // inc r/m
 	switch op.form {
 	case regRM:
-		like = append(like, 0x8b)
+		opcode, first = 0x8b, modrm[0]
 	case rmReg:
-		like = append(like, 0x89)
-	default:
-		like = append(like, 0xff) // inc r/m
-		modrm[0] &^= 0x38
+		opcode, first = 0x89, modrm[0]
 	}
-	before, written := len(like), p.n+len(op.code)
-	like = append(like, modrm...)
-	if x, err = x86asm.Decode(like, mode); err != nil {
-		return x, "", true, err
+	like = append(like, opcode)
+	before := len(like)
+	like = append(append(like, first), modrm[1:]...)
+	x, err := x86asm.Decode(like, mode)
+	if err != nil {
+		return x, err
 	}
-	x.Len += written - before
+	x.Len += p.n + len(op.code) - before
+	if x.Len > 15 {
+		return x, ErrUnknown
+	}
 	if special {
 		x.MemBytes = shape.memory
-	}
-	if x.Len > 15 {
-		return x, "", true, ErrUnknown
 	}
 	if x.Op == x86asm.INC && name == "nop" {
 		x.Op = x86asm.NOP
 	}
-	return x, name, true, nil
+	return x, nil
 }
 
 // matchExtra picks the row that fits; short means that more bytes are needed to tell.
