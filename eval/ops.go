@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -205,11 +206,22 @@ func (ev *evaluator) usual(x, y number) (number, number) {
 		return x.to(t), y.to(t)
 	}
 	x, y = ev.promote(x), ev.promote(y)
-	t := x.t
-	if y.t.Size > t.Size || y.t.Size == t.Size && signed(t) && !signed(y.t) {
-		t = y.t
+	t, u := x.t, y.t // t gets the higher rank
+	if rank(u) > rank(t) || rank(u) == rank(t) && signed(t) {
+		t, u = u, t
+	}
+	if signed(t) && !signed(u) && u.Size == t.Size {
+		t = ev.l.named("unsigned long long") // long long outranks the unsigned long of its size
 	}
 	return x.to(t), y.to(t)
+}
+
+// rank orders promoted integer types (C++ [conv.rank]).
+func rank(t *symbols.Type) int64 {
+	if strings.HasPrefix(strings.TrimPrefix(t.Name, "unsigned "), "long long") {
+		return 2*t.Size + 1
+	}
+	return 2 * t.Size
 }
 
 func (n *binaryNode) eval(ev *evaluator) (Value, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -128,11 +129,11 @@ func (s *scope) expandInto(ctx context.Context, o *eval.Object) error {
 	return nil
 }
 
-// attach makes segments the children of o.
+// attach makes segments the children of o, the named ones first.
 func (s *scope) attach(o *eval.Object, list []segment) {
-	if len(list) == 0 {
-		return
-	}
+	slices.SortStableFunc(list, func(a, b segment) int {
+		return map[bool]int{true: 1}[a.index] - map[bool]int{true: 1}[b.index]
+	})
 	for _, g := range list {
 		switch {
 		case g.n < 0:
