@@ -264,6 +264,15 @@ func (i *Interpreter) completeName(ctx context.Context, word string, from int) [
 		})
 		return out
 	}
+	s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+		vars, err := v.Locals(ctx, nil)
+		for _, x := range vars {
+			if strings.HasPrefix(x.Name, word) {
+				out = append(out, Completion{Text: x.Name, From: from, Help: eval.TypeName(x.Type)})
+			}
+		}
+		return err
+	})
 	s.Look(ctx, func(l *engine.Live) error {
 		for _, m := range l.Modules() {
 			if strings.HasPrefix(strings.ToLower(m.Name), strings.ToLower(word)) {
@@ -337,6 +346,9 @@ func (x *exec) command(ctx context.Context, st statement) error {
 	c := &call{exec: x, cmd: st.cmd, name: st.name, text: st.text, pos: st.pos}
 	c.line, c.base = st.args()
 	if st.cmd == nil {
+		if processorPrefix(st.text) {
+			return x.program(ctx, "~"+st.text)
+		}
 		return c.unknown()
 	}
 	if x.i.o.Secure && st.cmd.Needs&local != 0 {
@@ -354,6 +366,12 @@ func (x *exec) command(ctx context.Context, st statement) error {
 		return st.cmd.Run(ctx, c)
 	})
 	return c.stateError(err)
+}
+
+// processorPrefix reports whether text is a command behind a processor's number, "2k".
+func processorPrefix(text string) bool {
+	tail := strings.TrimLeft(text, "0123456789")
+	return tail != text && tail != "" && strings.IndexByte("krud", tail[0]) >= 0
 }
 
 // unknown is the error of a command nobody knows: of "!foo" as of a missing extension.

@@ -17,6 +17,8 @@ import (
 	"dap-windbg/launch"
 	"dap-windbg/targets"
 	"dap-windbg/windbg"
+
+	"go.uber.org/goleak"
 )
 
 // patience bounds the life of one live test.
@@ -108,7 +110,7 @@ func (w *window) run(line string) string {
 
 func TestMain(m *testing.M) {
 	os.Setenv("DEBUGINFOD_URLS", "")
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // expect runs a line and compares what it shows with a pattern, line by line: "..."

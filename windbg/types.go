@@ -57,6 +57,13 @@ func displayType(ctx context.Context, c *call) error {
 	}
 	var fields []string
 	addr, given := arch.Addr(0), false
+	if literal(name) && !o.names && c.more() { // the address came first
+		n, err := c.value(ctx, name)
+		if err != nil {
+			return err
+		}
+		addr, given, name = arch.Addr(n), true, c.typeName()
+	}
 	for c.more() {
 		src := c.expression()
 		if src == "" {
