@@ -3,6 +3,7 @@ package mmap
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -26,5 +27,39 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := Open(dir); err == nil {
 		t.Error("a directory was mapped")
+	}
+}
+
+func TestGuard(t *testing.T) {
+	p := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(p, make([]byte, 1<<16), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g Guard
+	sum := 0
+	read := func() { sum += int(m.Data[1<<15]) }
+	if !g.Do(read) {
+		t.Error("refused to read a whole file")
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("a panic of another kind was held back")
+			}
+		}()
+		g.Do(func() { panic("other") })
+	}()
+	if runtime.GOOS == "windows" { // a mapped file cannot be cut there
+		return
+	}
+	if err := os.Truncate(p, 0); err != nil {
+		t.Fatal(err)
+	}
+	if g.Do(read) || g.Do(func() {}) {
+		t.Error("read a page that is gone")
 	}
 }

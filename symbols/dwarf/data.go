@@ -19,6 +19,11 @@ type Options struct {
 	CodeLow   uint64        // link-time range that can hold code: anything outside
 	CodeHigh  uint64        // was dropped by the linker; 0, 0 when unknown
 	Image     symbols.Image // set as Type.Image; may be nil
+	// Guard runs f and reports whether it came to its end; false when the
+	// sections cannot be read any more. It is used where the reader is called
+	// later or on its own goroutines: types' members, locations, the index. Nil
+	// runs f plainly.
+	Guard func(f func()) bool
 }
 
 // Data is the debugging information of one image. It implements symbols.Liner,
@@ -90,6 +95,9 @@ type section struct {
 
 // New returns a reader. It reads nothing yet.
 func New(o Options) *Data {
+	if o.Guard == nil {
+		o.Guard = func(f func()) bool { f(); return true }
+	}
 	return &Data{opt: o, abbrevs: map[abbrevKey]*abbrevTable{}}
 }
 

@@ -127,19 +127,17 @@ func (d *Data) buildIndex() *index {
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(units)) {
 		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(units) {
-					return
+			d.opt.Guard(func() {
+				for i := int(next.Add(1)) - 1; i < len(units); i = int(next.Add(1)) - 1 {
+					units[i].scan()
 				}
-				units[i].scan()
-			}
+			})
 		})
 	}
 	wg.Wait()
 	n := 0
 	for _, u := range units {
-		n += len(u.scanned.names)
+		n += len(u.scan().names)
 	}
 	x := &index{entries: make([]entry, 0, n)}
 	for i, u := range units {

@@ -200,6 +200,7 @@ func (h *lineHeader) decode(d *Data) *lineTable {
 	if h.lineRange == 0 {
 		return t
 	}
+	t.rows = make([]row, 0, min(h.program.left()/4, maxRows)) // a row takes 3 to 5 bytes
 	m := lineMachine{h: h, t: t, data: d}
 	m.reset()
 	for b := h.program; b.left() > 0 && len(t.rows) < maxRows; {

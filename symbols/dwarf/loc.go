@@ -30,7 +30,14 @@ func sized(l symbols.Location, t *symbols.Type) symbols.Location {
 }
 
 // Pieces implements symbols.Location.
-func (l *location) Pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) ([]symbols.Piece, error) {
+func (l *location) Pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) (p []symbols.Piece, err error) {
+	if !l.u.data.opt.Guard(func() { p, err = l.pieces(ctx, f, pc) }) {
+		return nil, unavailable("the debug information cannot be read any more")
+	}
+	return p, err
+}
+
+func (l *location) pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) ([]symbols.Piece, error) {
 	m := newMachine(ctx, f, l.u, l.fn)
 	m.pc = l.u.data.addr(pc)
 	expr, err := m.choose(l.v)
@@ -95,7 +102,14 @@ type deferredStatic struct {
 	name string
 }
 
-func (s deferredStatic) Pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) ([]symbols.Piece, error) {
+func (s deferredStatic) Pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) (p []symbols.Piece, err error) {
+	if !s.d.opt.Guard(func() { p, err = s.pieces(ctx, f, pc) }) {
+		return nil, unavailable("the debug information cannot be read any more")
+	}
+	return p, err
+}
+
+func (s deferredStatic) pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) ([]symbols.Piece, error) {
 	for _, e := range s.d.find(entryVariable, s.name) {
 		if e.declared() {
 			continue

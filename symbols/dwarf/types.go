@@ -265,8 +265,12 @@ func (d *die) enumCount() int64 {
 func (d *Data) loader(r ref, f func(*die, *symbols.Members)) func() *symbols.Members {
 	return func() *symbols.Members {
 		m := &symbols.Members{}
-		if e, ok := d.die(r); ok {
-			f(&e, m)
+		if !d.opt.Guard(func() {
+			if e, ok := d.die(r); ok {
+				f(&e, m)
+			}
+		}) {
+			return &symbols.Members{}
 		}
 		return m
 	}

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"dap-windbg/symbols"
+	"dap-windbg/symbols/dwarf"
 )
 
 // The methods of symbols.Liner, Scoper and Typer go to the DWARF reader.
@@ -16,98 +17,81 @@ var (
 	_ symbols.Unwinder = (*Image)(nil)
 )
 
-// Index reads all names of the debug information, so that later answers are
-// quick. It may take a fraction of a second and is done once.
-func (i *Image) Index() {
+// ask runs f with the DWARF reader, if there is one and its file is whole.
+func (i *Image) ask(f func(d *dwarf.Data)) {
 	if i.dwarf != nil {
-		i.dwarf.Index()
+		i.guard.Do(func() { f(i.dwarf) })
 	}
 }
 
+// Index reads all names of the debug information, so that later answers are
+// quick. It may take a fraction of a second and is done once.
+func (i *Image) Index() { i.ask((*dwarf.Data).Index) }
+
 // Line implements symbols.Liner.
-func (i *Image) Line(off symbols.Offset) (symbols.Line, bool) {
-	if i.dwarf == nil {
-		return symbols.Line{}, false
-	}
-	return i.dwarf.Line(off)
+func (i *Image) Line(off symbols.Offset) (l symbols.Line, ok bool) {
+	i.ask(func(d *dwarf.Data) { l, ok = d.Line(off) })
+	return l, ok
 }
 
 // Places implements symbols.Liner.
-func (i *Image) Places(file string, line int) []symbols.Place {
-	if i.dwarf == nil {
-		return nil
-	}
-	return i.dwarf.Places(file, line)
+func (i *Image) Places(file string, line int) (p []symbols.Place) {
+	i.ask(func(d *dwarf.Data) { p = d.Places(file, line) })
+	return p
 }
 
 // Lines implements symbols.Liner.
-func (i *Image) Lines(lo, hi symbols.Offset) []symbols.Line {
-	if i.dwarf == nil {
-		return nil
-	}
-	return i.dwarf.Lines(lo, hi)
+func (i *Image) Lines(lo, hi symbols.Offset) (l []symbols.Line) {
+	i.ask(func(d *dwarf.Data) { l = d.Lines(lo, hi) })
+	return l
 }
 
 // Body implements symbols.Liner.
-func (i *Image) Body(off symbols.Offset) (symbols.Place, bool) {
-	if i.dwarf == nil {
-		return symbols.Place{}, false
-	}
-	return i.dwarf.Body(off)
+func (i *Image) Body(off symbols.Offset) (p symbols.Place, ok bool) {
+	i.ask(func(d *dwarf.Data) { p, ok = d.Body(off) })
+	return p, ok
 }
 
 // Files implements symbols.Liner.
 func (i *Image) Files() iter.Seq[string] {
-	if i.dwarf == nil {
-		return func(func(string) bool) {}
+	return func(yield func(string) bool) {
+		i.ask(func(d *dwarf.Data) { d.Files()(yield) })
 	}
-	return i.dwarf.Files()
 }
 
 // Scopes implements symbols.Scoper.
-func (i *Image) Scopes(off symbols.Offset) ([]symbols.Scope, error) {
-	if i.dwarf == nil {
-		return nil, nil
-	}
-	return i.dwarf.Scopes(off)
+func (i *Image) Scopes(off symbols.Offset) (s []symbols.Scope, err error) {
+	i.ask(func(d *dwarf.Data) { s, err = d.Scopes(off) })
+	return s, err
 }
 
 // Type implements symbols.Typer.
-func (i *Image) Type(name string) (*symbols.Type, bool) {
-	if i.dwarf == nil {
-		return nil, false
-	}
-	return i.dwarf.Type(name)
+func (i *Image) Type(name string) (t *symbols.Type, ok bool) {
+	i.ask(func(d *dwarf.Data) { t, ok = d.Type(name) })
+	return t, ok
 }
 
 // Types implements symbols.Typer.
 func (i *Image) Types(pattern string) iter.Seq[string] {
-	if i.dwarf == nil {
-		return func(func(string) bool) {}
+	return func(yield func(string) bool) {
+		i.ask(func(d *dwarf.Data) { d.Types(pattern)(yield) })
 	}
-	return i.dwarf.Types(pattern)
 }
 
 // Global implements symbols.Typer.
-func (i *Image) Global(name string) (symbols.Variable, bool) {
-	if i.dwarf == nil {
-		return symbols.Variable{}, false
-	}
-	return i.dwarf.Global(name)
+func (i *Image) Global(name string) (v symbols.Variable, ok bool) {
+	i.ask(func(d *dwarf.Data) { v, ok = d.Global(name) })
+	return v, ok
 }
 
 // GlobalAt implements symbols.Typer.
-func (i *Image) GlobalAt(off symbols.Offset) (symbols.Variable, bool) {
-	if i.dwarf == nil {
-		return symbols.Variable{}, false
-	}
-	return i.dwarf.GlobalAt(off)
+func (i *Image) GlobalAt(off symbols.Offset) (v symbols.Variable, ok bool) {
+	i.ask(func(d *dwarf.Data) { v, ok = d.GlobalAt(off) })
+	return v, ok
 }
 
 // Function implements symbols.Typer.
-func (i *Image) Function(off symbols.Offset) (*symbols.Type, bool) {
-	if i.dwarf == nil {
-		return nil, false
-	}
-	return i.dwarf.Function(off)
+func (i *Image) Function(off symbols.Offset) (t *symbols.Type, ok bool) {
+	i.ask(func(d *dwarf.Data) { t, ok = d.Function(off) })
+	return t, ok
 }

@@ -14,6 +14,7 @@ package elf
 import (
 	"bytes"
 	"context"
+	"errors"
 	"path/filepath"
 	"sync"
 
@@ -46,6 +47,7 @@ type Image struct {
 	debug     *part // the separate debug file, else nil
 	low, high uint64
 	dwarf     *dwarf.Data // nil without debug information
+	guard     mmap.Guard  // around everything that reads the files
 
 	tableOnce sync.Once
 	table     *table
@@ -91,7 +93,11 @@ func openPart(path string) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := elf.Parse(m.Data)
+	var f *elf.File
+	var guard mmap.Guard
+	if !guard.Do(func() { f, err = elf.Parse(m.Data) }) {
+		err = errors.New("the file was cut short while it was read")
+	}
 	if err != nil {
 		return nil, &FileError{path, err}
 	}
@@ -137,7 +143,7 @@ func (i *Image) openDWARF() {
 	if p == nil {
 		return
 	}
-	o := dwarf.Options{Arch: i.arch, Base: i.low, Image: i, BigEndian: p.Order.Uint16([]byte{0, 1}) == 1}
+	o := dwarf.Options{Arch: i.arch, Base: i.low, Image: i, Guard: i.guard.Do, BigEndian: p.Order.Uint16([]byte{0, 1}) == 1}
 	o.Section = func(name string) []byte {
 		b, _, _ := p.section(name)
 		return b
@@ -186,15 +192,14 @@ func (p *part) section(name string) ([]byte, uint64, bool) {
 // itself, else from its debug file. The bytes must not be written to, and are
 // valid as long as the Image is reachable.
 func (i *Image) Section(name string) (data []byte, addr uint64, ok bool) {
-	for _, p := range []*part{i.main, i.debug} {
-		if p == nil {
-			continue
+	i.guard.Do(func() {
+		for _, p := range []*part{i.main, i.debug} {
+			if p != nil && !ok {
+				data, addr, ok = p.section(name)
+			}
 		}
-		if b, a, ok := p.section(name); ok {
-			return b, a, true
-		}
-	}
-	return nil, 0, false
+	})
+	return data, addr, ok
 }
 
 // File returns the headers of the image itself.
@@ -247,7 +252,12 @@ func (i *Image) Entry() symbols.Offset {
 }
 
 // ReadStatic implements symbols.Image.
-func (i *Image) ReadStatic(off symbols.Offset, p []byte) bool {
+func (i *Image) ReadStatic(off symbols.Offset, p []byte) (ok bool) {
+	i.guard.Do(func() { ok = i.readStatic(off, p) })
+	return ok
+}
+
+func (i *Image) readStatic(off symbols.Offset, p []byte) bool {
 	if s, ok := i.main.Section(".text"); !ok && len(i.main.Sections) > 0 || ok && s.Type == elf.SecNobits {
 		return false // a debug file: its segments have no bytes
 	}
@@ -263,7 +273,7 @@ func (i *Image) ReadStatic(off symbols.Offset, p []byte) bool {
 func (i *Image) Close() error { return nil }
 
 // Unwind implements symbols.Unwinder by what Options.Unwinder made.
-func (i *Image) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
+func (i *Image) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (caller *arch.Registers, cfa arch.Addr, err error) {
 	i.unwindOnce.Do(func() {
 		if i.opt.Unwinder != nil {
 			i.unwinder = i.opt.Unwinder(i)
@@ -272,5 +282,8 @@ func (i *Image) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registe
 	if i.unwinder == nil {
 		return nil, 0, symbols.ErrNoUnwind
 	}
-	return i.unwinder.Unwind(ctx, base, callee, mem)
+	if !i.guard.Do(func() { caller, cfa, err = i.unwinder.Unwind(ctx, base, callee, mem) }) {
+		return nil, 0, symbols.ErrNoUnwind
+	}
+	return caller, cfa, err
 }

@@ -290,3 +290,42 @@ func TestWithoutTemplates(t *testing.T) {
 		}
 	}
 }
+
+// TestFileCutShort truncates the file under an open image: answers stop, the
+// process does not.
+func TestFileCutShort(t *testing.T) {
+	data, err := os.ReadFile(build(t, "g++ -O0 -gdwarf-5", "shapes.cc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "shapes")
+	if err := os.WriteFile(path, data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	img, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, ok := img.Type("geo::Point")
+	if !ok {
+		t.Fatal("no geo::Point")
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			late.Members()
+			img.Scopes(0x2400)
+			img.Global("table")
+			img.Places("shapes.cc", 40)
+			img.At(0x2400)
+			img.ReadStatic(0x2400, make([]byte, 4))
+		})
+	}
+	wg.Wait()
+	if got := names(img, "main"); len(got) != 0 {
+		t.Errorf("names %v of a file that is gone", got)
+	}
+}

@@ -16,10 +16,11 @@ func (i *Image) Lookup(pattern string) iter.Seq[symbols.Symbol] {
 		if pattern == "" {
 			return
 		}
-		found, more := i.lookup(pattern, false, yield)
-		if found == 0 && more {
-			i.lookup(pattern, true, yield)
-		}
+		i.guard.Do(func() {
+			if found, more := i.lookup(pattern, false, yield); found == 0 && more {
+				i.lookup(pattern, true, yield)
+			}
+		})
 	}
 }
 

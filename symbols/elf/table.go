@@ -171,7 +171,12 @@ func (t *table) rank(e *entry) int {
 const maxBack = 256
 
 // At implements symbols.Image.
-func (i *Image) At(off symbols.Offset) (symbols.Symbol, bool) {
+func (i *Image) At(off symbols.Offset) (s symbols.Symbol, ok bool) {
+	i.guard.Do(func() { s, ok = i.at(off) })
+	return s, ok
+}
+
+func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	t, addr := i.symtab(), i.low+uint64(off)
 	if addr > i.high {
 		return symbols.Symbol{}, false
@@ -213,7 +218,12 @@ func (t *table) best(k int) int {
 }
 
 // Next implements symbols.Image.
-func (i *Image) Next(off symbols.Offset) (symbols.Symbol, bool) {
+func (i *Image) Next(off symbols.Offset) (s symbols.Symbol, ok bool) {
+	i.guard.Do(func() { s, ok = i.next(off) })
+	return s, ok
+}
+
+func (i *Image) next(off symbols.Offset) (symbols.Symbol, bool) {
 	t, addr := i.symtab(), i.low+uint64(off)
 	k := sort.Search(len(t.entries), func(k int) bool { return t.entries[k].addr > addr })
 	if k == len(t.entries) {
