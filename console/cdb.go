@@ -72,7 +72,7 @@ func open(ctx context.Context, o Options, out io.Writer, version string) (*windo
 		w.scr.log = f
 	}
 	plan := o.Plan
-	dbg, err := launch.Start(ctx, plan, launch.Hooks{Emit: w.scr.Emit})
+	dbg, err := launch.Start(ctx, plan, launch.Hooks{Emit: w.scr.Emit, Guard: o.Guard})
 	if err != nil {
 		w.scr.Close()
 		return nil, err

@@ -13,6 +13,7 @@ import (
 // Options are what a command line asks for.
 type Options struct {
 	Plan        launch.Plan
+	Guard       []string // see launch.Hooks
 	Commands    []string // -c and -cf, in order
 	Quiet       bool     // no prompts (-Q)
 	Log         string   // -logo, -loga
