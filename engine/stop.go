@@ -171,19 +171,7 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 	case targets.Modules:
 		return l.judgeModules(ctx, st)
 	case targets.Exception:
-		if l.stray > 0 && st.Exception != nil && st.Exception.Code == sigInt {
-			l.stray = 0
-			return true
-		}
-		if st.Exception != nil && st.Exception.Code == sigTrap && l.t.Info().OS == "linux" {
-			if pc, ok := l.pcOf(ctx, st.Thread); ok {
-				if _, ours := l.traps.at(pc); ours {
-					st.Reason = targets.Breakpoint
-					return l.judgeCode(ctx, st)
-				}
-			}
-		}
-		return l.judgeException(ctx, st)
+		return l.judgeSignal(ctx, st)
 	case targets.Exec, targets.Reset:
 		return l.judgeExec(ctx, st)
 	case targets.ThreadCreated, targets.ThreadExited, targets.Forked:
@@ -191,6 +179,27 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 		return !d.Break
 	}
 	return false
+}
+
+// judgeSignal sorts out the signals that debugging itself makes.
+func (l *loop) judgeSignal(ctx context.Context, st *Stop) (quiet bool) {
+	if l.stray > 0 && st.Exception != nil && st.Exception.Code == sigInt {
+		l.stray = 0
+		return true
+	}
+	if st.Exception != nil && st.Exception.Code == sigTrap && l.t.Info().OS == "linux" {
+		if pc, ok := l.pcOf(ctx, st.Thread); ok {
+			st.Addr = pc
+			if _, ours := l.traps.at(pc); ours {
+				st.Reason = targets.Breakpoint
+				return l.judgeCode(ctx, st)
+			}
+			if on, behind := l.ownTrap(ctx, pc); on || behind {
+				return l.judgeForeign(ctx, st)
+			}
+		}
+	}
+	return l.judgeException(ctx, st)
 }
 
 func (l *loop) pcOf(ctx context.Context, id targets.ThreadID) (arch.Addr, bool) {
@@ -249,15 +258,10 @@ func (l *loop) judgeForeign(ctx context.Context, st *Stop) bool {
 	if l.plan != nil && l.plan.off {
 		return l.stepEnded(ctx, st, st.Addr)
 	}
-	p := make([]byte, len(l.arch.Break))
-	here := func(a arch.Addr) bool {
-		n, _ := l.read(ctx, spaceHere, a, p)
-		return n == len(p) && bytes.Equal(p, l.arch.Break)
-	}
-	own := here(st.Addr)
-	if own {
+	switch on, behind := l.ownTrap(ctx, st.Addr); {
+	case on:
 		l.own[st.Thread] = st.Addr
-	} else if l.arch.BreakAdvance == 0 || !here(st.Addr-arch.Addr(l.arch.BreakAdvance)) {
+	case !behind:
 		return true // of a trap that was lifted while its report was on the way
 	}
 	d := l.filter(FilterEvent{Code: "bpe", Arg: "SIGTRAP", Stop: st.Stop})
@@ -268,6 +272,20 @@ func (l *loop) judgeForeign(ctx context.Context, st *Stop) bool {
 		l.say(FromDebugger, st.Text+"\n")
 	}
 	return !d.Break
+}
+
+// ownTrap reports whether a trap instruction that is not ours is at pc, or right
+// before it.
+func (l *loop) ownTrap(ctx context.Context, pc arch.Addr) (on, behind bool) {
+	p := make([]byte, len(l.arch.Break))
+	here := func(a arch.Addr) bool {
+		n, _ := l.read(ctx, spaceHere, a, p)
+		return n == len(p) && bytes.Equal(p, l.arch.Break)
+	}
+	if here(pc) {
+		return true, false
+	}
+	return false, l.arch.BreakAdvance > 0 && here(pc-arch.Addr(l.arch.BreakAdvance))
 }
 
 // stepEnded decides whether a finished step was the plan's last.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -157,6 +158,11 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 			return c, cfa, ByScan, err
 		}
 	}
+	if level == 0 {
+		if c, cfa, err := l.beforeFrame(ctx, r, mem); err == nil || isNeed(err) {
+			return c, cfa, ByFramePointer, err
+		}
+	}
 	if c, cfa, err := l.byFramePointer(ctx, r, mem); err == nil || isNeed(err) {
 		return c, cfa, ByFramePointer, err
 	}
@@ -232,6 +238,37 @@ func (l *loop) badCall(ctx context.Context, r *arch.Registers, mem symbols.Memor
 	}
 	cfa := r.SP() + arch.Addr(l.arch.PtrSize)
 	return after(r, ret, cfa), cfa, nil
+}
+
+// beforeFrame is for an x86 function stopped where its frame is not made yet, or
+// not any more: the return address is at SP, or one word above when the frame
+// pointer has just been pushed.
+func (l *loop) beforeFrame(ctx context.Context, r *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
+	if l.arch.Link != "" {
+		return nil, 0, errNoFrame
+	}
+	ins, err := l.disassemble(ctx, r.PC(), 3)
+	if err != nil {
+		return nil, 0, err
+	}
+	push := func(i int) bool { return ins[i].Op == "push" && ins[i].Args == l.arch.FP }
+	move := func(i int) bool { return ins[i].Op == "mov" && ins[i].Args == l.arch.FP+","+l.arch.SP }
+	ptr, at := arch.Addr(l.arch.PtrSize), r.SP()
+	switch {
+	case ins[0].Kind == arch.Return, push(0) && move(1), strings.HasPrefix(ins[0].Op, "endbr") && push(1):
+	case move(0):
+		at += ptr
+	default:
+		return nil, 0, errNoFrame
+	}
+	ret, err := l.pointer(ctx, mem, at)
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, ok := l.moduleAt(ret); !ok {
+		return nil, 0, errNoFrame
+	}
+	return after(r, ret, at+ptr), at + ptr, nil
 }
 
 // byFramePointer follows the chain that code with frame pointers keeps: the

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// unresolved reports whether a breakpoint may gain places from a module to come.
+func (l *loop) unresolved() bool {
+	return slices.ContainsFunc(l.bps, func(b *breakpoint) bool {
+		return b.dynamic() && (len(b.addrs) == 0 || b.Function != "" || b.File != "" || b.Deferred)
+	})
+}
+
+// resolveAll resolves wishes against modules that came, and tells changes.
+func (l *loop) resolveAll(ctx context.Context, in []*Module) {
+	for _, b := range l.bps {
+		if b.dynamic() && l.resolve(ctx, b, in) {
+			l.compile(ctx, b)
+			l.o.Emit(BreakpointEvent{Status: l.status(b)})
+		}
+	}
+}
+
+// resolve looks for b's places in modules; true when it gained any.
+func (l *loop) resolve(ctx context.Context, b *breakpoint, in []*Module) bool {
+	before := len(b.addrs)
+	switch {
+	case b.File != "":
+		l.add(b, l.linePlaces("", b.File, b.Line, in)...)
+	case b.Function != "":
+		l.resolveFunction(b, in)
+	case b.Expr != "":
+		l.resolveExpr(ctx, b)
+	case b.Addr != 0 && before == 0:
+		b.addrs = []arch.Addr{b.Addr}
+		if m, ok := l.moduleAt(b.Addr); ok && m.Image != nil {
+			loc := l.locate(b.Addr)
+			b.places = []placed{{m, symbols.Place{Offset: m.offset(b.Addr), Line: loc.Line, Function: loc.Symbol.Name}}}
+		}
+	}
+	if len(b.addrs) > before {
+		b.message = ""
+	}
+	return len(b.addrs) > before
+}
+
+// add takes over places that are new.
+func (l *loop) add(b *breakpoint, ps ...placed) {
+	for _, p := range ps {
+		if a := p.addr(); !slices.Contains(b.addrs, a) {
+			b.addrs = append(b.addrs, a)
+			b.places = append(b.places, p)
+		}
+	}
+}
+
+// resolveFunction takes every function of the name, behind its prologue.
+func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
+	mod, name := split(b.Function)
+	wantIn := l.matching(mod)
+	for _, m := range in {
+		if !slices.Contains(wantIn, m) || m.Image == nil {
+			continue
+		}
+		l.lookup(m, strings.TrimSuffix(name, "()"), func(loc Location) bool {
+			if loc.Symbol.Kind != symbols.Function || loc.Symbol.Indirect {
+				return true
+			}
+			p := symbols.Place{Offset: loc.Symbol.Offset, Line: loc.Line, Function: loc.Symbol.Name}
+			if liner, ok := m.Image.(symbols.Liner); ok {
+				if body, ok := liner.Body(loc.Symbol.Offset); ok {
+					p = body
+				}
+			}
+			l.add(b, placed{m, p})
+			return len(b.addrs) < 1000
+		})
+		if len(b.addrs) > 0 && mod == "" && !wild(name) {
+			return // the first module that has it, main first
+		}
+	}
+}
+
+// resolveExpr evaluates a MASM expression, or takes all matches of a pattern.
+func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
+	text := strings.TrimSuffix(strings.TrimPrefix(b.Expr, `@!"`), `"`)
+	if wild(text) && !strings.ContainsAny(text, " +(") {
+		locs, err := l.find(ctx, text)
+		if err != nil {
+			b.message = err.Error()
+		}
+		for _, loc := range locs {
+			if loc.Symbol.Kind == symbols.Function {
+				l.add(b, placed{loc.Module, symbols.Place{Offset: loc.Symbol.Offset, Line: loc.Line, Function: loc.Symbol.Name}})
+			}
+		}
+		return
+	}
+	a, err := l.masm(ctx, b.Expr)
+	if err != nil {
+		b.message = err.Error()
+		return
+	}
+	if len(b.addrs) > 0 && b.addrs[0] == a {
+		return
+	}
+	b.unresolve()
+	b.addrs = []arch.Addr{a}
+	if loc := l.locate(a); loc.Module != nil && loc.Module.Image != nil {
+		b.places = []placed{{loc.Module, symbols.Place{Offset: loc.Module.offset(a), Line: loc.Line, Function: loc.Symbol.Name}}}
+	}
+}
+
+// masm evaluates an address expression outside any frame.
+func (l *loop) masm(ctx context.Context, expr string) (arch.Addr, error) {
+	return l.masmIn(ctx, nil, expr)
+}
+
+// masmIn evaluates an address expression: a plain symbol, a number, or more.
+func (l *loop) masmIn(ctx context.Context, f *Frame, expr string) (arch.Addr, error) {
+	if a, err := l.address(ctx, strings.TrimSpace(expr)); err == nil && strings.Contains(expr, "!") {
+		return a, nil
+	}
+	e, err := eval.Parse(expr, eval.Options{Dialect: eval.MASM})
+	if err != nil {
+		if a, plain := l.address(ctx, strings.TrimSpace(expr)); plain == nil {
+			return a, nil
+		}
+		return 0, err
+	}
+	var n uint64
+	err = l.evaluate(ctx, f, e, func(ctx context.Context, env eval.Env, v eval.Value) error {
+		var err error
+		n, err = eval.Int(ctx, env, v)
+		return err
+	})
+	return arch.Addr(n), err
+}
+
+// drop forgets places in modules that went; a deferred wish waits again.
+func (l *loop) drop(went []*Module) {
+	if len(went) == 0 {
+		return
+	}
+	for _, b := range l.bps {
+		n := len(b.addrs)
+		keep := func(a arch.Addr) bool {
+			return !slices.ContainsFunc(went, func(m *Module) bool { return a >= m.Base && uint64(a-m.Base) < m.span() })
+		}
+		b.addrs = slices.DeleteFunc(b.addrs, func(a arch.Addr) bool { return !keep(a) })
+		b.places = slices.DeleteFunc(b.places, func(p placed) bool { return slices.Contains(went, p.m) })
+		if len(b.addrs) != n {
+			l.o.Emit(BreakpointEvent{Status: l.status(b)})
+		}
+	}
+	for k, x := range l.traps.in { // the far end is told of the others by the next difference
+		if x.patch && slices.ContainsFunc(went, func(m *Module) bool { return k.addr >= m.Base && uint64(k.addr-m.Base) < m.span() }) {
+			delete(l.traps.in, k)
+		}
+	}
+}
+
+// compile makes b's condition for the far end, where both can.
+func (l *loop) compile(ctx context.Context, b *breakpoint) {
+	if b.agent != nil || b.cond == nil || !b.farSide() || l.t.Info().Limits.Bits&targets.Conditions == 0 {
+		return
+	}
+	agents := map[arch.Addr][]byte{}
+	for _, a := range b.addrs {
+		code, err := l.agentAt(ctx, b.cond, a)
+		if err != nil {
+			if !errors.Is(err, eval.ErrNoAgent) {
+				l.o.Log.Debug().Err(err).Msg("condition for the far end")
+			}
+			return
+		}
+		agents[a] = code
+	}
+	b.agent = agents
+}
+
+// farSide reports whether nothing but the condition decides at a hit: what we
+// count, we must see.
+func (b *breakpoint) farSide() bool {
+	return b.code() && b.Passes <= 1 && b.HitCondition == "" && b.Thread == targets.ThreadID{}
+}
