@@ -44,6 +44,7 @@ type debuggee struct {
 	session *engine.Session
 	target  targets.Target
 	server  *localServer  // the gdbserver we run for it, nil none
+	guard   *guard        // parts from it should we be killed
 	created bool          // we started the program
 	done    chan struct{} // Run has returned
 }
@@ -58,6 +59,9 @@ type Hooks struct {
 	// Progress tells of slow work; done in [0,1], < 0 unknown. It may be nil.
 	Progress func(title string, done float64)
 	Log      zerolog.Logger
+	// Guard is a command line that runs RunGuard: a process that parts from the
+	// debuggee when this one is killed. Nil: nobody does.
+	Guard []string
 	// Life ends the debug session, as Close with the default parting does; nil: only Close does.
 	Life context.Context
 }
@@ -311,6 +315,7 @@ func (d *Debugger) end(ctx context.Context, how targets.Parting) error {
 	case <-g.done:
 	case <-ctx.Done():
 	}
+	g.guard.dismiss()
 	if g.server != nil {
 		g.server.stop()
 	}

@@ -41,23 +41,25 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	default:
 		return nil, &UnavailableError{What: fmt.Sprintf("debugging over '%s:' is not part of this version", c.Protocol)}
 	}
-	conn, err := d.stub(ctx, c, p)
+	conn, g, err := d.stub(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}
 	t := conn.Target()
 	if t == nil {
+		g.dismiss()
 		d.mu.Lock()
 		d.link = conn
 		d.mu.Unlock()
 		d.tell(0, "Connected to a process server; there is no debuggee yet. Use .tlist, .attach or .create.")
 		return nil, nil
 	}
-	return &debuggee{target: t}, nil
+	g.entrust(t.Info().Process, false, false)
+	return &debuggee{target: t, guard: g}, nil
 }
 
 // stub dials a GDB stub.
-func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn, error) {
+func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn, *guard, error) {
 	o := rsp.Options{
 		Timeout: p.Timeout, ThreadEvents: c.Bool("threadevents", false) || c.Bool("threadEvents", false),
 		OS: p.OS, Trace: d.trace, Log: d.hooks.Log,
@@ -72,9 +74,10 @@ func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn,
 		o.Peer = strings.Join(a.Argv, " ")
 		rw, err := dialCommand(a.Argv)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return rsp.Connect(ctx, rw, o)
+		conn, err := rsp.Connect(ctx, rw, o)
+		return conn, nil, err
 	}
 	host, port, what := c.Get("server"), c.Get("port"), "gdbserver"
 	if c.Protocol != "gdb" {
@@ -86,16 +89,25 @@ func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn,
 	if c.Protocol == "exdi" {
 		at := strings.LastIndexByte(c.Get("gdb"), ':')
 		if at < 0 {
-			return nil, &ConfigError{Field: "connection", Value: c.String(), Want: "needs gdb=HOST:PORT, where the stub listens"}
+			return nil, nil, &ConfigError{Field: "connection", Value: c.String(), Want: "needs gdb=HOST:PORT, where the stub listens"}
 		}
 		host, port = c.Get("gdb")[:at], c.Get("gdb")[at+1:]
 	}
 	o.Peer = host + ":" + port
 	rw, err := dialTCP(ctx, what, host, port)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return rsp.Connect(ctx, rw, o)
+	var g *guard
+	if c.Protocol == "gdb" {
+		g = startGuard(d.hooks.Guard, rw)
+		o.Journal = g.journal()
+	}
+	conn, err := rsp.Connect(ctx, rw, o)
+	if err != nil {
+		g.dismiss()
+	}
+	return conn, g, err
 }
 
 // serve uses a process server: start there, or attach there.
@@ -138,10 +150,11 @@ func (d *Debugger) server(ctx context.Context, p *Plan) (targets.Link, error) {
 	if p.ProcessServer.Protocol != "gdb" {
 		return nil, &UnavailableError{What: fmt.Sprintf("process servers over '%s:' are not part of this version; use gdb:", p.ProcessServer.Protocol)}
 	}
-	conn, err := d.stub(ctx, p.ProcessServer, p)
+	conn, g, err := d.stub(ctx, p.ProcessServer, p)
 	if err != nil {
 		return nil, err
 	}
+	g.dismiss() // guards watch one process
 	if conn.Target() != nil {
 		conn.Close()
 		return nil, &ReachError{What: p.ProcessServer.String() + " holds a process already, so it is no process server now",
@@ -175,10 +188,15 @@ func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
 	rw, err := s.dial(ctx)
 	if err == nil {
 		var conn *rsp.Conn
-		conn, err = rsp.Connect(ctx, rw, rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux"})
+		g := startGuard(d.hooks.Guard, rw)
+		conn, err = rsp.Connect(ctx, rw, rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux",
+			Break: breaker(pid), Journal: g.journal()})
 		if err == nil && conn.Target() != nil {
-			return &debuggee{target: conn.Target(), server: s, created: p.Request == Launch}, nil
+			created := p.Request == Launch
+			g.entrust(conn.Target().Info().Process, created, breaker(pid) != nil)
+			return &debuggee{target: conn.Target(), server: s, guard: g, created: created}, nil
 		}
+		g.dismiss()
 		if err == nil {
 			conn.Close()
 			err = &ReachError{What: "gdbserver has no process: the program could not be started"}

@@ -82,9 +82,10 @@ func withServers(path string, servers []string) string {
 	return path + ";" + entry
 }
 
-// openImage opens an ELF image with its debug file and unwind rules.
+// openImage opens an ELF image with its debug file and unwind rules. The store
+// has compared their builds, or the user has forced them.
 func openImage(image, debug string) (symbols.Image, error) {
-	return elf.Open(image, elf.Options{Debug: debug, Unwinder: unwinder})
+	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder})
 }
 
 // unwinder reads an image's call frame information.

@@ -94,6 +94,7 @@ func commands(status *int) *cobra.Command {
 	root.PersistentFlags().StringVar(&logFile, "log", "", "write a log to this file")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &console.UsageError{Msg: err.Error()} })
 	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(),
+		&cobra.Command{Use: "guard", Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return launch.GuardMain() }},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(*cobra.Command, []string) { fmt.Println("dap-windbg", version()) }})
 	return root
@@ -107,7 +108,7 @@ func options(log zerolog.Logger) adapter.Options {
 			return launch.FromDAP(request, args, trusted)
 		},
 		Open: func(ctx context.Context, p launch.Plan, h launch.Hooks, quit func(targets.Parting)) (adapter.Debugger, adapter.Console, error) {
-			h.Life = ctx
+			h.Life, h.Guard = ctx, guard()
 			d, err := launch.Start(ctx, p, h)
 			if err != nil {
 				return nil, nil, err
@@ -115,6 +116,15 @@ func options(log zerolog.Logger) adapter.Options {
 			return d, repl{windbg.New(windbg.Options{Host: d, Quit: quit, Version: version(), SourceMode: true, Secure: !p.Trusted})}, nil
 		},
 	}
+}
+
+// guard is how to run this program as a session's guard.
+func guard() []string {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{self, "guard"}
 }
 
 // repl is an Interpreter as the adapter wants a Console.

@@ -31,6 +31,7 @@ func cdb(status *int) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			o.Guard = guard()
 			*status = console.Cdb(c.Context(), o, os.Stdin, os.Stdout, version())
 			return nil
 		},
@@ -49,7 +50,7 @@ func run(status *int) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Plan = plan
+			o.Plan, o.Guard = plan, guard()
 			if commands != "" {
 				o.Commands = append(o.Commands, commands)
 			}

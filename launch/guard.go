@@ -1,0 +1,140 @@
+package launch
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A guard is a small process of ours that holds the connection open beside us.
+// When we are killed it parts from the debuggee in our place: GNU gdbserver does
+// not notice a lost client while the debuggee runs, and never lifts its traps.
+// It is told of traps, resumes and stops through a pipe (the journal); the end
+// of the pipe without "end" means that we are gone.
+
+// Times of a guard: for the stop it asks for, and for the answers to its parting.
+const (
+	guardStop = 800 * time.Millisecond
+	guardPart = 800 * time.Millisecond
+)
+
+// journalState is what a guard knows at the end of the journal.
+type journalState struct {
+	traps   map[string]bool // "0,401136,1"
+	running bool
+	ended   bool
+	process int64
+	kill    bool
+	signal  bool // 0x03 does not reach it
+}
+
+// readJournal reads a journal to its end.
+func readJournal(r io.Reader) journalState {
+	s := journalState{traps: map[string]bool{}}
+	for sc := bufio.NewScanner(r); sc.Scan(); {
+		entry := sc.Text()
+		switch {
+		case entry == "run" || entry == "stop":
+			s.running = entry == "run"
+		case entry == "end":
+			s.ended = true
+		case strings.HasPrefix(entry, "Z"):
+			s.traps[entry[1:]] = true
+		case strings.HasPrefix(entry, "z"):
+			delete(s.traps, entry[1:])
+		case strings.HasPrefix(entry, "process "):
+			var how, by string
+			fmt.Sscanf(entry, "process %d %s %s", &s.process, &how, &by)
+			s.kill, s.signal = how == "kill", by == "signal"
+		}
+	}
+	return s
+}
+
+// RunGuard is the guard's whole life: journal is its standard input, conn the
+// connection it holds. interrupt signals a process of this machine.
+func RunGuard(journal io.Reader, conn net.Conn, interrupt, kill func(pid int64) error) {
+	s := readJournal(journal)
+	if s.ended || s.process == 0 {
+		return
+	}
+	if s.kill {
+		kill(s.process)
+		return
+	}
+	packets := make(chan string, 64)
+	go readPackets(conn, packets)
+	if s.running {
+		if !s.signal || interrupt(s.process) != nil {
+			conn.Write([]byte{0x03})
+		}
+		await(packets, guardStop, func(p string) bool { return strings.IndexByte("TSWX", p[0]) >= 0 })
+	}
+	var out strings.Builder
+	for t := range s.traps {
+		out.WriteString(rspPacket("z" + t))
+	}
+	out.WriteString(rspPacket("D;" + strconv.FormatInt(s.process, 16)))
+	io.WriteString(conn, out.String())
+	left := len(s.traps) + 1
+	await(packets, guardPart, func(string) bool { left--; return left == 0 })
+}
+
+// rspPacket frames a packet of plain text.
+func rspPacket(text string) string {
+	var sum byte
+	for _, c := range []byte(text) {
+		sum += c
+	}
+	return fmt.Sprintf("$%s#%02x", text, sum)
+}
+
+// readPackets sends the payload of each packet that arrives.
+func readPackets(r io.Reader, out chan<- string) {
+	defer close(out)
+	br := bufio.NewReader(r)
+	for {
+		if _, err := br.ReadString('$'); err != nil {
+			return
+		}
+		text, err := br.ReadString('#')
+		if err != nil {
+			return
+		}
+		if len(text) > 1 {
+			out <- text[:len(text)-1]
+		}
+	}
+}
+
+// await takes packets until enough says so, they end, or the time is over.
+func await(packets <-chan string, limit time.Duration, enough func(string) bool) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case p, ok := <-packets:
+			if !ok || enough(p) {
+				return
+			}
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// journalProcess is the entry that names the process.
+func journalProcess(pid int64, kill, signal bool) string {
+	how, by := "detach", "stub"
+	if kill {
+		how = "kill"
+	}
+	if signal {
+		by = "signal"
+	}
+	return fmt.Sprintf("process %d %s %s", pid, how, by)
+}

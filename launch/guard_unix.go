@@ -1,0 +1,93 @@
+//go:build unix
+
+package launch
+
+import (
+	"net"
+	"os"
+	"syscall"
+)
+
+// guard is our end of a guard process. A nil guard does nothing.
+type guard struct{ w *os.File }
+
+// startGuard starts argv as the guard of conn. Without argv, or where it cannot
+// be started, there is none: the session works all the same.
+func startGuard(argv []string, conn net.Conn) *guard {
+	tcp, ok := conn.(*net.TCPConn)
+	if len(argv) == 0 || !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		w.Close()
+		return nil
+	}
+	defer null.Close()
+	var pid int
+	err = raw.Control(func(fd uintptr) {
+		// Not os/exec: it would make the shared connection block.
+		pid, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+			Env: os.Environ(), Files: []uintptr{r.Fd(), null.Fd(), null.Fd(), fd}, Sys: &syscall.SysProcAttr{Setsid: true},
+		})
+	})
+	if err != nil || pid == 0 {
+		w.Close()
+		return nil
+	}
+	if p, err := os.FindProcess(pid); err == nil {
+		go p.Wait()
+	}
+	return &guard{w}
+}
+
+// journal is what the protocol tells its doings to, nil without a guard.
+func (g *guard) journal() func(string) {
+	if g == nil {
+		return nil
+	}
+	return g.note
+}
+
+func (g *guard) note(entry string) { g.w.WriteString(entry + "\n") }
+
+// entrust names the process and what is to become of it; signal: it is
+// interrupted by a signal and not through the server.
+func (g *guard) entrust(pid int64, kill, signal bool) {
+	if g != nil {
+		g.note(journalProcess(pid, kill, signal))
+	}
+}
+
+// dismiss ends the guard, which then does nothing.
+func (g *guard) dismiss() {
+	if g != nil {
+		g.note("end")
+		g.w.Close()
+	}
+}
+
+// GuardMain is the guard's process: standard input is the journal, descriptor 3
+// the connection.
+func GuardMain() error {
+	f := os.NewFile(3, "connection")
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	RunGuard(os.Stdin, conn,
+		func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGINT) },
+		func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGKILL) })
+	return nil
+}
