@@ -54,14 +54,18 @@ func (s *session) setOwned(ctx context.Context, owner string, want []engine.Brea
 }
 
 func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, error) {
-	file := s.recordedFile(a.Source)
-	if file == "" {
-		return nil, &argumentError{"source", "must have a path or a known sourceReference"}
-	}
 	if a.Breakpoints == nil {
 		for _, l := range a.Lines {
 			a.Breakpoints = append(a.Breakpoints, sourceBreakpoint{SourceBreakpoint: dap.SourceBreakpoint{Line: l}})
 		}
+	}
+	owner := fmt.Sprintf("%s%s#%d", ownerSource, a.Source.Path, a.Source.SourceReference)
+	file := s.sources.read(a.Source.Path)
+	if len(a.Breakpoints) > 0 {
+		file = s.recordedFile(r.ctx, a.Source, s.engineLine(a.Breakpoints[0].Line))
+	}
+	if file == "" && a.Source.SourceReference == 0 {
+		return nil, &argumentError{"source", "must have a path or a known sourceReference"}
 	}
 	var want []engine.Breakpoint
 	for _, b := range a.Breakpoints {
@@ -70,7 +74,7 @@ func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, e
 			Condition: b.Condition, HitCondition: b.HitCondition, Log: b.LogMessage, Hardware: b.Mode == modeHardware,
 		})
 	}
-	statuses, err := s.setOwned(r.ctx, ownerSource+file, want)
+	statuses, err := s.setOwned(r.ctx, owner, want)
 	if err != nil {
 		return nil, err
 	}
@@ -294,6 +298,7 @@ func (s *session) setExceptionBreakpoints(r *request, a *dap.SetExceptionBreakpo
 				f.Arg = arg
 				s.dbg.SetFilter(f)
 			}
+		case !offered(f):
 		case f.Break == 'e' && f.Exception:
 			f.Break = 'd'
 			s.dbg.SetFilter(f)
@@ -323,7 +328,7 @@ func (s *session) breakpointLocations(r *request, a *dap.BreakpointLocationsArgu
 	if a.EndLine > a.Line {
 		last = min(s.engineLine(a.EndLine), first+maxLocationLines-1)
 	}
-	file := s.recordedFile(a.Source)
+	file := s.recordedFile(r.ctx, a.Source, first)
 	err := s.stopped(r.ctx, func(v *inspection) error {
 		for line := first; line <= last; line++ {
 			places, err := v.Places(v.ctx, file, line)

@@ -2,7 +2,9 @@ package adapter
 
 import (
 	"maps"
+	"strings"
 
+	"dap-windbg/engine"
 	"dap-windbg/launch"
 	"dap-windbg/targets"
 
@@ -99,7 +101,7 @@ func (s *session) filterCapability() map[string]any {
 	s.filters = s.dbg.Filters()
 	seen := map[string]bool{}
 	for _, f := range s.filters {
-		if f.Title == "" || f.Code == "" || seen[f.Code] {
+		if !offered(f) || seen[f.Code] {
 			continue
 		}
 		seen[f.Code] = true
@@ -113,6 +115,17 @@ func (s *session) filterCapability() map[string]any {
 		return nil
 	}
 	return map[string]any{"exceptionBreakpointFilters": list}
+}
+
+// offered reports whether a filter is shown in the editor's list: those with a
+// code of WinDbg's, which are the ones people know, and of these not the ones
+// that editors have other means for. The rest is `sx`'s.
+func offered(f engine.FilterSetting) bool {
+	switch f.Code {
+	case "", "ibp", "iml", "out", "ser":
+		return false
+	}
+	return f.Title != "" && !strings.HasPrefix(f.Code, "sig")
 }
 
 // takesName are the event codes whose filter has a name as its argument.

@@ -53,7 +53,8 @@ func (s *session) tell(e engine.Event) {
 	case engine.Resumed:
 		s.tellResumed(e)
 	case engine.Output:
-		s.output(categories[e.Category], s.whole(categories[e.Category], e.Text))
+		category := categories[e.Category]
+		s.output(category, s.whole(category, e.Text))
 	case engine.ModuleEvent:
 		s.tellModule(e)
 	case engine.ThreadEvent:
@@ -72,10 +73,11 @@ func (s *session) tell(e engine.Event) {
 }
 
 var categories = map[engine.OutputCategory]string{
-	engine.FromDebuggee: "stdout",
-	engine.FromFarEnd:   "console",
-	engine.FromDebugger: "console",
-	engine.Important:    "important",
+	engine.FromDebuggee:      "stdout",
+	engine.FromDebuggeeError: "stderr",
+	engine.FromFarEnd:        "console",
+	engine.FromDebugger:      "console",
+	engine.Important:         "important",
 }
 
 // whole returns text with the incomplete character of the time before in front
@@ -192,27 +194,28 @@ func (s *session) tellInvalidated(e engine.Invalidated) {
 	s.tellEvent("invalidated", dap.InvalidatedEventBody{Areas: areas})
 }
 
+// tellEnded says how the debuggee ended: in the console's words where there are
+// any, and so that nobody misses that the link was lost or traps may remain.
 func (s *session) tellEnded(e engine.Ended) {
-	if s.console != nil {
-		s.output("console", s.console.FormatEvent(e))
-	}
-	text := e.Text
-	if text == "" && e.Gone.Err != nil {
-		text = explain(e.Gone.Err)
-	}
-	if len(e.Traps) > 0 {
-		places := make([]string, len(e.Traps))
-		for i, a := range e.Traps {
-			places[i] = fmt.Sprintf("0x%x", uint64(a))
-		}
-		text = strings.TrimSuffix(text, "\n") + "\nBreakpoints may remain in the debuggee at " + strings.Join(places, ", ") +
-			"; connecting again clears them."
-	}
-	if text != "" {
-		s.output("important", strings.TrimPrefix(strings.TrimSuffix(text, "\n"), "\n")+"\n")
-	}
 	s.gone = &e
 	s.ids.reset(-1)
+	text := ""
+	if s.console != nil {
+		text = s.console.FormatEvent(e)
+	}
+	if text == "" {
+		text = endText(&e, "")
+		for i, a := range e.Traps {
+			text += map[bool]string{true: "\nTraps may remain at ", false: ", "}[i == 0] + reference(a)
+		}
+	}
+	category := "console"
+	if e.Gone.Err != nil || len(e.Traps) > 0 {
+		category = "important"
+	}
+	if text = strings.Trim(text, "\n"); text != "" {
+		s.output(category, text+"\n")
+	}
 	s.settle()
 }
 

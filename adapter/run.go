@@ -140,8 +140,9 @@ func nameOf(l engine.Location) string {
 func (s *session) gotoTargets(r *request, a *dap.GotoTargetsArguments) (any, error) {
 	body := dap.GotoTargetsResponseBody{Targets: []dap.GotoTarget{}}
 	line := s.engineLine(a.Line)
+	file := s.recordedFile(r.ctx, a.Source, line)
 	err := s.stopped(r.ctx, func(v *inspection) error {
-		places, err := v.Places(v.ctx, s.recordedFile(a.Source), line)
+		places, err := v.Places(v.ctx, file, line)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,8 @@
 package adapter
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -11,6 +13,8 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/launch"
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
 
 	"github.com/google/go-dap"
 )
@@ -29,6 +33,7 @@ type sources struct {
 	refs     map[int]sourceRef
 	byFile   map[string]int
 	recorded map[string]string // by local path: what the debug information calls it
+	bound    map[string]string // by recorded path: the local file the client set breakpoints in
 }
 
 type sourceRef struct {
@@ -86,6 +91,9 @@ func (t *sources) local(file string) (string, bool) {
 	if isFile(file) {
 		return filepath.Clean(file), true
 	}
+	if p, ok := t.bound[file]; ok && isFile(p) {
+		return p, true
+	}
 	if t.dirs == nil {
 		return "", false
 	}
@@ -114,6 +122,41 @@ func (t *sources) original(local string) string {
 		}
 	}
 	return local
+}
+
+// aliases are other names debug information may have for a local file: its
+// path below a directory of the source path, then tails of at least two elements.
+func (t *sources) aliases(local string) []string {
+	var list []string
+	slash := filepath.ToSlash(local)
+	if t.dirs != nil {
+		for _, dir := range strings.Split(t.dirs(), ";") {
+			if dir = strings.TrimSpace(dir); dir == "" || strings.Contains(dir, "*") {
+				continue
+			}
+			if rest, ok := below(slash, filepath.ToSlash(dir)); ok && rest != "" {
+				list = append(list, rest)
+			}
+		}
+	}
+	parts := strings.Split(strings.Trim(slash, "/"), "/")
+	for n := min(4, len(parts)-1); n >= 2; n-- {
+		list = append(list, strings.Join(parts[len(parts)-n:], "/"))
+	}
+	return list
+}
+
+// learn notes that a local file is the recorded one.
+func (t *sources) learn(local, file string) {
+	if t.recorded == nil {
+		t.recorded = map[string]string{}
+	}
+	t.recorded[filepath.Clean(local)] = file
+	if t.bound == nil {
+		t.bound = map[string]string{}
+	}
+	t.bound[file] = local
+	delete(t.known, file)
 }
 
 // below reports whether file is dir or in it, and the rest.
@@ -162,12 +205,53 @@ func (t *sources) read(p string) string {
 	return filepath.FromSlash(out)
 }
 
-// recordedFile is the debug information's name of the file a client speaks of.
-func (s *session) recordedFile(src dap.Source) string {
+// recordedFile is the debug information's name of the file a client speaks of,
+// as far as it is known. Line is one of those asked for.
+func (s *session) recordedFile(ctx context.Context, src dap.Source, line int) string {
 	if ref, ok := s.sources.refs[src.SourceReference]; ok && src.SourceReference > 0 {
 		return ref.file
 	}
-	return s.sources.original(s.sources.read(src.Path))
+	local := s.sources.read(src.Path)
+	file := s.sources.original(local)
+	if file != local || local == "" || s.engine() == nil {
+		return file
+	}
+	if _, ok := s.codeAt(ctx, file, line); ok {
+		return file
+	}
+	for _, alias := range s.sources.aliases(local) {
+		if recorded, ok := s.codeAt(ctx, alias, line); ok {
+			s.sources.learn(local, recorded)
+			return recorded
+		}
+	}
+	return file
+}
+
+// codeAt finds what the debug information calls a file that has code for a line;
+// while the debuggee runs only symbols that are loaded are searched.
+func (s *session) codeAt(ctx context.Context, file string, line int) (recorded string, ok bool) {
+	err := s.stopped(ctx, func(v *inspection) error {
+		places, err := v.Places(v.ctx, file, line)
+		if len(places) > 0 {
+			recorded = places[0].Line.File
+		}
+		return err
+	})
+	if errors.Is(err, targets.ErrRunning) {
+		s.look(ctx, func(l *engine.Live) error {
+			for _, m := range l.Modules() {
+				if lines, ok := m.Image.(symbols.Liner); ok {
+					if p := lines.Places(file, line); len(p) > 0 {
+						recorded = p[0].Line.File
+						return nil
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return recorded, recorded != ""
 }
 
 // line and column turn the debugger's numbers, which count from 1, into the

@@ -1,0 +1,115 @@
+package dap
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-dap"
+)
+
+// elsewhere compiles the tour as if its source had been in /nowhere/src when it
+// was built, and returns program and the directory that has the source now.
+func elsewhere(t *testing.T) (program, dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "src")
+	text, err := os.ReadFile(source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "tour.c")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program = filepath.Join(t.TempDir(), "tour")
+	out, err := exec.Command("gcc", "-g", "-O0", "-pthread", "-ffile-prefix-map="+dir+"=/nowhere/src", file, "-o", program).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program, dir
+}
+
+// TestSourceElsewhere: sources that are not where they were at build time are
+// found by rule or by path, and breakpoints set in what is here land.
+func TestSourceElsewhere(t *testing.T) {
+	program, dir := elsewhere(t)
+	file := filepath.Join(dir, "tour.c")
+	for name, more := range map[string]map[string]any{
+		"source map":        {"sourceMap": map[string]any{"/nowhere": filepath.Dir(dir)}},
+		"source path":       {"sourcePath": dir},
+		"source path above": {"sourcePath": []string{"/does/not/exist", filepath.Dir(dir)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := inProcess(t)
+			more["program"] = program
+			set := c.Start("launch", more, file, line(t, "print"))
+			if b := set[0]; !b.Verified || b.Source == nil || b.Source.Path != file {
+				t.Errorf("breakpoint %+v", b)
+			}
+			stop := c.Stopped("breakpoint")
+			if s := c.Stack(stop.ThreadId, 1)[0].Source; s == nil || s.Path != file || s.SourceReference != 0 {
+				t.Errorf("source %+v", s)
+			}
+			c.Disconnect(nil)
+		})
+	}
+}
+
+// TestSourceByReference: a path is sent for files that exist only; the text of
+// others is asked for, and an answer comes even when there is none.
+func TestSourceByReference(t *testing.T) {
+	program, dir := elsewhere(t)
+	c := inProcess(t)
+	c.Start("launch", map[string]any{"program": program, "debugInfoD": []string{}}, filepath.Join("/somewhere/else/src", "tour.c"), line(t, "print"))
+	stop := c.Stopped("breakpoint")
+	s := c.Stack(stop.ThreadId, 1)[0].Source
+	if s == nil || s.Path != "" || s.SourceReference == 0 || s.Name != "tour.c" || s.Origin != "/nowhere/src/tour.c" {
+		t.Fatalf("source %+v", s)
+	}
+	args := map[string]any{"sourceReference": s.SourceReference, "source": s}
+	if text := c.Fail("source", args); !strings.Contains(text, "/nowhere/src/tour.c") {
+		t.Error(text)
+	}
+	// A breakpoint in the file by its reference.
+	var set dap.SetBreakpointsResponseBody
+	c.Do("setBreakpoints", map[string]any{"source": s, "breakpoints": []any{map[string]any{"line": line(t, "end")}}}, &set)
+	if !set.Breakpoints[0].Verified {
+		t.Errorf("%+v", set.Breakpoints[0])
+	}
+	// It becomes known while the session goes on.
+	c.Evaluate("repl", ".srcpath+ "+dir, 0)
+	var text dap.SourceResponseBody
+	c.Do("source", args, &text)
+	if !strings.Contains(text.Content, "What a debugger's views are tried on") || text.MimeType != "text/x-c" {
+		t.Errorf("%s: %.80s", text.MimeType, text.Content)
+	}
+	if s := c.Stack(stop.ThreadId, 1)[0].Source; s.Path != filepath.Join(dir, "tour.c") {
+		t.Errorf("source %+v", s)
+	}
+	c.Disconnect(nil)
+}
+
+// TestURIs: a client that spells paths as URIs and counts from 0.
+func TestURIs(t *testing.T) {
+	c := inProcess(t)
+	c.Do("initialize", map[string]any{"adapterID": "x", "linesStartAt1": false, "columnsStartAt1": false, "pathFormat": "uri"}, nil)
+	seq := c.Send("launch", config(t))
+	c.Event("initialized", nil)
+	uri := "file://" + source()
+	set := c.Break(uri, line(t, "print")-1)
+	if b := set[0]; !b.Verified || b.Line != line(t, "print")-1 || b.Source.Path != uri {
+		t.Errorf("%+v", b)
+	}
+	c.Do("configurationDone", nil, nil)
+	c.Good(seq, nil)
+	stop := c.Stopped("breakpoint")
+	if f := c.Stack(stop.ThreadId, 1)[0]; f.Line != line(t, "print")-1 || f.Source.Path != uri || f.Column != 4 {
+		t.Errorf("%+v", f)
+	}
+	c.Disconnect(nil)
+}
