@@ -33,6 +33,7 @@ var executionCommands = []command{
 	{"tc", "tc [Count]", "trace to the next call", anytime, until(engine.StepInto, engine.NextCall)},
 	{"tt", "tt [Count]", "trace to the next return", anytime, until(engine.StepInto, engine.NextReturn)},
 	{"tct", "tct [Count]", "trace to the next call or return", anytime, until(engine.StepInto, engine.NextCallOrReturn)},
+	{"wt", "wt [-l Depth] [-nc] [-ns] [=Start]", "trace a whole call and count its instructions", anytime, watchTrace},
 	{"th", "th [Count]", "trace to the next branch", anytime, until(engine.StepInto, engine.NextBranch)},
 }
 
