@@ -114,6 +114,7 @@ type farEnd struct {
 	traps   [16]uint64
 	pages   []string // lines kept back by the pager
 	lines   int      // a page
+	told    bool     // a bad address has been told
 	deaf    bool     // ignores set LINES
 	late    bool     // a stop is told only once the letter of a break-in has come
 	held    string
@@ -330,6 +331,10 @@ func (f *farEnd) raw(at uint64, n int) string {
 	for i := range uint64(n) {
 		b, ok := f.s.memory[at+i]
 		if !ok {
+			if f.told { // kdb says so once, then ends the line silently
+				return s
+			}
+			f.told = true
 			return s + "kdb_getarea_size: Bad address 0x" + strconv.FormatUint(at+i, 16) + "\n"
 		}
 		s += fmt.Sprintf("%02x", b)

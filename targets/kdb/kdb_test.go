@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"dap-windbg/arch"
 	"dap-windbg/targets"
 	"dap-windbg/targets/targettest"
 )
@@ -102,6 +103,24 @@ func TestCrossing(t *testing.T) {
 	}
 }
 
+// TestEdge: the end of memory is found though kdb tells of a bad address once.
+func TestEdge(t *testing.T) {
+	f := newFarEnd(t)
+	k := connect(t, f, Options{})
+	end := uint64(loop)
+	for _, ok := f.s.memory[end]; ok; _, ok = f.s.memory[end] {
+		end++
+	}
+	for range 3 {
+		p := make([]byte, 64)
+		n, err := k.ReadMemory(patience(t), targets.Space{}, arch.Addr(end-8), p)
+		var fault *targets.FaultError
+		if n != 8 || !errors.As(err, &fault) || uint64(fault.Addr) != end {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	}
+}
+
 // TestPager: a console that keeps its pages is read to the end.
 func TestPager(t *testing.T) {
 	f := newFarEnd(t)
@@ -154,7 +173,7 @@ func TestCommand(t *testing.T) {
 	if s := stop(t, k); s.Reason != targets.Stepped {
 		t.Errorf("%+v", s)
 	}
-	for _, line := range []string{"kgdb", "$?#3f", "+$qSupported#37", "go\rgo"} {
+	for _, line := range []string{"kgdb", "$?#3f", "+$qSupported#37", "go\rgo", "md $?#3f", strings.Repeat("x", 300)} {
 		if _, _, err := k.Command(ctx, line); !isRefused(err) {
 			t.Errorf("%q: %v", line, err)
 		}

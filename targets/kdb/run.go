@@ -248,13 +248,26 @@ var effects = map[string]targets.Effect{
 	"cpu": {ThreadChanged: true}, "pid": {ThreadChanged: true},
 }
 
+// maxLine is how long a line kdb reads whole (its buffer is 256 bytes).
+const maxLine = 200
+
+// leavesText reports whether kdb would take a line for a packet of the GDB
+// remote protocol and change over to it.
+func leavesText(line string) bool {
+	return strings.HasPrefix(line, "+") || strings.HasPrefix(line, "$") && strings.Contains(line, "#") ||
+		strings.Contains(line, "$?#3f") || strings.Contains(line, "$qSupported")
+}
+
 // Command passes a line to kdb. What would hand the line to another protocol is
 // refused.
 func (t *Target) Command(ctx context.Context, line string) (string, targets.Effect, error) {
 	line = strings.TrimSpace(line)
 	word, _, _ := strings.Cut(line, " ")
-	if word == "kgdb" || strings.HasPrefix(line, "+") || strings.HasPrefix(line, "$") && strings.Contains(line, "#") || strings.ContainsAny(line, "\r\n\b\x7f") {
+	switch {
+	case word == "kgdb" || strings.ContainsAny(line, "\r\n\b\x7f") || leavesText(line):
 		return "", targets.Effect{}, &targets.RefusedError{Op: "passing a command to kdb", Text: "this line would take the console away from the debugger"}
+	case len(line) > maxLine:
+		return "", targets.Effect{}, &targets.RefusedError{Op: "passing a command to kdb", Text: fmt.Sprintf("kdb reads at most %d characters", maxLine)}
 	}
 	e := effects[strings.TrimRight(word, "1248")]
 	if word == "go" || word == "ss" || word == "reboot" {

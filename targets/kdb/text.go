@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	promptAtEnd  = regexp.MustCompile(`(?:^|\n)\[([0-9]{1,4})\]kdb> $`)
+	promptAtEnd  = regexp.MustCompile(`(?:^|[\n0-9a-f])\[([0-9]{1,4})\]kdb> $`) // digits: mdr that met a bad address ends without a newline
 	crossedAtEnd = regexp.MustCompile(`(?:^|\n)\[[0-9]{1,4}\]kdb> g$`) // with the letter of a break-in
 	moreAtEnd    = regexp.MustCompile(`(?:^|\n)more> $`)
 	endAtEnd     = regexp.MustCompile(`Enter <q> to end, <cr> or <space> to continue:$`)
@@ -20,7 +20,7 @@ var (
 	unknown      = regexp.MustCompile(`(?m)^Unknown kdb command: '(.*)'$`)
 	pair         = regexp.MustCompile(`\b([a-z][a-z0-9]*): ([0-9a-f]+)\b`)
 	breakpoint   = regexp.MustCompile(`(?m)BP #([0-9]+) at 0x([0-9a-f]+)`)
-	moduleLine   = regexp.MustCompile(`(?m)^(\S+) +([0-9]+) +0x([0-9a-f]+) +[0-9-]+ +\((\w+)\) 0x([0-9a-f]+) `)
+	moduleLine   = regexp.MustCompile(`(?m)^(\S+) +([0-9]+)[0-9/ ]* 0x([0-9a-f]+) +(?:[0-9-]+ +)?\((\w+)\) 0x([0-9a-f]+)`)
 	expression   = regexp.MustCompile(`(?m)^\S+ = 0x([0-9a-f]+)`)
 )
 
