@@ -88,7 +88,7 @@ func TestDecode(t *testing.T) {
 		{I386, "0f34", "sysenter", Syscall, 0, "", nil},
 		{I386, "cd2e", "int 2Eh", Syscall, 0, "", nil},
 		{I386, "c408", "les ecx,fword ptr [eax]", Other, 0, "", &Operand{Base: "eax", Size: 6}},
-		{I386, "f3a5", "rep movs dword ptr es:[edi],dword ptr ds:[esi]", Other, 0, "", &Operand{Seg: "es", Base: "edi", Size: 4}},
+		{I386, "f3a5", "rep movs dword ptr es:[edi],dword ptr [esi]", Other, 0, "", &Operand{Seg: "es", Base: "edi", Size: 4}},
 		{ARM64, "fd7bbea9", "stp fp,lr,[sp,#-0x20]!", Other, 0, "", &Operand{Base: "sp", Disp: -0x20, Size: 8}},
 		{ARM64, "000840f9", "ldr x0,[x0,#0x10]", Other, 0, "", &Operand{Base: "x0", Disp: 0x10, Size: 8}},
 		{ARM64, "60cb3438", "strb w0,[x27,w20,sxtw]", Other, 0, "", nil},

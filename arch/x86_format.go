@@ -202,10 +202,8 @@ func (f *x86Format) memory(m x86asm.Mem) {
 	relative := o.Base == "rip" || o.Base == "eip"
 	if explicit {
 		f.write(o.Seg + ":")
-	} else if f.str != 0 {
-		if seg := o.Segment(); f.mode == 32 {
-			f.write(seg + ":")
-		}
+	} else if f.str != 0 && f.mode == 32 && o.Seg == "es" {
+		f.write("es:")
 	}
 	if !f.hasAddr && !explicit && (relative || o.Base == "" && o.Index == "") {
 		f.write("[")

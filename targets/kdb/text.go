@@ -12,7 +12,7 @@ import (
 
 var (
 	promptAtEnd  = regexp.MustCompile(`(?:^|[\n0-9a-f])\[([0-9]{1,4})\]kdb> $`) // digits: mdr that met a bad address ends without a newline
-	crossedAtEnd = regexp.MustCompile(`(?:^|\n)\[[0-9]{1,4}\]kdb> g$`) // with the letter of a break-in
+	crossedAtEnd = regexp.MustCompile(`(?:^|\n)\[[0-9]{1,4}\]kdb> g$`)          // with the letter of a break-in
 	moreAtEnd    = regexp.MustCompile(`(?:^|\n)more> $`)
 	endAtEnd     = regexp.MustCompile(`Enter <q> to end, <cr> or <space> to continue:$`)
 	entering     = regexp.MustCompile(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?) @ 0x([0-9a-f]+)`)
