@@ -69,8 +69,9 @@ type Conn struct {
 	last    []byte
 	out     []byte // for the writer
 	flights int
-	run     *run // while the debuggee runs or a stop is being settled
-	echo    int  // resumes during which an interrupt sent too late may still surface
+	run     *run      // while the debuggee runs or a stop is being settled
+	echo    int       // resumes during which an interrupt sent too late may still surface
+	heard   time.Time // when the last reply came
 	err     error
 	targets map[int64]*Target
 	general threadID // thread that g and m speak of; zero: the stopped one
@@ -102,7 +103,7 @@ func ask(format string, args ...any) *request {
 type flight struct {
 	number  int
 	open    int           // replies to come, the stop of a resume not counted
-	tick    chan struct{} // one token: a reply came, or the wire went
+	tick    chan struct{} // one token: the last reply came, or the wire went
 	refused bool          // a vital request was
 }
 
@@ -291,14 +292,24 @@ func (c *Conn) wait(ctx context.Context, f *flight) error {
 		}
 		select {
 		case <-f.tick:
-			limit.Reset(c.o.Timeout)
 		case <-c.lost:
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
+			if rest := c.o.Timeout - time.Since(c.lastHeard()); rest > 0 {
+				limit.Reset(rest)
+				continue
+			}
 			c.fail(fmt.Errorf("no answer within %v", c.o.Timeout))
 		}
 	}
+}
+
+// lastHeard is when the last reply came, to whatever question.
+func (c *Conn) lastHeard() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard
 }
 
 // withdraw takes back requests of given-up flights that have not left.
@@ -357,7 +368,7 @@ func (c *Conn) receive(p received) {
 	switch text, output := outputOf(p.payload); {
 	case output && head != nil && head.console:
 		head.output.Write(text)
-		head.flight.ticked()
+		c.heard = time.Now()
 		c.acknowledge()
 	case output:
 		c.say(string(text))
@@ -375,6 +386,7 @@ func (c *Conn) receive(p received) {
 		c.pop()
 		head.reply = p.payload
 		head.flight.open--
+		c.heard = time.Now()
 		if head.got != nil {
 			head.got(p.payload)
 		}
@@ -382,7 +394,9 @@ func (c *Conn) receive(p received) {
 			head.flight.refused = true
 			c.holdUp(head.flight)
 		}
-		head.flight.ticked()
+		if head.flight.open == 0 {
+			head.flight.ticked()
+		}
 		c.pump()
 	}
 }

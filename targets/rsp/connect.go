@@ -44,6 +44,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, er
 		lost: make(chan struct{}), leave: make(chan struct{}), written: make(chan struct{}),
 		toSend: make(chan struct{}, 1), targets: map[int64]*Target{},
 	}
+	c.dec.traced = o.Trace != nil
 	c.done.Add(2)
 	go c.reader()
 	go c.writer()

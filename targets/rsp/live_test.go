@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 }
 
 // probe builds the test program, once.
-func probe(t *testing.T) string {
+func probe(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
 		dir, err := os.MkdirTemp("", "rsp-probe")
@@ -70,7 +70,7 @@ func probe(t *testing.T) string {
 }
 
 // symbol is the address of a symbol of the probe, which is not relocatable.
-func symbol(t *testing.T, name string) arch.Addr {
+func symbol(t testing.TB, name string) arch.Addr {
 	t.Helper()
 	f, err := elf.Open(probe(t))
 	if err != nil {
@@ -91,7 +91,7 @@ func symbol(t *testing.T, name string) arch.Addr {
 }
 
 // server starts gdbserver and returns its address.
-func server(t *testing.T, args ...string) (string, *exec.Cmd) {
+func server(t testing.TB, args ...string) (string, *exec.Cmd) {
 	t.Helper()
 	cmd := exec.Command("gdbserver", args...)
 	out, err := cmd.StderrPipe()
@@ -143,7 +143,7 @@ func (b *tracing) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-func (b *tracing) messages(t *testing.T) []wire.Message {
+func (b *tracing) messages(t testing.TB) []wire.Message {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -160,14 +160,14 @@ func (b *tracing) String() string {
 	return b.text.String()
 }
 
-func soon(t *testing.T) context.Context {
+func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 // connect dials addr; the connection ends with the test.
-func connect(t *testing.T, addr string, o Options) (*Conn, *tracing) {
+func connect(t testing.TB, addr string, o Options) (*Conn, *tracing) {
 	t.Helper()
 	var nc net.Conn
 	nc, err := net.Dial("tcp", addr)
@@ -194,7 +194,7 @@ func connect(t *testing.T, addr string, o Options) (*Conn, *tracing) {
 }
 
 // serve starts the probe under gdbserver and connects.
-func serve(t *testing.T, mode string) (*Target, *tracing) {
+func serve(t testing.TB, mode string) (*Target, *tracing) {
 	t.Helper()
 	addr, _ := server(t, "--once", "127.0.0.1:0", probe(t), mode)
 	c, tr := connect(t, addr, Options{})
@@ -206,7 +206,7 @@ func serve(t *testing.T, mode string) (*Target, *tracing) {
 }
 
 // expect takes the next event that is no output, which must be an E.
-func expect[E targets.Event](t *testing.T, r targets.Runner) E {
+func expect[E targets.Event](t testing.TB, r targets.Runner) E {
 	t.Helper()
 	for {
 		select {

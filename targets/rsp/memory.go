@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 
 	"dap-windbg/arch"
@@ -109,15 +110,12 @@ func (p *plan) readPieces(o *targets.MemoryRead, pieces []*piece) {
 	leave()
 	p.then(func(next *plan) {
 		for i, pc := range pieces {
-			data, ok := unhex(pc.req.reply)
-			if !ok || isError(pc.req.reply) || len(data) > pc.n {
-				data = nil
-			}
-			o.N = pc.off + copy(o.Data[pc.off:], data)
-			if len(data) == pc.n {
+			got := pc.take(o.Data)
+			o.N = pc.off + got
+			if got == pc.n {
 				continue
 			}
-			if parts := pc.pages(o.Addr); !pc.fine && len(data) == 0 && len(parts) > 1 && next != nil {
+			if parts := pc.pages(o.Addr); !pc.fine && got == 0 && len(parts) > 1 && next != nil {
 				next.readPieces(o, append(parts, pieces[i+1:]...))
 				return
 			}
@@ -125,6 +123,19 @@ func (p *plan) readPieces(o *targets.MemoryRead, pieces []*piece) {
 			return
 		}
 	})
+}
+
+// take puts the reply where it belongs and returns how many bytes it brought.
+func (pc *piece) take(data []byte) int {
+	p := pc.req.reply
+	if isError(p) || len(p)%2 != 0 || len(p) > 2*pc.n {
+		return 0
+	}
+	n, err := hex.Decode(data[pc.off:pc.off+pc.n], p)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // writeChunk leaves room for the head and for every byte being escaped.

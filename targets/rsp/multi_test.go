@@ -207,7 +207,27 @@ func TestFollowFork(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := got.(*Target)
-	expect[targets.Stop](t, child)
+	first := expect[targets.Stop](t, child)
+	stepOne := func(who, other *Target, id, otherID targets.ThreadID) {
+		t.Helper()
+		still, err := other.Registers(soon(t), otherID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := who.Resume(soon(t), targets.Resume{Threads: map[targets.ThreadID]targets.Action{id: {Kind: targets.Step}}}); err != nil {
+			t.Fatal(err)
+		}
+		if s := expect[targets.Stop](t, who); s.Reason != targets.Stepped || s.Thread != id {
+			t.Errorf("stop %+v", s)
+		}
+		if now, err := other.Registers(soon(t), otherID); err != nil || now.PC() != still.PC() {
+			t.Errorf("the other process moved: %v", err)
+		}
+	}
+	for range 3 {
+		stepOne(parent, child, stop.Thread, first.Thread)
+		stepOne(child, parent, first.Thread, stop.Thread)
+	}
 	at := symbol(t, "step")
 	if err := child.Resume(soon(t), goOn(targets.Trap{Addr: at})); err != nil {
 		t.Fatal(err)
