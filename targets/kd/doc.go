@@ -19,13 +19,15 @@
 //   - That a breakpoint stays: the target removes those within 16 bytes of where
 //     it stops, and their handles are dead.
 //   - That unused fields are zero, or that echoed ones are what was sent.
+//   - That the line is clean: one through a terminal writes CR LF for LF, which
+//     damages the same packet in the same way for ever.
 //
 // The package must not know processes, modules or symbols of Windows; it tells
 // the addresses to start from (Anchors), and package systems walks.
 //
 // # Ladder
 //
-// framing (frame.go) → stop-and-wait with ids, resends and resets (link.go) →
+// framing (frame.go, crlf.go) → stop-and-wait with ids, resends and resets (link.go) →
 // layouts as data (layout.go) → connecting and state changes (target.go,
 // stop.go) → memory, registers, traps, running. Another CPU is a row of the
 // layout tables.

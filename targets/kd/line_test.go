@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +152,64 @@ func TestLost(t *testing.T) {
 	}
 	if _, err := k.Registers(patience(t), targets.ThreadID{Thread: 1}); !errors.Is(err, targets.ErrGone) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTerminalLine: a line that writes CR LF for LF damages the same packets in
+// the same way for ever; it is found out and undone.
+func TestTerminalLine(t *testing.T) {
+	mangle := func(_ int, p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }
+	for _, mode := range []Newlines{NewlinesAuto, NewlinesFix} {
+		f := newFarEnd(t, "amd64", 0, true)
+		f.damage = mangle
+		f.running = false
+		for _, g := range f.p.greeting {
+			f.send(typeDebugIO, g)
+		}
+		f.arrive(0)
+		k := connect(t, f, Options{Newlines: mode, Gap: 20 * time.Millisecond})
+		var text string
+		for e := range k.Events() {
+			if o, ok := e.(targets.Output); ok {
+				text += o.Text
+				continue
+			}
+			break
+		}
+		if want := string(f.p.greeting[0][16:]); !strings.HasPrefix(text, want) {
+			t.Errorf("mode %d: the banner begins %.60q", mode, text)
+		}
+		p := make([]byte, 1024)
+		if _, err := k.ReadMemory(patience(t), targets.Space{}, recordings[0].base, p); err != nil {
+			t.Error(err)
+		}
+		for i, b := range p {
+			if b != f.p.memory[uint64(recordings[0].base)+uint64(i)] {
+				t.Fatalf("mode %d: byte %d is %x", mode, i, b)
+			}
+		}
+	}
+}
+
+// TestCleaner undoes what a terminal does to any text, and does nothing else.
+func TestCleaner(t *testing.T) {
+	for _, text := range []string{"", "a\nb", "\r\n", "\r\r\n\n", "a\rb\r\r", "\n\n\r\r\r\n\xaa"} {
+		c := newCleaner(NewlinesFix)
+		var got []byte
+		for _, b := range []byte(strings.ReplaceAll(text, "\n", "\r\n") + "\xaa") {
+			got = append(got, c.pass(b)...)
+		}
+		if string(got) != text+"\xaa" {
+			t.Errorf("%q became %q", text, got)
+		}
+		c = newCleaner(NewlinesOff)
+		got = nil
+		for _, b := range []byte(text) {
+			got = append(got, c.pass(b)...)
+		}
+		if string(got) != text {
+			t.Errorf("%q became %q on a clean line", text, got)
+		}
 	}
 }
 

@@ -56,6 +56,7 @@ type link struct {
 
 	// of the loop
 	frames       receiver
+	lines        cleaner
 	next, expect uint32 // ids
 	last         []byte // last data packet received, as payload
 	state        []byte // last state change
@@ -188,6 +189,7 @@ func (l *link) serve() error {
 		case <-l.gap.C: // the rest of a packet did not come
 			l.gap.off()
 			l.frames.drop()
+			l.lines.packet(false)
 			l.control(typeResend, 0)
 		case <-l.poke.C:
 			l.poke.off()
@@ -265,22 +267,32 @@ func (l *link) overdue() {
 }
 
 func (l *link) feed(b []byte) {
-	for _, c := range b {
-		p, ok, bad := l.frames.push(c)
-		switch {
-		case bad && l.frames.leader == 0x30:
-			l.damaged++
-			l.control(typeResend, 0)
-		case ok && p.control:
-			l.controlled(p)
-		case ok:
-			l.data(p)
+	for _, raw := range b {
+		for _, c := range l.lines.pass(raw) {
+			l.take(c)
 		}
 	}
 	if l.frames.busy() {
 		l.gap.set(l.t.gap)
 	} else {
 		l.gap.off()
+	}
+}
+
+// take is one byte of the target.
+func (l *link) take(c byte) {
+	p, ok, bad := l.frames.push(c)
+	switch {
+	case bad && l.frames.leader == 0x30:
+		l.damaged++
+		l.control(typeResend, 0)
+	case ok && p.control:
+		l.controlled(p)
+	case ok:
+		l.data(p)
+	}
+	if ok || bad {
+		l.lines.packet(ok)
 	}
 }
 

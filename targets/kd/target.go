@@ -15,15 +15,17 @@ import (
 
 // Options say how to speak to a target. The zero value is usable.
 type Options struct {
-	Peer    string        // what to call the far end in errors, such as "com1"
-	Break   bool          // break into a running target while connecting
-	Gap     time.Duration // longest pause within a packet; 0: 1 s
-	Ack     time.Duration // wait for an acknowledgement before sending again; 0: 1.5 s
-	Reply   time.Duration // wait for a reply after its acknowledgement; 0: 5 s
-	Retries int           // times an unacknowledged packet is sent; 0: 64
-	Poke    time.Duration // between break-ins and resets that were not heard; 0: 2 s
-	Clock   Clock         // nil: the real one
-	Trace   *wire.Trace   // nil: none
+	Peer     string        // what to call the far end in errors, such as "com1"
+	Break    bool          // break into a running target while connecting
+	Gap      time.Duration // longest pause within a packet; 0: 1 s
+	Ack      time.Duration // wait for an acknowledgement before sending again; 0: 1.5 s
+	Reply    time.Duration // wait for a reply after its acknowledgement; 0: 5 s
+	Resets   int           // resets sent at most while connecting; 0: no limit
+	Newlines Newlines      // whether the line writes CR LF for LF
+	Retries  int           // times an unacknowledged packet is sent; 0: 64
+	Poke     time.Duration // between break-ins and resets that were not heard; 0: 2 s
+	Clock    Clock         // nil: the real one
+	Trace    *wire.Trace   // nil: none
 }
 
 func (o *Options) defaults() {
@@ -85,6 +87,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	o.defaults()
 	t := &Target{o: o, events: wire.NewMailbox(), first: make(chan struct{}), running: true, traps: map[arch.Addr]*trap{}, dr7: dr7Reserved}
 	t.l = newLink(o.Trace.Wrap(conn), o.Clock, timing{gap: o.Gap, ack: o.Ack, reply: o.Reply, retries: o.Retries})
+	t.l.lines = newCleaner(o.Newlines)
 	t.l.receive, t.l.anew, t.l.ended = t.received, t.began, t.lost
 	greet := greeting{t: t}
 	t.l.pokeTime = greet.next
@@ -127,8 +130,9 @@ func (e *WaitError) Hint() string {
 // one that waits hears a reset, one that runs a break-in, and each is deaf to the
 // other, so they alternate.
 type greeting struct {
-	t     *Target
-	times int
+	t      *Target
+	times  int
+	resets int
 }
 
 func (g *greeting) next() {
@@ -138,7 +142,7 @@ func (g *greeting) next() {
 		g.t.breaks++
 		g.t.mu.Unlock()
 		g.t.l.breakIn()
-	} else {
+	} else if g.resets++; g.t.o.Resets == 0 || g.resets <= g.t.o.Resets {
 		g.t.l.reset()
 	}
 	g.t.l.poke.set(g.t.o.Poke)
