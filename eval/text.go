@@ -82,7 +82,7 @@ func scalarText(b []byte, v Value, t *symbols.Type, bigEndian bool, f Format) (s
 	case t.Kind == symbols.Base && t.Encoding == symbols.Bool && n.hi == 0 && n.lo < 2 && f.Radix == 0:
 		return strconv.FormatBool(n.lo == 1), nil
 	case v.BitSize > 0 && f.Style == DT && f.Radix == 0:
-		return "0y" + fmt.Sprintf("%0*b", v.BitSize, n.mask(width).big()), nil
+		return "0y" + fmt.Sprintf("%0*b", v.BitSize, n.mask(width).lo), nil
 	}
 	unit := charUnit(v.Type)
 	if f.Spec == "c" && unit == 0 {
@@ -104,24 +104,35 @@ func (n number) mask(width int) number {
 	return n
 }
 
+// digits writes n in a base; numbers of 64 bits take the short way.
+func (n number) digits(base int) string {
+	switch {
+	case n.hi == 0:
+		return strconv.FormatUint(n.lo, base)
+	case n.hi == math.MaxUint64 && int64(n.lo) < 0 && signed(n.t):
+		return strconv.FormatInt(int64(n.lo), base)
+	}
+	return n.big().Text(base)
+}
+
 // integerText writes n in the radix and style asked for.
 func integerText(n number, width int, f Format) string {
 	sign := signed(n.t)
 	switch f.Radix {
 	case 10:
 		if f.Style == DT {
-			return "0n" + n.big().String()
+			return "0n" + n.digits(10)
 		}
-		return n.big().String()
+		return n.digits(10)
 	case 8:
-		return "0" + n.mask(width).big().Text(8)
+		return "0" + n.mask(width).digits(8)
 	case 2:
 		if f.Style == DT {
-			return "0y" + n.mask(width).big().Text(2)
+			return "0y" + n.mask(width).digits(2)
 		}
-		return "0b" + n.mask(width).big().Text(2)
+		return "0b" + n.mask(width).digits(2)
 	case 16:
-		s := n.mask(width).big().Text(16)
+		s := n.mask(width).digits(16)
 		if f.Upper {
 			s = strings.ToUpper(s)
 		}
@@ -129,11 +140,11 @@ func integerText(n number, width int, f Format) string {
 	}
 	switch {
 	case f.Style == DT && sign:
-		return "0n" + n.big().String()
+		return "0n" + n.digits(10)
 	case f.Style == DT && n.hi == 0 && n.lo < 10, f.Style == Plain, sign:
-		return n.big().String()
+		return n.digits(10)
 	}
-	return "0x" + n.mask(width).big().Text(16)
+	return "0x" + n.mask(width).digits(16)
 }
 
 func floatText(b []byte) (string, error) {

@@ -155,7 +155,7 @@ func (s *scope) attach(o *eval.Object, list []segment) {
 		if outer, ok := env.(*scope); ok {
 			env = outer.Env
 		}
-		c.Env = env
+		c.Env, c.found = env, map[string]*symbols.Type{}
 		return c.pages(ctx, list, max(start, 0), count)
 	}
 }

@@ -2,6 +2,7 @@ package natvis
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -101,12 +102,15 @@ type intrinsic struct {
 	code   *code
 }
 
-// code is an expression with its format; it is parsed on use when "$T" is in it.
+// code is an expression with its format. "$T1" has become a name in it that the
+// scope knows as a type or as a number.
 type code struct {
 	src    string
 	format eval.Format
-	expr   eval.Expr // nil: depends on the type
+	expr   eval.Expr
 }
+
+var wildcards = regexp.MustCompile(`\$T(\d+)`)
 
 // compiler turns elements into rules, noting the first error.
 type compiler struct {
@@ -127,11 +131,9 @@ func (c *compiler) code(e *element, src string) *code {
 		c.fail(e, "%s has no expression", e.name)
 		return nil
 	}
-	k := &code{src: expr, format: f}
-	if strings.Contains(expr, "$T") {
-		return k
-	}
-	if k.expr, err = eval.Parse(expr, eval.Options{}); err != nil {
+	f.LengthExpr = wildcards.ReplaceAllString(f.LengthExpr, placeholder+"$1")
+	k := &code{src: wildcards.ReplaceAllString(expr, placeholder+"$1"), format: f}
+	if k.expr, err = eval.Parse(k.src, eval.Options{}); err != nil {
 		c.fail(e, "%v", err)
 	}
 	return k

@@ -38,6 +38,7 @@ type scope struct {
 	scratch  []byte
 	depth    int
 	set      *Set
+	found    map[string]*symbols.Type // the frame's types looked up so far, nil: not there
 }
 
 // in is the same rule with another object as context: a list's node.
@@ -60,13 +61,22 @@ func (s *scope) Lookup(ctx context.Context, name string) (eval.Value, error) {
 	if name == "this" {
 		return eval.Value{Type: eval.PointerTo(s.Env, s.self.Type), Bytes: s.address()}, nil
 	}
+	if n, ok := s.wildcard(name); ok {
+		return s.constant(ctx, n)
+	}
 	name = s.spell(name)
 	v, err := eval.Member(ctx, s.Env, s.self, name)
 	var ne *eval.NameError
-	if err == nil || !errors.As(err, &ne) {
+	if err == nil || !errors.As(err, &ne) || reserved(name) {
 		return v, err
 	}
 	return s.Env.Lookup(ctx, name)
+}
+
+// reserved reports whether name belongs to the library's implementation, which
+// has no global variables a rule could mean: not to be searched in all modules.
+func reserved(name string) bool {
+	return len(name) > 1 && name[0] == '_' && (name[1] == '_' || name[1] >= 'A' && name[1] <= 'Z')
 }
 
 // address is the object's as the bytes of a pointer.
@@ -76,19 +86,46 @@ func (s *scope) address() []byte {
 }
 
 func (s *scope) Type(ctx context.Context, name string) (*symbols.Type, bool) {
-	if rest, ok := strings.CutPrefix(name, placeholder); ok {
-		if n, err := strconv.Atoi(rest); err == nil && n >= 1 && n <= len(s.args) {
-			if n <= len(s.types) && s.types[n-1] != nil {
-				return s.types[n-1], true
-			}
-			t, err := eval.ResolveType(ctx, s.Env, s.args[n-1].String())
-			return t, err == nil
+	if n, ok := s.wildcard(name); ok {
+		if n < len(s.types) && s.types[n] != nil {
+			return s.types[n], true
 		}
+		t, err := eval.ResolveType(ctx, s, s.args[n].String())
+		return t, err == nil
 	}
 	if t := s.self.Type.Strip(); t != nil && !strings.Contains(name, "::") && strings.HasSuffix(t.Name, "::"+name) {
 		return t, true
 	}
-	return s.Env.Type(ctx, s.spell(name))
+	name = s.spell(name)
+	t, ok := s.found[name]
+	if !ok {
+		t, _ = s.Env.Type(ctx, name)
+		s.found[name] = t
+	}
+	return t, t != nil
+}
+
+// wildcard is the index of the match that a placeholder stands for.
+func (s *scope) wildcard(name string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, placeholder)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(rest)
+	return n - 1, err == nil && n >= 1 && n <= len(s.args)
+}
+
+// constant evaluates a template argument that is a value.
+func (s *scope) constant(ctx context.Context, n int) (eval.Value, error) {
+	text := s.args[n].String()
+	if !isLiteral(text) {
+		return eval.Value{}, &eval.NameError{Name: text, Rest: text}
+	}
+	e, err := eval.Parse(text, eval.Options{})
+	if err != nil {
+		return eval.Value{}, err
+	}
+	return e.Eval(ctx, s.Env)
 }
 
 // spell puts what the wildcards matched in place of $Tn within a longer name.
@@ -184,31 +221,11 @@ func (s *scope) Intrinsic(ctx context.Context, name string, args []eval.Value) (
 
 // eval evaluates a rule's expression in the object.
 func (s *scope) eval(ctx context.Context, k *code) (eval.Value, error) {
-	e, err := s.parse(k)
-	if err != nil {
-		return eval.Value{}, err
-	}
-	v, err := e.Eval(ctx, s)
+	v, err := k.expr.Eval(ctx, s)
 	if err == nil && v.Err != nil {
 		err = v.Err
 	}
 	return v, err
-}
-
-// parse returns the expression with the types that $Tn stand for.
-func (s *scope) parse(k *code) (eval.Expr, error) {
-	if k.expr != nil {
-		return k.expr, nil
-	}
-	src := k.src
-	for i := len(s.args); i >= 1; i-- {
-		with := placeholder + strconv.Itoa(i)
-		if text := s.args[i-1].String(); isLiteral(text) {
-			with = text
-		}
-		src = strings.ReplaceAll(src, "$T"+strconv.Itoa(i), with)
-	}
-	return eval.Parse(src, eval.Options{})
 }
 
 // isLiteral reports whether a template argument is a value.

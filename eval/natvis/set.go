@@ -199,9 +199,9 @@ func (s *Set) candidates(name string) []candidate {
 // Visualize makes the node of v by the first rule that fits it, its own type's
 // or an inheritable one of a base class.
 func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, expr string, v eval.Value, f eval.Format) (*eval.Object, bool, error) {
-	depth := 0
+	depth, found := 0, map[string]*symbols.Type{}
 	if outer, ok := env.(*scope); ok {
-		depth = outer.depth + 1
+		depth, found = outer.depth+1, outer.found
 		if uint64(v.Addr)-scratchBase >= scratchSize {
 			env = outer.Env
 		}
@@ -213,7 +213,7 @@ func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, 
 	if v.Place != eval.InMemory && v.Bytes == nil {
 		return nil, false, nil
 	}
-	return s.visualize(ctx, &scope{Env: env, model: m, self: v, expr: expr, format: f, depth: depth, set: s}, name, v, t, false)
+	return s.visualize(ctx, &scope{Env: env, model: m, self: v, expr: expr, format: f, depth: depth, set: s, found: found}, name, v, t, false)
 }
 
 func (s *Set) visualize(ctx context.Context, base *scope, name string, v eval.Value, t *symbols.Type, inherited bool) (*eval.Object, bool, error) {

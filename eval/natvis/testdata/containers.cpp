@@ -100,6 +100,8 @@ struct Packed { unsigned char bytes[6] = {1, 2, 0, 3, 0, 9}; int n = 6; };
 struct Loop { Loop *self = this; int x = 3; };
 struct Wrong { int a = 1; };
 template <class T, int N> struct Fixed { T *data; int used; };
+std::map<int, int> map500;
+std::vector<std::string> str1000(1000, "text");
 IntList ilist;
 Matrix matrix;
 Shape shape;
@@ -111,6 +113,7 @@ int raw[3] = {7, 8, 9};
 Fixed<int, 3> fixed{raw, 2};
 
 int main() {
+    for (int i = 0; i < 500; i++) map500[i] = i * i;
     for (int i = 3; i > 0; i--) ilist.head = new Node{ilist.head, i}, ilist.n++;
     for (int i = 0; i < 300; i++) deq.push_back(i);
     for (int i = 0; i < 5; i++) deq.pop_front();
