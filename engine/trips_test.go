@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"os/exec"
+	"strconv"
 	"syscall"
 	"testing"
 
+	"dap-windbg/arch"
 	"dap-windbg/targets"
 )
 
@@ -86,5 +89,97 @@ func TestRoundTrips(t *testing.T) {
 		if err := s.Close(s.ctx, targets.Detach); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// TestRoundTripsThreads: many threads and many breakpoints cost nothing more.
+func TestRoundTripsThreads(t *testing.T) {
+	cmd := exec.Command(build(t, "threads.c"), "63")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() }) // when gdbserver has let go
+	if !progresses(t, cmd.Process.Pid) {
+		t.Fatal("the program does not start")
+	}
+	addr, server := gdbserver(t, "--attach", strconv.Itoa(cmd.Process.Pid))
+	s := connect(t, Options{}, addr, server)
+	count := func(what string, limit int, f func()) {
+		t.Helper()
+		f()
+		n, text := s.trace.trips(t)
+		t.Logf("%-40s %d of %d", what, n, limit)
+		if n > limit {
+			t.Errorf("%s: %d round trips, want at most %d\n%s", what, n, limit, text)
+		}
+	}
+	count("attach to 64 threads", 12, func() { s.stop(); s.look() })
+	count("20 frames of 64 threads", 4, func() {
+		s.do(func(ctx context.Context, v *View) error {
+			ts, err := v.Threads(ctx)
+			if err != nil {
+				return err
+			}
+			var ids []targets.ThreadID
+			for _, x := range ts {
+				ids = append(ids, x.ID)
+			}
+			stacks, err := v.Stacks(ctx, ids, 20)
+			if len(stacks) != 64 {
+				t.Errorf("%d stacks", len(stacks))
+			}
+			for id, st := range stacks {
+				if !st.Complete {
+					t.Errorf("thread %v: %d frames, then %s", id, len(st.Frames), st.End)
+				}
+			}
+			return err
+		})
+	})
+	var many []Breakpoint
+	var from arch.Addr
+	s.do(func(ctx context.Context, v *View) error {
+		var err error
+		from, err = v.Address(ctx, "libc_so!printf")
+		ins, err := v.Disassemble(ctx, from, 200)
+		for _, in := range ins {
+			many = append(many, Breakpoint{Addr: in.Addr})
+		}
+		return err
+	})
+	s.set("t", Breakpoint{Function: "tick"})
+	s.run(How{})
+	s.trace.trips(t)
+	count("step over with 64 threads", 3, func() { s.run(How{Kind: StepOver}); s.look() })
+	s.set("many", many...)
+	s.run(How{})
+	s.trace.trips(t)
+	count("step over with 200 breakpoints", 3, func() { s.run(How{Kind: StepOver}); s.look() })
+	count("continue with 200 breakpoints", 4, func() { s.run(How{}); s.look() })
+}
+
+// TestRoundTripsCondition: the far end evaluates what it can.
+func TestRoundTripsCondition(t *testing.T) {
+	s := launch(t, Options{}, build(t, "walk.c"), "3", "loop")
+	toMain(t, s)
+	s.set("t", Breakpoint{Function: "leaf", Condition: "counter > 20000 && a != 1"}, Breakpoint{Function: "deep", Disabled: true})
+	s.trace.trips(t)
+	s.run(How{})
+	s.look()
+	n, text := s.trace.trips(t)
+	if n > 4 {
+		t.Errorf("a condition false thousands of times: %d round trips\n%.2000s", n, text)
+	}
+	if c, a := s.eval("counter"), s.eval("a"); c <= 20000 || a == 1 {
+		t.Errorf("stopped with counter %d, a %d", c, a)
+	}
+	s.do(func(_ context.Context, v *View) error {
+		for _, b := range v.Live().Breakpoints() {
+			if b.Condition != "" && !b.FarSide {
+				t.Errorf("%+v is not evaluated at the far end", b.Breakpoint)
+			}
+		}
+		return nil
 	})
 }

@@ -153,6 +153,16 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 			}
 		}
 	}
+	if sys, ok := l.o.System.(signalFramer); ok && level > 0 {
+		c, err := sys.SignalFrame(ctx, r, mem)
+		if err == nil {
+			c.Interrupted = true
+			return c, c.SP(), ByCFI, nil
+		}
+		if isNeed(err) {
+			return nil, 0, ByCFI, err
+		}
+	}
 	if level == 0 && !in {
 		if c, cfa, err := l.badCall(ctx, r, mem); err == nil || isNeed(err) {
 			return c, cfa, ByScan, err
@@ -179,6 +189,11 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 func isNeed(err error) bool {
 	var need *symbols.NeedError
 	return errors.As(err, &need)
+}
+
+// signalFramer is a System that unwinds from a signal handler's return code.
+type signalFramer interface {
+	SignalFrame(ctx context.Context, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, error)
 }
 
 var errNoFrame = errors.New("no frame there")
