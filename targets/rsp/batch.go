@@ -19,7 +19,6 @@ type plan struct {
 	after   []func(next *plan)
 	general threadID // thread g and m will speak of when these requests are done
 	chosen  *request // that made it so, nil when it was so before
-	last    bool     // nothing can follow: the flight ends with a resume
 }
 
 func (p *plan) ask(format string, args ...any) *request {
@@ -66,7 +65,6 @@ func (t *Target) Do(ctx context.Context, ops []targets.Op) error {
 				r.Err = errors.New("a resume must be the last of a flight")
 				continue
 			}
-			p.last = true
 			return t.runPlan(ctx, p, r)
 		}
 		p.add(op)

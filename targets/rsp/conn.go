@@ -365,14 +365,11 @@ func (c *Conn) receive(p received) {
 		return
 	}
 	c.owed = c.serial
-	switch text, output := outputOf(p.payload); {
-	case output && head != nil && head.console:
-		head.output.Write(text)
-		c.heard = time.Now()
-		c.acknowledge()
-	case output:
-		c.say(string(text))
-		c.acknowledge()
+	if text, ok := outputOf(p.payload); ok {
+		c.output(head, text)
+		return
+	}
+	switch {
 	case head == nil:
 		c.o.Log.Debug().Bytes("packet", p.payload).Msg("a packet nobody asked for")
 	case head.resume:
@@ -383,22 +380,39 @@ func (c *Conn) receive(p received) {
 	case strings.HasPrefix(head.payload, "qSupported") && looksLikeStop(p.payload):
 		c.o.Log.Debug().Bytes("packet", p.payload).Msg("a stop before the first question")
 	default:
-		c.pop()
-		head.reply = p.payload
-		head.flight.open--
-		c.heard = time.Now()
-		if head.got != nil {
-			head.got(p.payload)
-		}
-		if head.vital && string(p.payload) != "OK" {
-			head.flight.refused = true
-			c.holdUp(head.flight)
-		}
-		if head.flight.open == 0 {
-			head.flight.ticked()
-		}
-		c.pump()
+		c.reply(head, p.payload)
 	}
+}
+
+// output takes in an O packet: of a command while one is under way, else of the
+// debuggee. The far end waits for its acknowledgement; c.mu is held.
+func (c *Conn) output(head *request, text []byte) {
+	if head != nil && head.console {
+		head.output.Write(text)
+		c.heard = time.Now()
+	} else {
+		c.say(string(text))
+	}
+	c.acknowledge()
+}
+
+// reply hands a reply to the request that waits for it; c.mu is held.
+func (c *Conn) reply(head *request, p []byte) {
+	c.pop()
+	head.reply = p
+	head.flight.open--
+	c.heard = time.Now()
+	if head.got != nil {
+		head.got(p)
+	}
+	if head.vital && string(p) != "OK" {
+		head.flight.refused = true
+		c.holdUp(head.flight)
+	}
+	if head.flight.open == 0 {
+		head.flight.ticked()
+	}
+	c.pump()
 }
 
 // pop removes the request whose reply came; c.mu is held.

@@ -74,7 +74,7 @@ func (t *Target) wentOn(line string) {
 	if c.err != nil || c.run != nil {
 		return
 	}
-	c.run = &run{t: t, again: []string{"c"}, settled: make(chan struct{}), deaf: make(chan struct{})}
+	c.run = newRun(t, []string{"c"})
 	c.flights++
 	stop := &request{payload: "", resume: true, flight: &flight{number: c.flights, tick: make(chan struct{}, 1)}}
 	c.queue = append(c.queue, stop)

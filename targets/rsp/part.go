@@ -106,7 +106,8 @@ func (t *Target) halt(ctx context.Context) (other *run, err error) {
 	c.interrupt()
 	c.mu.Unlock()
 	if rn.t != t {
-		other = &run{t: rn.t, again: rn.again, stepping: rn.stepping, settled: make(chan struct{}), deaf: make(chan struct{})}
+		other = newRun(rn.t, rn.again)
+		other.stepping = rn.stepping
 	}
 	select {
 	case <-rn.settled:

@@ -54,23 +54,9 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	again, packets, err := t.resumePackets(o.Resume)
 	if err != nil {
 		o.Err = err
-		return t.fly(ctx, &plan{t: t, general: p.general, reqs: p.reqs, after: p.after})
+		return t.fly(ctx, p)
 	}
-	fail := func(err error) {
-		if err != nil && o.Err == nil {
-			o.Err = err
-		}
-	}
-	for _, trap := range o.Resume.Lift {
-		p.clearTrap(trap, func(error) {})
-	}
-	for _, trap := range o.Resume.Plant {
-		before := len(p.reqs)
-		p.setTrap(trap, fail)
-		for _, r := range p.reqs[before:] {
-			r.vital = r.payload[0] == 'Z'
-		}
-	}
+	p.trapsOf(o)
 	if o.Err != nil { // a trap nobody can plant: stay
 		return t.fly(ctx, p)
 	}
@@ -78,10 +64,9 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 		p.ask("%s", s)
 	}
 	p.reqs[len(p.reqs)-1].resume = true
-	rn := &run{
-		t: t, again: again, settled: make(chan struct{}), deaf: make(chan struct{}), reverse: o.Resume.Reverse,
-		stepping: o.Resume.Default.Kind == targets.Step || len(o.Resume.Threads) > 0 && stepsAny(o.Resume.Threads),
-	}
+	rn := newRun(t, again)
+	rn.reverse = o.Resume.Reverse
+	rn.stepping = o.Resume.Default.Kind == targets.Step || stepsAny(o.Resume.Threads)
 	f, err := t.depart(rn, p)
 	if err != nil {
 		return err
@@ -103,6 +88,28 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	case <-ctx.Done():
 		o.Err = nil
 		return t.givenUp(rn, ctx.Err())
+	}
+}
+
+func newRun(t *Target, again []string) *run {
+	return &run{t: t, again: again, settled: make(chan struct{}), deaf: make(chan struct{})}
+}
+
+// trapsOf adds the traps that travel with a resume. A refused one must hold it up.
+func (p *plan) trapsOf(o *targets.Run) {
+	for _, trap := range o.Resume.Lift {
+		p.clearTrap(trap, func(error) {})
+	}
+	for _, trap := range o.Resume.Plant {
+		before := len(p.reqs)
+		p.setTrap(trap, func(err error) {
+			if o.Err == nil {
+				o.Err = err
+			}
+		})
+		for _, r := range p.reqs[before:] {
+			r.vital = r.payload[0] == 'Z'
+		}
 	}
 }
 
@@ -157,47 +164,35 @@ func (t *Target) resumePackets(r targets.Resume) (again, packets []string, err e
 	if t.c.vCont == nil {
 		return t.plainPackets(r)
 	}
-	spell := func(deliver bool) (string, error) {
-		text := "vCont"
-		done := map[targets.ThreadID]bool{}
-		one := func(id targets.ThreadID, a targets.Action) error {
-			done[id] = true
-			s, err := t.action(id, a, deliver)
-			if s != "" {
-				text += ";" + s + ":" + t.wireID(id).String()
-			}
-			return err
-		}
-		for _, id := range sortedThreads(r.Threads) {
-			if err := one(id, r.Threads[id]); err != nil {
-				return "", err
-			}
-		}
-		t.c.mu.Lock()
-		stopped := t.thread
-		t.c.mu.Unlock()
-		id, rest := t.id(stopped), r.Default
-		if rest.Deliver.Kind != targets.Handled && rest.Kind != targets.Hold && !done[id] {
-			if err := one(id, rest); err != nil { // only the thread that stopped has something to deliver
-				return "", err
-			}
-		}
-		rest.Deliver = targets.Deliver{}
-		s, err := t.action(id, rest, false)
-		if s != "" {
-			text += ";" + s + t.everyThread()
-		}
-		return text, err
-	}
-	with, err := spell(true)
-	if err != nil {
-		return nil, nil, err
-	}
+	with := t.spell(r, true)
 	if with == "vCont" {
 		return nil, nil, errors.New("a resume that lets no thread run")
 	}
-	without, _ := spell(false)
-	return []string{without}, []string{with}, nil
+	return []string{t.spell(r, false)}, []string{with}, nil
+}
+
+// spell makes a vCont packet: the threads that are named, the one that stopped
+// if it has a signal to see, then all others.
+func (t *Target) spell(r targets.Resume, deliver bool) string {
+	text, done := "vCont", map[targets.ThreadID]bool{}
+	one := func(id targets.ThreadID, a targets.Action) {
+		done[id] = true
+		if s := t.action(id, a, deliver); s != "" {
+			text += ";" + s + ":" + t.wireID(id).String()
+		}
+	}
+	for _, id := range sortedThreads(r.Threads) {
+		one(id, r.Threads[id])
+	}
+	rest := r.Default
+	if id := t.id(t.current()); rest.Deliver.Kind != targets.Handled && !done[id] {
+		one(id, rest)
+	}
+	rest.Deliver = targets.Deliver{}
+	if s := t.action(targets.ThreadID{}, rest, false); s != "" {
+		text += ";" + s + t.everyThread()
+	}
+	return text
 }
 
 // everyThread limits an action to this process where the far end has others.
@@ -212,7 +207,7 @@ func (t *Target) everyThread() string {
 }
 
 // action spells one action, without its thread.
-func (t *Target) action(id targets.ThreadID, a targets.Action, deliver bool) (string, error) {
+func (t *Target) action(id targets.ThreadID, a targets.Action, deliver bool) string {
 	signal, c := 0, t.c
 	if deliver {
 		signal = t.delivered(id, a.Deliver)
@@ -220,17 +215,17 @@ func (t *Target) action(id targets.ThreadID, a targets.Action, deliver bool) (st
 	ranged := a.Kind == targets.Step && a.Hi > a.Lo
 	switch {
 	case a.Kind == targets.Hold:
-		return "", nil
+		return ""
 	case ranged && signal == 0 && c.vCont["r"]:
-		return fmt.Sprintf("r%x,%x", uint64(a.Lo), uint64(a.Hi)), nil
+		return fmt.Sprintf("r%x,%x", uint64(a.Lo), uint64(a.Hi))
 	case a.Kind == targets.Step && signal != 0:
-		return fmt.Sprintf("S%02x", signal), nil
+		return fmt.Sprintf("S%02x", signal)
 	case a.Kind == targets.Step:
-		return "s", nil
+		return "s"
 	case signal != 0:
-		return fmt.Sprintf("C%02x", signal), nil
+		return fmt.Sprintf("C%02x", signal)
 	}
-	return "c", nil
+	return "c"
 }
 
 // delivered is the signal a thread is to see, in the far end's numbers.
