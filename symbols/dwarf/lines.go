@@ -153,27 +153,40 @@ func (d *Data) Line(off symbols.Offset) (symbols.Line, bool) {
 func (d *Data) Lines(lo, hi symbols.Offset) []symbols.Line {
 	var out []symbols.Line
 	for addr, end := d.addr(lo), d.addr(hi); addr < end; {
-		u := d.unitAt(addr)
-		var t *lineTable
-		if u != nil {
-			t = u.lineTable()
+		next := d.nextCode(addr)
+		if u := d.unitAt(addr); u != nil {
+			out, next = u.rows(out, addr, end, next)
 		}
-		if t == nil {
-			return out
+		if next <= addr {
+			break
 		}
-		i, s, ok := t.find(addr)
-		if !ok {
-			return out
-		}
-		for ; i < s.last && t.rows[i].addr < end; i++ {
-			if t.rows[i].flags&rowEnd != 0 || i+1 < s.last && t.rows[i+1].addr == t.rows[i].addr {
-				continue
-			}
-			out = append(out, u.line(t, s, t.shown(i, s)))
-		}
-		addr = s.high
+		addr = next
 	}
 	return out
+}
+
+// rows appends the rows of [addr, end) and returns where to go on: after the
+// sequence that has addr, else at the unit's next one, else at next.
+func (u *unit) rows(out []symbols.Line, addr, end, next uint64) ([]symbols.Line, uint64) {
+	t := u.lineTable()
+	if t == nil {
+		return out, next
+	}
+	i, s, ok := t.find(addr)
+	if !ok {
+		k := sort.Search(len(t.seqs), func(k int) bool { return t.seqs[k].low > addr })
+		if k < len(t.seqs) {
+			next = min(next, t.seqs[k].low)
+		}
+		return out, next
+	}
+	for ; i < s.last && t.rows[i].addr < end; i++ {
+		if t.rows[i].flags&rowEnd != 0 || i+1 < s.last && t.rows[i+1].addr == t.rows[i].addr {
+			continue
+		}
+		out = append(out, u.line(t, s, t.shown(i, s)))
+	}
+	return out, s.high
 }
 
 // Files yields every source path that a line program names, each once.

@@ -141,6 +141,19 @@ func (d *Data) unitAt(addr uint64) *unit {
 	return findUnit(d.gapMap, addr)
 }
 
+// nextCode returns the lowest start of a unit's range above addr, the greatest
+// address when there is none.
+func (d *Data) nextCode(addr uint64) uint64 {
+	d.unitAt(^uint64(0)) // reads both maps
+	next := ^uint64(0)
+	for _, m := range [][]unitRange{d.pcMap, d.gapMap} {
+		if i := sort.Search(len(m), func(i int) bool { return m[i].low > addr }); i < len(m) {
+			next = min(next, m[i].low)
+		}
+	}
+	return next
+}
+
 func findUnit(m []unitRange, addr uint64) *unit {
 	i := sort.Search(len(m), func(i int) bool { return m[i].low > addr })
 	for n := 0; i > 0 && n < 8; n++ { // ranges hardly ever overlap

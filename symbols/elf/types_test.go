@@ -112,7 +112,7 @@ func spell(t *symbols.Type) string {
 	case symbols.MemberPointer:
 		return fmt.Sprintf("member %s of %s, %d bytes", spell(t.Elem), spell(t.Owner), t.Size)
 	}
-	word := map[symbols.TypeKind]string{symbols.Pointer: "pointer to", symbols.Reference: "reference to", symbols.Const: "const"}[t.Kind]
+	word := map[symbols.TypeKind]string{symbols.Pointer: "pointer to", symbols.Reference: "reference to", symbols.RvalueReference: "rvalue reference to", symbols.Const: "const"}[t.Kind]
 	return word + " " + spell(t.Elem)
 }
 
@@ -154,5 +154,52 @@ func TestVirtualBase(t *testing.T) {
 		if !checked {
 			t.Errorf("%s: no variable both", options)
 		}
+	}
+}
+
+// TestGlobalsByAddress finds each data symbol of the sample again by its address,
+// and by its last byte.
+func TestGlobalsByAddress(t *testing.T) {
+	for _, options := range []string{"g++ -O0 -gdwarf-5", "g++ -O0 -gdwarf-4", "clang++ -O0 -gdwarf-5"} {
+		img := open(t, options, "shapes.cc")
+		n := 0
+		for s := range img.Lookup("*") {
+			if s.Kind != symbols.Data || s.Public {
+				continue
+			}
+			for _, off := range []symbols.Offset{s.Offset, s.Offset + symbols.Offset(s.Size) - 1} {
+				v, ok := img.GlobalAt(off)
+				if !ok || !strings.HasSuffix(s.Name, v.Name) || v.Type.ByteSize() != int64(s.Size) {
+					t.Errorf("%s: 0x%x of %s is %q", options, uint64(off), s.Name, v.Name)
+				}
+			}
+			n++
+		}
+		if n < 5 {
+			t.Errorf("%s: only %d globals", options, n)
+		}
+		if v, ok := img.GlobalAt(img.Entry()); ok {
+			t.Errorf("%s: code is the global %s", options, v.Name)
+		}
+	}
+}
+
+// TestFunctionTypes compares the parameters with those that demangling tells.
+func TestFunctionTypes(t *testing.T) {
+	img := open(t, "g++ -O0 -gdwarf-5", "shapes.cc")
+	for name, want := range map[string]string{
+		"compute":                "func(int, double, rvalue reference to std::string, reference to const geo::Point) int",
+		"geo::Point::sum":        "func(const pointer to const geo::Point) int",
+		"main":                   "func(int, pointer to pointer to char) int",
+		"geo::Box<long, 4>::put": "func(const pointer to geo::Box<long, 4>, reference to const long) void",
+	} {
+		for s := range img.Lookup(name) {
+			if ft, ok := img.Function(s.Offset); !ok || ft.Kind != symbols.Func || spell(ft) != want {
+				t.Errorf("%s is %s, want %s", name, spell(ft), want)
+			}
+		}
+	}
+	if _, ok := img.Function(3); ok {
+		t.Error("offset 3 is a function")
 	}
 }
