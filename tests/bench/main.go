@@ -84,7 +84,7 @@ func median[T time.Duration | int](v []T) T {
 }
 
 func (b *bench) print() {
-	fmt.Printf("medians of %d runs, in one run, interleaved where a row starts a process\n\n", *runs)
+	fmt.Printf("medians of %d runs, in one run, interleaved turn by turn\n\n", *runs)
 	fmt.Printf("%-34s %10s %10s %8s %12s\n", "operation", "ours ms", "gdb ms", "gdb/ours", "round trips")
 	for _, r := range b.rows {
 		ours, gdb := median(r.ours).Seconds()*1e3, median(r.gdb).Seconds()*1e3
@@ -149,94 +149,95 @@ const (
 	lineLeaf = 10
 )
 
-// session measures operations within one session each.
+// session measures operations within one session each, turn by turn.
 func (b *bench) session() {
 	trace := filepath.Join(b.dir, "trace")
-	s := b.server()
+	s, t := b.server(), b.server()
+	defer s.close()
+	defer t.close()
 	d := b.dap()
 	d.attach(s.port, trace)
 	d.main()
-	b.ours(d, trace)
-	d.close()
-	s.close()
-	s = b.server()
+	d.breakAt(b.source, lineA)
 	g := b.mi(b.program)
 	g.do("-gdb-set sysroot /")
-	g.do("-target-select remote 127.0.0.1:" + s.port)
-	b.theirs(g)
-	g.close()
-	s.close()
-}
-
-func (b *bench) ours(d *dapClient, trace string) {
-	measure := func(name string, limit int, f func()) {
-		r := b.row(name, limit)
-		before := trips(trace)
-		t := time.Now()
-		f()
-		r.ours = append(r.ours, time.Since(t))
-		r.trips = append(r.trips, trips(trace)-before)
-	}
-	d.breakAt(b.source, lineA)
+	g.do("-target-select remote 127.0.0.1:" + t.port)
+	g.do(b.at(lineA))
 	for range *runs {
-		measure("continue to a breakpoint, refresh", 4, func() { d.stop("continue"); d.refresh() })
-		measure("step over, no call, refresh", 3, func() { d.stop("next"); d.refresh() })
-		d.stop("next")
-		measure("step over a call, refresh", 3, func() { d.stop("next"); d.refresh() })
-		d.breakAt(b.source, lineCall)
-		d.stop("continue")
-		measure("step in, refresh", 4, func() { d.stop("stepIn"); d.refresh() })
-		measure("step out, refresh", 3, func() { d.stop("stepOut"); d.refresh() })
-		d.breakAt(b.source, lineA)
-		measure("evaluate a local", 0, func() {
-			d.do("evaluate", map[string]any{"expression": "it->key + n", "context": "watch", "frameId": d.frame})
-		})
-		measure("expand a struct behind a pointer", 1, func() { d.expand("it") })
-		measure("set a breakpoint, stopped", 1, func() { d.breakAt(b.source, lineA, lineLeaf) })
-		d.breakAt(b.source, lineA)
-		measure("read 64 KiB", 1, func() {
-			d.do("readMemory", map[string]any{"memoryReference": d.big, "count": 65536})
-		})
+		b.ours(d, trace)
+		b.theirs(g)
 	}
 	d.breakAt(b.source)
 	for range *runs {
-		measure("pause, refresh", 3, func() {
+		b.measure("pause, refresh", 3, trace, func() {
 			d.do("continue", map[string]any{"threadId": d.thread})
 			d.stop("pause")
 			d.refresh()
 		})
 	}
+	d.close()
+	g.close()
 }
 
+// measure times one operation of ours and counts its round trips.
+func (b *bench) measure(name string, limit int, trace string, f func()) {
+	r := b.row(name, limit)
+	before := trips(trace)
+	t := time.Now()
+	f()
+	r.ours = append(r.ours, time.Since(t))
+	r.trips = append(r.trips, trips(trace)-before)
+}
+
+// ours is one turn of ours, from the top of work to the next.
+func (b *bench) ours(d *dapClient, trace string) {
+	m := func(name string, limit int, f func()) { b.measure(name, limit, trace, f) }
+	m("continue to a breakpoint, refresh", 4, func() { d.stop("continue"); d.refresh() })
+	m("step over, no call, refresh", 3, func() { d.stop("next"); d.refresh() })
+	d.stop("next")
+	m("step over a call, refresh", 3, func() { d.stop("next"); d.refresh() })
+	d.breakAt(b.source, lineCall)
+	d.stop("continue")
+	m("step in, refresh", 4, func() { d.stop("stepIn"); d.refresh() })
+	m("step out, refresh", 3, func() { d.stop("stepOut"); d.refresh() })
+	d.breakAt(b.source, lineA)
+	m("evaluate a local", 0, func() {
+		d.do("evaluate", map[string]any{"expression": "it->key + n", "context": "watch", "frameId": d.frame})
+	})
+	m("expand a struct behind a pointer", 1, func() { d.expand("it") })
+	m("set a breakpoint, stopped", 1, func() { d.breakAt(b.source, lineA, lineLeaf) })
+	d.breakAt(b.source, lineA)
+	m("read 64 KiB", 1, func() { d.do("readMemory", map[string]any{"memoryReference": d.big, "count": 65536}) })
+}
+
+// at is gdb's command for a breakpoint on a line.
+func (b *bench) at(line int) string { return fmt.Sprintf("-break-insert %s:%d", b.source, line) }
+
+// theirs is the same turn of gdb's.
 func (b *bench) theirs(g *miClient) {
-	measure := func(name string, f func()) {
+	m := func(name string, f func()) {
 		r := b.row(name, 0)
 		t := time.Now()
 		f()
 		r.gdb = append(r.gdb, time.Since(t))
 	}
-	at := func(line int) string { return fmt.Sprintf("-break-insert %s:%d", b.source, line) }
-	g.do(at(lineA))
-	for range *runs {
-		measure("continue to a breakpoint, refresh", func() { g.stop("-exec-continue"); g.refresh() })
-		measure("step over, no call, refresh", func() { g.stop("-exec-next"); g.refresh() })
-		g.stop("-exec-next")
-		measure("step over a call, refresh", func() { g.stop("-exec-next"); g.refresh() })
-		g.do("-break-delete")
-		g.do(at(lineCall))
-		g.stop("-exec-continue")
-		measure("step in, refresh", func() { g.stop("-exec-step"); g.refresh() })
-		measure("step out, refresh", func() { g.stop("-exec-finish"); g.refresh() })
-		g.do("-break-delete")
-		g.do(at(lineA))
-		measure("evaluate a local", func() { g.do(`-data-evaluate-expression "it->key + n"`) })
-		measure("expand a struct behind a pointer", func() { g.do("-data-evaluate-expression *it") })
-		measure("set a breakpoint, stopped", func() { g.do(at(lineLeaf)) })
-		g.do("-break-delete")
-		g.do(at(lineA))
-		measure("read 64 KiB", func() { g.do("-data-read-memory-bytes &big 65536") })
-	}
+	m("continue to a breakpoint, refresh", func() { g.stop("-exec-continue"); g.refresh() })
+	m("step over, no call, refresh", func() { g.stop("-exec-next"); g.refresh() })
+	g.stop("-exec-next")
+	m("step over a call, refresh", func() { g.stop("-exec-next"); g.refresh() })
 	g.do("-break-delete")
+	g.do(b.at(lineCall))
+	g.stop("-exec-continue")
+	m("step in, refresh", func() { g.stop("-exec-step"); g.refresh() })
+	m("step out, refresh", func() { g.stop("-exec-finish"); g.refresh() })
+	g.do("-break-delete")
+	g.do(b.at(lineA))
+	m("evaluate a local", func() { g.do(`-data-evaluate-expression "it->key + n"`) })
+	m("expand a struct behind a pointer", func() { g.do("-data-evaluate-expression *it") })
+	m("set a breakpoint, stopped", func() { g.do(b.at(lineLeaf)) })
+	g.do("-break-delete")
+	g.do(b.at(lineA))
+	m("read 64 KiB", func() { g.do("-data-read-memory-bytes &big 65536") })
 }
 
 // trips counts the round trips of the trace so far.

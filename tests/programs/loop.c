@@ -24,8 +24,8 @@ int main(int argc, char **argv)
 {
     struct item it = { 0, 0, "item" };
     long total = argc;
-    for (int i = 0; i < 1000000; i++) {
-        total += work(&it, i);
+    for (long i = 0; i < 1000000000000; i++) {
+        total += work(&it, (int)i);
         big[i & 0xfffff] = (char)total;
     }
     printf("%ld\n", total);
