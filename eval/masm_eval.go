@@ -65,51 +65,45 @@ func (n *masmBinary) value(ev *evaluator) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	truth := func(b bool) (uint64, error) {
-		if b {
+	if f, ok := masmTests[n.op]; ok {
+		if f(x, y) {
 			return 1, nil
 		}
 		return 0, nil
 	}
-	switch n.op {
-	case "+":
-		return x + y, nil
-	case "-":
-		return x - y, nil
-	case "*":
-		return x * y, nil
-	case "/", "mod", "%":
-		if y == 0 {
-			return 0, &OperandError{n.op}
-		}
-		if n.op == "/" {
-			return x / y, nil
-		}
-		return x % y, nil
-	case "<<":
-		return x << y, nil
-	case ">>":
-		return x >> y, nil
-	case ">>>":
-		return uint64(int64(x) >> y), nil
-	case "and", "&":
-		return x & y, nil
-	case "xor", "^":
-		return x ^ y, nil
-	case "or", "|":
-		return x | y, nil
-	case "<":
-		return truth(x < y)
-	case ">":
-		return truth(x > y)
-	case "<=":
-		return truth(x <= y)
-	case ">=":
-		return truth(x >= y)
-	case "!=":
-		return truth(x != y)
+	if y == 0 && (n.op == "/" || n.op == "mod" || n.op == "%") {
+		return 0, &OperandError{n.op}
 	}
-	return truth(x == y)
+	return masmBinaries[n.op](x, y), nil
+}
+
+// masmTests and masmBinaries are the infix operators over ULONG64.
+var masmTests = map[string]func(x, y uint64) bool{
+	"=":  func(x, y uint64) bool { return x == y },
+	"==": func(x, y uint64) bool { return x == y },
+	"!=": func(x, y uint64) bool { return x != y },
+	"<":  func(x, y uint64) bool { return x < y },
+	">":  func(x, y uint64) bool { return x > y },
+	"<=": func(x, y uint64) bool { return x <= y },
+	">=": func(x, y uint64) bool { return x >= y },
+}
+
+var masmBinaries = map[string]func(x, y uint64) uint64{
+	"+":   func(x, y uint64) uint64 { return x + y },
+	"-":   func(x, y uint64) uint64 { return x - y },
+	"*":   func(x, y uint64) uint64 { return x * y },
+	"/":   func(x, y uint64) uint64 { return x / y },
+	"mod": func(x, y uint64) uint64 { return x % y },
+	"%":   func(x, y uint64) uint64 { return x % y },
+	"<<":  func(x, y uint64) uint64 { return x << y },
+	">>":  func(x, y uint64) uint64 { return x >> y },
+	">>>": func(x, y uint64) uint64 { return uint64(int64(x) >> y) },
+	"and": func(x, y uint64) uint64 { return x & y },
+	"&":   func(x, y uint64) uint64 { return x & y },
+	"xor": func(x, y uint64) uint64 { return x ^ y },
+	"^":   func(x, y uint64) uint64 { return x ^ y },
+	"or":  func(x, y uint64) uint64 { return x | y },
+	"|":   func(x, y uint64) uint64 { return x | y },
 }
 
 func (n *masmOp) value(ev *evaluator) (uint64, error) {

@@ -54,49 +54,42 @@ func (p *parser) typeID(plain bool) (*typeSpec, bool) {
 		return nil, false
 	}
 	s := &typeSpec{}
-	for {
-		t := p.peek()
-		if t.kind != tIdent {
-			break
-		}
-		switch {
-		case cvWords[t.text]:
-			s.qualify(t.text)
-			p.i++
-			continue
-		case tagWords[t.text] && s.name == "" && s.words == nil:
-			s.definite = true
-			p.i++
-			continue
-		case typeWords[t.text] && s.name == "":
-			s.words = append(s.words, t.text)
-			s.definite = true
-			p.i++
-			continue
-		}
-		if s.name != "" || s.words != nil {
-			break
-		}
+	for p.typeWord(s) {
+	}
+	if s.words != nil {
+		s.name = strings.Join(s.words, " ")
+	} else if s.name == "" {
 		name, definite, ok := p.qualified(true)
 		if !ok {
 			return nil, false
 		}
 		s.name, s.definite = name, s.definite || definite
-	}
-	if p.at("::") && s.name == "" && s.words == nil {
-		name, _, ok := p.qualified(true)
-		if !ok {
-			return nil, false
+		for t := p.peek(); t.kind == tIdent && cvWords[t.text]; t = p.peek() {
+			s.qualify(t.text)
+			p.i++
 		}
-		s.name = name
-	}
-	if s.words != nil {
-		s.name = strings.Join(s.words, " ")
-	}
-	if s.name == "" {
-		return nil, false
 	}
 	return s, plain || p.declarator(s)
+}
+
+// typeWord takes a cv-qualifier, a tag or a word of a built-in type.
+func (p *parser) typeWord(s *typeSpec) bool {
+	t := p.peek()
+	switch {
+	case t.kind != tIdent:
+		return false
+	case cvWords[t.text]:
+		s.qualify(t.text)
+	case tagWords[t.text] && s.words == nil:
+		s.definite = true
+	case typeWords[t.text]:
+		s.words = append(s.words, t.text)
+		s.definite = true
+	default:
+		return false
+	}
+	p.i++
+	return true
 }
 
 // qualify notes a cv-qualifier of the base type.

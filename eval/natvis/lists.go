@@ -198,6 +198,16 @@ func (c *collect) add(o *eval.Object, err error) error {
 	return nil
 }
 
+// end closes a walk that err stopped at element i.
+func (c *collect) end(i int, err error) ([]*eval.Object, error) {
+	if retry(err) {
+		c.need = append(c.need, err)
+	} else {
+		c.out = append(c.out, broken(i, err))
+	}
+	return c.done()
+}
+
 func (c *collect) done() ([]*eval.Object, error) { return c.out, errors.Join(c.need...) }
 
 func ctxEnded(err error) bool {
@@ -270,11 +280,9 @@ func (s *scope) linkedList(ctx context.Context, it *item, lo, hi int) ([]*eval.O
 		case i > 0 && !counted && cur.Addr == head, cur.Addr == 0 && !counted:
 			return c.done()
 		case cur.Addr == 0:
-			c.out = append(c.out, broken(max(i, lo), &CorruptError{fmt.Sprintf("the list ends after %d elements", i)}))
-			return c.done()
+			return c.end(max(i, lo), &CorruptError{fmt.Sprintf("the list ends after %d elements", i)})
 		case i >= maxWalk:
-			c.out = append(c.out, broken(max(i, lo), &CorruptError{fmt.Sprintf("more than %d elements", maxWalk)}))
-			return c.done()
+			return c.end(max(i, lo), &CorruptError{fmt.Sprintf("more than %d elements", maxWalk)})
 		case i%256 == 0 && ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
@@ -284,13 +292,11 @@ func (s *scope) linkedList(ctx context.Context, it *item, lo, hi int) ([]*eval.O
 				return nil, err
 			}
 		}
-		if cur, err = at.pointee(ctx, it.next); err != nil {
-			if !retry(err) {
-				c.out = append(c.out, broken(max(i+1, lo), err))
-				return c.done()
-			}
-			c.need = append(c.need, err)
+		if i+1 == hi {
 			break
+		}
+		if cur, err = at.pointee(ctx, it.next); err != nil {
+			return c.end(max(i+1, lo), err)
 		}
 	}
 	return c.done()
@@ -304,54 +310,63 @@ func preload(ctx context.Context, s *scope, v eval.Value) eval.Value {
 	return v
 }
 
-// tree walks in order: left, node, right. The explicit stack bounds the height.
+// walk is an in-order traversal: left, node, right. Its stack bounds the height.
+type walk struct {
+	*scope
+	it    *item
+	stack []eval.Value
+	steps int
+}
+
+// descend pushes v and what is left of it.
+func (w *walk) descend(ctx context.Context, v eval.Value) error {
+	for v.Addr != 0 {
+		if w.steps++; w.steps > maxWalk || len(w.stack) > 200 {
+			return &CorruptError{"the tree does not end"}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		v = preload(ctx, w.scope, v)
+		w.stack = append(w.stack, v)
+		var err error
+		if v, err = w.in(v).pointee(ctx, w.it.next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tree makes elements lo..hi-1 of a tree, to its end when hi is negative.
 func (s *scope) tree(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
 	cur, err := s.pointee(ctx, it.head)
 	if err != nil {
 		return nil, err
 	}
 	var c collect
-	var stack []eval.Value
-	counted := len(it.size) > 0
-	end := func(i int, err error) ([]*eval.Object, error) {
-		if retry(err) {
-			c.need = append(c.need, err)
-		} else {
-			c.out = append(c.out, broken(max(i, lo), err))
+	w := &walk{scope: s, it: it}
+	for i := 0; hi < 0 || i < hi; i++ {
+		if err = w.descend(ctx, cur); err != nil {
+			return c.end(max(i, lo), err)
 		}
-		return c.done()
-	}
-	for i, steps := 0, 0; hi < 0 || i < hi; {
-		for cur.Addr != 0 {
-			if steps++; steps > maxWalk || len(stack) > 200 {
-				return end(i, &CorruptError{"the tree does not end"})
+		if len(w.stack) == 0 {
+			if hi < 0 || len(it.size) == 0 {
+				return c.done()
 			}
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			cur = preload(ctx, s, cur)
-			stack = append(stack, cur)
-			if cur, err = s.in(cur).pointee(ctx, it.next); err != nil {
-				return end(i, err)
-			}
+			return c.end(max(i, lo), &CorruptError{fmt.Sprintf("the tree ends after %d elements", i)})
 		}
-		if len(stack) == 0 {
-			if counted && hi >= 0 {
-				return end(i, &CorruptError{fmt.Sprintf("the tree ends after %d elements", i)})
-			}
-			return c.done()
-		}
-		top := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		at := s.in(top)
+		at := s.in(w.stack[len(w.stack)-1])
+		w.stack = w.stack[:len(w.stack)-1]
 		if i >= lo {
 			if err := c.add(at.node(ctx, it.nodes, i)); err != nil {
 				return nil, err
 			}
 		}
-		i++
+		if i+1 == hi {
+			break
+		}
 		if cur, err = at.pointee(ctx, it.right); err != nil {
-			return end(i, err)
+			return c.end(max(i+1, lo), err)
 		}
 	}
 	return c.done()
