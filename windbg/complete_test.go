@@ -42,7 +42,7 @@ func TestPrompt(t *testing.T) {
 	if p := i.Prompt(context.Background()); p != "0:000> " {
 		t.Error(p)
 	}
-	h.session = nil
+	h.parted = true
 	if p := i.Prompt(context.Background()); p != "NoTarget> " {
 		t.Error(p)
 	}

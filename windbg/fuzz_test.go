@@ -25,16 +25,20 @@ func FuzzLine(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	i, h := play(f)
-	session := h.session
-	i.o.Secure = true
+	h := &stageHost{}
+	end := h.begin()
+	f.Cleanup(func() { end() })
 	f.Fuzz(func(t *testing.T, line string) {
 		low := strings.ToLower(line)
 		if strings.Contains(low, ".sleep") {
 			return
 		}
-		h.session = session
-		i.aliases.user = map[string]string{}
+		if _, err := h.session.Wait(context.Background()); err != nil { // the line before ended it
+			end()
+			end = h.begin()
+		}
+		h.parted = false
+		i := New(Options{Host: h, Secure: true})
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer cancel()
 		done := make(chan struct{})

@@ -270,3 +270,19 @@ func (f *firstWrite) Write(p []byte) (int, error) {
 	f.once.Do(func() { close(f.seen) })
 	return len(p), nil
 }
+
+// TestSignals: filters, delivery and what is told of an exception.
+func TestSignals(t *testing.T) {
+	w := open(t, "crash.c")
+	w.expect(`sxe -c ".echo seen" SIGUSR1`, "")
+	w.expect("g", "...", `/.*: Signal SIGUSR1 .*\(first chance\)/`, "seen", "...")
+	w.expect(".lastevent", `/Last event: [0-9a-f]+\.[0-9a-f]+: Signal SIGUSR1 - code a \(first chance\)/`, "/  debugger time: .*/")
+	w.expect("gh", "...", `/\([0-9a-f]+\.[0-9a-f]+\): Signal SIGSEGV .*\(first chance\)/`, `/crash!main\+0x[0-9a-f]+ \[.*crash.c @ 11\]:/`, ">   11:     *where(1) = 3;",
+		"/"+address+` [0-9a-f]+ +mov     dword ptr \[rax\],3 ds:00000000`+"`"+`00000000=\?{8}/`)
+	w.expect(".exr -1", `/ExceptionAddress: [0-9a-f]{16} \(crash!main\+0x[0-9a-f]{16}\)/`, "   ExceptionCode: 0000000b (Signal SIGSEGV)", "...")
+	w.expect("!analyze -v", "...", "PROCESS_NAME:  crash", "...", "EXCEPTION_CODE: (Signal SIGSEGV) b", "...", "FAILURE_BUCKET_ID:  SIGSEGV_crash!main", "...")
+	w.expect("gn", "...")
+	if p := w.i.Prompt(w.ctx); p != "NoTarget> " {
+		t.Errorf("after the end the prompt is %q", p)
+	}
+}

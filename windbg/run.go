@@ -240,6 +240,9 @@ func (i *Interpreter) Arrive(ctx context.Context, stop engine.Stop, out io.Write
 // arrive runs the commands of a stop and shows it. next is how to go on at once.
 func (x *exec) arrive(ctx context.Context, stop engine.Stop, how engine.How) (next *engine.How, err error) {
 	commands := x.i.commandsOf(ctx, stop)
+	if stop.Exception != nil && stop.Text != "" && len(commands) > 0 {
+		fmt.Fprint(x.out, line(stop.Text))
+	}
 	for _, text := range commands {
 		inner := &exec{i: x.i, out: x.out, wait: true, prompt: x.prompt, depth: x.depth, how: &how}
 		err := inner.program(ctx, text)

@@ -468,17 +468,23 @@ type stageHost struct {
 	paths   map[string]string
 	filters []engine.FilterSetting
 	typed   string
+	parted  bool // the session is none of our business any more
 }
 
-func (h *stageHost) Session() *engine.Session { return h.session }
+func (h *stageHost) Session() *engine.Session {
+	if h.parted {
+		return nil
+	}
+	return h.session
+}
 func (h *stageHost) Processes(context.Context) ([]targets.Process, error) {
 	return []targets.Process{{PID: 725, User: "bob", Command: "/usr/local/bin/orders --fast"}}, nil
 }
 func (h *stageHost) Attach(context.Context, int64) error           { return errors.ErrUnsupported }
 func (h *stageHost) Create(context.Context, targets.Program) error { return errors.ErrUnsupported }
 func (h *stageHost) Restart(context.Context) error                 { return errors.ErrUnsupported }
-func (h *stageHost) Detach(ctx context.Context) error              { h.session = nil; return nil }
-func (h *stageHost) Kill(ctx context.Context) error                { h.session = nil; return nil }
+func (h *stageHost) Detach(ctx context.Context) error              { h.parted = true; return nil }
+func (h *stageHost) Kill(ctx context.Context) error                { h.parted = true; return nil }
 func (h *stageHost) Parting() targets.Parting                      { return targets.Kill }
 func (h *stageHost) Path(kind string) string                       { return h.paths[kind] }
 func (h *stageHost) SetPath(kind, path string) (string, error)     { h.paths[kind] = path; return "", nil }
@@ -507,6 +513,13 @@ func (h *stageHost) SetFilter(f engine.FilterSetting) {
 // play starts a session over a stage and an interpreter over it.
 func play(t testing.TB) (*Interpreter, *stageHost) {
 	t.Helper()
+	h := &stageHost{}
+	t.Cleanup(h.begin())
+	return New(Options{Host: h, Version: "1.0"}), h
+}
+
+// begin puts a new stage on; end takes it off.
+func (h *stageHost) begin() (end func()) {
 	s := engine.New(newStage(), engine.Options{Store: stageStore{}, Model: &eval.Model{}, Emit: func(engine.Event) {}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -514,13 +527,12 @@ func play(t testing.TB) (*Interpreter, *stageHost) {
 		defer close(done)
 		s.Run(ctx)
 	}()
-	t.Cleanup(func() { cancel(); <-done })
-	h := &stageHost{session: s, paths: map[string]string{"sym": "/sym"}, filters: []engine.FilterSetting{
+	*h = stageHost{session: s, paths: map[string]string{"sym": "/sym"}, filters: []engine.FilterSetting{
 		{Code: "ct", Title: "Create thread", Break: 'i'}, {Code: "ld", Title: "Load module", Break: 'n'},
 		{Code: "av", Title: "Access violation", Break: 'e', Exception: true},
 	}}
 	if _, err := s.Wait(ctx); err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return New(Options{Host: h, Version: "1.0"}), h
+	return func() { cancel(); <-done }
 }
