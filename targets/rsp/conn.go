@@ -193,6 +193,13 @@ func (c *Conn) enqueue(reqs []*request) *flight {
 	return f
 }
 
+// oneByOne reports whether requests cannot travel together.
+func (c *Conn) oneByOne() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.serial
+}
+
 // pump lets leave what may; c.mu is held.
 func (c *Conn) pump() {
 	for c.sent < len(c.queue) && (!c.serial || c.sent == 0) {

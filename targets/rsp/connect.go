@@ -147,8 +147,11 @@ func (c *Conn) look(ctx context.Context) error {
 		return err
 	}
 	c.physical = strings.Contains(string(phys.reply), "PhyMemMode")
-	if c.physical {
+	switch {
+	case c.physical:
 		c.kind = qemuStub
+	case strings.Contains(string(phys.reply), "sstep"):
+		c.kind = qemuUserStub
 	}
 	c.readActions(string(actions.reply))
 	s, err := c.parseStop(stop.reply, nil)
@@ -241,7 +244,7 @@ func (c *Conn) readActions(reply string) {
 func (c *Conn) Target() *Target { return c.whole }
 
 // Server reports whether the far end serves processes: Attach and Launch may work.
-func (c *Conn) Server() bool { return c.feature("multiprocess") && c.kind != qemuStub }
+func (c *Conn) Server() bool { return c.feature("multiprocess") && c.feature("QStartupWithShell") }
 
 func (c *Conn) arch() *arch.Arch {
 	if c.o.Arch != nil {

@@ -14,7 +14,7 @@ type stubKind struct {
 	name    string
 	mark    string // the offer that tells it
 	failing bool   // answers rubbish after a failed vAttach: the connection must go
-	traps   int    // hardware data traps where the make decides, 0 the CPU does
+	traps   int    // hardware data traps where the make decides, 0 the CPU does, -1 none
 }
 
 var unknownStub stubKind
@@ -27,7 +27,11 @@ var stubKinds = []stubKind{
 	{name: "gdbserver", mark: "QStartupWithShell", failing: true},
 }
 
-var qemuStub = stubKind{name: "QEMU", traps: 12}
+// QEMU offers nothing it could be told by, but answers questions of its own.
+var (
+	qemuStub     = stubKind{name: "QEMU", traps: 12}
+	qemuUserStub = stubKind{name: "QEMU user mode", traps: -1}
+)
 
 func kindOf(features map[string]string) stubKind {
 	for _, k := range stubKinds {
@@ -120,7 +124,7 @@ func osOf(osabi, hint string, auxv bool) string {
 func (c *Conn) dataTraps(a *arch.Arch) int {
 	switch {
 	case c.kind.traps != 0:
-		return c.kind.traps
+		return max(0, c.kind.traps)
 	case a == arch.AMD64, a == arch.I386, a == arch.ARM64:
 		return 4
 	}

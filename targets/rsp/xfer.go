@@ -60,8 +60,11 @@ func (x *xfer) more() []*request {
 	if x.whole || x.err != nil {
 		return nil
 	}
-	size := (x.c.packetSize - 8) / 2
-	for i := range pieces {
+	size, n := (x.c.packetSize-8)/2, pieces
+	if x.c.oneByOne() { // nothing is won by asking ahead
+		size, n = x.c.packetSize-8, 1
+	}
+	for i := range n {
 		x.piece(len(x.data)+i*size, size)
 	}
 	return x.ahead
