@@ -1,8 +1,8 @@
 package dwarf
 
 import (
-	"bytes"
 	"cmp"
+	"hash/maphash"
 	"iter"
 	"runtime"
 	"slices"
@@ -80,32 +80,13 @@ func (d *Data) nameOf(id uint32) []byte {
 	return nil
 }
 
-// nameIDs returns every number that name may have: an offset may point into the
-// tail of another string.
-func (d *Data) nameIDs(name string) []uint32 {
-	if name == "" {
-		return nil
-	}
-	var ids []uint32
-	d.names.mu.RLock()
-	if id, ok := d.names.ids[name]; ok {
-		ids = append(ids, id)
-	}
-	d.names.mu.RUnlock()
-	sec, want := d.section(secStr), []byte(name+"\x00")
-	for at := 0; ; {
-		i := bytes.Index(sec[at:], want)
-		if i < 0 || at+i >= inlineName {
-			return ids
-		}
-		ids = append(ids, uint32(at+i))
-		at += i + 1
-	}
-}
-
 // index finds every name of the image.
 type index struct {
 	entries []entry // sorted by name
+	// byHash has an element for each name, sorted: 32 bits of the name's hash,
+	// then the index of its first entry.
+	byHash []uint64
+	seed   maphash.Seed
 }
 
 // Index scans all units, on all cores, and keeps their names. It is done once;
@@ -148,6 +129,7 @@ func (d *Data) buildIndex() *index {
 		u.scanned.names = nil
 	}
 	sortByName(x.entries)
+	x.hashNames(d)
 	return x
 }
 
@@ -176,11 +158,38 @@ func sortByName(e []entry) {
 	}
 }
 
-// named returns the entries with the number id.
-func (x *index) named(id uint32) []entry {
-	lo := sort.Search(len(x.entries), func(i int) bool { return x.entries[i].name >= id })
-	hi := lo
-	for hi < len(x.entries) && x.entries[hi].name == id {
+// hashNames fills byHash.
+func (x *index) hashNames(d *Data) {
+	x.seed = maphash.MakeSeed()
+	for i := range x.entries {
+		if i == 0 || x.entries[i].name != x.entries[i-1].name {
+			h := maphash.Bytes(x.seed, d.nameOf(x.entries[i].name))
+			x.byHash = append(x.byHash, h>>32<<32|uint64(i))
+		}
+	}
+	slices.Sort(x.byHash)
+}
+
+// named yields the entries called name, in one group or, where the linker left
+// equal strings apart, in several.
+func (d *Data) named(name string) iter.Seq[[]entry] {
+	return func(yield func([]entry) bool) {
+		x := d.fullIndex()
+		h := maphash.String(x.seed, name) >> 32
+		i := sort.Search(len(x.byHash), func(i int) bool { return x.byHash[i]>>32 >= h })
+		for ; i < len(x.byHash) && x.byHash[i]>>32 == h; i++ {
+			g := x.group(int(uint32(x.byHash[i])))
+			if string(d.nameOf(g[0].name)) == name && !yield(g) {
+				return
+			}
+		}
+	}
+}
+
+// group returns the entries that have the name of entry lo, the first of them.
+func (x *index) group(lo int) []entry {
+	hi := lo + 1
+	for hi < len(x.entries) && x.entries[hi].name == x.entries[lo].name {
 		hi++
 	}
 	return x.entries[lo:hi]
@@ -214,10 +223,9 @@ func (d *Data) find(kind entryKind, name string) []entry {
 }
 
 func (d *Data) findExact(kind entryKind, name, last string) []entry {
-	x := d.fullIndex()
 	var out []entry
-	for _, id := range d.nameIDs(last) {
-		for _, e := range x.named(id) {
+	for g := range d.named(last) {
+		for _, e := range g {
 			if e.kind() != kind {
 				continue
 			}
@@ -255,14 +263,11 @@ func (d *Data) findTemplate(kind entryKind, name, last string) []entry {
 func (x *index) groups() iter.Seq[[]entry] {
 	return func(yield func([]entry) bool) {
 		for lo := 0; lo < len(x.entries); {
-			hi := lo + 1
-			for hi < len(x.entries) && x.entries[hi].name == x.entries[lo].name {
-				hi++
-			}
-			if !yield(x.entries[lo:hi]) {
+			g := x.group(lo)
+			if !yield(g) {
 				return
 			}
-			lo = hi
+			lo += len(g)
 		}
 	}
 }
