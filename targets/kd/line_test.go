@@ -50,7 +50,7 @@ func TestDamage(t *testing.T) {
 			f.mu.Lock()
 			f.damage = damage
 			f.mu.Unlock()
-			k := connect(t, f, Options{Gap: 5 * time.Millisecond, Ack: 30 * time.Millisecond, Reply: 200 * time.Millisecond})
+			k := connect(t, f, Options{Gap: 5 * time.Millisecond, Ack: 30 * time.Millisecond, Reply: time.Second})
 			ctx := patience(t)
 			s := stop(t, k)
 			for i := range 20 {
@@ -73,7 +73,7 @@ func TestDamage(t *testing.T) {
 // reset brings both sides together.
 func TestOutOfStep(t *testing.T) {
 	f := newFarEnd(t, "i386", 0, false)
-	k := connect(t, f, Options{Reply: 20 * time.Millisecond})
+	k := connect(t, f, Options{Reply: 400 * time.Millisecond})
 	stop(t, k)
 	f.mu.Lock()
 	f.next ^= 1

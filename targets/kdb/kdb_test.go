@@ -190,7 +190,7 @@ func TestNoPrompt(t *testing.T) {
 	}
 	f = newFarEnd(t)
 	f.running = true
-	k := connect(t, f, Options{Silence: 50 * time.Millisecond, Enter: true})
+	k := connect(t, f, Options{Silence: 400 * time.Millisecond, Enter: true})
 	if s := stop(t, k); s.Reason != targets.Initial || s.Addr != breakPC {
 		t.Errorf("%+v", s)
 	}
@@ -248,7 +248,7 @@ func TestOutput(t *testing.T) {
 // TestSilence: a console that hangs within an answer.
 func TestSilence(t *testing.T) {
 	f := newFarEnd(t)
-	k := connect(t, f, Options{Silence: 30 * time.Millisecond})
+	k := connect(t, f, Options{Silence: 400 * time.Millisecond})
 	f.mu.Lock()
 	f.running = true // nothing is answered any more
 	f.mu.Unlock()
