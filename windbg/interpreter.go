@@ -30,6 +30,7 @@ type Interpreter struct {
 	noisy     bool
 	events    eventRing
 	source    sourceMode
+	sources   sourceCache
 	registers bool   // shown at a stop
 	mask      uint32 // of r
 	frames    int    // default depth of k
@@ -48,6 +49,7 @@ type cursor struct {
 	enter      string // last e* command
 	file       string // of ls
 	line       int
+	pattern    string // of #
 }
 
 // New makes an Interpreter.

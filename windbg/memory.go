@@ -36,6 +36,8 @@ var memoryCommands = []command{
 	{"ddp", "ddp [Range]", "double words and the pointers they point to", stopped, displayPointed},
 	{"dqa", "dqa [Range]", "quad words and the ASCII strings they point to", stopped, displayPointed},
 	{"dqp", "dqp [Range]", "quad words and the pointers they point to", stopped, displayPointed},
+	{"dl", "dl Addr [Max] [Words]", "linked list, forwards", stopped, displayList},
+	{"dlb", "dlb Addr [Max] [Words]", "linked list, backwards", stopped, displayList},
 	{"e", "e Addr Value ...", "write with the last e command", stopped, enterAgain},
 	{"eb", "eb Addr Value ...", "write bytes", stopped, enterMemory},
 	{"ew", "ew Addr Value ...", "write words (2 bytes)", stopped, enterMemory},

@@ -27,6 +27,7 @@ func (c *call) showPath(kind, title string, plus bool, value string) error {
 			return err
 		}
 		expanded = e
+		c.i.sources = sourceCache{}
 	}
 	now := h.Path(kind)
 	if now == "" {
