@@ -204,6 +204,10 @@ func (u *unit) address(v value) (uint64, bool) {
 	return 0, false
 }
 
+// lostRef stands for a DIE that is not here: in a supplementary file, or damaged.
+// Its type is Unspecified, not void.
+const lostRef = typesBit - 1
+
 // target returns the DIE an attribute refers to, 0 when it has none.
 func (d *die) target(n attrName) ref {
 	v, ok := d.attr(n)
@@ -223,9 +227,11 @@ func (u *unit) target(v value) ref {
 		return ref(v.u) &^ typesBit
 	case formRefSig8:
 		u.data.allUnits()
-		return u.data.bySig[v.u]
+		if r, ok := u.data.bySig[v.u]; ok {
+			return r
+		}
 	}
-	return 0
+	return lostRef
 }
 
 // origin returns the DIE that d completes: the abstract instance of an inlined
@@ -315,7 +321,7 @@ func (d *die) after() (uint64, bool) {
 		return d.next, true
 	}
 	if v, ok := d.attr(atSibling); ok {
-		if r := d.u.target(v); r != 0 && r&typesBit == d.ref()&typesBit {
+		if r := d.u.target(v); r != 0 && r != lostRef && r&typesBit == d.ref()&typesBit {
 			return uint64(r &^ typesBit), true
 		}
 	}

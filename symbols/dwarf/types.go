@@ -49,7 +49,7 @@ func (d *Data) makeType(r ref, depth int) *symbols.Type {
 	if d.types.byDIE == nil {
 		d.types.byDIE = map[ref]*symbols.Type{}
 	}
-	if sig := e.target(atSignature); sig != 0 && sig != r { // declared here, defined in a type unit
+	if sig := e.target(atSignature); sig != 0 && sig != r && sig != lostRef { // declared here, defined in a type unit
 		t := d.makeType(sig, depth+1)
 		d.types.byDIE[r] = t
 		return t
