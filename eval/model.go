@@ -55,7 +55,11 @@ type Object struct {
 	Expand func(ctx context.Context, env Env, start, count int) ([]*Object, error)
 }
 
-// Children returns count children from start (count < 0: all).
+// MaxChildren is the most children that one call of Children makes: a size read
+// from a corrupt container must not exhaust memory.
+const MaxChildren = 200_000
+
+// Children returns count children from start (count < 0: all, up to MaxChildren).
 func (o *Object) Children(ctx context.Context, env Env, start, count int) ([]*Object, error) {
 	if o.Expand == nil {
 		return nil, nil

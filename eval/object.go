@@ -224,10 +224,10 @@ func layout(t *symbols.Type, base int64, depth int) []slot {
 // bounds cuts a page out of n children.
 func bounds(start, count, n int) (int, int) {
 	start = min(max(start, 0), n)
-	if count < 0 || count > n-start {
-		count = n - start
+	if count < 0 || count > MaxChildren {
+		count = MaxChildren
 	}
-	return start, start + count
+	return start, start + min(count, n-start)
 }
 
 // fields makes the nodes of a page of members. Bytes that are not fetched yet

@@ -28,6 +28,7 @@ func TestBehaviour(t *testing.T) {
 	t.Run("expressions", func(t *testing.T) { testExpressions(t, p, m) })
 	t.Run("paging", func(t *testing.T) { testPaging(t, p, m) })
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })
+	t.Run("garbage", func(t *testing.T) { testGarbage(t, p, m) })
 	t.Run("rounds", func(t *testing.T) { testRounds(t, p, m) })
 	t.Run("user file", func(t *testing.T) { testUserFile(t, p, m) })
 }
@@ -137,6 +138,69 @@ func testCorrupt(t *testing.T, p *process, m *eval.Model) {
 	cancel()
 	if _, err := object(t, m, p, "cyclic").Children(ctx, p, 900_000, 10); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// garbage is memory that holds anything: pointers to itself, huge sizes, zeros,
+// text; some pages are not there.
+type garbage struct {
+	*process
+	seed  uint64
+	reads int
+}
+
+func (g *garbage) ReadMemory(_ context.Context, a arch.Addr, b []byte) (int, error) {
+	g.reads++
+	if hash(uint64(a)>>12^g.seed)%7 == 0 {
+		return 0, os.ErrNotExist
+	}
+	for i := range b {
+		at := uint64(a) + uint64(i)
+		word := hash(at>>3 ^ g.seed)
+		switch word % 4 {
+		case 0:
+			word = 0x10000 + word>>8%0x8000*8
+		case 1:
+			word %= 200
+		case 2:
+			word = word >> (word % 64)
+		}
+		b[i] = byte(word >> (at % 8 * 8))
+	}
+	return len(b), nil
+}
+
+// hash is splitmix64.
+func hash(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// testGarbage: whatever memory holds, a page of children takes a bounded number of reads.
+func testGarbage(t *testing.T, p *process, m *eval.Model) {
+	for seed := range uint64(40) {
+		for _, name := range strings.Fields(shown) {
+			name, _, _ = strings.Cut(name, ",")
+			env := &garbage{process: p, seed: seed}
+			v, err := p.Lookup(context.Background(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.Addr = 0x10000 + arch.Addr(hash(seed)%4096*8)
+			o, err := m.Object(context.Background(), env, name, name, v, eval.Format{})
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			kids, err := o.Children(context.Background(), env, 0, 12)
+			for _, k := range kids {
+				k.Children(context.Background(), env, 0, 5)
+			}
+			if env.reads > 20_000 {
+				t.Errorf("%s, seed %d: %d reads, %v", name, seed, env.reads, err)
+			}
+		}
 	}
 }
 

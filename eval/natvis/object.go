@@ -164,21 +164,21 @@ func (s *scope) attach(o *eval.Object, list []segment) {
 func (s *scope) pages(ctx context.Context, list []segment, start, count int) ([]*eval.Object, error) {
 	var out []*eval.Object
 	var need []error
-	end := -1
-	if count >= 0 {
-		end = start + count
+	if count < 0 || count > eval.MaxChildren {
+		count = eval.MaxChildren
 	}
+	end := start + count
 	at := 0
 	for _, g := range list {
 		lo, hi := max(start-at, 0), g.n
-		if end >= 0 && (hi < 0 || at+hi > end) {
+		if hi < 0 || at+hi > end {
 			hi = max(end-at, 0)
 		}
 		if g.n >= 0 && (lo >= g.n || hi <= lo) {
 			at += g.n
 			continue
 		}
-		if g.n < 0 && hi >= 0 && hi <= lo {
+		if hi <= lo {
 			break
 		}
 		kids, err := g.page(ctx, s, lo, hi)
