@@ -119,10 +119,14 @@ func (c *Conn) learn(reply string) {
 			c.features[f[:len(f)-1]] = f[len(f)-1:]
 		}
 	}
-	if n, err := strconv.ParseUint(c.features["PacketSize"], 16, 32); err == nil && n >= 64 {
+	c.kind = kindOf(c.features)
+	base := 16
+	if c.kind.decimal {
+		base = 10
+	}
+	if n, err := strconv.ParseUint(c.features["PacketSize"], base, 32); err == nil && n >= 64 {
 		c.packetSize = int(min(n, maxPacket/4))
 	}
-	c.kind = kindOf(c.features)
 }
 
 // feature reports whether the far end offered name.

@@ -13,6 +13,7 @@ import (
 type stubKind struct {
 	name    string
 	mark    string // the offer that tells it
+	decimal bool   // spells PacketSize in decimal
 	failing bool   // answers rubbish after a failed vAttach: the connection must go
 	traps   int    // hardware data traps where the make decides, 0 the CPU does, -1 none
 }
@@ -22,8 +23,8 @@ var unknownStub stubKind
 var stubKinds = []stubKind{
 	{name: "gdbserver", mark: "QTBuffer:size", failing: true},
 	{name: "gdbserver", mark: "augmented-libraries-svr4-read", failing: true},
-	{name: "lldb-server", mark: "QThreadSuffixSupported"},
-	{name: "lldb-server", mark: "native-signals"},
+	{name: "lldb-server", mark: "QThreadSuffixSupported", decimal: true},
+	{name: "lldb-server", mark: "native-signals", decimal: true},
 	{name: "gdbserver", mark: "QStartupWithShell", failing: true},
 }
 

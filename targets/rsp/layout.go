@@ -31,6 +31,7 @@ type described struct {
 type describedReg struct {
 	name, group, kind string
 	bits, number      int
+	offset            int // in g, bytes; -1 where numbers give the order
 }
 
 // part is one element of a document that matters: a register or an include.
@@ -98,10 +99,16 @@ func attribute(el xml.StartElement, name string) string {
 }
 
 func parseReg(el xml.StartElement) (describedReg, bool) {
-	r := describedReg{name: strings.ToLower(attribute(el, "name")), group: attribute(el, "group"), kind: attribute(el, "type"), number: -1}
+	r := describedReg{name: strings.ToLower(attribute(el, "name")), group: attribute(el, "group"), kind: attribute(el, "type"), number: -1, offset: -1}
 	bits, err := strconv.Atoi(attribute(el, "bitsize"))
 	if err != nil || bits <= 0 || bits > maxRegisterBits || r.name == "" {
 		return r, false
+	}
+	if attribute(el, "value_regnums") != "" { // LLDB lists parts of registers too
+		return r, false
+	}
+	if n, err := strconv.Atoi(attribute(el, "offset")); err == nil && n >= 0 && n <= maxFileBytes {
+		r.offset = n
 	}
 	r.bits = bits
 	if n, err := strconv.Atoi(attribute(el, "regnum")); err == nil && n >= 0 && n < 1<<16 {
@@ -217,7 +224,7 @@ func (d *described) layout(fallback *arch.Arch) *layout {
 		known[r.Name] = r
 	}
 	var regs []arch.Register
-	var numbers []int
+	var numbers, offsets []int
 	total := 0
 	for _, r := range d.regs {
 		reg := arch.Register{Name: r.name, Size: (r.bits + 7) / 8, DWARF: -1, Group: groupOf(r)}
@@ -227,15 +234,21 @@ func (d *described) layout(fallback *arch.Arch) *layout {
 		if total += reg.Size; total > maxFileBytes {
 			break
 		}
-		regs, numbers = append(regs, reg), append(numbers, r.number)
+		regs, numbers, offsets = append(regs, reg), append(numbers, r.number), append(offsets, r.offset)
 	}
 	if len(regs) == 0 {
 		regs = a.Core
 		for i := range regs {
-			numbers = append(numbers, i)
+			numbers, offsets = append(numbers, i), append(offsets, -1)
 		}
 	}
-	return newLayout(arch.NewSet(a, regs), numbers)
+	l := newLayout(arch.NewSet(a, regs), numbers)
+	for i, at := range offsets {
+		if at >= 0 {
+			l.offset[i] = at
+		}
+	}
+	return l
 }
 
 func newLayout(set *arch.Set, numbers []int) *layout {

@@ -38,6 +38,9 @@ func (p *plan) readModules(o *targets.ModulesRead) {
 		object, parse = "libraries", parseLibraries
 	}
 	p.object(object, "", func(_ *plan, data []byte, err error) {
+		if refused := new(targets.RefusedError); errors.As(err, &refused) && main != nil {
+			err = nil // before the dynamic linker has run there may be no list
+		}
 		if o.Err = err; err != nil {
 			return
 		}

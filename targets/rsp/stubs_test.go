@@ -55,6 +55,9 @@ func brief(t *testing.T, conn io.ReadWriteCloser, o Options, loop arch.Addr) tar
 	if err != nil || stop.Reason != targets.Breakpoint || regs.PC() != loop {
 		t.Fatalf("stop %+v, %v", stop, err)
 	}
+	if n, _ := regs.Get(regs.Set.Arch.Args[0]); n != 1 {
+		t.Errorf("step(%d), want step(1)", n)
+	}
 	alone := map[targets.ThreadID]targets.Action{stop.Thread: {Kind: targets.Step}}
 	if err := tg.Resume(soon(t), targets.Resume{Threads: alone, Lift: []targets.Trap{trap}}); err != nil {
 		t.Fatal(err)
@@ -101,7 +104,8 @@ func TestStubs(t *testing.T) {
 		arch *arch.Arch
 		stub string
 	}{
-		{"valgrind-3.19", arch.AMD64, ""}, // no vCont, and refuses Hc0
+		{"valgrind-3.19", arch.AMD64, ""},             // no vCont, and refuses Hc0
+		{"lldb-server-19", arch.AMD64, "lldb-server"}, // registers at offsets of their own, no list of modules yet
 		{"qemu-aarch64-7.2", arch.ARM64, "QEMU user mode"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
