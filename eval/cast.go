@@ -233,6 +233,9 @@ func (n *callNode) eval(ev *evaluator) (Value, error) {
 			return c.Intrinsic(ev.ctx, name.name, args)
 		}
 	}
+	if v, ok, err := ev.known(name.name, n.args); ok {
+		return v, err
+	}
 	if len(n.args) == 1 {
 		if _, err := ev.env.Lookup(ev.ctx, name.name); err != nil {
 			if retry(err) {
