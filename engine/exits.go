@@ -241,6 +241,9 @@ func (p *plan) leaveInline(ctx context.Context, l *loop, f *Frame) error {
 
 // throughStub follows a jump through a pointer, as a PLT entry makes it.
 func (l *loop) throughStub(ctx context.Context, a arch.Addr) arch.Addr {
+	if m, ok := l.moduleAt(a); !ok || m.Image == nil {
+		return a
+	}
 	at := a
 	for range 3 {
 		in, err := l.decode(ctx, at)
@@ -263,7 +266,8 @@ func (l *loop) throughStub(ctx context.Context, a arch.Addr) arch.Addr {
 		}
 		to := arch.Addr(l.uint(p))
 		if m, ok := l.moduleAt(a); ok {
-			if o, ok := l.moduleAt(to); ok && o == m && l.functionAt(to) == 0 {
+			o, _ := l.moduleAt(to)
+			if sym, ok := m.Image.At(m.offset(to)); o == m && (!ok || m.addr(sym.Offset) != to || strings.HasSuffix(sym.Name, "@plt")) {
 				return l.bound(ctx, a, to)
 			}
 		}

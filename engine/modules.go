@@ -28,6 +28,9 @@ type moduleTable struct {
 	between bool
 	phased  bool // between is known to be right: notices before a change need no look
 
+	catch      arch.Addr // where exceptions are caught
+	catchKnown bool
+
 	late  []*Module            // whose symbols came while the debuggee ran
 	heads map[arch.Addr][]byte // what system code read of each module's first page
 }
@@ -235,7 +238,7 @@ func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
 			went = append(went, m)
 		}
 	}
-	l.modules.rows = rows
+	l.modules.rows, l.modules.catchKnown = rows, false
 	for _, m := range went {
 		delete(l.modules.opening, m.Base)
 		l.modules.unloaded = append(l.modules.unloaded, m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -39,6 +40,7 @@ type temp struct {
 	any   bool      // any thread, any frame
 	frame bool      // only the plan's frame or one further out
 	minSP arch.Addr // not while SP is below, 0: whatever
+	catch bool      // where an exception is caught
 }
 
 // mark identifies a frame by what survives in it.
@@ -144,6 +146,7 @@ func (l *loop) departing() (targets.ThreadID, arch.Addr, bool) {
 func (l *loop) launch(ctx context.Context) error {
 	p := l.plan
 	p.off = false
+	p.addCatch(ctx, l)
 	clear(l.lifted)
 	r := targets.Resume{Reverse: p.how.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
 	if id, at, ok := l.departing(); ok {
@@ -158,13 +161,11 @@ func (l *loop) launch(ctx context.Context) error {
 		return l.fly(ctx, r)
 	}
 	r.Default.Kind = targets.Go
-	for _, t := range l.threads.rows {
-		if t.Frozen {
-			r.Threads[t.ID] = targets.Action{Kind: targets.Hold}
-		}
+	if err := l.holdFrozen(ctx, &r); err != nil {
+		return err
 	}
 	if p.how.Only {
-		r.Default.Kind = targets.Hold
+		r = targets.Resume{Reverse: r.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
 	}
 	if p.leg.kind != targets.Go || p.how.Only {
 		r.Threads[p.thread] = targets.Action{Kind: p.leg.kind, Lo: p.leg.lo, Hi: p.leg.hi}
@@ -177,6 +178,24 @@ func (l *loop) launch(ctx context.Context) error {
 		}
 	}
 	return l.fly(ctx, r)
+}
+
+// holdFrozen names every thread that goes when some are to be held: far ends
+// have no word for "all but".
+func (l *loop) holdFrozen(ctx context.Context, r *targets.Resume) error {
+	if !slices.ContainsFunc(l.threads.rows, func(t *Thread) bool { return t.Frozen }) {
+		return nil
+	}
+	if _, err := l.threadList(ctx); err != nil {
+		return err
+	}
+	r.Default.Kind = targets.Hold
+	for _, t := range l.threads.rows {
+		if !t.Frozen {
+			r.Threads[t.ID] = targets.Action{Kind: targets.Go}
+		}
+	}
+	return nil
 }
 
 // deliver adds what thread id is to see of its exception.
@@ -408,6 +427,10 @@ func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
 	for _, t := range p.leg.temps {
 		if t.any && t.addr == pc {
 			return true
+		}
+		if t.catch && t.addr == pc {
+			p.caught(ctx, l)
+			return false
 		}
 	}
 	if p.how.Reverse || p.how.Kind == Go {

@@ -19,11 +19,6 @@ const initialWait = 500 * time.Millisecond
 // that another stop overtook.
 const strayResumes = 2
 
-const (
-	stackBelow  = 128  // the ABI's red zone below SP
-	stackWindow = 2048 // what is read of the stack with every stop, bytes
-)
-
 // begin looks at the debuggee for the first time.
 func (l *loop) begin(ctx context.Context) {
 	ts, err := l.firstStop(ctx)
@@ -340,7 +335,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 	l.traps = newTrapTable(l.arch)
 	l.plan = nil
 	clear(l.hits)
-	l.modules.watch = nil
+	l.modules.watch, l.modules.heads, l.modules.between = nil, nil, false
 	l.tookModules(nil)
 	for _, b := range l.bps {
 		b.unresolve()
@@ -411,96 +406,6 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		w <- *st
 	}
 	l.waiters = nil
-}
-
-// refresher is the one flight of a stop: threads, registers, a window of the
-// stack, and the difference of traps.
-type refresher struct {
-	l       *loop
-	id      targets.ThreadID
-	threads *targets.ThreadsRead
-	regs    *targets.RegistersRead
-	stack   *targets.MemoryRead
-	sent    bool
-}
-
-func (l *loop) refresher(st *Stop) *refresher { return &refresher{l: l, id: st.Thread} }
-
-// ops are the reads that are still needed.
-func (r *refresher) ops() (ops []targets.Op) {
-	r.threads = &targets.ThreadsRead{}
-	if !r.l.threads.known {
-		ops = append(ops, r.threads)
-	}
-	r.regs = &targets.RegistersRead{Thread: r.id}
-	if r.l.regs[r.id] == nil {
-		ops = append(ops, r.regs)
-	}
-	if regs, ok := r.l.known(r.id); ok {
-		r.stack = r.l.stackRead(regs)
-		ops = append(ops, r.stack)
-	}
-	r.sent = true
-	return ops
-}
-
-// took stores what the reads brought.
-func (r *refresher) took() {
-	r.l.tookThreads(r.threads)
-	r.l.tookRegisters(r.id, r.regs)
-	if r.stack != nil {
-		r.l.keepGood(r.stack)
-	}
-}
-
-// finish sends what has not travelled yet, with the difference of traps.
-func (r *refresher) finish(ctx context.Context) error {
-	var ops []targets.Op
-	fresh := !r.sent
-	if fresh {
-		ops = r.ops()
-	}
-	if len(ops) > 0 || len(r.l.bps) > 0 {
-		if err := r.l.adjust(ctx, ops...); err != nil {
-			return err
-		}
-	}
-	if fresh {
-		r.took()
-	}
-	if regs := r.l.regs[r.id]; r.stack == nil && regs != nil {
-		r.stack = r.l.stackRead(regs)
-		if err := r.l.do(ctx, r.stack); err != nil {
-			return err
-		}
-		r.l.keepGood(r.stack)
-	}
-	return nil
-}
-
-// known returns registers that tell SP, without a round trip.
-func (l *loop) known(id targets.ThreadID) (*arch.Registers, bool) {
-	if r := l.regs[id]; r != nil && r.SP() != 0 {
-		return r, true
-	}
-	if r := l.partial; r != nil && id == l.last.Thread && r.SP() != 0 {
-		return r, true
-	}
-	return nil, false
-}
-
-func (l *loop) stackRead(r *arch.Registers) *targets.MemoryRead {
-	at := (r.SP() - stackBelow) &^ 63
-	return &targets.MemoryRead{Addr: at, Data: make([]byte, stackWindow)}
-}
-
-// keepGood stores what a guess at memory brought; what it did not is not known
-// to be bad.
-func (l *loop) keepGood(r *targets.MemoryRead) {
-	if n := min(max(r.N, 0), len(r.Data)); n > 0 {
-		r.Data, r.Err = r.Data[:n], nil
-		l.keep(r)
-	}
 }
 
 // breakText is WinDbg's line for a break that nobody set.

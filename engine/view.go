@@ -134,6 +134,10 @@ func (w *walk) stack(limit int) *Stack {
 	return s
 }
 
+// registersAtOnce is how many threads' registers travel in one flight; a far end
+// takes that many in one piece.
+const registersAtOnce = 32
+
 // Stacks unwinds several threads with shared flights. A thread whose registers
 // cannot be read is left out.
 func (v *View) Stacks(ctx context.Context, ids []targets.ThreadID, limit int) (map[targets.ThreadID]*Stack, error) {
@@ -144,12 +148,14 @@ func (v *View) Stacks(ctx context.Context, ids []targets.ThreadID, limit int) (m
 			ops = append(ops, &targets.RegistersRead{Thread: id})
 		}
 	}
-	if err := l.do(ctx, ops...); err != nil {
-		return nil, err
-	}
-	for _, op := range ops {
-		r := op.(*targets.RegistersRead)
-		l.tookRegisters(r.Thread, r)
+	for some := range slices.Chunk(ops, registersAtOnce) {
+		if err := l.do(ctx, some...); err != nil {
+			return nil, err
+		}
+		for _, op := range some {
+			r := op.(*targets.RegistersRead)
+			l.tookRegisters(r.Thread, r)
+		}
 	}
 	var ws []*walk
 	for _, id := range ids {
