@@ -3,6 +3,7 @@ package windbg
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -65,6 +66,21 @@ func (c *call) option(marks string) (string, bool) {
 		return "", false
 	}
 	return c.word()[1:], true
+}
+
+// flags takes options of the words in known; any other is an error.
+func (c *call) flags(marks, known string) (map[string]bool, error) {
+	set := map[string]bool{}
+	for {
+		o, ok := c.option(marks)
+		if !ok {
+			return set, nil
+		}
+		if !slices.Contains(strings.Fields(known), o) {
+			return nil, c.syntax(-len(o) - 1)
+		}
+		set[o] = true
+	}
 }
 
 // quoted takes a "string" with C escapes.

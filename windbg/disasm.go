@@ -124,21 +124,9 @@ func unassembleBefore(ctx context.Context, c *call) error {
 
 // unassembleFunction is uf.
 func unassembleFunction(ctx context.Context, c *call) error {
-	var calls, count bool
-	for {
-		o, ok := c.option("/")
-		if !ok {
-			break
-		}
-		switch o {
-		case "c":
-			calls = true
-		case "i":
-			count = true
-		case "D", "m", "o", "O":
-		default:
-			return c.syntax(-len(o) - 1)
-		}
+	set, err := c.flags("/", "c i D m o O")
+	if err != nil {
+		return err
 	}
 	var addr arch.Addr
 	if c.more() {
@@ -161,10 +149,10 @@ func unassembleFunction(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if count {
+	if set["i"] {
 		c.printf("%d instructions scanned\n", len(insts))
 	}
-	if calls {
+	if set["c"] {
 		c.calls(insts)
 		return nil
 	}

@@ -11,5 +11,11 @@
 // The registry is one visible slice; .help, completion and the reference page
 // are printed from it. Aliases, repeats and ; lists belong to the line reader.
 //
+// Exec waits for stops and runs what was asked to run at them. A front end that
+// uses Start learns of stops by their events and calls Arrive with each.
+//
+// A command that needs a stopped debuggee runs inside the session's loop and is
+// given a View; one that runs other commands, or the debuggee, must not.
+//
 // What it must not know: DAP, configuration, concrete targets.
 package windbg

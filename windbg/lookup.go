@@ -15,26 +15,9 @@ import (
 
 // examine is x.
 func examine(ctx context.Context, c *call) error {
-	var only byte
-	var verbose, functions, data bool
-	for {
-		o, ok := c.option("/")
-		if !ok {
-			break
-		}
-		switch o {
-		case "0", "1", "2":
-			only = o[0]
-		case "v":
-			verbose = true
-		case "f":
-			functions = true
-		case "d":
-			data = true
-		case "D", "t", "q", "p", "a", "A", "n", "N", "z", "Z":
-		default:
-			return c.syntax(-len(o) - 1)
-		}
+	set, err := c.flags("/", "0 1 2 v f d D t q p a A n N z Z")
+	if err != nil {
+		return err
 	}
 	c.skip()
 	at := c.base
@@ -53,9 +36,9 @@ func examine(ctx context.Context, c *call) error {
 	}
 	ptr := pointerSize(c.v)
 	var list []engine.Location
-	err := c.v.Symbols(ctx, pattern, func(l engine.Location) bool {
+	err = c.v.Symbols(ctx, pattern, func(l engine.Location) bool {
 		isFunction := l.Symbol.Kind == symbols.Function
-		if !(functions && !isFunction || data && isFunction) {
+		if !(set["f"] && !isFunction || set["d"] && isFunction) {
 			list = append(list, l)
 		}
 		return ctx.Err() == nil
@@ -64,21 +47,21 @@ func examine(ctx context.Context, c *call) error {
 		return err
 	}
 	for _, l := range list {
-		c.printf("%s\n", c.symbolRow(ctx, l, only, verbose, ptr))
+		c.printf("%s\n", c.symbolRow(ctx, l, set, ptr))
 	}
 	return ctx.Err()
 }
 
-// symbolRow is a line of x; only is '0', '1', '2' for its short forms.
-func (c *call) symbolRow(ctx context.Context, l engine.Location, only byte, verbose bool, ptr int) string {
+// symbolRow is a line of x with its flags: 0, 1 and 2 are short forms, v a long one.
+func (c *call) symbolRow(ctx context.Context, l engine.Location, set map[string]bool, ptr int) string {
 	name := symbolText(l.Module, l.Symbol)
 	addr := l.Addr.Text(ptr)
-	switch only {
-	case '0':
+	switch {
+	case set["0"]:
 		return addr
-	case '1':
+	case set["1"]:
 		return name
-	case '2':
+	case set["2"]:
 		return addr + " " + name
 	}
 	text := addr + " " + name
@@ -88,7 +71,7 @@ func (c *call) symbolRow(ctx context.Context, l engine.Location, only byte, verb
 	if l.Symbol.Kind == symbols.Data && l.Module != nil && l.Module.Image != nil {
 		text += c.globalText(ctx, l)
 	}
-	if verbose {
+	if set["v"] {
 		kind := map[symbols.SymbolKind]string{symbols.Function: "func  ", symbols.Data: "global", symbols.Label: "label "}[l.Symbol.Kind]
 		scope := "prv"
 		if l.Symbol.Public {

@@ -266,32 +266,19 @@ func moduleInfo(ctx context.Context, c *call) error {
 
 // reload is .reload.
 func reload(ctx context.Context, c *call) error {
-	var force, any bool
-	for {
-		o, ok := c.option("/")
-		if !ok {
-			break
-		}
-		switch o {
-		case "f":
-			force = true
-		case "i":
-			any, force = true, true
-		case "d", "l", "n", "o", "s", "u", "user", "v", "w", "unl":
-		default:
-			return c.syntax(-len(o) - 1)
-		}
+	set, err := c.flags("/", "f i d l n o s u user v w unl")
+	if err != nil {
+		return err
 	}
-	name := c.all()
-	if name != "" {
-		return c.load(ctx, name, true, any)
+	if name := c.all(); name != "" {
+		return c.load(ctx, name, true, set["i"])
 	}
 	if err := c.v.Reload(ctx); err != nil {
 		return err
 	}
 	c.printf("Reloading current modules\n")
-	if force {
-		return c.load(ctx, "*", true, any)
+	if set["f"] || set["i"] {
+		return c.load(ctx, "*", true, set["i"])
 	}
 	return nil
 }

@@ -303,19 +303,9 @@ func rawStack(ctx context.Context, c *call) error {
 
 // selectFrame is .frame.
 func selectFrame(ctx context.Context, c *call) error {
-	registers := false
-	for {
-		o, ok := c.option("/-")
-		if !ok {
-			break
-		}
-		switch o {
-		case "r":
-			registers = true
-		case "c":
-		default:
-			return c.syntax(-len(o) - 1)
-		}
+	set, err := c.flags("/-", "r c")
+	if err != nil {
+		return err
 	}
 	f, err := c.v.Frame(ctx)
 	if err != nil {
@@ -328,7 +318,7 @@ func selectFrame(ctx context.Context, c *call) error {
 	if err := c.end(); err != nil {
 		return err
 	}
-	return c.showFrame(ctx, n, registers)
+	return c.showFrame(ctx, n, set["r"])
 }
 
 func (c *call) showFrame(ctx context.Context, n uint64, registers bool) error {

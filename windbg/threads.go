@@ -269,19 +269,9 @@ func systemsList(ctx context.Context, c *call) error {
 }
 
 func taskList(ctx context.Context, c *call) error {
-	verbose := false
-	for {
-		o, ok := c.option("-")
-		if !ok {
-			break
-		}
-		switch o {
-		case "v":
-			verbose = true
-		case "c":
-		default:
-			return c.syntax(-len(o) - 1)
-		}
+	set, err := c.flags("-", "v c")
+	if err != nil {
+		return err
 	}
 	pattern := c.all()
 	list, err := c.i.o.Host.Processes(ctx)
@@ -293,7 +283,7 @@ func taskList(ctx context.Context, c *call) error {
 		if ok, _ := path.Match(pattern, path.Base(name)); pattern != "" && !ok {
 			continue
 		}
-		if !verbose {
+		if !set["v"] {
 			c.printf("     0n%d %s\n", p.PID, name)
 			continue
 		}
