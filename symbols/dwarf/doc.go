@@ -21,7 +21,11 @@
 // # Ladder
 //
 // units and abbreviations (unit.go, abbrev.go) → attributes (die.go) → ranges
-// (ranges.go) → lines (line*.go, places.go) → scan and index (scan.go,
-// index.go) → scopes (scopes.go) → types (types.go) → locations (loc.go,
-// expr.go).
+// (ranges.go) → lines (line.go, lines.go) → scan and index (scan.go, index.go)
+// → scopes (scopes.go) → breakpoint places (places.go) → types and globals
+// (types.go, members.go, globals.go) → locations (loc.go, expr.go, ops.go,
+// arith.go).
+//
+// Not read yet: split DWARF (.dwo, .dwp), supplementary files (dwz -m),
+// .debug_names and .gdb_index.
 package dwarf

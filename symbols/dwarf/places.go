@@ -8,9 +8,9 @@ import (
 	"dap-windbg/symbols"
 )
 
-// Places returns where to stop for file:line: for every function instance
-// (inlined copies are instances) and every contiguous part of it, the lowest
-// address with code of the line. At a function's very first row that is the
+// Places returns where to stop for file:line: for every block of every function
+// instance (inlined copies are instances) and every contiguous part of it, the
+// lowest address with code of the line. At a function's very first row that is the
 // place after the prologue, as Body says.
 func (d *Data) Places(file string, line int) []symbols.Place {
 	found := d.sieve(file, true)
@@ -132,10 +132,10 @@ func (m fileMatch) nearest(line int) (int, bool) {
 	return best, best != 0
 }
 
-// instance is one part of one copy of a function.
+// instance is one block of one part of one copy of a function.
 type instance struct {
-	die ref
-	low uint64
+	die ref    // of the block
+	low uint64 // of the part
 }
 
 func (m fileMatch) places(line int) []symbols.Place {
@@ -172,9 +172,9 @@ func (u *unit) place(t *lineTable, s *sequence, i int) (instance, symbols.Place)
 	if !ok {
 		return instance{low: s.low}, p
 	}
-	chain := fn.inlinedAt(addr)
+	chain, block := fn.inlinedAt(addr)
 	in := chain[len(chain)-1]
-	key := instance{die: in.ref()}
+	key := instance{die: block.ref()}
 	for _, r := range in.ranges() {
 		if addr >= r.low && addr < r.high {
 			key.low = r.low
@@ -191,9 +191,10 @@ func (u *unit) place(t *lineTable, s *sequence, i int) (instance, symbols.Place)
 	return key, p
 }
 
-// inlinedAt returns fn and the inlined calls that have the address, outermost first.
-func (d *die) inlinedAt(addr uint64) []die {
-	chain := []die{*d}
+// inlinedAt returns fn and the inlined calls that have the address, outermost
+// first, and the innermost block.
+func (d *die) inlinedAt(addr uint64) (chain []die, block die) {
+	chain = []die{*d}
 	cur, nest := *d, 0
 	for down := true; down && nest < maxDepth; nest++ {
 		down = false
@@ -208,7 +209,7 @@ func (d *die) inlinedAt(addr uint64) []die {
 			return true
 		})
 	}
-	return chain
+	return chain, cur
 }
 
 // Body returns the place after the prologue of the function entered at off:
