@@ -93,11 +93,23 @@ func whole(f symbols.Frame, out Value, p symbols.Piece, size int64) Value {
 			return out
 		}
 		out.Place, out.Register = InRegister, regs.Set.Regs[p.Register].Name
-		out.Bytes = lowOrder(b, size, regs.Set.Arch.BigEndian)
+		out = partly(out, b, size, regs.Set.Arch.BigEndian)
 	case symbols.Literal:
-		out.Bytes = lowOrder(p.Bytes, size, f.Registers().Set.Arch.BigEndian)
+		out = partly(out, p.Bytes, size, f.Registers().Set.Arch.BigEndian)
 	default:
 		out.Err = &symbols.UnavailableError{Reason: "optimised away"}
+	}
+	return out
+}
+
+// partly gives out the bytes b; those of the value that b does not reach are lost.
+func partly(out Value, b []byte, size int64, big bool) Value {
+	out.Bytes = lowOrder(b, size, big)
+	if size > int64(len(b)) && !big {
+		out.Missing = make([]bool, len(out.Bytes))
+		for i := len(b); i < len(out.Bytes); i++ {
+			out.Missing[i] = true
+		}
 	}
 	return out
 }
