@@ -271,7 +271,7 @@ func TestSignals(t *testing.T) {
 		if stop.Watched.New[0] != want.new {
 			stop = s.run(How{}) // the second write of the same value
 		}
-		if stop.Watched.New[0] != want.new {
+		if stop.Watched.New[0] != want.new || len(stop.Watched.Old) != 4 {
 			t.Errorf("new value %v", stop.Watched)
 		}
 	}

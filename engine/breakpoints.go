@@ -263,6 +263,7 @@ func (l *loop) settleTable(ctx context.Context) {
 	for _, b := range l.bps {
 		l.compile(ctx, b)
 	}
+	l.noteOld(ctx)
 	l.refusedNow = nil
 	if !l.hiding && l.state == StateStopped && l.doubtful() {
 		_ = l.adjust(ctx)

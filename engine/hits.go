@@ -198,6 +198,18 @@ func (l *loop) dropOneShots(ids []int) {
 	l.bps = keep
 }
 
+// noteOld remembers what data breakpoints watch, to tell what it was before.
+func (l *loop) noteOld(ctx context.Context) {
+	for _, b := range l.bps {
+		if b.code() || b.old != nil || len(b.addrs) == 0 || l.state != StateStopped {
+			continue
+		}
+		p := make([]byte, max(b.Size, 1))
+		n, _ := l.read(ctx, spaceHere, b.addrs[0], p)
+		b.old = p[:n]
+	}
+}
+
 // judgeWatch decides about a data trap: the breakpoint whose bytes hold the address.
 func (l *loop) judgeWatch(ctx context.Context, st *Stop) (quiet bool) {
 	var ids []int

@@ -106,7 +106,7 @@ func (l *loop) dropMemory() {
 // run is the loop.
 func (l *loop) run(ctx context.Context) error {
 	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
-	defer l.opens.Wait()
+	defer l.leaveOpens()
 	defer l.end()
 	defer l.stuck.Stop()
 	var events <-chan targets.Event
@@ -138,6 +138,18 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}
 	return l.ended
+}
+
+// leaveOpens waits until nobody looks for symbols any more, as long as leaving may take.
+func (l *loop) leaveOpens() {
+	all := make(chan struct{})
+	go func() { l.opens.Wait(); close(all) }()
+	timer := time.NewTimer(partTime)
+	defer timer.Stop()
+	select {
+	case <-all:
+	case <-timer.C:
+	}
 }
 
 // guarded runs f with a context that Preempt cancels.

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -53,6 +54,7 @@ func (l *loop) mayGo(a arch.Addr) bool {
 type opening struct {
 	m    *Module
 	done chan struct{}
+	slow bool // somebody gave up waiting for it
 	img  symbols.Image
 	err  error
 }
@@ -284,8 +286,17 @@ func (l *loop) start(m *Module) *opening {
 	return o
 }
 
-// need opens the images of ms, all at the same time, and waits for them.
+// symbolWait is how long an operation waits for symbols that it can do without;
+// what comes later is told by SymbolsChanged.
+const symbolWait = 5 * time.Second
+
+// need opens the images of ms, all at the same time, and waits for them a while.
 func (l *loop) need(ctx context.Context, ms ...*Module) error {
+	return l.needFor(ctx, symbolWait, ms...)
+}
+
+// needFor is need with its own patience; 0 waits as long as ctx.
+func (l *loop) needFor(ctx context.Context, patience time.Duration, ms ...*Module) error {
 	if l.o.Store == nil {
 		return nil
 	}
@@ -295,12 +306,29 @@ func (l *loop) need(ctx context.Context, ms ...*Module) error {
 			wait = append(wait, l.start(m))
 		}
 	}
-	for _, o := range wait {
+	if len(wait) == 0 {
+		return nil
+	}
+	var late <-chan time.Time
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	for i, o := range wait {
+		if o.slow && patience > 0 {
+			continue // it has been waited for
+		}
 		select {
 		case <-o.done:
 			l.took(o)
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-late:
+			for _, o := range wait[i:] {
+				o.slow = true
+			}
+			return nil
 		}
 	}
 	return nil
@@ -318,6 +346,7 @@ func (l *loop) took(o *opening) bool {
 	for _, w := range l.walks {
 		w.forgetEnd()
 	}
+	l.modules.catchKnown = false
 	l.o.Emit(ModuleEvent{Module: *o.m, Change: SymbolsChanged})
 	return true
 }
@@ -328,6 +357,10 @@ func (l *loop) arrived(ctx context.Context, o *opening) {
 		return
 	}
 	if l.state == StateStopped {
+		if o.slow { // stacks were made without it
+			l.forgetWalks()
+			l.o.Emit(Invalidated{Stacks: true})
+		}
 		l.resolveAll(ctx, []*Module{o.m})
 		_ = l.adjust(ctx)
 		l.tellRefused()
@@ -391,15 +424,19 @@ func (l *loop) wantedBy(came []*Module) []*Module {
 	})
 }
 
+// awaited reports whether a breakpoint without any place may lie in m.
+func (l *loop) awaited(m *Module) bool {
+	return slices.ContainsFunc(l.bps, func(b *breakpoint) bool { return len(b.addrs) == 0 && b.mayLieIn(m) })
+}
+
 // prefetch opens the main module's symbols without waiting, and the others'
 // when a breakpoint waits for them.
 func (l *loop) prefetch() {
 	if l.o.Store == nil {
 		return
 	}
-	waiting := l.unresolved()
 	for i, m := range l.modules.rows {
-		if !m.Tried && (i == 0 || m.Main || waiting) {
+		if !m.Tried && (i == 0 || m.Main || l.awaited(m)) {
 			l.start(m)
 		}
 	}

@@ -46,7 +46,7 @@ func (v *View) LoadSymbols(ctx context.Context, base arch.Addr, force, mismatche
 			m.Tried, m.Image, m.Err = false, nil, nil
 			delete(l.modules.opening, m.Base)
 		}
-		if err := l.need(ctx, m); err != nil {
+		if err := l.needFor(ctx, 0, m); err != nil {
 			return m, err
 		}
 		l.symbolsCame(ctx, m)
