@@ -19,7 +19,7 @@ import (
 // output, whole, with an empty result: nothing is printed twice. It streams once
 // it is long or slow, and what follows a command that resumed always does.
 const (
-	streamAfter = 250 * time.Millisecond
+	streamAfter = time.Second
 	streamBytes = 32 << 10
 	// Streamed text is sent in pieces of pieceBytes, or of what came in pieceAfter.
 	pieceBytes = 8 << 10

@@ -148,7 +148,7 @@ func TestBreakpointLocations(t *testing.T) {
 func TestWhileRunning(t *testing.T) {
 	c := spinning(t)
 	for _, line := range []string{"bl", "lm"} {
-		if got := c.Evaluate("repl", line, 0).Result; line == "lm" && !strings.Contains(got, "tour") {
+		if got := c.Command(line); line == "lm" && !strings.Contains(got, "tour") {
 			t.Errorf("%s while running: %q", line, got)
 		}
 	}

@@ -46,7 +46,7 @@ func TestWalk(t *testing.T) {
 	if top = c.Stack(thread, 1)[0]; top.Line != line(t, "start")+1 {
 		t.Errorf("after next: line %d", top.Line)
 	}
-	if k := c.Evaluate("repl", "k", 0).Result; !strings.Contains(k, "tour!main") {
+	if k := c.Command("k"); !strings.Contains(k, "tour!main") {
 		t.Errorf("k: %q", k)
 	}
 	c.Break(source())

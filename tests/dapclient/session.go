@@ -128,6 +128,21 @@ func (c *Client) Evaluate(context, expression string, frame int) dap.EvaluateRes
 	return body
 }
 
+// Command types a line into the debug console and returns what it prints until
+// its response: the result, or what was streamed when it was long or slow.
+func (c *Client) Command(line string) string {
+	c.t.Helper()
+	before := c.Seq()
+	var body dap.EvaluateResponseBody
+	m := c.Do("evaluate", map[string]any{"expression": line, "context": "repl"}, &body)
+	if body.Result != "" {
+		return body.Result
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return outputOf(c.log[before:m.Seq], "console")
+}
+
 // Disconnect ends the session; args may be nil.
 func (c *Client) Disconnect(args map[string]any) {
 	c.t.Helper()

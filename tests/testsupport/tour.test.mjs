@@ -66,6 +66,16 @@ async function step(dc, kind, threadId) {
     return (await within(`the end of ${kind}`, stopped)).body;
 }
 
+// command types a line into the debug console; a slow one answers by output events.
+async function command(dc, expression) {
+    let printed = '';
+    const listen = (e) => { printed += e.body.output; };
+    dc.on('output', listen);
+    const answer = await within(expression, dc.evaluateRequest({ expression, context: 'repl' }));
+    dc.off('output', listen);
+    return answer.body.result || printed;
+}
+
 async function pause(dc, threadId) {
     const stopped = dc.waitForEvent('stopped');
     await within('pause', dc.pauseRequest({ threadId }));
@@ -89,8 +99,7 @@ test('launch', { timeout: 4 * patience }, async (t) => {
     ({ frame } = await locals(dc, stop.threadId));
     assert.equal(frame.name, 'main');
 
-    const k = await within('k', dc.evaluateRequest({ expression: 'k', context: 'repl', frameId: frame.id }));
-    assert.match(k.body.result, /tour!main/);
+    assert.match(await command(dc, 'k'), /tour!main/);
     const total = await within('hover', dc.evaluateRequest({ expression: 's.corner[1].y', context: 'hover', frameId: frame.id }));
     assert.equal(total.body.result, '4');
 
@@ -113,8 +122,7 @@ test('attach', { timeout: 4 * patience }, async (t) => {
     const { frame } = await locals(dc, stop.threadId);
     assert.equal(frame.name, 'tick');
     await step(dc, 'next', stop.threadId);
-    const k = await within('k', dc.evaluateRequest({ expression: 'k', context: 'repl' }));
-    assert.match(k.body.result, /tour!spin/);
+    assert.match(await command(dc, 'k'), /tour!spin/);
     await within('setBreakpoints', dc.setBreakpointsRequest({ source: { path: source }, breakpoints: [] }));
     await within('continue', dc.continueRequest({ threadId: stop.threadId }));
     await pause(dc, stop.threadId);
