@@ -2,6 +2,7 @@ package windbg
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -113,6 +114,9 @@ func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 		return nil
 	}
 	if _, err := eval.Parse(src, eval.Options{Dialect: eval.MASM, Radix: c.i.radix}); err != nil {
+		if _, _, ok := sourcePlace("`" + src + "`"); ok {
+			return &Error{Text: err.Error(), Err: err, Fix: fmt.Sprintf("a source line is written in back-ticks, `%s`", src)}
+		}
 		return err
 	}
 	b.Expr = src
