@@ -18,7 +18,7 @@
 //
 // # Ladder
 //
-// A stub with a peculiarity climbs: framing (frame.go), flights (conn.go),
+// A stub with a peculiarity climbs: framing (frame.go), flights (conn.go, receive.go),
 // start-up (connect.go, describe.go), reading (batch.go, memory.go,
 // registers.go), running (run.go, stops.go), then the extras, a file each. Facts
 // about one make of stub are rows of the table in describe.go.

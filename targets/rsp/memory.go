@@ -33,7 +33,7 @@ func (p *plan) enter(s targets.Space) (leave func(), err error) {
 		return nil, errors.ErrUnsupported
 	case s.Physical:
 		p.ask("Qqemu.PhyMemMode:1")
-		return func() { p.ask("Qqemu.PhyMemMode:0") }, nil
+		return func() { p.ask("Qqemu.PhyMemMode:0").undoes = true }, nil
 	}
 	id := p.t.current()
 	in := p.t.info.Load()

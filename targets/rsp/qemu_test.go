@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"bufio"
+	"context"
 	"debug/elf"
 	"fmt"
 	"io"
@@ -224,5 +225,17 @@ func TestPhysicalMemory(t *testing.T) {
 	p := make([]byte, 16)
 	if _, err := c.Target().ReadMemory(soon(t), targets.Space{Physical: true}, 0xffff0, p); err != nil || p[0] != 0xea {
 		t.Errorf("the reset vector: % x, %v", p, err)
+	}
+	// One that is given up leaves the far end with virtual addresses.
+	ctx, cancel := context.WithCancel(soon(t))
+	time.AfterFunc(time.Millisecond, cancel)
+	c.Target().ReadMemory(ctx, targets.Space{Physical: true}, 0, make([]byte, 1<<20))
+	out, err := c.read(soon(t), false, "features", "target.xml")
+	if err != nil || len(out) == 0 {
+		t.Error(err)
+	}
+	mode := ask("qqemu.PhyMemMode")
+	if err := c.exchange(soon(t), mode); err != nil || string(mode.reply) != "0" {
+		t.Errorf("physical mode is %q, %v", mode.reply, err)
 	}
 }

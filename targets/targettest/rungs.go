@@ -255,14 +255,21 @@ func (c *climb) trap() {
 		c.Errorf("a cleared trap: stopped for %v, want interrupted", stop.Reason)
 	}
 	if c.s.Nowhere != 0 && !c.tg.Info().Machine {
-		if err := tr.SetTrap(c.ctx, targets.Trap{Addr: c.s.Nowhere}); err == nil {
-			c.Error("a trap where no memory is")
-		}
-		if err := r.Resume(c.ctx, targets.Resume{Default: everything, Plant: []targets.Trap{{Addr: c.s.Nowhere}}}); err == nil {
-			c.Error("a resume with a trap where no memory is")
-		}
-		c.toLoop(r) // the refused resume left the debuggee waiting
+		c.refused(tr, r)
 	}
+}
+
+// refused: a trap where no memory is, by itself and with a resume, which must
+// leave the debuggee waiting.
+func (c *climb) refused(tr targets.Trapper, r targets.Runner) {
+	trap := targets.Trap{Addr: c.s.Nowhere}
+	if err := tr.SetTrap(c.ctx, trap); err == nil {
+		c.Error("a trap where no memory is")
+	}
+	if err := r.Resume(c.ctx, targets.Resume{Default: everything, Plant: []targets.Trap{trap}}); err == nil {
+		c.Error("a resume with a trap where no memory is")
+	}
+	c.toLoop(r)
 }
 
 func (c *climb) watch() {
