@@ -464,6 +464,27 @@ func TestTrapsAreInvisible(t *testing.T) {
 	}
 }
 
+// TestVDSO unwinds out of the image that the kernel maps, which is in no file.
+func TestVDSO(t *testing.T) {
+	s := launch(t, Options{}, build(t, "clock.c"))
+	toMain(t, s)
+	for range 50 {
+		s.resume(How{})
+		if err := s.Interrupt(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+		s.stop()
+		stack := strings.Join(s.stack(), " ")
+		if !strings.Contains(stack, "clock!main") {
+			t.Fatalf("stack %s", stack)
+		}
+		if strings.HasPrefix(stack, "linux_vdso_so!") && !strings.HasPrefix(stack, "linux_vdso_so! ") {
+			return
+		}
+	}
+	t.Errorf("never stopped in the vDSO; last: %s", s.stack())
+}
+
 func TestExpressions(t *testing.T) {
 	s := launch(t, Options{}, build(t, "walk.c"))
 	toMain(t, s)

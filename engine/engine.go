@@ -18,6 +18,9 @@ type Options struct {
 	System systems.System // nil: modules come from the target alone
 	Store  symbols.Store
 	Model  *eval.Model
+	// OpenMemory opens an image that is in no file, from its bytes in memory (the
+	// vDSO); nil: such images have no names.
+	OpenMemory func(key symbols.Key, data []byte) (symbols.Image, error)
 	// Emit is called in the loop for every Event; it must not block.
 	Emit func(Event)
 	// Filter tells what to do with an exception or event; nil uses the defaults.
@@ -45,6 +48,8 @@ type Module struct {
 	Image symbols.Image // nil: deferred or not found
 	Tried bool          // symbols were looked for
 	Err   error         // why there are none
+
+	inMemory bool // its memory was looked at for names
 }
 
 // Thread is a row of `~`.

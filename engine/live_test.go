@@ -185,6 +185,9 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 	}
 	st := localStore(t)
 	o.System, o.Store, o.Emit, o.Timeout = linux.New(), st, s.emit, patience
+	o.OpenMemory = func(key symbols.Key, data []byte) (symbols.Image, error) {
+		return elf.OpenBytes(key.Name, data, elf.Options{Key: key, Unwinder: unwinder})
+	}
 	if testing.Verbose() {
 		o.Log = zerolog.New(zerolog.TestWriter{T: t})
 	}

@@ -334,6 +334,28 @@ func (l *loop) needFor(ctx context.Context, patience time.Duration, ms ...*Modul
 	return nil
 }
 
+// memoryImage is the largest image that is read from memory; the vDSO has 8 KiB.
+const memoryImage = 64 << 10
+
+// fromMemory opens an image that no file has, once.
+func (l *loop) fromMemory(ctx context.Context, m *Module) {
+	if m.Image != nil || m.Err == nil || m.inMemory || l.o.OpenMemory == nil || strings.Contains(m.Path, "/") || m.Size == 0 || m.Size > memoryImage {
+		return
+	}
+	m.inMemory = true
+	data := make([]byte, (m.Size+headSize-1)&^(headSize-1)) // what lies behind the last segment came with its page
+	if n, err := l.read(ctx, spaceHere, m.Base, data); err != nil {
+		data = data[:n]
+	}
+	img, err := l.o.OpenMemory(m.key(), data)
+	if err != nil {
+		l.o.Log.Debug().Err(err).Str("image", m.Path).Msg("opening from memory")
+		return
+	}
+	m.Image, m.Err = img, nil
+	l.o.Emit(ModuleEvent{Module: *m, Change: SymbolsChanged})
+}
+
 // took puts an opened image in its module, once.
 func (l *loop) took(o *opening) bool {
 	if o.m.Tried || l.modules.opening[o.m.Base] != o {

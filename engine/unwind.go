@@ -102,6 +102,9 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 			return err
 		}
 	}
+	if m, ok := l.moduleAt(r.LookupPC()); ok {
+		l.fromMemory(ctx, m)
+	}
 	caller, cfa, kind, err := l.callerOf(ctx, r, w.levels, mem)
 	if need := (*symbols.NeedError)(nil); errors.As(err, &need) {
 		return err

@@ -74,7 +74,7 @@ func (l *loop) watch(ctx context.Context) {
 }
 
 const (
-	watchModules = 8                      // with more, opening them all is slower than reading memory
+	watchModules = 4                      // with more, opening them all is slower than reading memory
 	watchWait    = 300 * time.Millisecond // for files that are at hand
 )
 
