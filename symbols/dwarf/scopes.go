@@ -85,7 +85,7 @@ func (w *scopeWalk) block(d *die) {
 	}
 	self := len(w.scopes) - 1
 	depth := w.depth
-	var inner []die
+	var inner *die
 	d.children(func(c *die) bool {
 		switch c.ab.tag {
 		case tagParameter, tagVariable, tagConstant:
@@ -100,20 +100,20 @@ func (w *scopeWalk) block(d *die) {
 				return true
 			})
 		case tagLexicalBlock, tagInlined:
-			if contains(c.ranges(), w.addr) {
-				inner = append(inner, *c)
+			if inner == nil && contains(c.ranges(), w.addr) {
+				found := *c
+				inner = &found
 			}
 		}
 		return true
 	})
-	for i := range inner {
-		if inner[i].ab.tag == tagInlined {
-			w.enter(&inner[i])
-			return
-		}
+	switch {
+	case inner == nil:
+	case inner.ab.tag == tagInlined:
+		w.enter(inner)
+	default:
 		w.depth = depth + 1
-		w.block(&inner[i])
-		return
+		w.block(inner)
 	}
 }
 
