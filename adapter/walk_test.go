@@ -21,7 +21,6 @@ type walker struct {
 	open   []int
 	frames []int
 	refs   []int
-	done   bool // configurationDone was sent
 }
 
 func (w *walker) pick(list ...any) any { return list[w.IntN(len(list))] }
