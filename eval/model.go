@@ -3,8 +3,6 @@ package eval
 import (
 	"context"
 	"errors"
-
-	"dap-windbg/symbols"
 )
 
 // Format says how values are written.
@@ -92,5 +90,3 @@ type Expr interface {
 
 // ErrNoAgent: the expression cannot be compiled to agent bytecode.
 var ErrNoAgent = errors.New("the condition cannot be evaluated at the far end")
-
-var _ = symbols.Void

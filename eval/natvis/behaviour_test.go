@@ -30,7 +30,7 @@ func TestBehaviour(t *testing.T) {
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })
 	t.Run("garbage", func(t *testing.T) { testGarbage(t, p, m) })
 	t.Run("rounds", func(t *testing.T) { testRounds(t, p, m) })
-	t.Run("user file", func(t *testing.T) { testUserFile(t, p, m) })
+	t.Run("user file", func(t *testing.T) { testUserFile(t, p) })
 }
 
 // TestLibcxx shows the same containers as clang and libc++ lay them out.
@@ -273,7 +273,7 @@ func testRounds(t *testing.T, p *process, m *eval.Model) {
 }
 
 // testUserFile shows what the rules of a user's file make.
-func testUserFile(t *testing.T, p *process, m *eval.Model) {
+func testUserFile(t *testing.T, p *process) {
 	set, err := natvis.Default()
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func testUserFile(t *testing.T, p *process, m *eval.Model) {
 	if err := set.Load(file, data); err != nil {
 		t.Fatal(err)
 	}
-	m = &eval.Model{Visualizer: set}
+	m := &eval.Model{Visualizer: set}
 	var b strings.Builder
 	for _, name := range strings.Fields("ilist ilist,view(short) matrix shape shape,view(kind) circle packed loop wrong fixed fixed,!") {
 		dx(&b, p, object(t, m, p, name), 0, 3)

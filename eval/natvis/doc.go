@@ -8,6 +8,9 @@
 // A rule that does not fit the object (a member it names is not there) is left
 // for the next one, so one type may have a rule for each version of a library.
 //
+// Read and not used: StringView, SmartPointer, Version, UIVisualizer, HResult,
+// LocalizedStrings. A rule never writes to the debuggee and never calls it.
+//
 // # Ladder
 //
 // A new container climbs: a Type element in a .natvis file, a value of it in
