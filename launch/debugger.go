@@ -31,6 +31,8 @@ type Debugger struct {
 	trace   *wire.Trace
 	traceTo io.Closer
 
+	leaving sync.WaitGroup // traps of lost debuggees are being remembered
+
 	mu       sync.Mutex
 	plan     Plan
 	present  *debuggee
@@ -155,6 +157,9 @@ func (d *Debugger) begin(ctx context.Context) error {
 
 // open starts the session over g and waits for its first stop.
 func (d *Debugger) open(ctx context.Context, g *debuggee) error {
+	if err := d.adopt(ctx, g.target); err != nil {
+		return errors.Join(err, g.abandon(ctx))
+	}
 	g.done = make(chan struct{})
 	g.session = engine.New(g.target, engine.Options{
 		System: linux.New(), Store: d.files.store, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
@@ -174,6 +179,20 @@ func (d *Debugger) open(ctx context.Context, g *debuggee) error {
 	return nil
 }
 
+// abandon ends a debuggee that has no session.
+func (g *debuggee) abandon(ctx context.Context) error {
+	how := targets.Detach
+	if g.created {
+		how = targets.Kill
+	}
+	err := g.target.Close(ctx, how)
+	g.guard.dismiss()
+	if g.server != nil {
+		g.server.stop()
+	}
+	return err
+}
+
 // emit passes an event on. The end of a program that we started waits for the
 // program's last output.
 func (d *Debugger) emit(e engine.Event) {
@@ -183,7 +202,11 @@ func (d *Debugger) emit(e engine.Event) {
 		d.held = append(d.held, e)
 		return
 	}
-	_, ended := e.(engine.Ended)
+	end, ended := e.(engine.Ended)
+	if ended && d.present != nil && end.Gone.Err != nil && len(end.Traps) > 0 {
+		d.leaving.Add(1)
+		go d.leave(d.present, machine(&d.plan), end.Traps)
+	}
 	if ended && d.present != nil && d.present.server != nil {
 		d.settling = make(chan struct{})
 		d.held = []engine.Event{e}
@@ -287,6 +310,7 @@ func (d *Debugger) Close(ctx context.Context, how targets.Parting) error {
 
 // release closes what outlives debuggees.
 func (d *Debugger) release() {
+	d.leaving.Wait()
 	d.mu.Lock()
 	link := d.link
 	d.link = nil
@@ -315,6 +339,7 @@ func (d *Debugger) end(ctx context.Context, how targets.Parting) error {
 	case <-g.done:
 	case <-ctx.Done():
 	}
+	d.leaving.Wait()
 	g.guard.dismiss()
 	if g.server != nil {
 		g.server.stop()

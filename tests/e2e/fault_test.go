@@ -166,9 +166,31 @@ func TestServerKilled(t *testing.T) {
 	if d := time.Since(began); d > prompt {
 		t.Errorf("the loss was told after %v", d)
 	}
+	addr, file := symbol(t, cmd.Process.Pid, "main", 1)
+	if got := peek(t, cmd.Process.Pid, addr, 1); bytes.Equal(got, file) {
+		t.Log("the dying server took its trap along")
+	}
+	k.say(fmt.Sprintf(".attach 0n%d", cmd.Process.Pid))
+	k.expect("Removed [0-9]+ breakpoint instructions? that a lost connection had left")
+	if got := peek(t, cmd.Process.Pid, addr, 1); !bytes.Equal(got, file) {
+		t.Errorf("main begins with % x, the file has % x", got, file)
+	}
+	k.say("qd")
+	k.end(prompt)
+	unharmed(t, cmd.Process.Pid)
+}
+
+// TestServerLost: the far end dies and the user leaves.
+func TestServerLost(t *testing.T) {
+	s := gdbserver(t, "", "--once", "127.0.0.1:0", program(t, "spin.c"))
+	k := start(t, "cdb", "-remote", "gdb:server=127.0.0.1,port="+s.port)
+	k.say("bp spin!main")
+	k.expect("> bp")
+	s.cmd.Process.Kill()
+	k.say("g")
 	k.say("q")
-	if status := k.end(prompt); status != 3 {
-		t.Errorf("exit status %d, want 3", status)
+	if status := k.end(2 * prompt); status != 3 {
+		t.Errorf("exit status %d, want 3\n%s", status, k.text())
 	}
 }
 
