@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"dap-windbg/arch"
@@ -224,5 +225,41 @@ func TestAgentCode(t *testing.T) {
 	want := []byte{agReg, 0, 0, agConst8, 5, agEqual, agEnd}
 	if err != nil || !bytes.Equal(code, want) {
 		t.Errorf("%x, %v; want %x", code, err, want)
+	}
+}
+
+// TestAgentRandom compares bytecode with evaluation on random arithmetic.
+func TestAgentRandom(t *testing.T) {
+	env := agentEnv{newFake()}
+	r := rand.New(rand.NewPCG(3, 4))
+	compiled := 0
+	for i := range 3000 {
+		src := "u + i * " + random(r, 1+i%4, true)
+		e, err := Parse(src, Options{})
+		if err != nil {
+			t.Fatal(src, err)
+		}
+		code, err := Agent(context.Background(), e, env)
+		if errors.Is(err, ErrNoAgent) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(src, err)
+		}
+		compiled++
+		v, err := e.Eval(context.Background(), env)
+		if err != nil {
+			t.Fatal(src, err)
+		}
+		want, err := Int(context.Background(), env, v)
+		if err != nil {
+			t.Fatal(src, err)
+		}
+		if got, err := run(t, env.fakeEnv, code); err != nil || got != want {
+			t.Errorf("%s: %#x there (%v), %#x here", src, got, err, want)
+		}
+	}
+	if compiled < 1000 {
+		t.Errorf("only %d were compiled", compiled)
 	}
 }
