@@ -17,12 +17,28 @@
 // Stepping is data: a plan holds the thread, the range, the frame it must not
 // leave and its traps; after each stop it says again or done. One plan at a time.
 //
+// A step by line runs at full speed to the exits of its statement when they are
+// known (exits.go), else the far end steps through the range; line.go says what
+// happens where control arrives. A frame is told from deeper activations by its
+// CFA, else by SP. An exception that crosses the step ends it in the handler
+// (catch.go). A thread that was told to be at a trap steps off it alone, with that
+// trap lifted, before the rest runs; the difference travels with the next flight.
+//
 // # Reading
 //
 // Readers (unwinder, locals, modules, expressions) are pure over the stop's
 // cache. View.Gather runs them, fetches all that they missed in one flight and
 // runs them again. The stop handler prefetches what editors ask for anyway:
 // threads, registers and a window of the stack travel in one flight.
+//
+// Symbols are opened in goroutines, the main image's at once, others' when a
+// stack, a name or a waiting breakpoint needs them; the loop waits for them a
+// while, then goes on without.
+//
+// # Optional abilities of a System
+//
+// Beyond systems.System the engine asks for WatchAddress (the place to watch,
+// without symbols), TLS, SignalFrame and SignalDetail, where a System has them.
 //
 // # Ladder
 //
