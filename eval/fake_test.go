@@ -32,16 +32,16 @@ func (e *fakeEnv) ReadMemory(_ context.Context, a arch.Addr, p []byte) (int, err
 			return 0, &symbols.NeedError{Addr: a, Size: len(p)}
 		}
 	}
-	off := int64(a - e.base)
-	if a < e.base || off >= int64(len(e.mem)) {
+	off := uint64(a - e.base)
+	if a < e.base || off >= uint64(len(e.mem)) {
 		return 0, fmt.Errorf("fault at %#x", a)
 	}
 	return copy(p, e.mem[off:]), nil
 }
 
 func (e *fakeEnv) WriteMemory(_ context.Context, a arch.Addr, p []byte) error {
-	off := int64(a - e.base)
-	if a < e.base || off+int64(len(p)) > int64(len(e.mem)) {
+	off := uint64(a - e.base)
+	if a < e.base || off > uint64(len(e.mem)) || off+uint64(len(p)) > uint64(len(e.mem)) {
 		return fmt.Errorf("fault at %#x", a)
 	}
 	copy(e.mem[off:], p)
