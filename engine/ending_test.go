@@ -131,3 +131,41 @@ func progresses(t *testing.T, pid int) bool {
 		}
 	}
 }
+
+// TestLeftover: traps that a dead server left in a program are taken out by the
+// next session.
+func TestLeftover(t *testing.T) {
+	cmd := exec.Command(build(t, "threads.c"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if !progresses(t, cmd.Process.Pid) {
+		t.Fatal("the program does not start")
+	}
+	addr, server := gdbserver(t, "--attach", strconv.Itoa(cmd.Process.Pid))
+	s := connect(t, Options{}, addr, server)
+	s.stop()
+	st := s.set("t", Breakpoint{Function: "main"})
+	s.resume(How{})
+	server.Process.Kill()
+	left := s.ended().Traps
+	if !progresses(t, cmd.Process.Pid) {
+		t.Fatal("the program did not outlive its server")
+	}
+	addr, server = gdbserver(t, "--attach", strconv.Itoa(cmd.Process.Pid))
+	next := connect(t, Options{Leftover: left}, addr, server)
+	next.stop()
+	next.do(func(ctx context.Context, v *View) error {
+		p := []byte{0}
+		_, err := v.ReadMemory(ctx, targets.Space{}, st[0].Addrs[0], p)
+		if p[0] == 0xcc {
+			t.Errorf("a trap is left at %x of %x", st[0].Addrs[0], left)
+		}
+		return err
+	})
+	if err := next.Close(next.ctx, targets.Detach); err != nil {
+		t.Error(err)
+	}
+}

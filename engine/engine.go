@@ -27,9 +27,12 @@ type Options struct {
 	Filter func(FilterEvent) Disposition
 	// Breakpoints to start with (kept over a restart).
 	Breakpoints []Breakpoint
-	StepFilter  []string      // functions `t` steps over, wildcards, "mod!f*"
-	Timeout     time.Duration // of one wait for the far end, 0 = 30 s
-	Log         zerolog.Logger
+	// Leftover lists where an earlier session's traps may remain (Ended.Traps);
+	// those that the image's file does not have are taken out.
+	Leftover   []arch.Addr
+	StepFilter []string      // functions `t` steps over, wildcards, "mod!f*"
+	Timeout    time.Duration // of one wait for the far end, 0 = 30 s
+	Log        zerolog.Logger
 }
 
 // State of a session.
