@@ -5,7 +5,7 @@ N ?= 50
 FUZZTIME ?= 20s
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
-	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim /usr/include/stdio.h=libc6-dev
+	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 

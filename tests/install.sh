@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs what the tests need and is not there: install.sh COMMAND=PACKAGE ...
-# A path instead of a command asks for that file. Fails when a package cannot be had.
+# A path instead of a command asks for that file, deb:NAME for a package. Fails when a package cannot be had.
 set -eu
 missing=
 for pair in "$@"; do
   what=${pair%%=*} package=${pair#*=}
   case $what in
+  deb:*) dpkg -s "${what#deb:}" >/dev/null 2>&1 || missing="$missing $package" ;;
   /*) [ -e "$what" ] || missing="$missing $package" ;;
   *) command -v "$what" >/dev/null 2>&1 || missing="$missing $package" ;;
   esac

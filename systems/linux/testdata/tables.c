@@ -39,10 +39,15 @@ int main(void) {
   TRY("kill", kill(getpid(), SIGUSR1));
   union sigval v = {.sival_ptr = (void *)0x123456789abc};
   TRY("queue", sigqueue(getpid(), SIGUSR1, v));
+  sigset_t chld;
+  sigemptyset(&chld);
+  sigaddset(&chld, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &chld, 0); // it may end before its turn has come
   pid_t child;
   if (!(child = fork())) _exit(9);
   printf("fact child %x\n", child);
-  TRY("child", for (;;) pause());
+  sigdelset(&chld, SIGCHLD);
+  TRY("child", for (;;) sigsuspend(&chld));
   fflush(stdout);
   return 0;
 }
