@@ -397,9 +397,6 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		}
 		st.Registers = r
 	}
-	if !l.stops {
-		l.clearLeftover(ctx)
-	}
 	if st.Text == "" && (st.Reason == targets.Initial || st.Reason == targets.Interrupted) {
 		st.Text = l.breakText(st.Thread)
 	}

@@ -298,24 +298,3 @@ func shadow(x *planted, addr arch.Addr, p, data, brk []byte) []byte {
 	}
 	return under
 }
-
-// clearLeftover puts back the code under traps that an earlier session could not lift.
-func (l *loop) clearLeftover(ctx context.Context) {
-	for _, a := range l.o.Leftover {
-		m, ok := l.moduleAt(a)
-		if !ok || l.need(ctx, m) != nil || m.Image == nil {
-			continue
-		}
-		brk := l.arch.Break
-		there, file := make([]byte, len(brk)), make([]byte, len(brk))
-		if n, _ := l.read(ctx, spaceHere, a, there); n < len(there) || !bytes.Equal(there, brk) {
-			continue
-		}
-		if !m.Image.ReadStatic(m.offset(a), file) || bytes.Equal(file, brk) {
-			continue
-		}
-		if _, err := l.write(ctx, spaceHere, a, file); err != nil {
-			l.say(Important, fmt.Sprintf("A trap of an earlier session remains at %s: %v\n", a.Text(l.arch.PtrSize), err))
-		}
-	}
-}
