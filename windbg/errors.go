@@ -94,8 +94,9 @@ func expressionError(src string, err error) error {
 	var own *Error
 	var syntax *eval.SyntaxError
 	var name *eval.NameError
+	var memory *eval.MemoryError // says itself which operand it was
 	switch {
-	case err == nil, errors.As(err, &own), errors.As(err, &syntax), errors.As(err, &name):
+	case err == nil, errors.As(err, &own), errors.As(err, &syntax), errors.As(err, &name), errors.As(err, &memory):
 		return err
 	case errors.As(err, &fault):
 		return &Error{Kind: "Memory access", Rest: src, Err: err, Fix: fault.Error()}
