@@ -38,6 +38,7 @@ const (
 // lineFile is an entry of a line program's file table; both alias a section.
 type lineFile struct {
 	dir, name []byte
+	base      bool // dir is directory 0, the compilation directory itself: the others are relative to it
 }
 
 // lineHeader is the head of a line program (DWARF 5, 6.2.4).
@@ -116,17 +117,18 @@ func (h *lineHeader) oldTables(b *buf, dir []byte) {
 		if len(name) == 0 {
 			return
 		}
-		h.files = append(h.files, lineFile{h.dir(b.uleb()), name})
+		h.files = append(h.files, h.file(name, b.uleb()))
 		b.uleb() // time
 		b.uleb() // length
 	}
 }
 
-func (h *lineHeader) dir(i uint64) []byte {
-	if i < uint64(len(h.dirs)) {
-		return h.dirs[i]
+func (h *lineHeader) file(name []byte, dir uint64) lineFile {
+	f := lineFile{name: name, base: dir == 0}
+	if dir < uint64(len(h.dirs)) {
+		f.dir = h.dirs[dir]
 	}
-	return nil
+	return f
 }
 
 // Content types of version 5 tables.
@@ -137,7 +139,7 @@ const (
 
 func (h *lineHeader) tables(b *buf, u *unit) {
 	h.entries(b, u, func(name []byte, _ uint64) { h.dirs = append(h.dirs, name) })
-	h.entries(b, u, func(name []byte, dir uint64) { h.files = append(h.files, lineFile{h.dir(dir), name}) })
+	h.entries(b, u, func(name []byte, dir uint64) { h.files = append(h.files, h.file(name, dir)) })
 }
 
 func (h *lineHeader) entries(b *buf, u *unit, add func(name []byte, dir uint64)) {
@@ -176,7 +178,7 @@ func (f lineFile) path(compDir string) string {
 	if name == "" || absolute(name) {
 		return name
 	}
-	if dir != "" && !absolute(dir) && compDir != "" {
+	if dir != "" && !f.base && !absolute(dir) && compDir != "" {
 		dir = compDir + "/" + dir
 	}
 	return clean(dir + "/" + name)
@@ -320,7 +322,8 @@ func (m *lineMachine) extended(b *buf) {
 			m.addr, m.op = x.uint(n), 0
 		}
 	case lneDefineFile:
-		m.t.files = append(m.t.files, lineFile{m.h.dir(1), x.cstr()})
+		name := x.cstr()
+		m.t.files = append(m.t.files, m.h.file(name, x.uleb()))
 	}
 }
 
