@@ -163,7 +163,7 @@ func (d *Debugger) open(ctx context.Context, g *debuggee) error {
 	g.done = make(chan struct{})
 	g.session = engine.New(g.target, engine.Options{
 		System: linux.New(), Store: d.files.store, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
-		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, Timeout: d.plan.Timeout, Log: d.hooks.Log,
+		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
 	})
 	d.mu.Lock()
 	d.present = g

@@ -88,6 +88,11 @@ func openImage(image, debug string) (symbols.Image, error) {
 	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder})
 }
 
+// openMemory opens an image that exists only in memory, such as the vDSO.
+func openMemory(key symbols.Key, data []byte) (symbols.Image, error) {
+	return elf.OpenBytes(key.Name, data, elf.Options{Key: key, Unwinder: unwinder})
+}
+
 // unwinder reads an image's call frame information.
 func unwinder(i *elf.Image) symbols.Unwinder {
 	section := func(name string) cfi.Section {

@@ -42,7 +42,7 @@ func (s *Store) search(ctx context.Context, key symbols.Key) *search {
 	if key.Name == ".." || key.Name == "/" {
 		key.Name = "."
 	}
-	return &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot, forced: s.forced, noisy: s.noisy,
+	return &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot, noisy: s.noisy,
 		symbol: append([]Element(nil), s.symbol...), image: append([]Element(nil), s.image...)}
 }
 
@@ -177,7 +177,19 @@ func (s *search) best(fit func(*file) bool, lacks string, places ...place) *file
 
 // find looks for the image, then for its debug file when it needs one.
 func (s *Store) find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
+	return s.search(ctx, key).run(ctx)
+}
+
+// FindAny is Find, but a file of another build is good enough where no right one
+// is found (`.reload /i`).
+func (s *Store) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, error) {
 	q := s.search(ctx, key)
+	q.forced = true
+	return q.run(ctx)
+}
+
+func (q *search) run(ctx context.Context) (symbols.Image, error) {
+	s, key := q.Store, q.key
 	image := q.best((*file).hasCode, "has no code", q.imagePlaces()...)
 	if image != nil && len(q.id) == 0 {
 		q.id = image.BuildID()

@@ -58,7 +58,7 @@ type Store struct {
 	symbol, image, source []Element
 	sysroot               string
 	maps                  []sourceMap
-	noisy, forced         bool
+	noisy                 bool
 	images                map[[2]string]symbols.Image // by files
 	flights               map[string]*flight
 	down                  map[string]time.Time // servers that did not answer, by host
@@ -161,13 +161,6 @@ func (s *Store) SetNoisy(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noisy = on
-}
-
-// SetForced makes files of other builds good enough where no right one is found.
-func (s *Store) SetForced(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forced = on
 }
 
 // flight is one search that several callers wait for. It ends early when the

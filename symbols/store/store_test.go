@@ -238,12 +238,11 @@ func TestMismatch(t *testing.T) {
 	if !slices.Contains(nf.Tried, symbols.Attempt{Place: mm.Path, Result: mm.Error()}) {
 		t.Errorf("tried %+v", nf.Tried)
 	}
-	s.SetForced(true)
-	got, err := s.Find(t.Context(), key)
+	got, err := s.FindAny(t.Context(), key)
 	if err != nil || got.(*opened).image != mm.Path {
 		t.Errorf("forced: %v, %v", got, err)
 	}
-	_, err = s.Find(t.Context(), symbols.Key{Path: "/x/text", BuildID: b.id})
+	_, err = s.FindAny(t.Context(), symbols.Key{Path: "/x/text", BuildID: b.id})
 	if !errors.As(err, &nf) || errors.As(err, &mm) {
 		t.Errorf("a text is no image: %v", err)
 	}
