@@ -38,6 +38,13 @@ type Interpreter struct {
 	cursor    cursor // where d, u and ls go on
 	history   []string
 	filters   []engine.FilterSetting // as they were before the first change
+	met       meeting                // the stop that a line waited for last
+}
+
+// meeting names a stop of a session.
+type meeting struct {
+	session *engine.Session
+	number  int
 }
 
 // cursor remembers where displays go on.

@@ -209,6 +209,7 @@ func (c *call) once(ctx context.Context, how engine.How) (*engine.Stop, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.i.meet(stop)
 		next, err := c.arrive(ctx, stop, how)
 		if next == nil {
 			return &stop, err
@@ -217,10 +218,17 @@ func (c *call) once(ctx context.Context, how engine.How) (*engine.Stop, error) {
 	}
 }
 
+// meet notes that a line has waited for the stop: what is to be done at it is that
+// line's business.
+func (i *Interpreter) meet(stop engine.Stop) { i.met = meeting{i.o.Host.Session(), stop.Number} }
+
 // Arrive is for front ends that use Start: it shows a stop they were told of, and
 // runs the commands of what was hit. resumed tells that one of these set the
-// debuggee going again.
+// debuggee going again. At a stop that a line has waited for there is nothing to do.
 func (i *Interpreter) Arrive(ctx context.Context, stop engine.Stop, out io.Writer) (resumed bool, err error) {
+	if i.met == (meeting{i.o.Host.Session(), stop.Number}) {
+		return false, nil
+	}
 	x := &exec{i: i, out: out}
 	how := engine.How{Kind: engine.Go}
 	if stop.Step {

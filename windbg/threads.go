@@ -325,6 +325,7 @@ func (c *call) arrived(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.i.meet(stop)
 	return c.i.StopBlock(ctx, stop, c.out)
 }
 

@@ -244,6 +244,7 @@ func (c *call) traceStep(ctx context.Context, how engine.How) (spot, error) {
 	if err != nil {
 		return spot{}, err
 	}
+	c.i.meet(stop)
 	if !stop.Step {
 		if err := c.i.StopBlock(ctx, stop, c.out); err != nil {
 			return spot{}, err
