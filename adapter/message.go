@@ -24,6 +24,17 @@ type framingError struct{ reason string }
 
 func (e *framingError) Error() string { return "malformed message: " + e.reason }
 
+// errForeign ends a session: a browser (or another client of HTTP or TLS) was made
+// to send to our port. Finding the way back after garbage would find, in what a web
+// page may put into such a request, messages that start programs.
+var errForeign = errors.New("the client speaks HTTP or TLS, not the Debug Adapter Protocol")
+
+// foreign tells the request line of HTTP and the handshake of TLS.
+func foreign(line string) bool {
+	at := strings.LastIndex(line, " HTTP/")
+	return at >= 0 && len(line)-at <= len(" HTTP/1.1 ") || strings.HasPrefix(line, "\x16\x03")
+}
+
 // readMessage reads one message's content. After a framingError it may be
 // called again: it skips to the next Content-Length header.
 func readMessage(r *bufio.Reader) ([]byte, error) {
@@ -45,6 +56,9 @@ func readHeader(r *bufio.Reader) (int, error) {
 		line, err := readLine(r)
 		if err != nil {
 			return 0, err
+		}
+		if foreign(line) {
+			return 0, errForeign
 		}
 		if line == "" {
 			if seen {

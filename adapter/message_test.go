@@ -51,6 +51,22 @@ func TestReadMessage(t *testing.T) {
 	}
 }
 
+// TestForeignClients: what a web page can make a browser send is not searched for
+// messages.
+func TestForeignClients(t *testing.T) {
+	const inside = "Content-Length: 2\r\n\r\n{}"
+	for name, in := range map[string]string{
+		"post":     "POST / HTTP/1.1\r\nHost: 127.0.0.1:4711\r\nContent-Length: 30\r\nReferer: http://a/?content-length:0\r\n\r\n" + inside,
+		"long url": "GET /" + strings.Repeat("x", 10_000) + " HTTP/1.1\r\n\r\n" + inside,
+		"tls":      "\x16\x03\x01\x02\x00\x01\n" + inside,
+	} {
+		content, err := readMessage(bufio.NewReader(strings.NewReader(in)))
+		if !errors.Is(err, errForeign) {
+			t.Errorf("%s: got %q, %v", name, content, err)
+		}
+	}
+}
+
 func TestWholeRunes(t *testing.T) {
 	for in, want := range map[string]int{"": 0, "a": 1, "ä": 2, "a\xc3": 1, "\xf0\x9f\x98": 0, "x\xf0\x9f\x98\x80": 5, "\xff": 1, "\x80\x80\x80\x80": 4} {
 		if got := wholeRunes([]byte(in)); got != want {
