@@ -157,6 +157,12 @@ func serve(logFile *string) *cobra.Command {
 			if err != nil {
 				return &launch.ReachError{What: "Unable to listen on " + addr, Err: err, Fix: "another program may use the port; choose one with --listen"}
 			}
+			if unix != "" { // whoever may write to the socket may start programs as us
+				if err := os.Chmod(unix, 0o600); err != nil {
+					ln.Close()
+					return err
+				}
+			}
 			fmt.Println("Listening on", ln.Addr())
 			return adapter.Listen(c.Context(), ln, options(log))
 		},
