@@ -21,8 +21,11 @@ import (
 	"dap-windbg/windbg"
 )
 
-// leaveTimeout bounds parting from a debuggee.
-const leaveTimeout = 2 * time.Second
+// lastCommands bounds what runs before leaving, leaveTimeout parting from the debuggee.
+const (
+	lastCommands = time.Second
+	leaveTimeout = 2 * time.Second
+)
 
 // window is one command window.
 type window struct {
@@ -145,7 +148,7 @@ func (w *window) loop(ctx context.Context) {
 	for !w.quitting() && ctx.Err() == nil && !w.o.NoStdin {
 		prompt := w.prompt(ctx)
 		w.scr.Prompt("", "")
-		line, err := w.lines.Read(prompt)
+		line, err := w.read(ctx, prompt)
 		if errors.Is(err, readline.ErrInterrupt) {
 			continue
 		}
@@ -159,6 +162,26 @@ func (w *window) loop(ctx context.Context) {
 			w.scr.Prompt(prompt, line+"\n")
 		}
 		w.exec(ctx, line)
+	}
+}
+
+// read is the next line, or an error as soon as ctx ends: who waits for a line
+// may wait for ever.
+func (w *window) read(ctx context.Context, prompt string) (string, error) {
+	type answer struct {
+		line string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		line, err := w.lines.Read(prompt)
+		got <- answer{line, err}
+	}()
+	select {
+	case a := <-got:
+		return a.line, a.err
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
 }
 
@@ -206,12 +229,10 @@ func (w *window) breakIn(ctx context.Context) bool {
 
 // leave parts from the debuggee and returns the exit status.
 func (w *window) leave() int {
+	w.farewell()
+	ended := w.scr.Ended()
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	for _, line := range w.dbg.Plan().ExitCommands {
-		w.exec(ctx, line)
-	}
-	ended := w.scr.Ended()
 	err := w.dbg.Close(ctx, w.parting)
 	w.scr.Flush()
 	status := statusOfEnd(ended, w.o.ChildResult)
@@ -224,6 +245,16 @@ func (w *window) leave() int {
 		fmt.Fprintln(os.Stderr, "leaving:", err)
 	}
 	return status
+}
+
+// farewell runs the commands that were to be run before leaving. They have a time
+// of their own, so that a slow one leaves enough to part from the debuggee.
+func (w *window) farewell() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastCommands)
+	defer cancel()
+	for _, line := range w.dbg.Plan().ExitCommands {
+		w.exec(ctx, line)
+	}
 }
 
 // source chooses the line editor on a terminal, plain lines elsewhere.

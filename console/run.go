@@ -121,7 +121,7 @@ type summary struct {
 
 // write puts the report where it was asked for.
 func (w *window) write(transcript []byte, status int) error {
-	sum := summary{Program: w.o.Plan.Program.Path, Status: status, Stops: w.scr.stops}
+	sum := summary{Program: w.o.Plan.Program.Path, Status: status, Stops: w.scr.Stops()}
 	if e := w.scr.Ended(); e != nil {
 		sum.fill(e)
 	}

@@ -147,6 +147,13 @@ func (s *screen) Ended() *engine.Ended {
 	return s.ended
 }
 
+// Stops counts the stops shown.
+func (s *screen) Stops() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stops
+}
+
 // Renewed forgets the end of an earlier debuggee (.restart).
 func (s *screen) Renewed() {
 	s.mu.Lock()

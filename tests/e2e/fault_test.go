@@ -137,6 +137,15 @@ func TestClientEnds(t *testing.T) {
 		k.end(prompt)
 		unharmed(t, pid)
 	})
+	t.Run("terminated at the prompt", func(t *testing.T) {
+		cmd := spinning(t)
+		k := start(t, "cdb", "-p", strconv.Itoa(cmd.Process.Pid))
+		k.say("bp spin!main")
+		k.expect("> bp spin!main\n")
+		k.cmd.Process.Signal(syscall.SIGTERM)
+		k.end(prompt)
+		unharmed(t, cmd.Process.Pid)
+	})
 	t.Run("killed", func(t *testing.T) {
 		k, pid := attached(t)
 		k.cmd.Process.Kill()
