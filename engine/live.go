@@ -27,3 +27,6 @@ func (l *Live) KnownThreads() []Thread { return l.l.snapshot() }
 
 // LastStop is the last stop that was told.
 func (l *Live) LastStop() (Stop, bool) { return l.l.last, l.l.stops }
+
+// Ended is how the debuggee ended; nil while there is one.
+func (l *Live) Ended() *Ended { return l.l.gone }

@@ -64,6 +64,7 @@ type loop struct {
 	life   context.Context
 	end    context.CancelFunc
 	ended  error
+	gone   *Ended // as it was told
 	opens  sync.WaitGroup
 	opened chan *opening
 }
@@ -345,7 +346,7 @@ func addresses(as []arch.Addr, ptr int) string {
 func (l *loop) finish(e Ended) {
 	l.state, l.halting, l.pause = StateGone, false, false
 	l.stuck.Stop()
-	l.plan = nil
+	l.plan, l.gone = nil, &e
 	l.serveParked(targets.ErrGone)
 	l.o.Emit(e)
 }

@@ -152,7 +152,7 @@ func (i *Interpreter) filterOf(stop targets.Stop) engine.FilterSetting {
 
 // eventText says what happened at a stop, as .lastevent does.
 func eventText(s engine.Stop) string {
-	id := strings.TrimSuffix(s.Thread.String(), ":")
+	id := idText(s.Thread)
 	if e := s.Exception; e != nil {
 		chance := "first chance"
 		if e.Second {
@@ -174,28 +174,34 @@ func eventText(s engine.Stop) string {
 	return id + ": " + strings.ToUpper(reason[:1]) + reason[1:]
 }
 
-// lastStop is the present or last stop; an error without one.
-func (c *call) lastStop(ctx context.Context) (stop engine.Stop, err error) {
-	if c.s == nil {
-		return stop, targets.ErrGone
+func idText(t targets.ThreadID) string { return strings.TrimSuffix(t.String(), ":") }
+
+// lastText is the last event in words: the debuggee's end, when it is gone.
+func (c *call) lastText(ctx context.Context) (text string, err error) {
+	s := c.i.latest
+	if s == nil {
+		return "", targets.ErrGone
 	}
-	err = c.s.Look(ctx, func(l *engine.Live) error {
-		s, ok := l.LastStop()
+	err = s.Look(ctx, func(l *engine.Live) error {
+		stop, ok := l.LastStop()
 		if !ok {
 			return errors.New("there was no event yet")
 		}
-		stop = s
+		text = eventText(stop)
+		if end := l.Ended(); end != nil && end.Parting == nil {
+			text = idText(stop.Thread) + ": " + strings.TrimSpace(endedText(*end))
+		}
 		return nil
 	})
-	return stop, err
+	return text, err
 }
 
 func lastEvent(ctx context.Context, c *call) error {
-	stop, err := c.lastStop(ctx)
+	text, err := c.lastText(ctx)
 	if err != nil {
 		return err
 	}
-	c.printf("Last event: %s\n  debugger time: %s\n", eventText(stop), clock(time.Now()))
+	c.printf("Last event: %s\n  debugger time: %s\n", text, clock(time.Now()))
 	return nil
 }
 
@@ -204,9 +210,8 @@ func eventLog(ctx context.Context, c *call) error {
 	for _, l := range c.i.events.all() {
 		c.printf("%s\n", l)
 	}
-	stop, err := c.lastStop(ctx)
-	if err == nil {
-		c.printf("Last event: %s\n", eventText(stop))
+	if text, err := c.lastText(ctx); err == nil {
+		c.printf("Last event: %s\n", text)
 	}
 	return nil
 }

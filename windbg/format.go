@@ -414,7 +414,8 @@ func clock(t time.Time) string {
 	return fmt.Sprintf("%s.%03d %d (UTC %s %d:%02d)", t.Format("Mon Jan _2 15:04:05"), t.Nanosecond()/1e6, t.Year(), sign, zone/3600, zone%3600/60)
 }
 
-// endedText is what is told when there is no debuggee any more.
+// endedText is what is told when there is no debuggee any more. Where traps may
+// remain is in the event's own text.
 func endedText(e engine.Ended) string {
 	var b strings.Builder
 	if e.Text != "" {
@@ -428,13 +429,6 @@ func endedText(e engine.Ended) string {
 		case g.Exited:
 			fmt.Fprintf(&b, "The process exited with code %d (0x%x)\n", g.Code, uint32(g.Code))
 		}
-	}
-	if len(e.Traps) > 0 {
-		b.WriteString("Breakpoint instructions may remain at")
-		for _, a := range e.Traps {
-			b.WriteString(" " + a.Text(8))
-		}
-		b.WriteByte('\n')
 	}
 	return b.String()
 }

@@ -162,7 +162,7 @@ func TestEnded(t *testing.T) {
 		{engine.Ended{Text: "The debuggee exited with status 0."}, "The debuggee exited with status 0.\n"},
 		{engine.Ended{Gone: targets.Gone{Exited: true, Code: 3}}, "The process exited with code 3 (0x3)\n"},
 		{engine.Ended{Gone: targets.Gone{Signal: 11}}, "The process was killed by signal 11\n"},
-		{engine.Ended{Text: "lost", Traps: []arch.Addr{0x401000}}, "lost\nBreakpoint instructions may remain at 00000000`00401000\n"},
+		{engine.Ended{Text: "lost. Traps may remain at 00000000`00401000.", Traps: []arch.Addr{0x401000}}, "lost. Traps may remain at 00000000`00401000.\n"},
 	} {
 		if got := endedText(test.e); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)

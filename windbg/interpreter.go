@@ -39,6 +39,7 @@ type Interpreter struct {
 	history   []string
 	filters   []engine.FilterSetting // as they were before the first change
 	met       meeting                // the stop that a line waited for last
+	latest    *engine.Session        // also when its debuggee is gone
 }
 
 // meeting names a stop of a session.
@@ -363,7 +364,9 @@ func (x *exec) command(ctx context.Context, st statement) error {
 	if x.i.o.Secure && st.cmd.Needs&local != 0 {
 		return &Error{Text: fmt.Sprintf("%s is not allowed in secure mode", st.cmd.Name)}
 	}
-	c.s = x.i.o.Host.Session()
+	if c.s = x.i.o.Host.Session(); c.s != nil {
+		x.i.latest = c.s
+	}
 	if st.cmd.Needs&stopped == 0 {
 		return c.stateError(st.cmd.Run(ctx, c))
 	}

@@ -214,6 +214,14 @@ func TestCommandsAtStops(t *testing.T) {
 	w.expect("sxe ld;.kill", "Terminated.  Exit thread and process events will occur.")
 }
 
+// TestLastEventOfTheEnd: the last event is known when the debuggee is gone.
+func TestLastEventOfTheEnd(t *testing.T) {
+	w := open(t, "crash.c")
+	w.run("gN;gN")
+	w.expect(".lastevent", `/Last event: [0-9a-f]+\.[0-9a-f]+: The debuggee was terminated by SIG[A-Z0-9]+\./`, "/  debugger time: .*/")
+	w.expect(".eventlog", "...", `/Last event: [0-9a-f]+\.[0-9a-f]+: The debuggee was terminated by SIG[A-Z0-9]+\./`)
+}
+
 // TestArrive: a front end that learns of stops by their events runs their commands too.
 func TestArrive(t *testing.T) {
 	w := open(t, "orders.c")

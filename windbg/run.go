@@ -310,6 +310,7 @@ func (i *Interpreter) StopBlock(ctx context.Context, stop engine.Stop, out io.Wr
 	if s == nil {
 		return targets.ErrGone
 	}
+	i.latest = s
 	return s.Do(ctx, func(ctx context.Context, v *engine.View) error { return i.here(ctx, v, out) })
 }
 
