@@ -60,7 +60,7 @@ func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version st
 	defer w.lines.Close()
 	w.start(ctx)
 	w.loop(ctx)
-	return w.leave()
+	return terminated(ctx, w.leave())
 }
 
 // open starts the debugger and the interpreter over it.
@@ -187,6 +187,7 @@ func (w *window) read(ctx context.Context, prompt string) (string, error) {
 
 // exec runs one line; an interrupt from the keyboard breaks in.
 func (w *window) exec(ctx context.Context, line string) {
+	life := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	keys := make(chan os.Signal, 1)
@@ -204,7 +205,7 @@ func (w *window) exec(ctx context.Context, line string) {
 			}
 		}
 	}()
-	if err := w.in.Exec(ctx, line, w.scr); err != nil {
+	if err := w.in.Exec(ctx, line, w.scr); err != nil && life.Err() == nil { // a line broken off has not failed
 		w.mu.Lock()
 		w.failed = true
 		w.mu.Unlock()

@@ -18,6 +18,8 @@ const (
 	NoTarget = 3 // cannot be started or reached, or lost
 	Failed   = 4 // a command or assertion failed
 	TimedOut = 5
+
+	Terminated = 143 // by SIGTERM or SIGHUP before all was done; 128 + 15, as shells have it
 )
 
 // StatusOf is the exit status for an error of parsing or starting.
@@ -43,6 +45,14 @@ func PrintError(w io.Writer, err error) {
 	if errors.As(err, &h) && h.Hint() != "" {
 		fmt.Fprintf(w, "hint: %s\n", h.Hint())
 	}
+}
+
+// terminated is status, unless the cancelled ctx kept it from being worse.
+func terminated(ctx context.Context, status int) int {
+	if status == Done && errors.Is(ctx.Err(), context.Canceled) {
+		return Terminated
+	}
+	return status
 }
 
 // statusOfEnd judges how the debuggee ended; child passes its own status on.

@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options, out io.Writer, version string) int {
 	if timedOut || crashed {
 		w.examine(timedOut)
 	}
-	status := w.finish(crashed, timedOut)
+	status := terminated(ctx, w.finish(crashed, timedOut))
 	if err := w.write(report.Bytes(), status); err != nil {
 		fmt.Fprintln(os.Stderr, "error: writing the report:", err)
 		return Usage

@@ -134,7 +134,9 @@ func TestClientEnds(t *testing.T) {
 	t.Run("terminated", func(t *testing.T) {
 		k, pid := attached(t)
 		k.cmd.Process.Signal(syscall.SIGTERM)
-		k.end(prompt)
+		if status := k.end(prompt); status != 143 {
+			t.Errorf("exit status %d, want 143\n%s", status, k.text())
+		}
 		unharmed(t, pid)
 	})
 	t.Run("terminated at the prompt", func(t *testing.T) {
