@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -142,12 +143,12 @@ func (p *plan) object(object, annex string, done func(next *plan, data []byte, e
 
 func (p *plan) readThreads(o *targets.ThreadsRead) {
 	if !p.t.c.has("threads") {
-		p.listThreads(o, "qfThreadInfo", nil)
+		p.listThreads(o, "qfThreadInfo", &threadList{})
 		return
 	}
 	p.object("threads", "", func(_ *plan, data []byte, err error) {
 		if o.Err = err; err == nil {
-			o.Threads = p.t.parseThreads(data)
+			o.Threads, o.Err = p.t.parseThreads(data)
 		}
 	})
 }
@@ -157,7 +158,7 @@ const maxThreads = 1 << 20
 
 // parseThreads reads the threads object. In a far end with several processes
 // only this one's are listed.
-func (t *Target) parseThreads(data []byte) []targets.Thread {
+func (t *Target) parseThreads(data []byte) ([]targets.Thread, error) {
 	var list struct {
 		Threads []struct {
 			ID   string `xml:"id,attr"`
@@ -165,8 +166,8 @@ func (t *Target) parseThreads(data []byte) []targets.Thread {
 			Name string `xml:"name,attr"`
 		} `xml:"thread"`
 	}
-	if err := xml.Unmarshal(data, &list); err != nil {
-		t.c.o.Log.Debug().Err(err).Msg("the thread list is damaged")
+	if err := xml.Unmarshal(data, &list); err != nil && len(list.Threads) == 0 {
+		return nil, &targets.ProtocolError{Op: "listing threads", Sent: "qXfer:threads:read", Got: string(data[:min(len(data), 80)])}
 	}
 	out := make([]targets.Thread, 0, len(list.Threads))
 	for _, x := range list.Threads {
@@ -183,7 +184,7 @@ func (t *Target) parseThreads(data []byte) []targets.Thread {
 		}
 		out = append(out, targets.Thread{ID: t.id(w), Name: x.Name, CPU: cpu})
 	}
-	return out
+	return out, nil
 }
 
 // mine reports whether a thread belongs to this target.
@@ -192,28 +193,57 @@ func (t *Target) mine(w threadID) bool {
 	return w.process == 0 || pid == 0 || w.process == pid
 }
 
+// threadList is what qfThreadInfo and qsThreadInfo have brought.
+type threadList struct {
+	ids  []threadID
+	seen map[threadID]bool
+}
+
+// take takes in an answer and reports whether there is more to ask for. An answer
+// without a new thread would have us ask for ever.
+func (l *threadList) take(r *request) (more bool, err error) {
+	rest, more := strings.CutPrefix(string(r.reply), "m")
+	if !more || len(l.ids) >= maxThreads {
+		return false, nil
+	}
+	before := len(l.ids)
+	if l.seen == nil {
+		l.seen = map[threadID]bool{}
+	}
+	for _, s := range strings.Split(rest, ",") {
+		if w, ok := parseThread(s); ok && !l.seen[w] {
+			l.seen[w] = true
+			l.ids = append(l.ids, w)
+		}
+	}
+	if len(l.ids) == before {
+		return false, &targets.ProtocolError{Op: "listing threads", Sent: r.payload, Got: string(r.reply)}
+	}
+	return true, nil
+}
+
 // listThreads walks qfThreadInfo and qsThreadInfo, then asks all names at once.
-func (p *plan) listThreads(o *targets.ThreadsRead, question string, ids []threadID) {
+func (p *plan) listThreads(o *targets.ThreadsRead, question string, list *threadList) {
 	r := p.ask("%s", question)
 	p.then(func(next *plan) {
 		if next == nil {
 			o.Err = targets.ErrRunning
 			return
 		}
-		text := string(r.reply)
 		if isError(r.reply) {
 			o.Err = refusal("listing threads", r.reply)
 			return
 		}
-		if rest, ok := strings.CutPrefix(text, "m"); ok && len(ids) < maxThreads {
-			for _, s := range strings.Split(rest, ",") {
-				if w, ok := parseThread(s); ok && p.t.mine(w) {
-					ids = append(ids, w)
-				}
-			}
-			next.listThreads(o, "qsThreadInfo", ids)
+		more, err := list.take(r)
+		switch {
+		case err != nil:
+			o.Err = err
+			return
+		case more:
+			next.listThreads(o, "qsThreadInfo", list)
 			return
 		}
+		ids := slices.DeleteFunc(list.ids, func(w threadID) bool { return !p.t.mine(w) })
 		if len(ids) == 0 {
 			ids = []threadID{p.t.current()}
 		}

@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 
 // readAhead is how much of a file travels at once when it is read in order.
 const readAhead = 256 << 10
+
+// maxFile bounds the sizes that are believed.
+const maxFile = 1 << 60
 
 // File is a file of the far end, open for reading (vFile).
 type File struct {
@@ -44,9 +48,9 @@ func (t *Target) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if _, data, err := fileReply(st); err == nil && len(data) >= 53 {
-		f.size = 0 // st_size is at 45, big endian (GDB manual, "struct stat")
-		for _, b := range data[45:53] {
-			f.size = f.size<<8 | int64(b)
+		// st_size is at 45, big endian (GDB manual, "struct stat").
+		if n := binary.BigEndian.Uint64(data[45:]); n < maxFile {
+			f.size = int64(n)
 		}
 	}
 	return f, nil

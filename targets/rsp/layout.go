@@ -155,15 +155,17 @@ func flatten(docs map[string]document) *described {
 	top := docs["target.xml"]
 	d := &described{architecture: top.architecture, osabi: top.osabi}
 	next := 0
-	var walk func(doc document, depth int)
-	walk = func(doc document, depth int) {
+	seen := map[string]bool{"target.xml": true} // a document stands in one place
+	var walk func(doc document)
+	walk = func(doc document) {
 		if d.architecture == "" {
 			d.architecture = doc.architecture
 		}
 		for _, p := range doc.parts {
 			if p.include != "" {
-				if depth < 8 {
-					walk(docs[p.include], depth+1)
+				if !seen[p.include] {
+					seen[p.include] = true
+					walk(docs[p.include])
 				}
 				continue
 			}
@@ -177,7 +179,7 @@ func flatten(docs map[string]document) *described {
 			d.regs = append(d.regs, p.reg)
 		}
 	}
-	walk(top, 0)
+	walk(top)
 	sort.SliceStable(d.regs, func(i, j int) bool { return d.regs[i].number < d.regs[j].number })
 	return d
 }

@@ -201,23 +201,16 @@ func (c *Conn) Held(ctx context.Context) ([]int64, error) {
 // heldThreads lists all threads of all processes; a server that holds none
 // refuses to list them.
 func (c *Conn) heldThreads(ctx context.Context) ([]threadID, error) {
-	var out []threadID
-	question := "qfThreadInfo"
-	for len(out) < maxThreads {
+	var list threadList
+	for question, more := "qfThreadInfo", true; more; question = "qsThreadInfo" {
 		r := ask("%s", question)
-		if err := c.exchange(ctx, r); err != nil {
+		err := c.exchange(ctx, r)
+		if err == nil {
+			more, err = list.take(r)
+		}
+		if err != nil {
 			return nil, err
 		}
-		rest, ok := strings.CutPrefix(string(r.reply), "m")
-		if !ok {
-			break
-		}
-		for _, s := range strings.Split(rest, ",") {
-			if w, ok := parseThread(s); ok && w.process > 0 {
-				out = append(out, w)
-			}
-		}
-		question = "qsThreadInfo"
 	}
-	return out, nil
+	return slices.DeleteFunc(list.ids, func(w threadID) bool { return w.process <= 0 }), nil
 }

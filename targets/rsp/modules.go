@@ -17,6 +17,7 @@ const (
 	phdr64, phdr32            = 56, 32
 	elfHeader64, elfHeader32  = 64, 52
 	maxPhdrs                  = 256
+	maxModules                = 1 << 14 // of a list
 )
 
 // readModules reads the far end's own lists, and in the same flight the program
@@ -90,7 +91,7 @@ func parseLinkMap(data []byte) (list []targets.Module) {
 	if xml.Unmarshal(data, &doc) != nil {
 		return nil
 	}
-	for _, l := range doc.Libraries {
+	for _, l := range doc.Libraries[:min(len(doc.Libraries), maxModules)] {
 		base := number(l.Addr)
 		if l.Name == "" {
 			continue
@@ -120,7 +121,7 @@ func parseLibraries(data []byte) (list []targets.Module) {
 	if xml.Unmarshal(data, &doc) != nil {
 		return nil
 	}
-	for _, l := range doc.Libraries {
+	for _, l := range doc.Libraries[:min(len(doc.Libraries), maxModules)] {
 		places := append(l.Segments, l.Sections...)
 		if l.Name == "" || len(places) == 0 {
 			continue

@@ -21,9 +21,6 @@ func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byt
 	if known := t.info.Load().auxv; k == targets.Auxv && len(known) > 0 {
 		return bytes.Clone(known), nil // it changes only when another image is executed
 	}
-	if auxv := t.info.Load().auxv; k == targets.Auxv && len(auxv) > 0 {
-		return bytes.Clone(auxv), nil // fixed, and read when connecting
-	}
 	if object, ok := objects[k]; ok {
 		return t.c.read(ctx, false, object, annex)
 	}

@@ -59,11 +59,14 @@ func (c *Conn) receive(p received) {
 	}
 }
 
+// maxOutput bounds what is kept of a command's output, bytes.
+const maxOutput = 16 << 20
+
 // output takes in an O packet: of a command while one is under way, else of the
 // debuggee. The far end waits for its acknowledgement; c.mu is held.
 func (c *Conn) output(head *request, text []byte) {
 	if head != nil && head.console {
-		head.output.Write(text)
+		head.output.Write(text[:min(len(text), maxOutput-head.output.Len())])
 		c.heard = time.Now()
 	} else {
 		c.say(string(text))

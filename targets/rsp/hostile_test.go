@@ -1,0 +1,74 @@
+package rsp
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"dap-windbg/targets"
+)
+
+// TestHostileDescription: documents that include each other many times over are
+// read once each.
+func TestHostileDescription(t *testing.T) {
+	many := parseDescription([]byte("<target>" + strings.Repeat(`<xi:include href="b.xml"/><xi:include href="target.xml"/>`, 500) + "</target>"))
+	back := parseDescription([]byte("<target>" + strings.Repeat(`<xi:include href="target.xml"/><xi:include href="c.xml"/>`, 500) + `<reg name="rax" bitsize="64"/></target>`))
+	d := flatten(map[string]document{"target.xml": many, "b.xml": back, "c.xml": back})
+	if len(d.regs) != 2 {
+		t.Errorf("%d registers, want that of b.xml and that of c.xml", len(d.regs))
+	}
+}
+
+// TestHostileThreadList: a list that never ends, or says nothing, is an error.
+func TestHostileThreadList(t *testing.T) {
+	for _, answers := range [][]string{{"m"}, {"mzz"}, {"m1,2", "m2,1"}} {
+		var list threadList
+		var err error
+		more := true
+		for _, a := range answers {
+			if err != nil || !more {
+				t.Fatalf("%q ended at %q: %v", answers, a, err)
+			}
+			more, err = list.take(&request{payload: "qsThreadInfo", reply: []byte(a)})
+		}
+		if wrong := new(targets.ProtocolError); !errors.As(err, &wrong) {
+			t.Errorf("%q: %v", answers, err)
+		}
+	}
+	var list threadList
+	for _, a := range []string{"mp1.1,p1.2", "mp1.3", "l"} {
+		if more, err := list.take(&request{reply: []byte(a)}); err != nil || more != (a != "l") {
+			t.Errorf("%q: %v, %v", a, more, err)
+		}
+	}
+	if len(list.ids) != 3 {
+		t.Errorf("threads %v", list.ids)
+	}
+}
+
+// TestHostileFile: a size that cannot be is not believed.
+func TestHostileFile(t *testing.T) {
+	for name, size := range map[string]string{"largest": "\x7f" + strings.Repeat("\xff", 7), "negative": strings.Repeat("\xff", 8)} {
+		t.Run(name, func(t *testing.T) {
+			stat := strings.Repeat("\x00", 45) + size + strings.Repeat("\x00", 11)
+			c := play(t, Options{}, hello+`
+	> +vFile:setfs:0
+	< +
+	< F0
+	> +vFile:open:78,0,0
+	< +
+	< F5
+	> +vFile:fstat:5
+	< +
+	< F40;`+stat+`
+	`)
+			f, err := c.Target().Open(soon(t), "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := f.(*File).Size(); n != -1 { // what is not known; reading plans with it
+				t.Errorf("size %d", n)
+			}
+		})
+	}
+}
