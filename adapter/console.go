@@ -10,8 +10,6 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"dap-windbg/engine"
-
 	"github.com/google/go-dap"
 )
 
@@ -205,6 +203,7 @@ func (s *session) jobDone(j *job) {
 		j.then()
 	}
 	s.readMail()
+	s.showArrival()
 	s.settle()
 }
 
@@ -310,21 +309,6 @@ func (s *session) exitCommands() {
 
 // endInput cancels the lines that run or wait.
 func (s *session) endInput() { s.lines.cancelAll() }
-
-// showStop prints what a console shows at a stop.
-func (s *session) showStop(stop engine.Stop) {
-	if s.console == nil {
-		return
-	}
-	if !s.byConsole {
-		s.output("console", s.console.FormatEvent(engine.Stopped{Stop: stop}))
-		return
-	}
-	s.byConsole = false
-	s.enqueue(&job{run: func(ctx context.Context, o *consoleOut) error {
-		return s.console.StopBlock(ctx, stop, o)
-	}})
-}
 
 func (s *session) completions(r *request, a *dap.CompletionsArguments) (any, error) {
 	body := completionsBody{Targets: []completionItem{}}

@@ -48,7 +48,7 @@ func (s *session) tell(e engine.Event) {
 			s.ids.reset(e.Stop.Number)
 		}
 		if s.phase == live {
-			s.tellStopped(e.Stop)
+			s.arrive(e.Stop)
 		}
 	case engine.Resumed:
 		s.tellResumed(e)
@@ -90,19 +90,21 @@ func (s *session) whole(category, text string) string {
 }
 
 func (s *session) tellResumed(e engine.Resumed) {
-	own := s.own
-	s.own = false
-	if s.busy > 0 {
+	quiet := s.own || !s.told // a request's answer says so, or the client believes that it runs
+	if s.own {
+		s.byConsole = false
+	} else if s.busy > 0 && (s.arrived == nil || !s.arrived.untold) {
 		s.byConsole = true
 	}
-	if own || s.phase != live {
+	s.own, s.told, s.arrived = false, false, nil
+	if quiet || s.phase != live {
 		return
 	}
 	s.tellEvent("continued", dap.ContinuedEventBody{ThreadId: s.threads.id(e.Thread), AllThreadsContinued: e.All})
 }
 
 func (s *session) tellStopped(stop engine.Stop) {
-	s.own = false
+	s.told, s.pausing = true, false
 	s.looked = nil
 	s.synced = 0
 	body := dap.StoppedEventBody{
@@ -118,11 +120,6 @@ func (s *session) tellStopped(stop engine.Stop) {
 		body.HitBreakpointIds = append(body.HitBreakpointIds, clientBreakpoint(id))
 	}
 	s.tellEvent("stopped", body)
-	if s.busy == 0 { // a line that is still at work prints the stop itself
-		s.showStop(stop)
-	} else {
-		s.byConsole = false
-	}
 }
 
 // reasons are DAP's words for why the debuggee waits; any other is shown as it is.
@@ -197,7 +194,7 @@ func (s *session) tellInvalidated(e engine.Invalidated) {
 // tellEnded says how the debuggee ended: in the console's words where there are
 // any, and so that nobody misses that the link was lost or traps may remain.
 func (s *session) tellEnded(e engine.Ended) {
-	s.gone = &e
+	s.gone, s.arrived = &e, nil
 	s.ids.reset(-1)
 	text := ""
 	if s.console != nil {

@@ -65,6 +65,9 @@ func (d *debugger) Detach(ctx context.Context) error { return d.Close(ctx, targe
 func (d *debugger) Path(string) string               { return "" }
 func (d *debugger) Filters() []engine.FilterSetting  { return d.rows }
 func (d *debugger) SetFilter(engine.FilterSetting)   {}
+func (d *debugger) Filter(string, string) engine.FilterSetting {
+	return engine.FilterSetting{}
+}
 
 func (d *debugger) Restart(ctx context.Context) error {
 	if err := d.Kill(ctx); err != nil {
@@ -129,9 +132,9 @@ func (words) FormatEvent(e engine.Event) string {
 	return ""
 }
 
-func (words) StopBlock(_ context.Context, s engine.Stop, out io.Writer) error {
+func (words) Arrive(_ context.Context, s engine.Stop, out io.Writer) (bool, error) {
 	_, err := fmt.Fprintln(out, "stopped at", s.Addr)
-	return err
+	return false, err
 }
 
 // faking serves sessions over fakes; ready receives each debugger.

@@ -191,7 +191,7 @@ func (s *session) run() {
 	if stop.Reason == targets.Unknown {
 		stop.Reason = targets.Initial
 	}
-	s.tellStopped(stop)
+	s.arrive(stop)
 }
 
 func (s *session) tellProcess() {
@@ -235,7 +235,7 @@ func (s *session) restart(r *request, _ *none) (any, error) {
 		s.later(s.settle)
 		return nil, err
 	}
-	s.phase = configuring
+	s.phase, s.told, s.pausing = configuring, false, false
 	s.ids.reset(-1)
 	if stop, ok := s.lastStop(r.ctx); ok {
 		s.firstStop = stop.Number

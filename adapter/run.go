@@ -79,11 +79,16 @@ func (s *session) reverseContinue(r *request, a *dap.ReverseContinueArguments) (
 }
 
 // pause stops a running debuggee. In a stopped one the command line at work was
-// cancelled when the request came in.
+// cancelled when the request came in; so are commands of a stop not told yet.
 func (s *session) pause(r *request, a *dap.PauseArguments) (any, error) {
 	es := s.engine()
 	if es == nil {
 		return nil, errNoDebuggee
+	}
+	s.pausing = s.phase == live && !s.told
+	if s.arrived != nil && s.arrived.untold {
+		s.lines.cancelAll()
+		return nil, nil
 	}
 	return nil, es.Interrupt(r.ctx)
 }

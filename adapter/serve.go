@@ -27,22 +27,25 @@ type Debugger interface {
 	Detach(ctx context.Context) error
 	Path(kind string) string
 	Filters() []engine.FilterSetting
+	Filter(code, arg string) engine.FilterSetting // the one of an event
 	SetFilter(engine.FilterSetting)
 }
 
 // Console is a command line; windbg's Interpreter is one but for Completion.
 type Console interface {
 	// Start runs a line and writes what it prints as it is produced. It returns
-	// without waiting for the stop when the last command resumes. Errors are
-	// written to out already.
+	// without waiting for the stop when the last command resumes: Arrive is
+	// called for that. Errors are written to out already.
 	Start(ctx context.Context, line string, out io.Writer) error
 	// IsCommand reports whether the line begins with a known command.
 	IsCommand(line string) bool
 	Complete(ctx context.Context, line string) []Completion
 	// FormatEvent is the text a console shows of an event, or "".
 	FormatEvent(e engine.Event) string
-	// StopBlock writes what a console shows at a stop.
-	StopBlock(ctx context.Context, s engine.Stop, out io.Writer) error
+	// Arrive runs the commands of what was hit and, unless one of them set the
+	// debuggee going again (resumed), writes what a console shows at a stop. It
+	// does nothing at a stop that a line has waited for.
+	Arrive(ctx context.Context, s engine.Stop, out io.Writer) (resumed bool, err error)
 }
 
 // Completion is a candidate for the text [From, len(line)), in bytes.

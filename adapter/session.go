@@ -80,6 +80,9 @@ type session struct {
 	gone       *engine.Ended // seen, but commands may yet bring a new debuggee
 	own        bool          // the next Resumed is the answer to a request
 	byConsole  bool          // a command line resumed
+	told       bool          // the client knows that the debuggee is stopped
+	pausing    bool          // the client waits for the stop it asked for
+	arrived    *arrival      // the stop the console is yet to come to
 	over       bool
 	after      []func() // to run once the response is sent
 
