@@ -34,7 +34,7 @@ func sharedCache() string {
 
 // cacheName is the name libdebuginfod gives to a source file in its cache.
 func cacheName(source string) string {
-	return "source" + strings.NewReplacer("#", "#_", "/", "##").Replace(source)
+	return hostName("source"+strings.NewReplacer("#", "#_", "/", "##").Replace(source), filepath.Separator)
 }
 
 // debuginfod returns the local copy of what the servers have for a build: kind is

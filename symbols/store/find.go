@@ -38,12 +38,27 @@ type search struct {
 func (s *Store) search(ctx context.Context, key symbols.Key) *search {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key.Name = path.Base(cmp.Or(slashes(key.Name), slashes(key.Path)))
-	if key.Name == ".." || key.Name == "/" {
-		key.Name = "."
-	}
+	key.Name = cmp.Or(baseName(cmp.Or(key.Name, key.Path)), ".")
 	return &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot, noisy: s.noisy,
 		symbol: append([]Element(nil), s.symbol...), image: append([]Element(nil), s.image...)}
+}
+
+// baseName is the last element of a path of the far end, "" when there is none.
+func baseName(p string) string {
+	name := path.Base(slashes(p))
+	if strings.Trim(name, "./") == "" {
+		return ""
+	}
+	return hostName(name, filepath.Separator)
+}
+
+// hostName is a name of the far end as a file here may be called: on Windows a
+// name with a backslash or a drive would lead out of the folder it is put in.
+func hostName(name string, separator rune) string {
+	if separator != '\\' {
+		return name
+	}
+	return strings.NewReplacer(`\`, "_", ":", "_").Replace(name)
 }
 
 // try notes a place and what came of it.
@@ -114,13 +129,22 @@ func (s *search) load(name string) *file {
 		s.try(name, reason(err))
 		return nil
 	}
-	e, err := elf.Parse(m.Data)
+	var e *elf.File
+	var got []byte
+	var guard mmap.Guard
+	if !guard.Do(func() {
+		if e, err = elf.Parse(m.Data); err == nil {
+			got = e.BuildID()
+		}
+	}) {
+		err = errors.New("the file was cut short while it was read")
+	}
 	if err != nil {
 		s.try(name, err.Error())
 		return nil
 	}
 	f := &file{File: e, path: name, data: m}
-	if got := e.BuildID(); len(s.id) > 0 && !bytes.Equal(got, s.id) {
+	if len(s.id) > 0 && !bytes.Equal(got, s.id) {
 		mm := &symbols.MismatchError{Path: name, Want: s.id, Got: got}
 		if s.mismatch == nil {
 			s.mismatch = mm
@@ -330,7 +354,11 @@ func (s *search) remote(name string) place {
 			return nil
 		}
 		where := "target:" + name
-		local := filepath.Join(s.o.Cache, "target", hex.EncodeToString(s.id), path.Base(name))
+		base := baseName(name)
+		if base == "" {
+			return nil
+		}
+		local := filepath.Join(s.o.Cache, "target", hex.EncodeToString(s.id), base)
 		if len(s.id) > 0 {
 			if _, err := os.Stat(local); err == nil {
 				if f := s.load(local); f != nil && !f.wrong {

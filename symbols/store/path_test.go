@@ -70,3 +70,20 @@ func FuzzParse(f *testing.F) {
 		_ = Expand(one)
 	})
 }
+
+// TestNames: no name of the far end leads out of the folder it is put in.
+func TestNames(t *testing.T) {
+	for in, want := range map[string]string{"/usr/lib/libc.so.6": "libc.so.6", "": "", "/": "", "/a/..": "", ".": "", `C:\dir\a.dll`: "a.dll"} {
+		if got := baseName(in); got != want {
+			t.Errorf("%q is called %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{`..\..\evil.exe`: ".._.._evil.exe", "C:evil": "C_evil", "libc.so.6": "libc.so.6"} {
+		if got := hostName(in, '\\'); got != want {
+			t.Errorf("on Windows %q is called %q, want %q", in, got, want)
+		}
+	}
+	if got := hostName("a:b", '/'); got != "a:b" {
+		t.Errorf("a name was changed without need: %q", got)
+	}
+}
