@@ -35,15 +35,25 @@ func mangled[T string | []byte](link T) bool {
 	return len(link) > 2 && link[0] == '_' && (link[1] == 'Z' || link[1] == 'R')
 }
 
-// maxMangled bounds the names given to the demangler.
-const maxMangled = 1 << 14
+// maxMangled bounds the names given to the demangler, and shownPower the names it
+// makes, as a power of two: a name of 200 letters can stand for one of gigabytes.
+const (
+	maxMangled = 1 << 14
+	shownPower = 15
+)
+
+// shown renders ast; false when that is too long to be a name anybody wrote.
+func shown(ast demangle.AST) (string, bool) {
+	s := demangle.ASTToString(ast, demangle.MaxLength(shownPower))
+	return s, len(s) < 1<<shownPower
+}
 
 func demangled(link string) parsedName {
 	if len(link) > maxMangled {
 		return parsedName{name: link}
 	}
 	if isRust(link) {
-		if s, err := demangle.ToString(link, demangle.NoParams); err == nil {
+		if s, err := demangle.ToString(link, demangle.NoParams, demangle.MaxLength(shownPower)); err == nil && len(s) < 1<<shownPower {
 			return parsedName{name: s}
 		}
 		return parsedName{name: link}
@@ -56,11 +66,15 @@ func demangled(link string) parsedName {
 	if c, ok := ast.(*demangle.Clone); ok {
 		ast, suffix = c.Base, " [clone "+c.Suffix+"]"
 	}
-	params := parameters(ast)
-	if t, ok := ast.(*demangle.Typed); ok {
+	params, ok := parameters(ast)
+	if t, typed := ast.(*demangle.Typed); typed {
 		ast = t.Name
 	}
-	return parsedName{demangle.ASTToString(ast) + suffix, params}
+	name, fits := shown(ast)
+	if !ok || !fits {
+		return parsedName{name: link}
+	}
+	return parsedName{name + suffix, params}
 }
 
 // isRust knows Rust's own mangling, and its older one: C++'s, with a hash of 16
@@ -71,11 +85,12 @@ func isRust(link string) bool {
 	return strings.HasPrefix(link, "_R") || n > 24 && link[n-1] == 'E' && link[n-20:n-17] == "17h" && strings.Trim(link[n-17:n-1], "0123456789abcdef") == ""
 }
 
-// parameters renders the parameter types of a function's name.
-func parameters(ast demangle.AST) string {
+// parameters renders the parameter types of a function's name; false when they are
+// too long.
+func parameters(ast demangle.AST) (string, bool) {
 	typed, ok := ast.(*demangle.Typed)
 	if !ok {
-		return ""
+		return "", true
 	}
 	t := typed.Type
 	if q, ok := t.(*demangle.MethodWithQualifiers); ok {
@@ -83,16 +98,20 @@ func parameters(ast demangle.AST) string {
 	}
 	f, ok := t.(*demangle.FunctionType)
 	if !ok {
-		return ""
+		return "", true
 	}
-	args := make([]string, len(f.Args))
+	args, length := make([]string, len(f.Args)), 0
 	for i, a := range f.Args {
-		args[i] = demangle.ASTToString(a)
+		var ok bool
+		args[i], ok = shown(a)
+		if length += len(args[i]); !ok || length >= 1<<shownPower {
+			return "", false
+		}
 	}
 	if len(args) == 0 {
-		return "void"
+		return "void", true
 	}
-	return strings.Join(args, ", ")
+	return strings.Join(args, ", "), true
 }
 
 // withoutTemplates removes template arguments and ABI tags: "a<b>::c[abi:x]" is

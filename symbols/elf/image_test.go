@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -327,5 +328,22 @@ func TestFileCutShort(t *testing.T) {
 	wg.Wait()
 	if got := names(img, "main"); len(got) != 0 {
 		t.Errorf("names %v of a file that is gone", got)
+	}
+}
+
+// TestHugeNames: a short mangled name may stand for one of gigabytes.
+func TestHugeNames(t *testing.T) {
+	pairs := "1PI1aS0_E" // P<a, a>, then P of the one before, twice
+	for i := range 30 {
+		before := "S" + strings.ToUpper(strconv.FormatInt(int64(i+1), 36)) + "_"
+		pairs += "S_I" + before + before + "E"
+	}
+	for _, link := range []string{"_Z1f" + pairs, "_ZN" + pairs + "1fEv"} {
+		if got := demangled(link); len(got.name)+len(got.params) >= 2<<shownPower {
+			t.Errorf("%d bytes of name, %d of parameters", len(got.name), len(got.params))
+		}
+	}
+	if got := demangled("_Z1f" + pairs); got.name != "_Z1f"+pairs {
+		t.Errorf("a name cut short passes for whole: %.80s", got.name)
 	}
 }
