@@ -108,8 +108,15 @@ const (
 	cfaNegOffsetExt   = 0x2f // GNU
 )
 
+// maxProgram bounds a program, bytes; those of the longest functions known take
+// some tens of thousands.
+const maxProgram = 1 << 20
+
 // decode decodes a program whose first location is loc. A switch over opcodes.
 func (e *cie) decode(p code, loc uint64) ([]step, error) {
+	if len(p.bytes) > maxProgram {
+		return nil, e.bad(fmt.Sprintf("a program of %d bytes", len(p.bytes)))
+	}
 	c := cursor{data: p.bytes, order: e.u.s.Order}
 	steps := make([]step, 0, len(p.bytes)/2)
 	emit := func(s step) { steps = append(steps, s) }

@@ -276,7 +276,7 @@ func (i *Image) Close() error { return nil }
 func (i *Image) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (caller *arch.Registers, cfa arch.Addr, err error) {
 	i.unwindOnce.Do(func() {
 		if i.opt.Unwinder != nil {
-			i.unwinder = i.opt.Unwinder(i)
+			i.guard.Do(func() { i.unwinder = i.opt.Unwinder(i) })
 		}
 	})
 	if i.unwinder == nil {
