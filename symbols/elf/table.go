@@ -195,14 +195,19 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 }
 
 // covering returns the last entry before end whose size reaches addr, else the
-// nearest below.
+// nearest below that may stand for what follows it: code behind the linkage table
+// is no part of its last entry. -1 when there is none.
 func (t *table) covering(end int, addr uint64) (int, bool) {
 	for k := end - 1; k >= 0 && k >= end-maxBack; k-- {
 		if e := &t.entries[k]; addr-e.addr < e.size || addr == e.addr {
 			return k, true
 		}
 	}
-	return end - 1, false
+	k := end - 1
+	for k >= 0 && t.entries[k].name&madeName != 0 {
+		k--
+	}
+	return k, false
 }
 
 // best returns the best ranked of the entries at entry k's address.

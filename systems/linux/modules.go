@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"dap-windbg/arch"
@@ -265,7 +266,7 @@ func (r *reader) walk(main *mapped) []targets.Module {
 // mainPath is the main image's path: as told, else as the program was started.
 func (r *reader) mainPath(t *told) string {
 	if t.path != "" {
-		return t.path
+		return strings.TrimSuffix(t.path, " (deleted)") // the kernel's word for a replaced file
 	}
 	for _, m := range t.list {
 		if m.Main && m.Path != "" {
