@@ -15,6 +15,7 @@ const (
 	lineSize   = 256  // bytes of a cache line; divides a page
 	faultSize  = 4096 // what one fault says about its neighbours
 	directRead = 1 << 20
+	maxWindow  = 8 << 20 // what one miss may have read beyond it: a usual stack
 )
 
 // spot is a cache line's address.
@@ -300,7 +301,7 @@ func (l *loop) gather(ctx context.Context, space targets.Space, window int, f Re
 			return err
 		}
 		l.settle(asked)
-		window *= 8
+		window = min(8*window, maxWindow)
 	}
 	err := f(ctx, &nowMemory{l, space})
 	return err

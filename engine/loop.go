@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -178,7 +179,19 @@ func (l *loop) serve(r *request) {
 }
 
 func (l *loop) perform(r *request) {
-	l.guarded(r.ctx, func(ctx context.Context) { r.answer <- r.run(ctx) })
+	l.guarded(r.ctx, func(ctx context.Context) { r.answer <- l.attempt(ctx, r.run) })
+}
+
+// attempt runs f. A panic, which is a defect of ours, becomes an error: it must not
+// end the sessions of other debuggees, nor leave this one with traps in it.
+func (l *loop) attempt(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.o.Log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("internal error")
+			err = fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	return f(ctx)
 }
 
 // park keeps r until the debuggee stops, and sees to it that it does.
