@@ -449,6 +449,8 @@ func (d *Debugger) Input(text string) error {
 		return errNoDebuggee
 	case g.server == nil || !g.created:
 		return &UnavailableError{What: "the debuggee's input is not ours: it was not started here", Fix: "type into its own terminal"}
+	case g.server.terminal:
+		return &UnavailableError{What: "the debuggee reads from its terminal", Fix: "type there"}
 	case g.server.input == nil:
 		return &UnavailableError{What: "the debuggee reads its input from a file"}
 	}

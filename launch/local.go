@@ -25,11 +25,13 @@ const serverStart = 15 * time.Second
 // localServer is a gdbserver that we run for one debuggee, and the debuggee's
 // standard streams.
 type localServer struct {
-	cmd    *exec.Cmd
-	port   string
-	input  io.WriteCloser // of the debuggee, nil when it is a file
-	exited chan struct{}  // gdbserver is gone and all output was delivered
-	hung   sync.WaitGroup
+	cmd      *exec.Cmd // nil in a terminal
+	port     string
+	input    io.WriteCloser // of the debuggee, nil when it is a file or a terminal
+	terminal bool           // the client's: the streams are not ours
+	exited   chan struct{}  // gdbserver is gone and all output was delivered
+	kill     func()
+	hung     sync.WaitGroup
 }
 
 // chatter are gdbserver's own lines on the stream it shares with the debuggee.
@@ -40,6 +42,22 @@ var chatter = regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid 
 // startServer runs gdbserver for a new program (attach 0) or a running process.
 // output is called with the debuggee's text; err tells its standard error stream.
 func startServer(ctx context.Context, p *Plan, attach int64, output func(text string, err bool)) (*localServer, error) {
+	argv, err := serverCommand(p, attach)
+	if err != nil {
+		return nil, err
+	}
+	s := &localServer{cmd: exec.Command(argv[0], argv[1:]...), exited: make(chan struct{})}
+	s.kill = func() { s.cmd.Process.Kill() }
+	if attach == 0 {
+		s.cmd.Dir = p.Program.Dir
+		s.cmd.Env = append(os.Environ(), p.Program.Env...)
+	}
+	isolate(s.cmd)
+	return s, s.start(ctx, p.Stdin, attach, output)
+}
+
+// serverCommand is gdbserver's command line. It chooses the port itself.
+func serverCommand(p *Plan, attach int64) ([]string, error) {
 	program := p.Gdbserver
 	if program == "" {
 		program = "gdbserver"
@@ -49,26 +67,18 @@ func startServer(ctx context.Context, p *Plan, attach int64, output func(text st
 		return nil, &ReachError{What: fmt.Sprintf("%s is not installed here", program),
 			Fix: "install it (Debian, Ubuntu: apt-get install gdbserver; Fedora: dnf install gdb-gdbserver), or name one with \"gdbserver\", or attach to a far end with \"connection\""}
 	}
-	var argv []string
 	if attach != 0 {
-		argv = []string{"--once", "--attach", "127.0.0.1:0", strconv.FormatInt(attach, 10)}
-	} else {
-		image, err := findProgram(&p.Program)
-		if err != nil {
-			return nil, err
-		}
-		argv = append([]string{"--once", "--no-startup-with-shell", "127.0.0.1:0", image}, p.Program.Args...)
-		if p.Program.ASLR {
-			argv = append([]string{"--no-disable-randomization"}, argv...)
-		}
+		return []string{path, "--once", "--attach", "127.0.0.1:0", strconv.FormatInt(attach, 10)}, nil
 	}
-	s := &localServer{cmd: exec.Command(path, argv...), exited: make(chan struct{})}
-	if attach == 0 {
-		s.cmd.Dir = p.Program.Dir
-		s.cmd.Env = append(os.Environ(), p.Program.Env...)
+	image, err := findProgram(&p.Program)
+	if err != nil {
+		return nil, err
 	}
-	isolate(s.cmd)
-	return s, s.start(ctx, p.Stdin, attach, output)
+	argv := []string{path}
+	if p.Program.ASLR {
+		argv = append(argv, "--no-disable-randomization")
+	}
+	return append(append(argv, "--once", "--no-startup-with-shell", "127.0.0.1:0", image), p.Program.Args...), nil
 }
 
 // findProgram checks that the program can be started, so that the user hears of
@@ -247,6 +257,6 @@ func (s *localServer) stop() {
 		return
 	case <-time.After(time.Second):
 	}
-	s.cmd.Process.Kill()
+	s.kill()
 	<-s.exited
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"dap-windbg/engine"
 	"dap-windbg/targets"
 	"dap-windbg/targets/rsp"
 )
@@ -181,7 +182,7 @@ func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
 	if p.Request == Attach {
 		p.Stdin = ""
 	}
-	s, err := startServer(ctx, p, pid, d.output)
+	s, err := d.startLocal(ctx, p, pid)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +205,22 @@ func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
 	}
 	s.stop()
 	return nil, err
+}
+
+// startLocal runs gdbserver: in the client's terminal when that is wanted for a
+// program, else with the program's streams in our hands.
+func (d *Debugger) startLocal(ctx context.Context, p *Plan, attach int64) (*localServer, error) {
+	if p.Request == Launch && p.Console != "" && p.Console != "internalConsole" {
+		if d.hooks.Terminal != nil {
+			argv, err := serverCommand(p, 0)
+			if err != nil {
+				return nil, err
+			}
+			return startInTerminal(ctx, p, argv, d.hooks.Terminal)
+		}
+		d.tell(engine.FromDebugger, "warning: no %s can be opened from here; the program's output is shown with the debugger's", p.Console)
+	}
+	return startServer(ctx, p, attach, d.output)
 }
 
 // Processes lists processes of the process server, or of this machine.
