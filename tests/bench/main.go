@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"dap-windbg/targets/wire"
@@ -254,19 +255,27 @@ func trips(trace string) int {
 type gdbserver struct {
 	cmd  *exec.Cmd
 	port string
+	pid  int // of the program, which outlives a server that is killed
 }
 
-var listening = regexp.MustCompile(`Listening on port (\d+)`)
+var (
+	listening = regexp.MustCompile(`Listening on port (\d+)`)
+	created   = regexp.MustCompile(`created; pid = (\d+)`)
+)
 
 func (b *bench) server() *gdbserver {
 	cmd := exec.Command("gdbserver", "--once", "127.0.0.1:0", b.program)
 	r, err := cmd.StderrPipe()
 	check(err)
 	check(cmd.Start())
+	pid := 0
 	for sc := bufio.NewScanner(r); sc.Scan(); {
+		if m := created.FindStringSubmatch(sc.Text()); m != nil {
+			pid, _ = strconv.Atoi(m[1])
+		}
 		if m := listening.FindStringSubmatch(sc.Text()); m != nil {
 			go io.Copy(io.Discard, r)
-			return &gdbserver{cmd, m[1]}
+			return &gdbserver{cmd, m[1], pid}
 		}
 	}
 	check(fmt.Errorf("gdbserver does not listen"))
@@ -276,4 +285,7 @@ func (b *bench) server() *gdbserver {
 func (s *gdbserver) close() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
+	if p, err := os.FindProcess(s.pid); err == nil && s.pid > 0 {
+		p.Kill()
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -131,7 +132,10 @@ type server struct {
 	ended  chan struct{}
 }
 
-var listening = regexp.MustCompile(`Listening on port (\d+)`)
+var (
+	listening = regexp.MustCompile(`Listening on port (\d+)`)
+	created   = regexp.MustCompile(`created; pid = (\d+)`)
+)
 
 func gdbserver(t *testing.T, stdin string, args ...string) *server {
 	t.Helper()
@@ -147,18 +151,31 @@ func gdbserver(t *testing.T, stdin string, args ...string) *server {
 		t.Fatal(err)
 	}
 	w.Close()
+	port := make(chan string, 1)
+	program := make(chan int, 1) // outlives a server that is killed
 	t.Cleanup(func() {
 		s.cmd.Process.Kill()
 		<-s.ended
 		r.Close()
+		select {
+		case pid := <-program:
+			syscall.Kill(pid, syscall.SIGKILL)
+		default:
+		}
 	})
-	port := make(chan string, 1)
 	go func() {
 		var all []byte
 		buf := make([]byte, 4096)
 		for {
 			n, err := r.Read(buf)
 			all = append(all, buf[:n]...)
+			if m := created.FindSubmatch(all); m != nil {
+				pid, _ := strconv.Atoi(string(m[1]))
+				select {
+				case program <- pid:
+				default:
+				}
+			}
 			if m := listening.FindSubmatch(all); m != nil {
 				select {
 				case port <- string(m[1]):
