@@ -347,10 +347,11 @@ func (s *search) linked(image *file) []place {
 	return out
 }
 
-// remote is a file of the debuggee's file system, kept by build-id.
+// remote is a file of the debuggee's file system, kept by build-id. An image
+// whose own path is none, such as the vDSO, has nothing there.
 func (s *search) remote(name string) place {
 	return func() *file {
-		if name = path.Clean(name); s.o.Remote == nil || !strings.HasPrefix(name, "/") || name == "/" {
+		if name = path.Clean(name); s.o.Remote == nil || !strings.HasPrefix(slashes(s.key.Path), "/") || !strings.HasPrefix(name, "/") || name == "/" {
 			return nil
 		}
 		where := "target:" + name
