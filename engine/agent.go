@@ -32,7 +32,7 @@ func (l *loop) agentAt(ctx context.Context, e eval.Expr, a arch.Addr) ([]byte, e
 	if !ok {
 		return nil, eval.ErrNoAgent
 	}
-	return eval.Agent(ctx, e, &agentEnv{l.env(f, nilMemory{}), a})
+	return eval.Agent(ctx, e, &agentEnv{l.env(f, noMemory{}), a})
 }
 
 // frameLike makes a frame at code address a whose registers hold made-up values,
@@ -92,7 +92,7 @@ func (e *agentEnv) relative(ctx context.Context, name string, which uint64) (reg
 		if v.Static || v.Location == nil {
 			return 0, 0, nil, false
 		}
-		ps, err := v.Location.Pieces(ctx, &frameOf{e.l, f, f.Module, nilMemory{}}, f.Module.offset(e.at))
+		ps, err := v.Location.Pieces(ctx, &frameOf{e.l, f, f.Module, noMemory{}}, f.Module.offset(e.at))
 		if err != nil || len(ps) != 1 || ps[0].Kind != symbols.InMemory || ps[0].BitSize != 0 {
 			return 0, 0, nil, false
 		}

@@ -136,12 +136,11 @@ func (m *nowMemory) ReadMemory(ctx context.Context, addr arch.Addr, p []byte) (i
 	return m.l.read(ctx, m.space, addr, p)
 }
 
-// nilMemory reads zeros: for questions that need registers only.
-type nilMemory struct{}
+// noMemory has nothing: for questions that are answered from registers alone, or not.
+type noMemory struct{}
 
-func (nilMemory) ReadMemory(_ context.Context, _ arch.Addr, p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+func (noMemory) ReadMemory(_ context.Context, a arch.Addr, p []byte) (int, error) {
+	return 0, &symbols.NeedError{Addr: a, Size: len(p)}
 }
 
 // merge widens wants to the cache's rounding and joins those that touch.

@@ -373,8 +373,8 @@ func (l *loop) cfaOf(ctx context.Context, r *arch.Registers) arch.Addr {
 	if !ok {
 		return 0
 	}
-	_, cfa, err := u.Unwind(ctx, m.Base, r, nilMemory{})
-	if err != nil && !errors.Is(err, symbols.ErrOutermost) {
+	_, cfa, err := u.Unwind(ctx, m.Base, r, noMemory{})
+	if err != nil && !errors.Is(err, symbols.ErrOutermost) && !isNeed(err) { // memory is needed for the saved registers
 		return 0
 	}
 	return cfa

@@ -188,7 +188,8 @@ func (e *NeedError) Error() string {
 type Unwinder interface {
 	// Unwind returns the caller's registers (PC is the return address, SP the
 	// frame's CFA) and the CFA. ErrNoUnwind when the image has no rule for the pc;
-	// ErrOutermost when the rule says that nobody called.
+	// ErrOutermost when the rule says that nobody called. With a *NeedError the CFA
+	// comes all the same when it is known, else 0.
 	Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem Memory) (caller *arch.Registers, cfa arch.Addr, err error)
 }
 
