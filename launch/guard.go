@@ -66,6 +66,7 @@ func RunGuard(journal io.Reader, conn net.Conn, interrupt, kill func(pid int64) 
 		kill(s.process)
 		return
 	}
+	conn.SetDeadline(time.Now().Add(guardStop + guardPart)) // a far end that takes nothing holds no guard
 	packets := make(chan string, 64)
 	go readPackets(conn, packets)
 	if s.running {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 )
 
 // guard is our end of a guard process. A nil guard does nothing.
@@ -58,7 +59,14 @@ func (g *guard) journal() func(string) {
 	return g.note
 }
 
-func (g *guard) note(entry string) { g.w.WriteString(entry + "\n") }
+// note writes an entry, which is shorter than what a pipe takes whole. A guard that
+// was stopped must not stop us.
+func (g *guard) note(entry string) {
+	g.w.SetWriteDeadline(time.Now().Add(noteLimit))
+	g.w.WriteString(entry + "\n")
+}
+
+const noteLimit = 100 * time.Millisecond
 
 // entrust names the process and what is to become of it; signal: it is
 // interrupted by a signal and not through the server.

@@ -76,10 +76,15 @@ func saveLeftovers(list []leftover) {
 	if file == "" || err != nil || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
 		return
 	}
-	tmp := file + ".new"
-	if os.WriteFile(tmp, text, 0o600) == nil {
-		os.Rename(tmp, file)
+	tmp, err := os.CreateTemp(filepath.Dir(file), "traps.*.tmp") // others may save theirs at the same time
+	if err != nil {
+		return
 	}
+	_, err = tmp.Write(text)
+	if closed := tmp.Close(); err == nil && closed == nil && os.Rename(tmp.Name(), file) == nil {
+		return
+	}
+	os.Remove(tmp.Name())
 }
 
 // machine names the machine a process id belongs to, "" for this one.
@@ -164,7 +169,7 @@ func (d *Debugger) adopt(ctx context.Context, t targets.Target) error {
 	mended := 0
 	for _, c := range list[i].Traps {
 		have := make([]byte, len(info.Set.Arch.Break))
-		if _, err := t.ReadMemory(ctx, targets.Space{}, c.Addr, have); err != nil || !slices.Equal(have, info.Set.Arch.Break) || slices.Equal(have, c.Bytes) {
+		if _, err := t.ReadMemory(ctx, targets.Space{}, c.Addr, have); err != nil || len(c.Bytes) != len(have) || !slices.Equal(have, info.Set.Arch.Break) || slices.Equal(have, c.Bytes) {
 			continue
 		}
 		if _, err := w.WriteMemory(ctx, targets.Space{}, c.Addr, c.Bytes); err != nil {

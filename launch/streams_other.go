@@ -24,12 +24,16 @@ func openStreams(stdin string) (*streams, error) {
 	s := &streams{childOut: outWrite, output: outRead}
 	if stdin != "" {
 		if s.childIn, err = os.Open(stdin); err != nil {
+			outRead.Close()
+			outWrite.Close()
 			return nil, &ConfigError{Field: "stdin", Value: stdin, Want: reason(err)}
 		}
 		return s, nil
 	}
 	inRead, inWrite, err := os.Pipe()
 	if err != nil {
+		outRead.Close()
+		outWrite.Close()
 		return nil, err
 	}
 	s.childIn, s.input = inRead, inWrite

@@ -170,7 +170,7 @@ func newModel(files []string) (*eval.Model, error) {
 		return nil, err
 	}
 	for _, name := range files {
-		src, err := os.ReadFile(name)
+		src, err := readNatvis(name)
 		if err == nil {
 			err = set.Load(name, src)
 		}
@@ -179,4 +179,22 @@ func newModel(files []string) (*eval.Model, error) {
 		}
 	}
 	return &eval.Model{Visualizer: set}, nil
+}
+
+// maxNatvis bounds a visualiser file, bytes.
+const maxNatvis = 16 << 20
+
+// readNatvis reads a visualiser file. What is no file is refused: a pipe or a
+// device, which an untrusted configuration may name, would never end.
+func readNatvis(name string) ([]byte, error) {
+	st, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !st.Mode().IsRegular():
+		return nil, errors.New("is not a file")
+	case st.Size() > maxNatvis:
+		return nil, errors.New("is too large")
+	}
+	return os.ReadFile(name)
 }
