@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func readScript(name string) (string, error) {
 		return "", fail("Command file execution failed, %s is not a file of at most 4 MB", name)
 	}
 	var b bytes.Buffer
-	if _, err := b.ReadFrom(f); err != nil {
+	if _, err := b.ReadFrom(io.LimitReader(f, maxScript)); err != nil { // a device has no size
 		return "", err
 	}
 	return strings.ReplaceAll(b.String(), "\r\n", "\n"), nil
