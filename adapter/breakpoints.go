@@ -61,8 +61,11 @@ func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, e
 	}
 	owner := fmt.Sprintf("%s%s#%d", ownerSource, a.Source.Path, a.Source.SourceReference)
 	file := s.sources.read(a.Source.Path)
-	if len(a.Breakpoints) > 0 {
-		file = s.recordedFile(r.ctx, a.Source, s.engineLine(a.Breakpoints[0].Line))
+	var aliases []string
+	if ref, ok := s.sources.refs[a.Source.SourceReference]; ok && a.Source.SourceReference > 0 {
+		file = ref.file
+	} else if file != "" {
+		file, aliases = s.sources.names(file)
 	}
 	if file == "" && a.Source.SourceReference == 0 {
 		return nil, &argumentError{"source", "must have a path or a known sourceReference"}
@@ -70,7 +73,7 @@ func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, e
 	var want []engine.Breakpoint
 	for _, b := range a.Breakpoints {
 		want = append(want, engine.Breakpoint{
-			File: file, Line: s.engineLine(b.Line), Column: s.engineColumn(b.Column),
+			File: file, Aliases: strings.Join(aliases, "\n"), Line: s.engineLine(b.Line), Column: s.engineColumn(b.Column),
 			Condition: b.Condition, HitCondition: b.HitCondition, Log: b.LogMessage, Hardware: b.Mode == modeHardware,
 		})
 	}
@@ -217,6 +220,7 @@ func (v *inspection) watchable(a *dataBreakpointInfoArguments) (window, error) {
 
 // describeBreakpoint is a breakpoint as the client sees it.
 func (s *session) describeBreakpoint(st engine.Status) breakpoint {
+	s.learnFrom(st)
 	out := breakpoint{ID: clientBreakpoint(st.ID), Verified: st.Verified, Message: st.Message}
 	if st.ID < 0 {
 		out.ID = 0
@@ -247,6 +251,18 @@ func (s *session) describeBreakpoint(st engine.Status) breakpoint {
 		out.InstructionReference = reference(st.Addr)
 	}
 	return out
+}
+
+// learnFrom notes what the debug information calls the file that a client's
+// breakpoint is in, when it was found by another name.
+func (s *session) learnFrom(st engine.Status) {
+	owner, ok := strings.CutPrefix(st.Owner, ownerSource)
+	if !ok || st.Aliases == "" || len(st.Places) == 0 {
+		return
+	}
+	if recorded := st.Places[0].Line.File; recorded != "" && recorded != st.File {
+		s.sources.learn(s.sources.read(owner[:strings.LastIndexByte(owner, '#')]), recorded)
+	}
 }
 
 func (s *session) tellBreakpoint(e engine.BreakpointEvent) {

@@ -116,6 +116,21 @@ func (t *sources) original(local string) string {
 	if file, ok := t.recorded[filepath.Clean(local)]; ok {
 		return file
 	}
+	return t.mapped(local)
+}
+
+// names are what the debug information may call a local file: by the rules, and
+// otherwise. They do not lose a name as more is found out.
+func (t *sources) names(local string) (file string, aliases []string) {
+	file, aliases = t.mapped(local), t.aliases(local)
+	if known, ok := t.recorded[filepath.Clean(local)]; ok && known != file {
+		aliases = append([]string{known}, aliases...)
+	}
+	return file, aliases
+}
+
+// mapped is local by the rules.
+func (t *sources) mapped(local string) string {
 	for _, r := range t.rules {
 		if rest, ok := below(filepath.ToSlash(local), filepath.ToSlash(r.To)); ok {
 			return strings.TrimSuffix(r.From, "/") + "/" + rest

@@ -258,7 +258,9 @@ func (l *loop) settleTable(ctx context.Context) {
 	}
 	l.openFor(ctx, fresh)
 	for _, b := range fresh {
-		l.resolve(ctx, b, l.modules.rows)
+		if !l.resolve(ctx, b, l.modules.rows) {
+			l.resolveAlias(b, l.modules.rows)
+		}
 	}
 	for _, b := range l.bps {
 		l.compile(ctx, b)

@@ -180,6 +180,7 @@ type Breakpoint struct {
 	Expr     string    // MASM expression or pattern, "mod!sym+4", resolved now or at a module load
 	Function string    // function name, after its prologue (all that match)
 	File     string    // by line
+	Aliases  string    // other names of File, one a line: the first that an image has is taken where none has File
 	Line     int
 	Column   int
 	Access   targets.TrapKind // OnWrite, OnRead, OnAccess: data breakpoint of Size bytes at Addr or Expr

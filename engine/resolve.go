@@ -22,7 +22,7 @@ func (l *loop) unresolved() bool {
 // resolveAll resolves wishes against modules that came, and tells changes.
 func (l *loop) resolveAll(ctx context.Context, in []*Module) {
 	for _, b := range l.bps {
-		if b.dynamic() && l.resolve(ctx, b, in) {
+		if b.dynamic() && (l.resolve(ctx, b, in) || l.resolveAlias(b, in)) {
 			l.compile(ctx, b)
 			l.o.Emit(BreakpointEvent{Status: l.status(b)})
 		}
@@ -34,7 +34,7 @@ func (l *loop) resolve(ctx context.Context, b *breakpoint, in []*Module) bool {
 	before := len(b.addrs)
 	switch {
 	case b.File != "":
-		l.add(b, l.linePlaces("", b.File, b.Line, in)...)
+		l.resolveLine(b, in)
 	case b.Function != "":
 		l.resolveFunction(b, in)
 	case b.Expr != "":
@@ -60,6 +60,33 @@ func (l *loop) add(b *breakpoint, ps ...placed) {
 			b.places = append(b.places, p)
 		}
 	}
+}
+
+// resolveLine takes every place of the line, by the file's own name or the one it
+// was found by.
+func (l *loop) resolveLine(b *breakpoint, in []*Module) {
+	l.add(b, l.linePlaces("", b.File, b.Line, in)...)
+	if b.Aliases == "" || len(b.places) == 0 {
+		return
+	}
+	if recorded := b.places[0].Line.File; recorded != b.File {
+		l.add(b, l.linePlaces("", recorded, b.Line, in)...)
+	}
+}
+
+// resolveAlias takes the places of the first of b's aliases that an image has, if it
+// has no place yet; true when it gained any.
+func (l *loop) resolveAlias(b *breakpoint, in []*Module) bool {
+	if b.Aliases == "" || len(b.addrs) > 0 {
+		return false
+	}
+	for name := range strings.SplitSeq(b.Aliases, "\n") {
+		if l.add(b, l.linePlaces("", name, b.Line, in)...); len(b.addrs) > 0 {
+			b.message = ""
+			return true
+		}
+	}
+	return false
 }
 
 // resolveFunction takes every function of the name, behind its prologue.

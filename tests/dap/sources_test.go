@@ -113,3 +113,49 @@ func TestURIs(t *testing.T) {
 	}
 	c.Disconnect(nil)
 }
+
+// TestSourceElsewhereLate: a breakpoint in a file of a module that is loaded later
+// is found by the end of its path when the module comes, before its code runs.
+func TestSourceElsewhereLate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "plug", "src")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := map[string]string{
+		"plugin.c": "int plugin(int n)\n{\n    int twice = 2 * n;\n    return twice;\n}\n",
+		"host.c": "#include <dlfcn.h>\nint main(int argc, char **argv)\n{\n    void *h = dlopen(argv[1], RTLD_NOW);\n" +
+			"    int (*f)(int) = (int (*)(int))dlsym(h, \"plugin\");\n    return f(argc);\n}\n",
+	}
+	for name, content := range text {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host, plugin := filepath.Join(t.TempDir(), "host"), filepath.Join(t.TempDir(), "libplugin.so")
+	for _, argv := range [][]string{
+		{"-g", "-O0", filepath.Join(dir, "host.c"), "-o", host, "-ldl"},
+		{"-g", "-O0", "-shared", "-fPIC", "-ffile-prefix-map=" + filepath.Dir(dir) + "=/nowhere", filepath.Join(dir, "plugin.c"), "-o", plugin},
+	} {
+		if out, err := exec.Command("gcc", argv...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	c := inProcess(t)
+	file := filepath.Join(dir, "plugin.c")
+	set := c.Start("launch", map[string]any{"program": host, "args": []string{plugin}}, file, 3)
+	if set[0].Verified {
+		t.Errorf("verified before the module is there: %+v", set[0])
+	}
+	stop := c.Stopped("breakpoint")
+	if len(stop.HitBreakpointIds) != 1 || stop.HitBreakpointIds[0] != set[0].Id {
+		t.Errorf("hit %v, set %d", stop.HitBreakpointIds, set[0].Id)
+	}
+	if f := c.Stack(stop.ThreadId, 1)[0]; f.Name != "plugin" || f.Line != 3 || f.Source.Path != file {
+		t.Errorf("%+v %+v", f, f.Source)
+	}
+	again := c.Break(file, 3, 4)
+	if again[0].Id != set[0].Id || !again[0].Verified || !again[1].Verified {
+		t.Errorf("set again: %+v", again)
+	}
+	c.Disconnect(nil)
+}
