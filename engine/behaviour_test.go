@@ -129,6 +129,9 @@ func TestThreads(t *testing.T) {
 	var id targets.ThreadID
 	s.do(func(ctx context.Context, v *View) error {
 		ts, err := v.Threads(ctx)
+		if err != nil {
+			return err
+		}
 		if len(ts) != 7 {
 			t.Errorf("%d threads", len(ts))
 		}

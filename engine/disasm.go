@@ -70,28 +70,26 @@ func (l *loop) codeSome(ctx context.Context, a arch.Addr, p []byte) int {
 // disassembleBefore decodes the n instructions before a, from the start of the
 // function or of a line where one is near, so that they fall on boundaries.
 func (l *loop) disassembleBefore(ctx context.Context, a arch.Addr, n int) ([]Inst, error) {
-	for back := arch.Addr(n * l.arch.MaxInst); ; {
-		from := a - min(back, a)
-		if fn := l.functionAt(a - 1); fn != 0 && fn < a && a-fn <= 1<<16 {
-			from = fn
-		}
-		best, err := l.endingAt(ctx, from, a)
-		if err != nil {
-			return nil, err
-		}
-		for len(best) < n { // above the function: whatever ends where it starts
-			start := from
-			if len(best) > 0 {
-				start = best[0].Addr
-			}
-			more := l.guess(ctx, start)
-			best = append([]Inst{more}, best...)
-			if more.Addr == 0 {
-				break
-			}
-		}
-		return best[max(0, len(best)-n):], nil
+	from := a - min(arch.Addr(n*l.arch.MaxInst), a)
+	if fn := l.functionAt(a - 1); fn != 0 && fn < a && a-fn <= 1<<16 {
+		from = fn
 	}
+	best, err := l.endingAt(ctx, from, a)
+	if err != nil {
+		return nil, err
+	}
+	for len(best) < n { // above the function: whatever ends where it starts
+		start := from
+		if len(best) > 0 {
+			start = best[0].Addr
+		}
+		more := l.guess(ctx, start)
+		best = append([]Inst{more}, best...)
+		if more.Addr == 0 {
+			break
+		}
+	}
+	return best[max(0, len(best)-n):], nil
 }
 
 // endingAt decodes [from, a).

@@ -33,12 +33,11 @@ type loop struct {
 	waiters []chan Stop
 	wake    chan struct{} // a parked request's context ended
 
-	number  int
-	last    Stop
-	stops   bool // there was one
-	ran     bool // the debuggee has been resumed since the last refresh
-	hiding  bool // a hidden stop is being served
-	changed bool // the user changed the debuggee's PC
+	number int
+	last   Stop
+	stops  bool // there was one
+	ran    bool // the debuggee has been resumed since the last refresh
+	hiding bool // a hidden stop is being served
 
 	mem     *cache
 	regs    map[targets.ThreadID]*arch.Registers

@@ -13,7 +13,6 @@ import (
 type Session struct {
 	inbox chan *request
 	done  chan struct{} // closed when Run has ended
-	once  sync.Once     // of done, and of Run
 	now   atomic.Pointer[context.CancelFunc]
 	after sync.Mutex // serves Look when there is no loop any more
 	l     *loop

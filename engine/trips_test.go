@@ -143,7 +143,9 @@ func TestRoundTripsThreads(t *testing.T) {
 	var from arch.Addr
 	s.do(func(ctx context.Context, v *View) error {
 		var err error
-		from, err = v.Address(ctx, "libc_so!printf")
+		if from, err = v.Address(ctx, "libc_so!printf"); err != nil {
+			return err
+		}
 		ins, err := v.Disassemble(ctx, from, 200)
 		for _, in := range ins {
 			many = append(many, Breakpoint{Addr: in.Addr})

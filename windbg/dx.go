@@ -32,17 +32,16 @@ func displayModel(ctx context.Context, c *call) error {
 	if src == "" {
 		return c.syntax(0)
 	}
-	expr, format, err := eval.ParseFormat(src)
+	_, format, err := eval.ParseFormat(src)
 	if err != nil {
 		return err
 	}
 	if format.Raw {
 		o.native = true
 	}
+	expr := src
 	if o.native && !format.Raw {
-		expr = src + ",!"
-	} else {
-		expr = src
+		expr += ",!"
 	}
 	f, err := c.v.Frame(ctx)
 	if err != nil {

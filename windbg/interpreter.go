@@ -302,7 +302,6 @@ type exec struct {
 	prompt int  // width
 	depth  int
 	thread *engine.Thread // of a ~N prefix
-	only   bool           // the thread of a ~N prefix runs alone
 	how    *engine.How    // set within breakpoint commands: how the debuggee ran
 	tail   bool           // the program is the end of its line
 	next   *engine.How    // set with errResume: how to go on
