@@ -1,0 +1,51 @@
+package dap
+
+import (
+	"bufio"
+	"os/exec"
+	"syscall"
+	"testing"
+)
+
+// TestPauseOfAChild: a process that does not lead its group, as every program
+// that another program started, is broken into and left running.
+func TestPauseOfAChild(t *testing.T) {
+	v := exec.Command(program(t), "spin")
+	out, err := v.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { v.Process.Kill(); v.Wait() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "total 90\n" {
+		t.Fatal(line, err)
+	}
+	if group, err := syscall.Getpgid(v.Process.Pid); err != nil || group == v.Process.Pid {
+		t.Fatalf("the program leads group %d, %v", group, err)
+	}
+
+	c, p := started(t)
+	c.Start("attach", map[string]any{"processId": v.Process.Pid, "stopOnConnect": true}, "")
+	thread := c.Stopped("").ThreadId
+	for range 3 {
+		c.Do("continue", map[string]any{"threadId": thread}, nil)
+		set := c.Break(source(), line(t, "ticking")) // while it runs
+		if !set[0].Verified {
+			t.Errorf("%+v", set[0])
+		}
+		c.Stopped("breakpoint")
+		c.Break(source())
+		c.Do("continue", map[string]any{"threadId": thread}, nil)
+		c.Do("pause", map[string]any{"threadId": thread}, nil)
+		c.Stopped("pause")
+		if ticks := c.Evaluate("watch", "ticks", c.Stack(thread, 1)[0].Id); ticks.Result == "" {
+			t.Errorf("%+v", ticks)
+		}
+	}
+	c.Do("continue", map[string]any{"threadId": thread}, nil)
+	c.Do("disconnect", map[string]any{}, nil)
+	p.within2s(t)
+	runsFree(t, v)
+}
