@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,11 +31,6 @@ type localServer struct {
 	kill     func()
 	hung     sync.WaitGroup
 }
-
-// chatter are gdbserver's own lines on the stream it shares with the debuggee.
-var chatter = regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid = \d+|Listening on port (\d+)|Remote debugging from host .*|` +
-	`Child exited with status \d+|Child terminated with signal .*|Killing process\(es\):.*|Detaching from process \d+|GDBserver exiting|` +
-	`Remote side has terminated connection\..*|gdbserver: Target description .*|Warning: ptrace\(regsets_store_inferior_registers\).*)\r?$`)
 
 // startServer runs gdbserver for a new program (attach 0) or a running process.
 // output is called with the debuggee's text; err tells its standard error stream.
@@ -183,53 +176,11 @@ func serverFault(attach int64, said string) error {
 	return e
 }
 
-// lineLog keeps what gdbserver said, bounded.
-type lineLog struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *lineLog) add(s string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.lines) < 50 {
-		l.lines = append(l.lines, s)
-	}
-}
-
-func (l *lineLog) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.lines, "; ")
-}
-
 // readErrors passes the shared error stream on without gdbserver's own lines.
 func (s *localServer) readErrors(r io.Reader, port chan<- string, said *lineLog, output func(string, bool)) {
-	br := bufio.NewReaderSize(r, 4096)
-	connected := false
-	for {
-		line, err := br.ReadString('\n')
-		if len(line) > 0 {
-			text := strings.TrimRight(line, "\r\n")
-			m := chatter.FindStringSubmatch(text)
-			switch {
-			case m != nil && m[2] != "":
-				select {
-				case port <- m[2]:
-				default:
-				}
-			case m != nil && strings.HasPrefix(text, "Remote debugging"):
-				connected = true
-			case m == nil && !connected:
-				said.add(text)
-			case m == nil:
-				output(line, true)
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
+	f := sieve{port: port, said: said, output: func(text string) { output(text, true) }}
+	copyOutput(r, func(text string, _ bool) { f.take(text) })
+	f.end()
 }
 
 func copyOutput(r io.Reader, output func(string, bool)) {
