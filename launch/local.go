@@ -105,7 +105,7 @@ func findProgram(p *targets.Program) (string, error) {
 }
 
 func (s *localServer) start(ctx context.Context, stdin string, attach int64, output func(string, bool)) error {
-	streams, err := openStreams(stdin)
+	streams, err := openStreams(ctx, stdin)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package launch
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -16,14 +17,14 @@ type streams struct {
 }
 
 // openStreams makes pipes.
-func openStreams(stdin string) (*streams, error) {
+func openStreams(ctx context.Context, stdin string) (*streams, error) {
 	outRead, outWrite, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	s := &streams{childOut: outWrite, output: outRead}
 	if stdin != "" {
-		if s.childIn, err = os.Open(stdin); err != nil {
+		if s.childIn, err = openInput(ctx, stdin); err != nil {
 			outRead.Close()
 			outWrite.Close()
 			return nil, &ConfigError{Field: "stdin", Value: stdin, Want: reason(err)}

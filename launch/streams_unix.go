@@ -3,6 +3,7 @@
 package launch
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ type streams struct {
 
 // openStreams makes a raw pseudo terminal, so that the program writes line by
 // line as it would for a person. With a file name, its input is that file.
-func openStreams(stdin string) (*streams, error) {
+func openStreams(ctx context.Context, stdin string) (*streams, error) {
 	master, slave, err := pty.Open()
 	if err != nil {
 		return nil, &ReachError{What: "no pseudo terminal for the program", Err: err}
@@ -33,7 +34,7 @@ func openStreams(stdin string) (*streams, error) {
 	}
 	s := &streams{childIn: slave, childOut: slave, output: master, input: master}
 	if stdin != "" {
-		f, err := os.Open(stdin)
+		f, err := openInput(ctx, stdin)
 		if err != nil {
 			s.closeChild()
 			s.close()
