@@ -16,15 +16,20 @@ import (
 // TestInputPipe: a pipe that nobody writes to is waited for no longer than asked.
 func TestInputPipe(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	name := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(name, 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	pipe := func(name string) string {
+		name = filepath.Join(dir, name)
+		if err := syscall.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if f, err := openInput(ctx, name); f != nil || !errors.Is(err, context.Canceled) {
+	if f, err := openInput(ctx, pipe("silent")); f != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, %v", f, err)
 	}
+	name := pipe("written")
 	go func() {
 		if w, err := os.OpenFile(name, os.O_WRONLY, 0); err == nil {
 			w.WriteString("text")
