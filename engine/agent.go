@@ -53,10 +53,8 @@ func (l *loop) frameLike(a arch.Addr, which uint64) (*Frame, bool) {
 	r.SetPC(a)
 	f := &Frame{PC: a, Regs: r, Module: m}
 	f.CFA = l.cfaOf(context.Background(), r)
-	if sc, ok := m.Image.(symbols.Scoper); ok {
-		if scopes, err := sc.Scopes(m.offset(a)); err == nil && len(scopes) > 0 {
-			f.Scope = &scopes[0]
-		}
+	if scopes := m.scopes(m.offset(a)); len(scopes) > 0 {
+		f.Scope = &scopes[0]
 	}
 	return f, true
 }

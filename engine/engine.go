@@ -53,6 +53,7 @@ type Module struct {
 	Err   error         // why there are none
 
 	inMemory bool // its memory was looked at for names
+	known    scopeMemo
 }
 
 // Thread is a row of `~`.

@@ -89,17 +89,15 @@ func (l *loop) statementAt(ctx context.Context, pc arch.Addr) (statement, bool) 
 
 // functionRange is the code range of the function at off.
 func (l *loop) functionRange(m *Module, off symbols.Offset) (low, high symbols.Offset) {
-	if sc, ok := m.Image.(symbols.Scoper); ok {
-		if scopes, err := sc.Scopes(off); err == nil && len(scopes) > 0 {
-			outer := scopes[len(scopes)-1]
-			for _, r := range outer.Ranges {
-				if off >= r.Low && off < r.High {
-					return r.Low, r.High
-				}
+	if scopes := m.scopes(off); len(scopes) > 0 {
+		outer := scopes[len(scopes)-1]
+		for _, r := range outer.Ranges {
+			if off >= r.Low && off < r.High {
+				return r.Low, r.High
 			}
-			if off >= outer.Low && off < outer.High {
-				return outer.Low, outer.High
-			}
+		}
+		if off >= outer.Low && off < outer.High {
+			return outer.Low, outer.High
 		}
 	}
 	if sym, ok := m.Image.At(off); ok && sym.Size > 0 && off < sym.Offset+symbols.Offset(sym.Size) {
@@ -110,14 +108,7 @@ func (l *loop) functionRange(m *Module, off symbols.Offset) (low, high symbols.O
 
 // chainAt lists the inlined calls at off, outermost first.
 func chainAt(m *Module, off symbols.Offset) []inlined {
-	sc, ok := m.Image.(symbols.Scoper)
-	if !ok {
-		return nil
-	}
-	scopes, err := sc.Scopes(off)
-	if err != nil {
-		return nil
-	}
+	scopes := m.scopes(off)
 	var out []inlined
 	for i := len(scopes) - 1; i >= 0; i-- {
 		if s := scopes[i]; s.Inlined {
@@ -133,10 +124,8 @@ func (l *loop) functionAt(pc arch.Addr) arch.Addr {
 	if !ok || m.Image == nil {
 		return 0
 	}
-	if sc, ok := m.Image.(symbols.Scoper); ok {
-		if scopes, err := sc.Scopes(m.offset(pc)); err == nil && len(scopes) > 0 {
-			return m.addr(scopes[len(scopes)-1].Low)
-		}
+	if scopes := m.scopes(m.offset(pc)); len(scopes) > 0 {
+		return m.addr(scopes[len(scopes)-1].Low)
 	}
 	if sym, ok := m.Image.At(m.offset(pc)); ok {
 		return m.addr(sym.Offset)

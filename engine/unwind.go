@@ -404,9 +404,7 @@ func (l *loop) addFrames(w *walk, r *arch.Registers, cfa, ret arch.Addr) {
 	}
 	var scopes []symbols.Scope
 	if loc.Module != nil && loc.Module.Image != nil {
-		if sc, ok := loc.Module.Image.(symbols.Scoper); ok {
-			scopes, _ = sc.Scopes(loc.Module.offset(loc.Addr))
-		}
+		scopes = loc.Module.scopes(loc.Module.offset(loc.Addr))
 	}
 	first, line := len(w.frames), base.Line
 	add := func(f Frame) {
