@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,7 +72,16 @@ func serverCommand(p *Plan, attach int64) ([]string, error) {
 	if p.Program.ASLR {
 		argv = append(argv, "--no-disable-randomization")
 	}
-	return append(append(argv, "--once", "--no-startup-with-shell", "127.0.0.1:0", image), p.Program.Args...), nil
+	if !needsShell(p.Program.Args) {
+		argv = append(argv, "--no-startup-with-shell")
+	}
+	return append(append(argv, "--once", "127.0.0.1:0", image), p.Program.Args...), nil
+}
+
+// needsShell: gdbserver joins the arguments into one string. Only a shell takes that
+// apart again as it was: without one, gdbserver refuses blanks and drops what is empty.
+func needsShell(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return a == "" || strings.ContainsAny(a, " \t\n\v\f\r") })
 }
 
 // findProgram checks that the program can be started, so that the user hears of
