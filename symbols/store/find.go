@@ -315,7 +315,11 @@ func (s *search) byID(dir, suffix string) place {
 // linked lists the places a .gnu_debuglink names: beside the image, in .debug
 // beside it, and below the debug root. Without a build-id the CRC decides.
 func (s *search) linked(image *file) []place {
-	name, crc, ok := image.DebugLink()
+	var name string
+	var crc uint32
+	var ok bool
+	var guard mmap.Guard
+	guard.Do(func() { name, crc, ok = image.DebugLink() })
 	if !ok || name != filepath.Base(name) || name == "." || name == ".." {
 		return nil
 	}
@@ -337,7 +341,12 @@ func (s *search) linked(image *file) []place {
 		}
 		out = append(out, func() *file {
 			f := s.load(c)
-			if f != nil && len(s.id) == 0 && crc32.ChecksumIEEE(f.data.Data) != crc {
+			if f == nil || len(s.id) > 0 {
+				return f
+			}
+			var guard mmap.Guard
+			same := false
+			if !guard.Do(func() { same = crc32.ChecksumIEEE(f.data.Data) == crc }) || !same {
 				s.try(c, "its checksum is not the one the image names")
 				return nil
 			}
