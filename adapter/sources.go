@@ -329,14 +329,14 @@ func (s *session) source(r *request, a *dap.SourceArguments) (any, error) {
 
 // sourceText reads a file, of those that debug information or the client named.
 func (s *session) sourceText(local string) (any, error) {
+	if i, err := os.Stat(local); err == nil && !i.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, fmt.Errorf("%s is no file", local)
+	}
 	f, err := os.Open(local)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if i, err := f.Stat(); err != nil || !i.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", local)
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSource))
 	if err != nil {
 		return nil, err
