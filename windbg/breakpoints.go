@@ -119,6 +119,10 @@ func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 		}
 		return err
 	}
+	if b.Condition != "" && !strings.ContainsAny(src, "+-*/%&|^@$`()[]=<>\"' ") && !literal(src) {
+		b.Function = src // the condition needs the arguments: they are in place behind the prologue
+		return nil
+	}
 	b.Expr = src
 	if literal(src) { // an address by itself
 		n, err := c.valueIn(ctx, src, eval.Options{Dialect: eval.MASM, Radix: c.i.radix})
@@ -218,7 +222,7 @@ func (c *call) add(ctx context.Context, b engine.Breakpoint) error {
 }
 
 func samePlace(a, b engine.Breakpoint) bool {
-	return a.Owner == b.Owner && a.Addr == b.Addr && a.Expr == b.Expr && a.File == b.File && a.Line == b.Line &&
+	return a.Owner == b.Owner && a.Addr == b.Addr && a.Expr == b.Expr && a.Function == b.Function && a.File == b.File && a.Line == b.Line &&
 		a.Access == b.Access && a.Hardware == b.Hardware && a.Thread == b.Thread
 }
 

@@ -222,6 +222,19 @@ func TestLastEventOfTheEnd(t *testing.T) {
 	w.expect(".eventlog", "...", `/Last event: [0-9a-f]+\.[0-9a-f]+: The debuggee was terminated by SIG[A-Z0-9]+\./`)
 }
 
+// TestConditionOnArgument: a condition at a function sees its arguments.
+func TestConditionOnArgument(t *testing.T) {
+	w := open(t, "orders.c")
+	w.expect(`bp /w "n == 3" orders!Fact;g;dv`, "...", "Breakpoint 0 hit", "...", "               n = 0n3")
+}
+
+// TestStepWithoutLines: code without lines is stepped by instructions.
+func TestStepWithoutLines(t *testing.T) {
+	w := open(t, "orders.c")
+	w.expect("bp orders!start;g", "...", "orders!start:", "...")
+	w.expect("p", `/orders!start\+0x[1-9a-f]:/`, "...")
+}
+
 // TestArrive: a front end that learns of stops by their events runs their commands too.
 func TestArrive(t *testing.T) {
 	w := open(t, "orders.c")

@@ -107,9 +107,29 @@ func step(how engine.How) func(context.Context, *call) error {
 			return err
 		}
 		h := how
-		h.Unit = c.i.unit()
+		if h.Unit = c.i.unit(); h.Unit == engine.ByLine && !c.lined(ctx) {
+			h.Unit = engine.ByInstruction
+		}
 		return c.resume(ctx, h, n)
 	}
+}
+
+// lined reports whether the code at the thread's PC belongs to a source line: what
+// does not, is stepped by instructions in source mode too.
+func (c *call) lined(ctx context.Context) bool {
+	lined := true
+	_ = c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		t, err := v.Thread(ctx)
+		if err != nil {
+			return err
+		}
+		r, err := v.Registers(ctx, t.ID)
+		if err == nil {
+			lined = v.Locate(r.PC()).Line.File != ""
+		}
+		return err
+	})
+	return lined
 }
 
 // unit is what p and t step by.
