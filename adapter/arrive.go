@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"dap-windbg/engine"
 )
@@ -12,6 +13,7 @@ import (
 // and believes until then that the debuggee runs.
 type arrival struct {
 	stop   engine.Stop
+	reason string // DAP's
 	untold bool
 }
 
@@ -19,9 +21,10 @@ type arrival struct {
 // pause breaks off. What the console does at it waits for lines at work.
 func (s *session) arrive(stop engine.Stop) {
 	s.own = false
-	a := &arrival{stop: stop, untold: !s.pausing && s.commandsDue(stop)}
+	reason, due := s.stopReason(stop)
+	a := &arrival{stop: stop, reason: reason, untold: due && !s.pausing && s.console != nil}
 	if !a.untold {
-		s.tellStopped(stop)
+		s.tellStopped(a)
 	}
 	s.arrived = a
 	s.showArrival()
@@ -64,7 +67,7 @@ func (s *session) tellArrival(a *arrival, resumed bool) {
 	s.readMail()
 	if s.arrived == a {
 		s.arrived, s.byConsole = nil, false
-		s.tellStopped(a.stop)
+		s.tellStopped(a)
 	}
 }
 
@@ -84,29 +87,47 @@ func (s *session) showStop(stop engine.Stop) {
 	}})
 }
 
-// commandsDue reports whether the breakpoints hit, or the filter of the
-// exception, have commands.
-func (s *session) commandsDue(stop engine.Stop) bool {
-	if s.console == nil || s.dbg == nil {
-		return false
+// stopReason is DAP's word for why the debuggee waits, and whether the breakpoints
+// hit or the filter of the exception have commands.
+func (s *session) stopReason(stop engine.Stop) (reason string, due bool) {
+	reason = stop.Reason.String()
+	if r, ok := reasons[stop.Reason]; ok {
+		reason = r
 	}
-	if e := stop.Exception; e != nil {
+	if stop.Step {
+		reason = "step"
+	}
+	if e := stop.Exception; e != nil && s.dbg != nil {
 		f := s.dbg.Filter(fmt.Sprintf("sig%d", e.Code), e.Name)
-		if e.Second && f.Command2 != "" || !e.Second && f.Command != "" {
-			return true
-		}
+		due = e.Second && f.Command2 != "" || !e.Second && f.Command != ""
 	}
-	if stop.Step || len(stop.Breakpoints) == 0 {
-		return false
+	if len(stop.Breakpoints) == 0 {
+		return reason, due
 	}
-	due := false
+	reason = "breakpoint"
 	s.look(s.ctx, func(l *engine.Live) error {
 		for _, b := range l.Breakpoints() {
-			for _, id := range stop.Breakpoints {
-				due = due || b.ID == id && b.Command != ""
+			if slices.Contains(stop.Breakpoints, b.ID) {
+				due = due || !stop.Step && b.Command != ""
+			}
+			if b.ID == stop.Breakpoints[0] {
+				reason = breakpointReason(b.Breakpoint)
 			}
 		}
 		return nil
 	})
-	return due
+	return reason, due
+}
+
+// breakpointReason tells by its owner which view set a breakpoint.
+func breakpointReason(b engine.Breakpoint) string {
+	switch {
+	case b.Access != 0:
+		return "data breakpoint"
+	case b.Owner == ownerFunctions:
+		return "function breakpoint"
+	case b.Owner == ownerInstructions:
+		return "instruction breakpoint"
+	}
+	return "breakpoint"
 }

@@ -103,12 +103,13 @@ func (s *session) tellResumed(e engine.Resumed) {
 	s.tellEvent("continued", dap.ContinuedEventBody{ThreadId: s.threads.id(e.Thread), AllThreadsContinued: e.All})
 }
 
-func (s *session) tellStopped(stop engine.Stop) {
+func (s *session) tellStopped(a *arrival) {
+	stop := a.stop
 	s.told, s.pausing = true, false
 	s.looked = nil
 	s.synced = 0
 	body := dap.StoppedEventBody{
-		Reason:            s.stopReason(stop),
+		Reason:            a.reason,
 		Text:              stop.Text,
 		ThreadId:          s.threads.id(stop.Thread),
 		AllThreadsStopped: true,
@@ -134,41 +135,6 @@ var reasons = map[targets.Reason]string{
 	targets.Modules:       "library event",
 	targets.ThreadCreated: "thread event",
 	targets.ThreadExited:  "thread event",
-}
-
-func (s *session) stopReason(stop engine.Stop) string {
-	if len(stop.Breakpoints) > 0 {
-		return s.breakpointReason(stop.Breakpoints)
-	}
-	if stop.Step {
-		return "step"
-	}
-	if r, ok := reasons[stop.Reason]; ok {
-		return r
-	}
-	return stop.Reason.String()
-}
-
-// breakpointReason tells by the owner of the breakpoints hit which view set them.
-func (s *session) breakpointReason(ids []int) string {
-	reason := "breakpoint"
-	s.look(s.ctx, func(l *engine.Live) error {
-		for _, b := range l.Breakpoints() {
-			if b.ID != ids[0] {
-				continue
-			}
-			switch {
-			case b.Access != 0:
-				reason = "data breakpoint"
-			case b.Owner == ownerFunctions:
-				reason = "function breakpoint"
-			case b.Owner == ownerInstructions:
-				reason = "instruction breakpoint"
-			}
-		}
-		return nil
-	})
-	return reason
 }
 
 func (s *session) tellInvalidated(e engine.Invalidated) {

@@ -76,11 +76,16 @@ func (s *session) until(r *request) context.Context {
 
 func (s *session) hooks() launch.Hooks {
 	h := launch.Hooks{Emit: s.emit, Progress: s.bars.report}
+	h.Room = func(ctx context.Context) { s.mail.below(maxMail, ctx, s.ctx) }
 	if s.client.SupportsRunInTerminalRequest {
 		h.Terminal = s.terminal
 	}
 	return h
 }
+
+// maxMail is how many events wait before a program that we started is held up;
+// text is gathered into pieces of some 64 KiB.
+const maxMail = 64
 
 // emit receives engine events in the engine's loop.
 func (s *session) emit(e engine.Event) {

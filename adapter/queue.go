@@ -1,6 +1,9 @@
 package adapter
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // queue is an unbounded mailbox: put never blocks, ready signals that take has
 // something. It is safe for many goroutines.
@@ -8,9 +11,31 @@ type queue[T any] struct {
 	mu    sync.Mutex
 	items []T
 	ready chan struct{}
+	taken chan struct{} // closed and made anew by take
 }
 
-func newQueue[T any]() *queue[T] { return &queue[T]{ready: make(chan struct{}, 1)} }
+func newQueue[T any]() *queue[T] {
+	return &queue[T]{ready: make(chan struct{}, 1), taken: make(chan struct{})}
+}
+
+// below waits until fewer than n items wait, or for one of the contexts to end.
+func (q *queue[T]) below(n int, a, b context.Context) {
+	for {
+		q.mu.Lock()
+		few, taken := len(q.items) < n, q.taken
+		q.mu.Unlock()
+		if few {
+			return
+		}
+		select {
+		case <-taken:
+		case <-a.Done():
+			return
+		case <-b.Done():
+			return
+		}
+	}
+}
 
 // put appends x, or lets merge fold it into the last item.
 func (q *queue[T]) put(x T, merge func(last *T) bool) {
@@ -35,6 +60,8 @@ func (q *queue[T]) take() []T {
 	defer q.mu.Unlock()
 	items := q.items
 	q.items = nil
+	close(q.taken)
+	q.taken = make(chan struct{})
 	return items
 }
 

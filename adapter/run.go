@@ -90,7 +90,9 @@ func (s *session) pause(r *request, a *dap.PauseArguments) (any, error) {
 		s.lines.cancelAll()
 		return nil, nil
 	}
-	return nil, es.Interrupt(r.ctx)
+	err := es.Interrupt(r.ctx)
+	s.pausing = s.pausing && err == nil
+	return nil, err
 }
 
 // maxLineInstructions bounds the search for calls in one line.
