@@ -30,6 +30,7 @@ type sieve struct {
 	connected bool
 	middle    bool   // within a line that was begun to be passed on
 	rest      string // the begin of a line that may be gdbserver's
+	blank     bool   // an empty line is held back: gdbserver tells the end of the program behind one
 }
 
 func (f *sieve) take(text string) {
@@ -43,7 +44,7 @@ func (f *sieve) take(text string) {
 		f.line(line + "\n")
 	}
 	if f.connected && f.rest != "" && (f.middle || !mayBeChatter(f.rest)) {
-		f.output(f.rest)
+		f.pass(f.rest)
 		f.rest, f.middle = "", true
 	}
 	if len(f.rest) > maxChatter {
@@ -57,13 +58,24 @@ func (f *sieve) end() {
 	if f.rest != "" {
 		f.line(f.rest)
 	}
+	if f.blank {
+		f.pass("")
+	}
+}
+
+// pass gives the program's text on, after an empty line that was held back.
+func (f *sieve) pass(text string) {
+	if f.blank {
+		f.blank, text = false, "\n"+text
+	}
+	f.output(text)
 }
 
 // line takes a whole line, or the rest of one.
 func (f *sieve) line(line string) {
 	if f.middle {
 		f.middle = false
-		f.output(line)
+		f.pass(line)
 		return
 	}
 	text := strings.TrimRight(line, "\r\n")
@@ -76,10 +88,17 @@ func (f *sieve) line(line string) {
 		}
 	case m != nil && strings.HasPrefix(text, "Remote debugging"):
 		f.connected = true
+	case m != nil && strings.HasPrefix(text, "Child "):
+		f.blank = false
 	case m == nil && !f.connected:
 		f.said.add(text)
+	case line == "\n":
+		if f.blank {
+			f.pass("")
+		}
+		f.blank = true
 	case m == nil:
-		f.output(line)
+		f.pass(line)
 	}
 }
 

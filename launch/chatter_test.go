@@ -12,14 +12,14 @@ func TestSieve(t *testing.T) {
 	var got []string
 	f := sieve{port: port, said: &said, output: func(s string) { got = append(got, s) }}
 	for _, piece := range []string{"Process ./a created; pid = 7\nwarning: x\nListening on port 41", "23\n", "Remote debugging from host 127.0.0.1, port 5\n",
-		"Name: ", "Ann\nProc", "ess ./b created; pid = 8\n", "Process", "ing\n", "Child exited with status 0\n", strings.Repeat("x", 10), "\nlast"} {
+		"Name: ", "Ann\nProc", "ess ./b created; pid = 8\n", "Process", "ing\n", "\n\nChild exited with status 0\n", strings.Repeat("x", 10), "\n\nlast", "\n\n"} {
 		f.take(piece)
 	}
 	f.end()
 	if p := <-port; p != "4123" || said.text() != "warning: x" {
 		t.Errorf("port %s, said %q", p, said.text())
 	}
-	if want := "Name: |Ann\n|Processing\n|xxxxxxxxxx|\n|last"; strings.Join(got, "|") != want {
+	if want := "Name: |Ann\n|Processing\n|\n|xxxxxxxxxx|\n|\nlast|\n|\n"; strings.Join(got, "|") != want {
 		t.Errorf("got %q, want %q", strings.Join(got, "|"), want)
 	}
 	for _, head := range chatterHeads {
