@@ -55,6 +55,10 @@ type debuggee struct {
 type Hooks struct {
 	// Emit receives every event, in order; it must not block.
 	Emit func(engine.Event)
+	// Room waits, as long as ctx, until the front end has passed on most of what was
+	// emitted: a program that writes faster than anybody reads is held up by it. It
+	// is called where the program's text is read and nowhere else. Nil: none waits.
+	Room func(ctx context.Context)
 	// Terminal starts argv in the client's terminal (DAP runInTerminal) and
 	// returns its process id; nil: not available.
 	Terminal func(ctx context.Context, argv []string, dir string, env []string) (int, error)

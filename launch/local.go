@@ -34,8 +34,9 @@ type localServer struct {
 }
 
 // startServer runs gdbserver for a new program (attach 0) or a running process.
-// output is called with the debuggee's text; err tells its standard error stream.
-func startServer(ctx context.Context, p *Plan, attach int64, output func(text string, err bool)) (*localServer, error) {
+// output is called with the debuggee's text, after room while it runs; err tells its
+// standard error stream.
+func startServer(ctx context.Context, p *Plan, attach int64, room func(context.Context), output func(text string, err bool)) (*localServer, error) {
 	argv, err := serverCommand(p, attach)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func startServer(ctx context.Context, p *Plan, attach int64, output func(text st
 		s.cmd.Env = append(os.Environ(), p.Program.Env...)
 	}
 	isolate(s.cmd)
-	return s, s.start(ctx, p.Stdin, attach, output)
+	return s, s.start(ctx, p.Stdin, attach, room, output)
 }
 
 // serverCommand is gdbserver's command line. It chooses the port itself.
@@ -114,7 +115,7 @@ func findProgram(p *targets.Program) (string, error) {
 	return abs, nil
 }
 
-func (s *localServer) start(ctx context.Context, stdin string, attach int64, output func(string, bool)) error {
+func (s *localServer) start(ctx context.Context, stdin string, attach int64, room func(context.Context), output func(string, bool)) error {
 	streams, err := openStreams(ctx, stdin)
 	if err != nil {
 		return err
@@ -135,12 +136,20 @@ func (s *localServer) start(ctx context.Context, stdin string, attach int64, out
 	}
 	s.input = streams.input
 	port := make(chan string, 1)
+	alive, ended := context.WithCancel(context.Background())
+	paced := func(text string, err bool) {
+		if room != nil {
+			room(alive)
+		}
+		output(text, err)
+	}
 	s.hung.Add(2)
 	var said lineLog
-	go func() { defer s.hung.Done(); copyOutput(streams.output, output) }()
-	go func() { defer s.hung.Done(); s.readErrors(errRead, port, &said, output) }()
+	go func() { defer s.hung.Done(); copyOutput(streams.output, paced) }()
+	go func() { defer s.hung.Done(); s.readErrors(errRead, port, &said, paced) }()
 	go func() {
 		s.cmd.Wait()
+		ended()
 		// A program that outlives its debugger may hold the streams open.
 		done := make(chan struct{})
 		go func() { s.hung.Wait(); close(done) }()

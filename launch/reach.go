@@ -220,7 +220,7 @@ func (d *Debugger) startLocal(ctx context.Context, p *Plan, attach int64) (*loca
 		}
 		d.tell(engine.FromDebugger, "warning: no %s can be opened from here; the program's output is shown with the debugger's", p.Console)
 	}
-	return startServer(ctx, p, attach, d.output)
+	return startServer(ctx, p, attach, d.hooks.Room, d.output)
 }
 
 // Processes lists processes of the process server, or of this machine.
