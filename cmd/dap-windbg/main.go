@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -26,8 +27,15 @@ import (
 	"dap-windbg/windbg"
 )
 
+// endLimit bounds an end that was asked for by a signal. Parting takes less.
+const endLimit = 4 * time.Second
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() {
+		// Whoever does not take our output must not keep us; the guard parts in our place.
+		time.AfterFunc(endLimit, func() { os.Exit(128 + int(syscall.SIGTERM)) })
+	})
 	status := 0
 	root := commands(&status)
 	root.SetArgs(dashes(os.Args[1:]))
