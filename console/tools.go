@@ -1,12 +1,14 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"runtime"
+	"slices"
 
 	"dap-windbg/launch"
 	"dap-windbg/targets"
@@ -29,8 +31,14 @@ func RunPlan(file, name string, rest []string) (launch.Plan, error) {
 	return p, nil
 }
 
-// Processes lists processes here or on the process server.
+// Processes lists processes here or on the process server, by their ids.
 func Processes(ctx context.Context, server string) ([]targets.Process, error) {
+	list, err := processes(ctx, server)
+	slices.SortFunc(list, func(a, b targets.Process) int { return cmp.Compare(a.PID, b.PID) })
+	return list, err
+}
+
+func processes(ctx context.Context, server string) ([]targets.Process, error) {
 	if server == "" {
 		return launch.LocalProcesses()
 	}
