@@ -41,7 +41,11 @@ type ConnectionError struct {
 	Msg    string
 	Column int
 	Source string
+	Fix    string // what the user can do, or ""
 }
+
+// Hint says what the user can do.
+func (e *ConnectionError) Hint() string { return e.Fix }
 
 func (e *ConnectionError) Error() string {
 	if e.Column <= 0 {

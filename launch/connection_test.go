@@ -127,3 +127,12 @@ func FuzzConnection(f *testing.F) {
 		}
 	})
 }
+
+// TestHostAndPort: what gdb takes as it is, is explained.
+func TestHostAndPort(t *testing.T) {
+	_, err := ParseConnection("build7:1234", AnyRole)
+	var e *ConnectionError
+	if !errors.As(err, &e) || e.Hint() != "a gdbserver that listens there is gdb:server=build7,port=1234" {
+		t.Errorf("%v", err)
+	}
+}

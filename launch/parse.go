@@ -27,7 +27,7 @@ func ParseConnection(s string, r Role) (*Connection, error) {
 
 type parser struct{ src string }
 
-func (p *parser) fail(at int, format string, a ...any) error {
+func (p *parser) fail(at int, format string, a ...any) *ConnectionError {
 	return &ConnectionError{Msg: fmt.Sprintf(format, a...), Column: at + 1, Source: mask(p.src)}
 }
 
@@ -71,7 +71,11 @@ func (p *parser) connection(lo, hi int, r Role, depth int) (*Connection, error) 
 		if why, known := refused[name]; known {
 			return nil, p.fail(lo, "%s: %s", name, why)
 		}
-		return nil, p.fail(lo, "Unknown protocol '%s'. Known: %s", name, protocolNames())
+		err := p.fail(lo, "Unknown protocol '%s'. Known: %s", name, protocolNames())
+		if _, bad := strconv.ParseUint(whole[colon+1:], 10, 16); bad == nil {
+			err.Fix = fmt.Sprintf("a gdbserver that listens there is gdb:server=%s,port=%s", whole[:colon], whole[colon+1:])
+		}
+		return nil, err
 	}
 	if !proto.fits(r) {
 		return nil, p.fail(lo, "%s", misplaced(name, r, whole))

@@ -264,6 +264,9 @@ type Attempt struct {
 }
 
 func (e *NotFoundError) Error() string {
+	if len(e.Tried) == 1 {
+		return e.What + ": not found in 1 place"
+	}
 	return fmt.Sprintf("%s: not found in %d places", e.What, len(e.Tried))
 }
 
