@@ -94,10 +94,10 @@ func (c *Connection) Bool(key string, def bool) bool {
 
 var truth = map[string]bool{"true": true, "on": true, "1": true, "yes": true}
 
-// String prints c with canonical keys and the password hidden.
+// String prints c with canonical keys; the password, or the key of net:, is hidden.
 func (c *Connection) String() string { return c.format(false) }
 
-// Secret prints c with its password, for handing on to another process.
+// Secret prints c with its password or key, for handing on to another process.
 func (c *Connection) Secret() string { return c.format(true) }
 
 func (c *Connection) format(secret bool) string {
@@ -115,7 +115,7 @@ func (c *Connection) format(secret bool) string {
 			b.WriteString("=@{" + a.Nested.format(secret) + "}")
 		case a.Argv != nil:
 			b.WriteString("=@{" + a.Value + "}")
-		case a.Key == "password" && !secret:
+		case (a.Key == "password" || c.Protocol == "net" && a.Key == "key") && !secret:
 			b.WriteString("=*")
 		default:
 			b.WriteString("=" + a.Value)

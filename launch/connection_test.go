@@ -136,3 +136,16 @@ func TestHostAndPort(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestSecrets: what lets others in is not printed.
+func TestSecrets(t *testing.T) {
+	for text, secret := range map[string]string{"tcp:server=a,port=5005,password=hush": "hush", "net:port=50000,key=1.2.3.hush": "hush"} {
+		c, err := ParseConnection(text, AnyRole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(c.String(), secret) || !strings.Contains(c.Secret(), secret) {
+			t.Errorf("%s: shown as %s, handed on as %s", text, c, c.Secret())
+		}
+	}
+}
