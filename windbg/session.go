@@ -328,10 +328,11 @@ func sizeText(n uint64) string {
 	return fmt.Sprintf("%8.3f %s", f, unit)
 }
 
+// vprot is !vprot's text; with what protection a region began nobody tells.
 func (g region) vprot(image bool, ptr int) string {
 	prot, protName := g.protection()
 	kind, kindName, _ := g.kind(image)
-	return fmt.Sprintf("BaseAddress:       %0*x\nAllocationBase:    %0*x\nAllocationProtect: 00000080  PAGE_EXECUTE_WRITECOPY\nRegionSize:        %0*x\n"+
+	return fmt.Sprintf("BaseAddress:       %0*x\nAllocationBase:    %0*x\nRegionSize:        %0*x\n"+
 		"State:             00001000  MEM_COMMIT\nProtect:           %08x  %s\nType:              %08x  %s\n",
 		2*ptr, uint64(g.start), 2*ptr, uint64(g.base), 2*ptr, uint64(g.end-g.start), prot, protName, kind, kindName)
 }
