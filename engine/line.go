@@ -30,6 +30,9 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 	switch {
 	case ranged && (brief || into || x.unknown):
 		p.leg = leg{kind: targets.Step, lo: p.from.lo, hi: p.from.hi, brief: brief}
+		if fn := p.mark.fn; p.leg.lo <= fn && fn < p.leg.hi {
+			p.leg.lo = fn + 1 // who comes to the entry again has called itself
+		}
 		return nil
 	case into || x.unknown:
 		p.leg = leg{kind: targets.Step, brief: true}

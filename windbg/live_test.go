@@ -235,6 +235,15 @@ func TestStepWithoutLines(t *testing.T) {
 	w.expect("p", `/orders!start\+0x[1-9a-f]:/`, "...")
 }
 
+// TestStepIntoItself: a function that calls itself is stepped into, on one line too.
+func TestStepIntoItself(t *testing.T) {
+	w := open(t, "oneline.c")
+	w.expect("bp oneline!main;g;t;dv", "...", "               n = 0n4")
+	w.expect("t;dv", "...", "               n = 0n3")
+	w.expect("p;kc 1", "...", "00 oneline!fact")
+	w.expect("gu;kc 1", "...", "00 oneline!main")
+}
+
 // TestArrive: a front end that learns of stops by their events runs their commands too.
 func TestArrive(t *testing.T) {
 	w := open(t, "orders.c")
