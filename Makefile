@@ -46,9 +46,7 @@ bench: install build
 	@$(GO) run ./tests/bench
 
 fuzz:
-	@for p in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	@GO="$(GO)" FUZZTIME=$(FUZZTIME) sh tests/fuzz.sh
 
 generate: build
 	./dap-windbg reference commands >docs/commands.md
