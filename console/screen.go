@@ -15,10 +15,12 @@ type screen struct {
 	wake   chan struct{}
 	done   chan struct{}
 
+	queued sync.Mutex // of queue alone, so that Emit never waits for a terminal
+	queue  []engine.Event
+
 	mu    sync.Mutex
 	out   io.Writer
 	log   io.Writer
-	queue []engine.Event
 	last  byte // last byte written, 0 none
 	ended *engine.Ended
 	stops int
@@ -32,9 +34,9 @@ func newScreen(out io.Writer) *screen {
 
 // Emit queues an event. It never blocks.
 func (s *screen) Emit(e engine.Event) {
-	s.mu.Lock()
+	s.queued.Lock()
 	s.queue = append(s.queue, e)
-	s.mu.Unlock()
+	s.queued.Unlock()
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -68,9 +70,11 @@ func (s *screen) Flush() {
 }
 
 func (s *screen) drain() {
-	for len(s.queue) > 0 && s.format != nil {
-		e := s.queue[0]
-		s.queue = s.queue[1:]
+	for s.format != nil {
+		e := s.next()
+		if e == nil {
+			return
+		}
 		text := ""
 		switch e := e.(type) {
 		case engine.Output:
@@ -89,6 +93,18 @@ func (s *screen) drain() {
 		}
 		s.put(text)
 	}
+}
+
+// next takes the first event off the queue, nil when there is none.
+func (s *screen) next() engine.Event {
+	s.queued.Lock()
+	defer s.queued.Unlock()
+	if len(s.queue) == 0 {
+		return nil
+	}
+	e := s.queue[0]
+	s.queue = s.queue[1:]
+	return e
 }
 
 func (s *screen) formatted(e engine.Event) string {

@@ -24,6 +24,7 @@ import (
 type leftover struct {
 	Where   string    `json:"where"` // the machine, "" for this one
 	Process int64     `json:"process"`
+	Headers arch.Addr `json:"headers"` // where its program headers lie: the number may be another process's now
 	Traps   []covered `json:"traps"`
 }
 
@@ -110,7 +111,7 @@ func (d *Debugger) leave(g *debuggee, where string, traps []arch.Addr) {
 	defer d.leaving.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	left := leftover{Where: where, Process: g.target.Info().Process}
+	left := leftover{Where: where, Process: g.target.Info().Process, Headers: headers(ctx, g.target)}
 	size := len(g.target.Info().Set.Arch.Break)
 	g.session.Look(ctx, func(l *engine.Live) error {
 		for _, a := range traps {
@@ -129,6 +130,16 @@ func (d *Debugger) leave(g *debuggee, where string, traps []arch.Addr) {
 }
 
 func (l leftover) same(o leftover) bool { return l.Where == o.Where && l.Process == o.Process }
+
+// headers is where the program headers of t's main image lie, 0 unknown.
+func headers(ctx context.Context, t targets.Target) arch.Addr {
+	if a, ok := t.(targets.Anchorer); ok {
+		if known, err := a.Anchors(ctx); err == nil {
+			return known["phdr"]
+		}
+	}
+	return 0
+}
 
 // beneath is what the image that lies at a has there, nil when it is not known.
 func (d *Debugger) beneath(ctx context.Context, modules []*engine.Module, a arch.Addr, size int) []byte {
@@ -159,15 +170,12 @@ func (d *Debugger) adopt(ctx context.Context, t targets.Target) error {
 		return nil
 	}
 	mine := leftover{Where: machine(&d.plan), Process: info.Process}
-	leftovers.Lock()
-	defer leftovers.Unlock()
-	list := loadLeftovers()
-	i := slices.IndexFunc(list, mine.same)
-	if i < 0 {
+	left, ok := takeLeftover(mine)
+	if !ok || left.Headers != headers(ctx, t) {
 		return nil
 	}
 	mended := 0
-	for _, c := range list[i].Traps {
+	for _, c := range left.Traps {
 		have := make([]byte, len(info.Set.Arch.Break))
 		if _, err := t.ReadMemory(ctx, targets.Space{}, c.Addr, have); err != nil || len(c.Bytes) != len(have) || !slices.Equal(have, info.Set.Arch.Break) || slices.Equal(have, c.Bytes) {
 			continue
@@ -180,6 +188,19 @@ func (d *Debugger) adopt(ctx context.Context, t targets.Target) error {
 	if mended > 0 {
 		d.tell(engine.Important, "Removed %d breakpoint instructions that a lost connection had left.", mended)
 	}
-	saveLeftovers(slices.DeleteFunc(list, mine.same))
 	return nil
+}
+
+// takeLeftover removes the entry that is about the same process as l and returns it.
+func takeLeftover(l leftover) (leftover, bool) {
+	leftovers.Lock()
+	defer leftovers.Unlock()
+	list := loadLeftovers()
+	i := slices.IndexFunc(list, l.same)
+	if i < 0 {
+		return leftover{}, false
+	}
+	found := list[i]
+	saveLeftovers(slices.Delete(list, i, i+1))
+	return found, true
 }

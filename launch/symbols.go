@@ -50,7 +50,7 @@ func newFiles(d *Debugger) (*files, error) {
 		},
 		SymbolPath: withServers(orEnv(p.SymbolPath, "_NT_SYMBOL_PATH"), debugInfoD),
 		SourcePath: withServers(orEnv(p.SourcePath, "_NT_SOURCE_PATH"), debugInfoD),
-		ImagePath:  p.ImagePath, Sysroot: p.Sysroot,
+		ImagePath:  p.ImagePath, Sysroot: p.Sysroot, Foreign: machine(p) != "",
 	})
 	if err != nil {
 		return nil, &ConfigError{Field: "symbolPath", Value: p.SymbolPath, Want: err.Error()}

@@ -249,7 +249,7 @@ func (s *search) imagePlaces() []place {
 	if s.sysroot != "" && s.key.Path != "" {
 		out = append(out, s.at(s.sysroot, inside))
 	}
-	if !s.o.NoLocal && filepath.IsAbs(local) {
+	if !s.o.NoLocal && (!s.o.Foreign || len(s.id) > 0) && filepath.IsAbs(local) {
 		out = append(out, s.at(local))
 	}
 	for _, e := range append(s.image, s.symbol...) {

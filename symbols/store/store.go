@@ -35,6 +35,9 @@ type Options struct {
 	// NoLocal leaves the debugger's own file system out where the debuggee's
 	// paths would be looked up in it, for debuggees on other machines.
 	NoLocal bool
+	// Foreign is for debuggees on other machines: a file of this machine at an
+	// image's path is that image only when build-ids say so.
+	Foreign bool
 
 	// Cache keeps downloads; "" is dap-windbg/symbols in the user's cache folder.
 	Cache string

@@ -248,6 +248,19 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
+// TestForeign: without a build-id, a file that happens to lie at the path of another
+// machine's image is not taken for it.
+func TestForeign(t *testing.T) {
+	b := prog(t)
+	s := newStore(t, Options{Foreign: true})
+	if got, err := s.Find(t.Context(), symbols.Key{Path: b.full}); err == nil {
+		t.Errorf("found %v", got)
+	}
+	if _, err := s.Find(t.Context(), symbols.Key{Path: b.full, BuildID: b.id}); err != nil {
+		t.Errorf("with its build-id: %v", err)
+	}
+}
+
 // TestChecksum: without build-ids the debug link's checksum decides.
 func TestChecksum(t *testing.T) {
 	b := prog(t)
