@@ -150,44 +150,68 @@ const (
 	lineLeaf = 10
 )
 
-// session measures operations within one session each, turn by turn.
+// session measures operations within one session each, turn by turn; round trips
+// are counted in a session of their own, for writing a trace takes time.
 func (b *bench) session() {
-	trace := filepath.Join(b.dir, "trace")
 	s, t := b.server(), b.server()
 	defer s.close()
 	defer t.close()
-	d := b.dap()
-	d.attach(s.port, trace)
-	d.main()
-	d.breakAt(b.source, lineA)
+	d := b.begin(s.port, "")
 	g := b.mi(b.program)
 	g.do("-gdb-set sysroot /")
 	g.do("-target-select remote 127.0.0.1:" + t.port)
 	g.do(b.at(lineA))
 	for range *runs {
-		b.ours(d, trace)
+		b.ours(d, "")
 		b.theirs(g)
 	}
+	b.pauses(d, "", *runs)
+	d.close()
+	g.close()
+	u := b.server()
+	defer u.close()
+	trace := filepath.Join(b.dir, "trace")
+	d = b.begin(u.port, trace)
+	for range 3 {
+		b.ours(d, trace)
+	}
+	b.pauses(d, trace, 3)
+	d.close()
+}
+
+// begin starts a session of ours that is stopped in main, with a breakpoint at
+// the top of work.
+func (b *bench) begin(port, trace string) *dapClient {
+	d := b.dap()
+	d.attach(port, trace)
+	d.main()
+	d.breakAt(b.source, lineA)
+	return d
+}
+
+func (b *bench) pauses(d *dapClient, trace string, n int) {
 	d.breakAt(b.source)
-	for range *runs {
+	for range n {
 		b.measure("pause, refresh", 3, trace, func() {
 			d.do("continue", map[string]any{"threadId": d.thread})
 			d.stop("pause")
 			d.refresh()
 		})
 	}
-	d.close()
-	g.close()
 }
 
-// measure times one operation of ours and counts its round trips.
+// measure times one operation of ours, or counts its round trips when there is a trace.
 func (b *bench) measure(name string, limit int, trace string, f func()) {
 	r := b.row(name, limit)
-	before := trips(trace)
+	if trace != "" {
+		before := trips(trace)
+		f()
+		r.trips = append(r.trips, trips(trace)-before)
+		return
+	}
 	t := time.Now()
 	f()
 	r.ours = append(r.ours, time.Since(t))
-	r.trips = append(r.trips, trips(trace)-before)
 }
 
 // ours is one turn of ours, from the top of work to the next.
