@@ -5,7 +5,8 @@ N ?= 50
 FUZZTIME ?= 20s
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
-	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev
+	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev \
+	llvm-objdump=llvm ld.lld=lld zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
@@ -18,7 +19,8 @@ install:
 	@sh tests/install.sh $(TOOLS)
 
 demo:
-	@sh tests/install.sh gdbserver=gdbserver g++=g++ /usr/include/stdio.h=libc6-dev
+	@sh tests/install.sh gdbserver=gdbserver g++=g++ /usr/include/stdio.h=libc6-dev \
+	llvm-objdump=llvm ld.lld=lld zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
 	@$(MAKE) --no-print-directory build
 	@N=$(N) sh tests/demo.sh
 
