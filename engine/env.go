@@ -37,6 +37,9 @@ func (e *env) WriteMemory(ctx context.Context, a arch.Addr, p []byte) error {
 
 func (e *env) Arch() *arch.Arch { return e.l.arch }
 
+// Model lets expressions use classes as their visualisers show them.
+func (e *env) Model() *eval.Model { return e.l.o.Model }
+
 // Register finds a register or a part of one, and returns its bytes.
 func (e *env) Register(_ context.Context, name string) ([]byte, bool) {
 	if e.f == nil || e.f.Regs == nil {

@@ -263,6 +263,11 @@ func (n *memberNode) eval(ev *evaluator) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if n.arrow {
+		if v, ok, err := ev.through(x, n.name); ok || err != nil {
+			return v, err
+		}
+	}
 	v, err := Member(ev.ctx, ev.env, x, n.name)
 	if err == nil || retry(err) {
 		return v, err

@@ -45,6 +45,9 @@ type Object struct {
 	BitLow, BitHigh int // of a bit field, when BitHigh >= BitLow and Bits
 	Bits            bool
 
+	// Keyed: an element whose Name holds its key, not its number.
+	Keyed bool
+
 	Named   int // children with names (fields, synthetic items), -1 unknown but some
 	Indexed int // elements, paged after the named ones
 

@@ -106,6 +106,12 @@ func (ev *evaluator) indirect(x node) (Value, error) {
 	if t.Kind == symbols.Func {
 		return v, nil
 	}
+	if p, ok, err := ev.plainPointer(v); ok || err != nil {
+		if err != nil {
+			return Value{}, err
+		}
+		return ev.object(p, 0)
+	}
 	n, err := load(ev.ctx, ev.env, v)
 	if err != nil {
 		return Value{}, err
@@ -142,7 +148,14 @@ func (n *indexNode) eval(ev *evaluator) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	i, err := ev.number(n.y)
+	y, err := ev.eval(n.y)
+	if err != nil {
+		return Value{}, err
+	}
+	if v, ok, err := ev.elementOf(x, y); ok || err != nil {
+		return v, err
+	}
+	i, err := load(ev.ctx, ev.env, y)
 	if err != nil {
 		return Value{}, err
 	}

@@ -26,6 +26,7 @@ func TestBehaviour(t *testing.T) {
 	m := visualizers(t)
 	t.Run("containers", func(t *testing.T) { testContainers(t, p, m, "containers.golden") })
 	t.Run("expressions", func(t *testing.T) { testExpressions(t, p, m) })
+	t.Run("overloads", func(t *testing.T) { testOverloads(t, p, m) })
 	t.Run("paging", func(t *testing.T) { testPaging(t, p, m) })
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })
 	t.Run("garbage", func(t *testing.T) { testGarbage(t, p, m) })
@@ -36,7 +37,9 @@ func TestBehaviour(t *testing.T) {
 // TestLibcxx shows the same containers as clang and libc++ lay them out.
 func TestLibcxx(t *testing.T) {
 	p := start(t, []string{"clang++", "-std=c++20", "-stdlib=libc++", "-g", "-O0"}, filepath.Join("testdata", "containers.cpp"))
-	testContainers(t, p, visualizers(t), "libcxx.golden")
+	m := visualizers(t)
+	testContainers(t, p, m, "libcxx.golden")
+	testOverloads(t, p, m)
 }
 
 // testExpressions: a child's expression, evaluated in the frame, is the child.

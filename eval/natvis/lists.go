@@ -26,7 +26,7 @@ type CorruptError struct{ Msg string }
 func (e *CorruptError) Error() string { return "the container is not intact: " + e.Msg }
 
 // size evaluates the first Size whose condition holds; -1 when there is none.
-func (s *scope) size(ctx context.Context, list []sized) (int64, error) {
+func (s *scope) size(ctx context.Context, list []guarded) (int64, error) {
 	for _, z := range list {
 		ok, err := s.allow(ctx, z.guard)
 		if err != nil {
@@ -239,7 +239,11 @@ func (s *scope) node(ctx context.Context, list []node, i int) (*eval.Object, err
 			return &eval.Object{Name: label, Err: err}, nil
 		}
 		if ok {
-			return s.child(ctx, n.name, n.code, label)
+			o, err := s.child(ctx, n.name, n.code, label)
+			if err == nil {
+				o.Keyed = len(n.name) > 0
+			}
+			return o, err
 		}
 	}
 	return nil, nil

@@ -42,6 +42,23 @@ func (s *scope) object(ctx context.Context, name string, v eval.Value) (*eval.Ob
 	return o, true, nil
 }
 
+// pointer evaluates the rule's first SmartPointer whose condition holds.
+func (s *scope) pointer(ctx context.Context) (eval.Value, bool, error) {
+	for _, p := range s.rule.pointers {
+		ok, err := s.allow(ctx, p.guard)
+		if err == nil && ok {
+			var v eval.Value
+			if v, err = s.eval(ctx, p.code); err == nil {
+				return v, true, nil
+			}
+		}
+		if err != nil && (retry(err) || !p.optional && !misfit(err)) {
+			return eval.Value{}, false, err
+		}
+	}
+	return eval.Value{}, false, nil
+}
+
 // misfit tells that a rule was written for another layout of the type.
 func misfit(err error) bool {
 	var ne *eval.NameError

@@ -17,6 +17,7 @@ type rule struct {
 	views       views
 	display     []display
 	expand      *expand
+	pointers    []guarded // SmartPointer
 	intrinsics  map[string]*intrinsic
 	file        string
 	order       int // of loading
@@ -67,7 +68,7 @@ type item struct {
 	name    []part
 	code    *code // Item, ExpandedItem, ValuePointer, Exec
 	nodes   []node
-	size    []sized
+	size    []guarded
 	head    *code
 	next    *code // NextPointer, LeftPointer
 	right   *code
@@ -87,7 +88,8 @@ type node struct {
 	code *code
 }
 
-type sized struct {
+// guarded is an expression that counts under a condition: a Size, a SmartPointer.
+type guarded struct {
 	guard
 	code *code
 }
@@ -228,6 +230,8 @@ func (c *compiler) rule(e *element) *rule {
 			r.display = append(r.display, display{c.guard(k), c.parts(k, k.text)})
 		case "Expand":
 			r.expand = &expand{hideRaw: isTrue(k.attr["HideRawView"]), items: c.items(k)}
+		case "SmartPointer":
+			r.pointers = append(r.pointers, guarded{c.guard(k), c.code(k, k.text)})
 		case "Intrinsic":
 			c.intrinsic(r.intrinsics, k)
 		}
@@ -297,7 +301,7 @@ func (c *compiler) list(it *item, e *element) {
 	for _, k := range e.kids {
 		switch k.name {
 		case "Size":
-			it.size = append(it.size, sized{c.guard(k), c.code(k, k.text)})
+			it.size = append(it.size, guarded{c.guard(k), c.code(k, k.text)})
 		case "ValueNode", "ValuePointer":
 			it.nodes = append(it.nodes, node{c.guard(k), c.parts(k, k.attr["Name"]), c.code(k, k.text)})
 		}
@@ -323,7 +327,7 @@ func (c *compiler) custom(it *item, e *element) {
 		case "Variable":
 			it.vars = append(it.vars, variable{k.attr["Name"], c.code(k, k.attr["InitialValue"])})
 		case "Size":
-			it.size = append(it.size, sized{c.guard(k), c.code(k, k.text)})
+			it.size = append(it.size, guarded{c.guard(k), c.code(k, k.text)})
 		}
 	}
 	it.kids = c.items(e)

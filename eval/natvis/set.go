@@ -199,6 +199,31 @@ func (s *Set) candidates(name string) []candidate {
 // Visualize makes the node of v by the first rule that fits it, its own type's
 // or an inheritable one of a base class.
 func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, expr string, v eval.Value, f eval.Format) (*eval.Object, bool, error) {
+	var o *eval.Object
+	ok, err := s.each(s.scopeOf(env, m, expr, v, f), v.Type.Strip(), false, func(sc *scope) (ok bool, err error) {
+		o, ok, err = sc.object(ctx, name, sc.self)
+		return ok, err
+	})
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	o.Value, o.Type, o.Expr = v, eval.TypeName(v.Type), expr // a base's rule saw the base
+	return o, true, nil
+}
+
+// SmartPointer evaluates the SmartPointer element of the first rule for v's type
+// that has one that fits.
+func (s *Set) SmartPointer(ctx context.Context, env eval.Env, m *eval.Model, v eval.Value) (eval.Value, bool, error) {
+	var p eval.Value
+	ok, err := s.each(s.scopeOf(env, m, "", v, eval.Format{}), v.Type.Strip(), false, func(sc *scope) (ok bool, err error) {
+		p, ok, err = sc.pointer(ctx)
+		return ok, err
+	})
+	return p, ok && err == nil, err
+}
+
+// scopeOf is the context of the rules for v.
+func (s *Set) scopeOf(env eval.Env, m *eval.Model, expr string, v eval.Value, f eval.Format) *scope {
 	depth, found := 0, map[string]*symbols.Type{}
 	if outer, ok := env.(*scope); ok {
 		depth, found = outer.depth+1, outer.found
@@ -206,19 +231,15 @@ func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, 
 			env = outer.Env
 		}
 	}
-	t := v.Type.Strip()
-	if t == nil || !t.IsComposite() || depth > maxNesting {
-		return nil, false, nil
-	}
-	if v.Place != eval.InMemory && v.Bytes == nil {
-		return nil, false, nil
-	}
-	return s.visualize(ctx, &scope{Env: env, model: m, self: v, expr: expr, format: f, depth: depth, set: s, found: found}, name, v, t, false)
+	return &scope{Env: env, model: m, self: v, expr: expr, format: f, depth: depth, set: s, found: found}
 }
 
-func (s *Set) visualize(ctx context.Context, base *scope, name string, v eval.Value, t *symbols.Type, inherited bool) (*eval.Object, bool, error) {
-	if t.Name == "" || base.depth > maxNesting {
-		return nil, false, nil
+// each offers the rules for t, the type of base's object, best first, and then
+// the inheritable ones of its base classes, until use takes one.
+func (s *Set) each(base *scope, t *symbols.Type, inherited bool, use func(*scope) (bool, error)) (bool, error) {
+	v := base.self
+	if t == nil || !t.IsComposite() || t.Name == "" || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
+		return false, nil
 	}
 	for _, c := range s.candidates(t.Name) {
 		if !c.rule.views.allow(base.format.View) || inherited && !c.rule.inheritable {
@@ -226,19 +247,12 @@ func (s *Set) visualize(ctx context.Context, base *scope, name string, v eval.Va
 		}
 		sc := *base
 		sc.rule, sc.args, sc.types = c.rule, c.args, argTypes(t, c.args)
-		o, ok, err := sc.object(ctx, name, v)
-		if err != nil || ok {
-			return o, ok, err
+		if ok, err := use(&sc); err != nil || ok {
+			return ok, err
 		}
 	}
-	return s.inherited(ctx, base, name, v, t)
-}
-
-// inherited tries the rules of base classes, on the base's part of v.
-func (s *Set) inherited(ctx context.Context, base *scope, name string, v eval.Value, t *symbols.Type) (*eval.Object, bool, error) {
 	for _, f := range t.Members().Fields {
-		b := f.Type.Strip()
-		if !f.Base || f.Virtual || b == nil || b.Name == "" {
+		if !f.Base || f.Virtual {
 			continue
 		}
 		part, err := basePart(v, f)
@@ -248,16 +262,11 @@ func (s *Set) inherited(ctx context.Context, base *scope, name string, v eval.Va
 		sc := *base
 		sc.self = part
 		sc.depth++
-		o, ok, err := s.visualize(ctx, &sc, name, part, b, true)
-		if err != nil {
-			return nil, false, err
-		}
-		if ok {
-			o.Value, o.Type, o.Expr = v, eval.TypeName(v.Type), base.expr
-			return o, true, nil
+		if ok, err := s.each(&sc, f.Type.Strip(), true, use); err != nil || ok {
+			return ok, err
 		}
 	}
-	return nil, false, nil
+	return false, nil
 }
 
 // basePart is the base class f within v.

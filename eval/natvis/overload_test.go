@@ -1,0 +1,98 @@
+package natvis_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"dap-windbg/eval"
+)
+
+// modelled is a process whose expressions know the data model.
+type modelled struct {
+	*process
+	m *eval.Model
+}
+
+func (e modelled) Model() *eval.Model { return e.m }
+
+func evaluate(env eval.Env, m *eval.Model, src string) string {
+	e, err := eval.Parse(src, eval.Options{})
+	if err != nil {
+		return err.Error()
+	}
+	v, err := e.Eval(context.Background(), env)
+	if err != nil {
+		return err.Error()
+	}
+	text, err := m.Text(context.Background(), env, v, eval.Format{})
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// testOverloads: the operators [], * and -> of the library's classes.
+func testOverloads(t *testing.T, p *process, m *eval.Model) {
+	env := modelled{p, m}
+	for src, want := range yields {
+		if got := evaluate(env, m, src); got != want {
+			t.Errorf("%s is %q, want %q", src, got, want)
+		}
+	}
+	for src, want := range refusals {
+		if got := evaluate(env, m, src); !strings.HasSuffix(got, want) {
+			t.Errorf("%s is %q, want %q", src, got, want)
+		}
+	}
+	if got := evaluate(p, m, "ints[2]"); !strings.HasSuffix(got, "is not a number or pointer") {
+		t.Errorf("without a data model: %s", got)
+	}
+}
+
+// yields are values of expressions over both libraries' containers.
+var yields = map[string]string{
+	"ints[2]":              "30",
+	"nested[1][0]":         "2",
+	"5*2 + ints[1]":        "30",
+	"points[1].y":          "4",
+	"&ints[1] - &ints[0]":  "1",
+	"strs[1][0]":           "116 't'",
+	"many[999999]":         "7",
+	"deq[0] + deq[295]":    "298",
+	"greeting[1]":          "105 'i'",
+	"shortstr[4]":          "116 't'",
+	"view[0]":              "118 'v'",
+	"spn[1]":               "20",
+	"bits[2] + bits[1]":    "1",
+	"bset[1]":              "true",
+	"mine[0]":              "1",
+	"ref[0]":               "115 's'",
+	"ints[points[0].x]":    "20",
+	`byname["three"]`:      "3",
+	"bynum[2].y":           "-2",
+	`hashed[42][0]`:        "97 'a'",
+	`hashedstr["key"] + 1`: "2",
+	"map500[30]":           "900",
+	"*uniq":                "11",
+	"*shared + *some":      "17",
+	"poly->b":              "1",
+	"(*some)":              "5",
+}
+
+// refusals are the ends of messages.
+var refusals = map[string]string{
+	"ints[3]":        "has no element [3]; it has 3",
+	"ints[-1]":       "has no element [-1]; it has 3",
+	"noints[0]":      "has no elements",
+	`ints["a"]`:      "is not an index",
+	"ints[1.5]":      "is not an index",
+	`byname["four"]`: `has no element ["four"]; it has 3`,
+	"couple[0]":      "has no elements",
+	"*nouniq":        "is empty",
+	"*none":          "is empty",
+	"noshared->x":    "is empty",
+	"corner[0]":      "is not a number or pointer",
+	"*corner":        "is not a number or pointer",
+	"wild[5]":        "Unable to read memory at Address 0x1014",
+}
