@@ -137,6 +137,12 @@ func testCorrupt(t *testing.T, p *process, m *eval.Model) {
 			t.Errorf("%s: %v", tt.name, last.Err)
 		}
 	}
+	for _, name := range []string{"nodeq.it", "novec.it", "nolst.it", "nomap.it"} {
+		o := object(t, m, p, name)
+		if o.Text != "" || o.Indexed != 0 || !strings.HasPrefix(fmt.Sprint(o.Err), "the container is not intact: its ") {
+			t.Errorf("%s is %q with %d elements: %v", name, o.Text, o.Indexed, o.Err)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := object(t, m, p, "cyclic").Children(ctx, p, 900_000, 10); !errors.Is(err, context.Canceled) {

@@ -18,6 +18,8 @@ const (
 	maxWalk = 1_000_000
 	// maxRank bounds the dimensions of ArrayItems.
 	maxRank = 8
+	// maxBytes is the most memory a container can take.
+	maxBytes = 1 << 40
 )
 
 // CorruptError: a container contradicts itself.
@@ -25,7 +27,8 @@ type CorruptError struct{ Msg string }
 
 func (e *CorruptError) Error() string { return "the container is not intact: " + e.Msg }
 
-// size evaluates the first Size whose condition holds; -1 when there is none.
+// size evaluates the first Size whose condition holds; -1 when there is none. A
+// rule that finds the object inconsistent gives -1 as its size.
 func (s *scope) size(ctx context.Context, list []guarded) (int64, error) {
 	for _, z := range list {
 		ok, err := s.allow(ctx, z.guard)
@@ -42,7 +45,10 @@ func (s *scope) size(ctx context.Context, list []guarded) (int64, error) {
 			}
 			return 0, err
 		}
-		if n < 0 || n > 1<<40 {
+		switch {
+		case n == -1:
+			return 0, &CorruptError{"its parts contradict each other"}
+		case n < 0 || n > maxBytes:
 			return 0, &CorruptError{fmt.Sprintf("its size would be %d", n)}
 		}
 		return n, nil
@@ -62,6 +68,9 @@ func (s *scope) listSegment(ctx context.Context, it *item) (segment, error) {
 	g := segment{n: int(min(n, math.MaxInt32)), index: true}
 	switch it.kind {
 	case "ArrayItems":
+		if err := s.fits(ctx, it, n); err != nil {
+			return segment{}, err
+		}
 		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
 			return s.array(ctx, it, lo, hi)
 		}
@@ -107,6 +116,18 @@ func (s *scope) first(ctx context.Context, it *item) (eval.Value, *code, error) 
 		return v, nil, &eval.TypeError{Type: v.Type, Msg: "is not a pointer to elements"}
 	}
 	return eval.Value{}, nil, &CorruptError{"no ValuePointer applies"}
+}
+
+// fits refuses n elements that no memory holds; few are not looked at.
+func (s *scope) fits(ctx context.Context, it *item, n int64) error {
+	if n <= math.MaxInt32 {
+		return nil
+	}
+	first, _, err := s.first(ctx, it)
+	if err == nil && n > maxBytes/max(first.Type.ByteSize(), 1) {
+		err = &CorruptError{fmt.Sprintf("its size would be %d", n)}
+	}
+	return err
 }
 
 func (s *scope) array(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {

@@ -38,6 +38,10 @@ func (s *scope) object(ctx context.Context, name string, v eval.Value) (*eval.Ob
 			return nil, false, nil
 		}
 		o.Err = err
+		var corrupt *CorruptError
+		if errors.As(err, &corrupt) {
+			o.Text = "" // it would tell a size that cannot be
+		}
 	}
 	return o, true, nil
 }
@@ -297,6 +301,9 @@ func list(o *eval.Object, err error) ([]*eval.Object, error) {
 // spliced puts the children of an ExpandedItem among the object's own.
 func (s *scope) spliced(ctx context.Context, it *item) ([]segment, bool, error) {
 	o, err := s.splice(ctx, it)
+	if err == nil && o.Expand == nil {
+		err = o.Err
+	}
 	if err != nil || o.Expand == nil {
 		return nil, false, err
 	}

@@ -90,6 +90,18 @@ Point corner = {7, 8};
 std::list<int> broken = {1, 2, 3}, cyclic = {1, 2, 3};
 std::vector<int> wild = {1};
 
+// Storage in which no constructor ran: words of a stack.
+template <class T> union Unborn {
+    unsigned long words[16];
+    T it;
+    Unborn() { for (unsigned long i = 0; i < 16; i++) words[i] = 0x19590001c0de0000 >> (i * 5 % 16) ^ i * 0x7f31; }
+    ~Unborn() {}
+};
+Unborn<std::deque<int>> nodeq;
+Unborn<std::vector<double>> novec;
+Unborn<std::list<int>> nolst;
+Unborn<std::map<int, int>> nomap;
+
 // What user.natvis describes.
 struct Node { Node *next; int v; };
 struct IntList { Node *head = nullptr; int n = 0; };
