@@ -2,25 +2,45 @@ package eval
 
 import (
 	"context"
+	"strings"
 
 	"dap-windbg/symbols"
 )
 
-// Assign parses text as an expression and stores it in the lvalue dst, converting as C++ does.
+// Assign parses text as an expression and stores it in the lvalue dst, converting
+// as C++ does. An enumeration takes its enumerators without their scope too.
 func Assign(ctx context.Context, env Env, dst Value, text string) (Value, error) {
 	e, err := Parse(text, Options{})
 	if err != nil {
 		return Value{}, err
 	}
-	v, err := e.Eval(ctx, env)
-	if err != nil {
-		return Value{}, err
-	}
-	ev := newEvaluator(ctx, env)
 	if dst, err = deref(ctx, env, dst); err != nil {
 		return Value{}, err
 	}
+	ev := newEvaluator(ctx, env)
+	v, err := e.Eval(ctx, env)
+	if c, ok := ev.enumerator(dst.Type, v, err, e.String()); ok {
+		v, err = c, nil
+	}
+	if err != nil {
+		return Value{}, err
+	}
 	return ev.store(dst, v)
+}
+
+// enumerator is the one called name of the enumeration t, unless name has
+// evaluated to a value of t (v, err).
+func (ev *evaluator) enumerator(t *symbols.Type, v Value, err error, name string) (Value, bool) {
+	e := completed(t)
+	if e.Kind != symbols.Enum || err != nil && retry(err) || err == nil && TypeName(strip(v.Type)) == TypeName(e) {
+		return Value{}, false
+	}
+	for _, x := range e.Members().Enumerators {
+		if x.Name == strings.TrimSpace(name) {
+			return enumValue(e, x, ev.env.Arch().BigEndian)
+		}
+	}
+	return Value{}, false
 }
 
 func (n *assignNode) eval(ev *evaluator) (Value, error) {
@@ -44,7 +64,13 @@ func (n *assignNode) eval(ev *evaluator) (Value, error) {
 // operand computes what an assignment stores.
 func (ev *evaluator) operand(n *assignNode, dst Value) (Value, error) {
 	if n.op == "" {
-		return ev.eval(n.y)
+		v, err := ev.eval(n.y)
+		if name, ok := n.y.(*nameNode); ok {
+			if c, ok := ev.enumerator(dst.Type, v, err, name.name); ok {
+				return c, nil
+			}
+		}
+		return v, err
 	}
 	x, err := load(ev.ctx, ev.env, dst)
 	if err != nil {

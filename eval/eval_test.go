@@ -210,6 +210,7 @@ func TestCPPWrites(t *testing.T) {
 		{"d = 1", "d", "double 1"},
 		{"ld = 0.5", "ld", "long double 0.5"},
 		{"order.kind = Color::Blue", "order.kind", "Color Blue (4)"},
+		{"order.kind = Red", "order.kind", "Color Red (1)"},
 		{`order.Tag = "xy"`, "order.Tag", `char [4] "xy"`},
 		{"@$t0 = i", "@$t0", "int -5"},
 		{"b = 2", "b", "bool true"},

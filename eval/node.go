@@ -289,11 +289,17 @@ func enumConstant(ctx context.Context, env Env, name string) (Value, bool) {
 	s := strip(t)
 	for _, e := range s.Members().Enumerators {
 		if s.Kind == symbols.Enum && e.Name == last {
-			b, ok := encode(number{t: s, lo: uint64(e.Value), hi: uint64(e.Value >> 63)}, s, s.ByteSize(), env.Arch().BigEndian)
-			return Value{Type: t, Bytes: b}, ok
+			return enumValue(t, e, env.Arch().BigEndian)
 		}
 	}
 	return Value{}, false
+}
+
+// enumValue is an enumerator of t.
+func enumValue(t *symbols.Type, e symbols.Enumerator, big bool) (Value, bool) {
+	s := strip(t)
+	b, ok := encode(number{t: s, lo: uint64(e.Value), hi: uint64(e.Value >> 63)}, s, s.ByteSize(), big)
+	return Value{Type: t, Bytes: b}, ok
 }
 
 // splitScope cuts "a::b<c::d>::e" into "a::b<c::d>" and "e".

@@ -102,10 +102,13 @@ func TestFromVariable(t *testing.T) {
 
 func TestAssign(t *testing.T) {
 	env := newFake().clone()
+	env.names["Red"] = env.names["u"] // no Color: the enumerator is meant
 	for _, tt := range []struct{ name, text, want string }{
 		{"i", "u + 1", "8"}, {"d", "1", "1"}, {"color", "Color::Red", "Red (1)"}, {"b", "0", "false"}, {"c", "'z'", "122 'z'"},
 		{"po", "0", "0x0"}, {"i", "1.9", "1"}, {"i", "nope", "Couldn't resolve error at 'nope'"}, {"i", "order", "'Order' is not a number or pointer"},
 		{"gone", "1", "value unavailable: optimised away"}, {"main", "1", "'int' cannot be assigned to 'int (char, void *)'"}, {"reg", "5", "5"},
+		{"color", "Blue", "Blue (4)"}, {"color", " Green ", "Green (2)"}, {"color", "Red", "Red (1)"}, {"color", "Mauve", "Couldn't resolve error at 'Mauve'"},
+		{"color", "Blue + 1", "Couldn't resolve error at 'Blue + 1'"}, {"i", "Blue", "Couldn't resolve error at 'Blue'"},
 	} {
 		v, err := Assign(context.Background(), env, env.names[tt.name], tt.text)
 		text := fmt.Sprint(err)
