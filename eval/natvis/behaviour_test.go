@@ -27,6 +27,7 @@ func TestBehaviour(t *testing.T) {
 	t.Run("containers", func(t *testing.T) { testContainers(t, p, m, "containers.golden") })
 	t.Run("expressions", func(t *testing.T) { testExpressions(t, p, m) })
 	t.Run("overloads", func(t *testing.T) { testOverloads(t, p, m) })
+	t.Run("assignments", func(t *testing.T) { testAssignments(t, p, m) })
 	t.Run("paging", func(t *testing.T) { testPaging(t, p, m) })
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })
 	t.Run("garbage", func(t *testing.T) { testGarbage(t, p, m) })

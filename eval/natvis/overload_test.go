@@ -2,9 +2,11 @@ package natvis_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
+	"dap-windbg/arch"
 	"dap-windbg/eval"
 )
 
@@ -15,6 +17,51 @@ type modelled struct {
 }
 
 func (e modelled) Model() *eval.Model { return e.m }
+
+// writing writes to the process.
+type writing struct {
+	modelled
+	mem *os.File
+}
+
+func (e writing) WriteMemory(_ context.Context, a arch.Addr, b []byte) error {
+	_, err := e.mem.WriteAt(b, int64(a))
+	return err
+}
+
+// testAssignments: what the operators yield can be assigned to.
+func testAssignments(t *testing.T, p *process, m *eval.Model) {
+	mem, err := os.OpenFile(p.mem.Name(), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	env := writing{modelled{p, m}, mem}
+	for _, tt := range []struct{ src, want, read string }{
+		{"spare[1] = 5", "5", "spare[1]"},
+		{"spare[0] += spare[1]", "6", "spare[0]"},
+		{"theirs->b = 8", "8", "(*theirs).b"},
+		{"kind = B", "B (1)", "kind"},
+		{"kind = Kind::A", "A (0)", "kind"},
+	} {
+		if got := evaluate(env, m, tt.src); got != tt.want {
+			t.Errorf("%s is %q, want %q", tt.src, got, tt.want)
+		}
+		if got := evaluate(env, m, tt.read); got != tt.want {
+			t.Errorf("after %s %s is %q", tt.src, tt.read, got)
+		}
+	}
+	kind, err := p.Lookup(context.Background(), "kind")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := eval.Assign(context.Background(), env, kind, "B"); err != nil {
+		t.Error(err)
+	}
+	if got := evaluate(env, m, "kind == Kind::B"); got != "true" {
+		t.Error(got)
+	}
+}
 
 func evaluate(env eval.Env, m *eval.Model, src string) string {
 	e, err := eval.Parse(src, eval.Options{})

@@ -90,6 +90,11 @@ Point corner = {7, 8};
 std::list<int> broken = {1, 2, 3}, cyclic = {1, 2, 3};
 std::vector<int> wild = {1};
 
+// To be assigned to.
+std::vector<int> spare = {1, 2};
+Kind kind = Kind::A;
+std::unique_ptr<Base> theirs = std::make_unique<Base>();
+
 // Storage in which no constructor ran: words of a stack.
 template <class T> union Unborn {
     unsigned long words[16];
