@@ -17,6 +17,10 @@ import (
 // connectTimeout bounds one attempt to reach a host.
 const connectTimeout = 10 * time.Second
 
+// silence is after how long a far end that says nothing is asked by the network
+// layer whether it is still there; ten seconds later it counts as lost.
+const silence = 5 * time.Second
+
 // dialTCP connects with small packets sent at once: stubs that acknowledge every
 // packet are forty times slower otherwise.
 func dialTCP(ctx context.Context, what, host, port string) (net.Conn, error) {
@@ -33,6 +37,7 @@ func dialTCP(ctx context.Context, what, host, port string) (net.Conn, error) {
 	}
 	if t, ok := c.(*net.TCPConn); ok {
 		t.SetNoDelay(true)
+		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: silence, Interval: 2 * time.Second, Count: 5})
 	}
 	return c, nil
 }
