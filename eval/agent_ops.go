@@ -6,7 +6,7 @@ import (
 
 // member compiles x.name and x->name.
 func (c *agent) member(n *memberNode) (Value, error) {
-	v, err := c.class(n.x)
+	v, err := c.class(n.x, n.arrow)
 	if err != nil {
 		return Value{}, err
 	}
@@ -33,11 +33,15 @@ func (c *agent) member(n *memberNode) (Value, error) {
 	return c.referent(v)
 }
 
-// class compiles the address of a class object, through one pointer.
-func (c *agent) class(x node) (Value, error) {
+// class compiles the address of a class object, through one pointer. The arrow
+// of an object may be a smart pointer's, which only the data model knows.
+func (c *agent) class(x node, arrow bool) (Value, error) {
 	mark := len(c.code)
 	v, err := c.place(x)
 	if err == nil && v.Type.IsComposite() {
+		if arrow {
+			return Value{}, ErrNoAgent
+		}
 		return v, nil
 	}
 	c.code = c.code[:mark]

@@ -31,7 +31,7 @@ func (e *IndexError) Error() string {
 	if e.Count == 0 {
 		return fmt.Sprintf("'%s' has no elements", TypeName(e.Type))
 	}
-	return fmt.Sprintf("'%s' has no element [%s]; it has %d", TypeName(e.Type), e.Index, e.Count)
+	return fmt.Sprintf("there is no element [%s] among the %d of '%s'", e.Index, e.Count, TypeName(e.Type))
 }
 
 const (

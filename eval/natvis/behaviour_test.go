@@ -26,7 +26,7 @@ func TestBehaviour(t *testing.T) {
 	m := visualizers(t)
 	t.Run("containers", func(t *testing.T) { testContainers(t, p, m, "containers.golden") })
 	t.Run("expressions", func(t *testing.T) { testExpressions(t, p, m) })
-	t.Run("overloads", func(t *testing.T) { testOverloads(t, p, m) })
+	t.Run("overloads", func(t *testing.T) { testOverloads(t, p, m, inLibstdcxx) })
 	t.Run("assignments", func(t *testing.T) { testAssignments(t, p, m) })
 	t.Run("paging", func(t *testing.T) { testPaging(t, p, m) })
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })

@@ -8,7 +8,11 @@
 // A rule that does not fit the object (a member it names is not there) is left
 // for the next one, so one type may have a rule for each version of a library.
 //
-// Read and not used: StringView, SmartPointer, Version, UIVisualizer, HResult,
+// SmartPointer and the list elements also tell expressions what *, -> and []
+// yield. A SmartPointer that is null is empty; a Size of -1 says that the object
+// is not intact.
+//
+// Read and not used: StringView, Version, UIVisualizer, HResult,
 // LocalizedStrings. A rule never writes to the debuggee and never calls it.
 //
 // # Ladder

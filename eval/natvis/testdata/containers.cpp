@@ -64,6 +64,8 @@ std::variant<int, std::string, Point> var0 = 7, var1 = "text", var2 = Point{5, 6
 std::unique_ptr<int> uniq = std::make_unique<int>(11), nouniq;
 std::unique_ptr<Base> poly = std::make_unique<Derived>();
 std::shared_ptr<int> shared = std::make_shared<int>(12), shared2 = shared, noshared;
+std::unique_ptr<int[]> heap{new int[3]{1, 2, 3}};
+struct Handle : std::shared_ptr<Point> { using shared_ptr::shared_ptr; } handle{new Point{5, 6}};
 std::weak_ptr<int> weak = shared, noweak;
 std::bitset<70> bset("1011");
 std::bitset<3> bset3("101");
@@ -128,6 +130,9 @@ Loop loop;
 Wrong wrong;
 int raw[3] = {7, 8, 9};
 Fixed<int, 3> fixed{raw, 2};
+
+std::vector<int>::iterator inints = ints.begin() + 1;
+std::set<int>::iterator inset = ordered.begin();
 
 int main() {
     for (int i = 0; i < 500; i++) map500[i] = i * i;
