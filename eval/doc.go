@@ -8,6 +8,9 @@
 // evaluates again. An Expr that writes (Effects) is evaluated over an Env whose
 // reads block instead.
 //
+// Nothing of the debuggee is called. What [], * and -> of a class yield is what
+// its visualiser shows (Modeler).
+//
 // # Ladder
 //
 // A new construct climbs: token, node, evaluation over Value, compilation to

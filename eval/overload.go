@@ -38,7 +38,7 @@ const (
 	// maxKeys bounds the elements of an associative container that are looked at for a key.
 	maxKeys = 10_000
 	// maxKeyText is the longest key that is told from others.
-	maxKeyText = 1 << 14
+	maxKeyText = 1 << 10
 )
 
 // model is the data model, nil when the Env has none that could know v's class.

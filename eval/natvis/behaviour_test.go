@@ -28,6 +28,7 @@ func TestBehaviour(t *testing.T) {
 	t.Run("expressions", func(t *testing.T) { testExpressions(t, p, m) })
 	t.Run("overloads", func(t *testing.T) { testOverloads(t, p, m, inLibstdcxx) })
 	t.Run("assignments", func(t *testing.T) { testAssignments(t, p, m) })
+	t.Run("overloads of garbage", func(t *testing.T) { testGarbageOverloads(t, p, m) })
 	t.Run("paging", func(t *testing.T) { testPaging(t, p, m) })
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })
 	t.Run("garbage", func(t *testing.T) { testGarbage(t, p, m) })

@@ -63,6 +63,34 @@ func testAssignments(t *testing.T, p *process, m *eval.Model) {
 	}
 }
 
+// anywhere is a process of garbage: each name is at the address of its seed.
+type anywhere struct {
+	*garbage
+	m *eval.Model
+}
+
+func (e anywhere) Model() *eval.Model { return e.m }
+
+func (e anywhere) Lookup(ctx context.Context, name string) (eval.Value, error) {
+	v, err := e.process.Lookup(ctx, name)
+	v.Addr = 0x10000 + arch.Addr(hash(e.seed)%4096*8)
+	return v, err
+}
+
+// testGarbageOverloads: whatever memory holds, an operator ends after a bounded
+// number of reads.
+func testGarbageOverloads(t *testing.T, p *process, m *eval.Model) {
+	for seed := range uint64(12) {
+		for _, src := range strings.Fields(`ints[0] strs[1][2] deq[3] nested[1][1] lst[5] byname["one"] bynum[2].x hashed[4] hashedstr["key"] *uniq *shared handle->y *some bits[9] notuple[0]`) {
+			env := anywhere{&garbage{process: p, seed: seed}, m}
+			got := evaluate(env, m, src)
+			if env.reads > 200_000 {
+				t.Errorf("%s, seed %d: %d reads, %s", src, seed, env.reads, got)
+			}
+		}
+	}
+}
+
 func evaluate(env eval.Env, m *eval.Model, src string) string {
 	e, err := eval.Parse(src, eval.Options{})
 	if err != nil {
