@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"os"
@@ -107,10 +108,18 @@ func TestFarFiles(t *testing.T) {
 	port := freePort(t)
 	cmd := exec.Command("unshare", "-rm", "sh", "-c",
 		"mount -t tmpfs none /mnt && cp "+prog+" /mnt/far && exec gdbserver --once 127.0.0.1:"+port+" /mnt/far")
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("the far end said: %s", said.String())
+		}
+	})
 	waitPort(t, port)
 	debugger(t, "bp far!fill\ng\nk\nlm m far\nq\n", "cdb", "-remote", "gdb:server=127.0.0.1,port="+port).must(t, 0,
 		"Breakpoint 0 hit", `far!fill.* \[.*crash\.c @ 17\]`, `far!main\+`, `far .*DWARF Private Symbols`)
