@@ -19,8 +19,7 @@ install:
 	@sh tests/install.sh $(TOOLS)
 
 demo:
-	@sh tests/install.sh gdbserver=gdbserver g++=g++ /usr/include/stdio.h=libc6-dev \
-	llvm-objdump=llvm ld.lld=lld zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
+	@sh tests/install.sh gdbserver=gdbserver g++=g++ /usr/include/stdio.h=libc6-dev
 	@$(MAKE) --no-print-directory build
 	@N=$(N) sh tests/demo.sh
 
