@@ -64,13 +64,21 @@ type told struct {
 // images' headers in memory. Called again with the same context after a
 // *symbols.NeedError, it does not ask the far end again.
 func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module, error) {
+	var out []targets.Module
+	err := s.pass(ctx, w, func(r *reader, t *told) { out = r.modules(t) })
+	return out, err
+}
+
+// pass runs f once over what the far end told and memory. After a
+// *symbols.NeedError what was told is kept for the next pass.
+func (s *System) pass(ctx context.Context, w systems.World, f func(*reader, *told)) error {
 	t, err := s.ask(ctx, w.Target())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r := newReader(ctx, w, w.Target().Info().Set.Arch)
 	r.seen = s.known(t)
-	out := r.modules(t)
+	f(r, t)
 	err = r.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +86,7 @@ func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module
 	if err != nil {
 		s.pending = t
 	}
-	return out, err
+	return err
 }
 
 // known returns the images whose headers need not be read again.

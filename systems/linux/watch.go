@@ -24,19 +24,8 @@ func (*System) Watch() []string { return append([]string(nil), watched...) }
 // which works from the process's very first instruction. 0 when the process has
 // no loader. Reads follow the rule of symbols.NeedError.
 func (s *System) WatchAddress(ctx context.Context, w systems.World) (arch.Addr, error) {
-	t, err := s.ask(ctx, w.Target())
-	if err != nil {
-		return 0, err
-	}
-	r := newReader(ctx, w, w.Target().Info().Set.Arch)
-	r.seen = s.known(t)
-	at := r.watch(t)
-	err = r.end()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending, s.seen = nil, r.seen
-	if err != nil {
-		s.pending = t
+	var at uint64
+	if err := s.pass(ctx, w, func(r *reader, t *told) { at = r.watch(t) }); err != nil {
 		return 0, err
 	}
 	return arch.Addr(at), nil
