@@ -146,7 +146,7 @@ func runsFree(t *testing.T, v *exec.Cmd) {
 		if time.Now().After(limit) {
 			t.Fatalf("the program is in state %q, traced by %d", letter, tracer)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // nothing tells when a tracer lets go
 	}
 	// A trap left behind would kill it at its next tick, within a millisecond.
 	c := inProcess(t)
@@ -228,7 +228,7 @@ func TestLaunchEnds(t *testing.T) {
 			pid := decode[dap.ProcessEventBody](t, c.Seen("process")[0]).SystemProcessId
 			leave(c, p)
 			p.within2s(t)
-			for limit := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			for limit := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it is no child of ours: nothing tells of its end
 				if letter, _ := state(t, pid); letter == "" || letter == "Z" {
 					break
 				}
