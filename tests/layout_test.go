@@ -41,8 +41,7 @@ var may = map[string][]string{
 	"windbg":             {"arch", "symbols", "targets", "systems", "eval", "engine"},
 	"launch":             {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf"},
 	"adapter":            {"arch", "symbols", "targets", "eval", "engine", "launch"},
-	"report":             {"arch", "symbols", "targets", "eval", "engine"},
-	"console":            {"targets", "engine", "launch", "windbg", "report"},
+	"console":            {"targets", "engine", "launch", "windbg"},
 	"cmd/dap-windbg":     {"adapter", "console", "engine", "launch", "windbg", "targets"},
 }
 
