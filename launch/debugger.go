@@ -471,6 +471,15 @@ func (d *Debugger) SetFilter(s engine.FilterSetting) { d.filters.set(s) }
 // Filters lists all.
 func (d *Debugger) Filters() []engine.FilterSetting { return d.filters.list() }
 
+// ErrorText names an error number of Linux: "ENOENT: No such file or directory".
+func (d *Debugger) ErrorText(n uint64) string {
+	e := linux.Errno(n)
+	if n > 1<<16 || e.Name() == "" {
+		return ""
+	}
+	return e.Name() + ": " + e.String()
+}
+
 // FilterNames lists the codes, for completion.
 func (d *Debugger) FilterNames() []string {
 	var out []string

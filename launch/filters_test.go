@@ -46,3 +46,12 @@ func TestFilters(t *testing.T) {
 		t.Error("sxi SIGUSR1 must not break")
 	}
 }
+
+func TestErrorText(t *testing.T) {
+	var d Debugger
+	for n, want := range map[uint64]string{2: "ENOENT: No such file or directory", 111: "ECONNREFUSED: Connection refused", 0: "", 41: "", 99999: "", 1 << 63: ""} {
+		if got := d.ErrorText(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

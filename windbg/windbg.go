@@ -25,6 +25,8 @@ type Host interface {
 	Filter(code, arg string) engine.FilterSetting
 	SetFilter(engine.FilterSetting)
 	Filters() []engine.FilterSetting
+	// ErrorText names an error number of the debuggee's system, "" when it has none.
+	ErrorText(n uint64) string
 }
 
 // Options of an Interpreter.
