@@ -90,6 +90,9 @@ func (s *session) pause(r *request, a *dap.PauseArguments) (any, error) {
 		s.lines.cancelAll()
 		return nil, nil
 	}
+	if !s.running.Load() {
+		s.lines.cancelAll() // also those that had not been taken up when the request was read
+	}
 	err := es.Interrupt(r.ctx)
 	s.pausing = s.pausing && err == nil
 	return nil, err
