@@ -94,7 +94,8 @@ func (l layout) offsetSize() uint32 {
 }
 
 type abbrevKey struct {
-	off uint64
+	file *file
+	off  uint64
 	layout
 }
 
@@ -121,7 +122,7 @@ func (d *Data) abbrevTable(key abbrevKey) *abbrevTable {
 	if t != nil {
 		return t
 	}
-	t = d.readAbbrevs(key)
+	t = readAbbrevs(key)
 	d.abbrevMu.Lock()
 	defer d.abbrevMu.Unlock()
 	if was := d.abbrevs[key]; was != nil {
@@ -131,12 +132,12 @@ func (d *Data) abbrevTable(key abbrevKey) *abbrevTable {
 	return t
 }
 
-func (d *Data) readAbbrevs(key abbrevKey) *abbrevTable {
+func readAbbrevs(key abbrevKey) *abbrevTable {
 	t := &abbrevTable{}
 	type cut struct{ attrs, steps int }
 	var cuts []cut
 	var order []*abbrev
-	for b := d.buf(secAbbrev, key.off); ; {
+	for b := key.file.buf(secAbbrev, key.off); ; {
 		code := b.uleb()
 		if code == 0 || b.bad {
 			break
@@ -190,8 +191,8 @@ func (t *abbrevTable) readAttrs(b *buf) bool {
 }
 
 // abbrev reads the one abbreviation with a code, without the rest of its table.
-func (d *Data) abbrev(off, code uint64) *abbrev {
-	b := d.buf(secAbbrev, off)
+func (f *file) abbrev(off, code uint64) *abbrev {
+	b := f.buf(secAbbrev, off)
 	for {
 		c := b.uleb()
 		if c == 0 || b.bad {

@@ -29,12 +29,12 @@ type Options struct {
 // Data is the debugging information of one image. It implements symbols.Liner,
 // Scoper and Typer, and is safe for many goroutines.
 type Data struct {
-	opt      Options
-	sections [secCount]section
+	opt  Options
+	main *file // the image's own sections
 
 	unitsOnce sync.Once
-	units     []*unit // .debug_info, then .debug_types, by offset
-	infoUnits int     // how many are from .debug_info
+	units     []*unit // of all spaces, by ref
+	infoUnits int     // how many are from the image's .debug_info
 	bySig     map[uint64]ref
 
 	abbrevMu sync.Mutex
@@ -56,11 +56,24 @@ type Data struct {
 	vars  globalMap
 }
 
-// ref is the place of a DIE: its offset in .debug_info, or in .debug_types with
-// typesBit set. No DIE is at 0.
+// ref is the place of a DIE on the line of all spaces; it fits 47 bits. No DIE is
+// at 0.
 type ref uint64
 
-const typesBit ref = 1 << 47
+// space is one section of DIEs. All spaces lie on one line, each from its base
+// on; the image's .debug_info begins it.
+type space struct {
+	file *file
+	id   sectionID // secInfo or secTypes
+	base ref
+}
+
+// file is the debug sections of one file.
+type file struct {
+	data     *Data
+	read     func(name string) []byte
+	sections [secCount]section
+}
 
 type sectionID int
 
@@ -98,19 +111,24 @@ func New(o Options) *Data {
 	if o.Guard == nil {
 		o.Guard = func(f func()) bool { f(); return true }
 	}
-	return &Data{opt: o, abbrevs: map[abbrevKey]*abbrevTable{}}
+	d := &Data{opt: o, abbrevs: map[abbrevKey]*abbrevTable{}}
+	d.main = &file{data: d, read: o.Section}
+	return d
 }
 
-func (d *Data) section(id sectionID) []byte {
-	s := &d.sections[id]
-	s.once.Do(func() { s.data = d.opt.Section(sectionNames[id]) })
+// section returns a section of the image's own.
+func (d *Data) section(id sectionID) []byte { return d.main.section(id) }
+
+func (f *file) section(id sectionID) []byte {
+	s := &f.sections[id]
+	s.once.Do(func() { s.data = f.read(sectionNames[id]) })
 	return s.data
 }
 
 // buf returns a cursor at off of a section; bad at once when off is outside.
-func (d *Data) buf(id sectionID, off uint64) buf {
-	s := d.section(id)
-	b := buf{d: s, be: d.opt.BigEndian}
+func (f *file) buf(id sectionID, off uint64) buf {
+	s := f.section(id)
+	b := buf{d: s, be: f.data.opt.BigEndian}
 	if off > uint64(len(s)) {
 		b.fail()
 		return b

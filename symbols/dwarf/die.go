@@ -44,7 +44,7 @@ func (d *Data) die(r ref) (die, bool) {
 		return die{}, false
 	}
 	u.load()
-	return u.readDIE(uint64(r &^ typesBit))
+	return u.readDIE(u.offset(r))
 }
 
 // value reads one attribute value.
@@ -148,7 +148,7 @@ func (d *die) name() string { return d.string(atName) }
 
 // str resolves a string value; it aliases the section.
 func (u *unit) str(v value) []byte {
-	d := u.data
+	d := u.file
 	switch v.form {
 	case formString:
 		return v.b
@@ -170,7 +170,7 @@ func (u *unit) strx(i uint64) (uint64, bool) {
 	if i > 1<<40 {
 		return 0, false
 	}
-	b := u.data.buf(secStrOffsets, u.root.strBase+i*size)
+	b := u.file.buf(secStrOffsets, u.root.strBase+i*size)
 	off := b.offset(u.is64)
 	return off, !b.bad
 }
@@ -180,7 +180,7 @@ func (u *unit) addrx(i uint64) (uint64, bool) {
 	if i > 1<<40 {
 		return 0, false
 	}
-	b := u.data.buf(secAddr, u.root.addrBase+i*uint64(u.addrSize))
+	b := u.file.buf(secAddr, u.root.addrBase+i*uint64(u.addrSize))
 	a := b.uint(int(u.addrSize))
 	return a, !b.bad
 }
@@ -206,7 +206,7 @@ func (u *unit) address(v value) (uint64, bool) {
 
 // lostRef stands for a DIE that is not here: in a supplementary file, or damaged.
 // Its type is Unspecified, not void.
-const lostRef = typesBit - 1
+const lostRef ref = 1<<47 - 1
 
 // target returns the DIE an attribute refers to, 0 when it has none.
 func (d *die) target(n attrName) ref {
@@ -224,7 +224,7 @@ func (u *unit) target(v value) ref {
 			return u.ref(u.off + v.u)
 		}
 	case formRefAddr:
-		return ref(v.u) &^ typesBit
+		return u.base + ref(v.u)
 	case formRefSig8:
 		u.data.allUnits()
 		if r, ok := u.data.bySig[v.u]; ok {
@@ -321,8 +321,8 @@ func (d *die) after() (uint64, bool) {
 		return d.next, true
 	}
 	if v, ok := d.attr(atSibling); ok {
-		if r := d.u.target(v); r != 0 && r != lostRef && r&typesBit == d.ref()&typesBit {
-			return uint64(r &^ typesBit), true
+		if r := d.u.target(v); r > d.ref() && r < d.u.ref(d.u.end) {
+			return d.u.offset(r), true
 		}
 	}
 	b := d.u.buf(d.next)

@@ -194,7 +194,7 @@ func FuzzExpr(f *testing.F) {
 // exprUnit is a unit for expressions that need no sections.
 func exprUnit() *unit {
 	d := New(Options{Section: func(string) []byte { return nil }})
-	u := &unit{data: d, layout: layout{version: 5, addrSize: 8}}
+	u := &unit{data: d, space: &space{file: d.main}, layout: layout{version: 5, addrSize: 8}}
 	u.load()
 	return u
 }

@@ -350,7 +350,7 @@ func (d *Data) enclosing(r ref, completes bool, f func(u *unit, s *scope, l labe
 		}
 	}
 	s := u.scan()
-	for i := s.scopeOf(uint64(r &^ typesBit)); i >= 0; i = s.scopes[i].parent {
+	for i := s.scopeOf(u.offset(r)); i >= 0; i = s.scopes[i].parent {
 		if !f(u, &s.scopes[i], u.label(i)) {
 			return
 		}
@@ -361,7 +361,7 @@ func (d *Data) enclosing(r ref, completes bool, f func(u *unit, s *scope, l labe
 // name its scopes. 0 when the DIE stands for itself.
 func (u *unit) definitionScope(r ref) ref {
 	u.load()
-	d, ok := u.readDIE(uint64(r &^ typesBit))
+	d, ok := u.readDIE(u.offset(r))
 	if !ok {
 		return 0
 	}

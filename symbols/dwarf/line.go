@@ -61,7 +61,7 @@ const maxRows = 1 << 24
 // lineHeader reads the head of the program at off of .debug_line. dir is the
 // unit's compilation directory, for versions before 5.
 func (d *Data) lineHeader(off uint64, u *unit) (*lineHeader, bool) {
-	b := d.buf(secLine, off)
+	b := u.file.buf(secLine, off)
 	n, is64, ok := b.initialLength()
 	if !ok {
 		return nil, false

@@ -100,7 +100,7 @@ func (t *lineTable) shown(k int, s *sequence) int {
 func (u *unit) line(t *lineTable, s *sequence, i int) symbols.Line {
 	r := t.rows[i]
 	l := symbols.Line{
-		File: u.file(t, uint64(r.file)), Line: int(r.line), Column: int(r.col),
+		File: u.rowFile(t, uint64(r.file)), Line: int(r.line), Column: int(r.col),
 		Start: u.data.offset(r.addr), End: u.data.offset(s.high),
 		Stmt: r.flags&rowStmt != 0, PrologueEnd: r.flags&rowPrologueEnd != 0,
 	}
@@ -112,7 +112,7 @@ func (u *unit) line(t *lineTable, s *sequence, i int) symbols.Line {
 	return l
 }
 
-func (u *unit) file(t *lineTable, n uint64) string {
+func (u *unit) rowFile(t *lineTable, n uint64) string {
 	if t == nil || n >= uint64(len(t.files)) {
 		return ""
 	}

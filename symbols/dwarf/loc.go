@@ -143,13 +143,13 @@ func (u *unit) locationAt(v value, pc uint64) ([]byte, bool) {
 		if v.u > 1<<40 {
 			return nil, false
 		}
-		b := u.data.buf(secLoclists, u.root.locBase+v.u*uint64(u.offsetSize()))
+		b := u.file.buf(secLoclists, u.root.locBase+v.u*uint64(u.offsetSize()))
 		off = u.root.locBase + b.offset(u.is64)
 		if b.bad {
 			return nil, false
 		}
 	}
-	b := u.data.buf(secLoclists, off)
+	b := u.file.buf(secLoclists, off)
 	u.loclist(&b, at, func(expr []byte) { fallback, hasDefault = expr, true })
 	if !ok && hasDefault {
 		return fallback, true
@@ -158,7 +158,7 @@ func (u *unit) locationAt(v value, pc uint64) ([]byte, bool) {
 }
 
 func (u *unit) oldLocations(off uint64, at func(low, high uint64, expr []byte) bool) {
-	b := u.data.buf(secLoc, off)
+	b := u.file.buf(secLoc, off)
 	size := int(u.addrSize)
 	base, top := u.root.low, ^uint64(0)>>(64-8*uint(size))
 	for range maxListEntries {

@@ -56,19 +56,19 @@ func (u *unit) rangeList(v value) []addrRange {
 		if v.u > 1<<40 {
 			return nil
 		}
-		b := u.data.buf(secRnglists, u.root.rngBase+v.u*size)
+		b := u.file.buf(secRnglists, u.root.rngBase+v.u*size)
 		off = u.root.rngBase + b.offset(u.is64)
 		if b.bad {
 			return nil
 		}
 	}
-	b := u.data.buf(secRnglists, off)
+	b := u.file.buf(secRnglists, off)
 	u.rnglist(&b, add)
 	return out
 }
 
 func (u *unit) oldRanges(off uint64, add func(low, high uint64) bool) {
-	b := u.data.buf(secRanges, off)
+	b := u.file.buf(secRanges, off)
 	base, top := u.root.low, ^uint64(0)>>(64-8*uint(u.addrSize))
 	for !b.bad {
 		low, high := b.uint(int(u.addrSize)), b.uint(int(u.addrSize))
@@ -172,7 +172,7 @@ func sortRanges(m []unitRange) []unitRange {
 // readAranges reads .debug_aranges.
 func (d *Data) readAranges() {
 	var m []unitRange
-	for b := d.buf(secAranges, 0); b.left() > 0; {
+	for b := d.main.buf(secAranges, 0); b.left() > 0; {
 		start := b.off
 		n, is64, ok := b.initialLength()
 		if !ok {

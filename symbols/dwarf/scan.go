@@ -156,8 +156,8 @@ func (s *scanner) skippable(ab *abbrev, at int) (int, bool) {
 		return 0, false
 	}
 	r := s.u.target(s.mark(ab, slotSibling))
-	end := int(uint64(r &^ typesBit))
-	return end, r != 0 && end >= at && end <= int(s.u.end)
+	end := int(s.u.offset(r))
+	return end, r > s.u.base && end >= at && end <= int(s.u.end)
 }
 
 func (s *scanner) opens(ab *abbrev) bool {

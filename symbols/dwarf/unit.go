@@ -11,9 +11,9 @@ import (
 // the list of units, its root DIE on first use, its scan when asked for.
 type unit struct {
 	data *Data
+	*space
 	layout
 	kind      uint8
-	types     bool   // in .debug_types
 	off, end  uint64 // of the whole unit in its section
 	first     uint64 // offset of the root DIE
 	abbrevOff uint64
@@ -51,20 +51,23 @@ type addrRange struct{ low, high uint64 }
 func (d *Data) allUnits() []*unit {
 	d.unitsOnce.Do(func() {
 		d.bySig = map[uint64]ref{}
-		d.readUnits(secInfo)
+		next := d.readUnits(&space{file: d.main, id: secInfo})
 		d.infoUnits = len(d.units)
-		d.readUnits(secTypes)
+		d.readUnits(&space{file: d.main, id: secTypes, base: next})
 	})
 	return d.units
 }
 
-func (d *Data) readUnits(id sectionID) {
-	b := d.buf(id, 0)
+// readUnits reads the heads of a space's units and returns where the next space
+// may begin.
+func (d *Data) readUnits(s *space) ref {
+	b := s.file.buf(s.id, 0)
+	end := s.base + ref(len(b.d))
 	for b.left() > 0 {
-		u := &unit{data: d, types: id == secTypes, off: uint64(b.off)}
+		u := &unit{data: d, space: s, off: uint64(b.off)}
 		n, is64, ok := b.initialLength()
 		if !ok {
-			return
+			break
 		}
 		u.is64, u.end = is64, uint64(b.off)+n
 		h := b
@@ -77,6 +80,7 @@ func (d *Data) readUnits(id sectionID) {
 		}
 		b.off = int(u.end)
 	}
+	return end
 }
 
 func (u *unit) header(b *buf) bool {
@@ -86,7 +90,7 @@ func (u *unit) header(b *buf) bool {
 		u.kind = utCompile
 		u.abbrevOff = b.offset(u.is64)
 		u.addrSize = b.u8()
-		if u.types {
+		if u.id == secTypes {
 			u.kind = utType
 		}
 	case u.version == 5:
@@ -107,25 +111,17 @@ func (u *unit) header(b *buf) bool {
 	return !b.bad && (u.addrSize == 4 || u.addrSize == 8 || u.addrSize == 2)
 }
 
-// ref names the DIE at section offset off of u's section.
-func (u *unit) ref(off uint64) ref {
-	if u.types {
-		return ref(off) | typesBit
-	}
-	return ref(off)
-}
+// ref names the DIE at section offset off of u's space.
+func (u *unit) ref(off uint64) ref { return u.base + ref(off) }
+
+// offset is where a DIE of u's space lies in its section.
+func (u *unit) offset(r ref) uint64 { return uint64(r - u.base) }
 
 // unitOf returns the unit that holds the DIE.
 func (d *Data) unitOf(r ref) *unit {
 	units := d.allUnits()
-	off := uint64(r &^ typesBit)
-	if r&typesBit != 0 {
-		units = units[d.infoUnits:]
-	} else {
-		units = units[:d.infoUnits]
-	}
-	i := sort.Search(len(units), func(i int) bool { return units[i].end > off })
-	if i == len(units) || off < units[i].first {
+	i := sort.Search(len(units), func(i int) bool { return units[i].ref(units[i].end) > r })
+	if i == len(units) || r < units[i].ref(units[i].first) {
 		return nil
 	}
 	return units[i]
@@ -143,11 +139,7 @@ func (d *Data) unitFrom(off uint64) *unit {
 
 // buf returns a cursor at section offset off that ends with the unit.
 func (u *unit) buf(off uint64) buf {
-	id := secInfo
-	if u.types {
-		id = secTypes
-	}
-	b := buf{d: u.data.section(id)[:u.end], be: u.data.opt.BigEndian}
+	b := buf{d: u.file.section(u.id)[:u.end], be: u.data.opt.BigEndian}
 	if off < u.first || off >= u.end {
 		b.fail()
 		return b
@@ -160,7 +152,7 @@ func (u *unit) buf(off uint64) buf {
 func (u *unit) load() {
 	u.once.Do(func() {
 		u.rootAttrs()
-		u.abbrevs = u.data.abbrevTable(abbrevKey{u.abbrevOff, u.layout})
+		u.abbrevs = u.data.abbrevTable(abbrevKey{u.file, u.abbrevOff, u.layout})
 	})
 }
 
@@ -176,7 +168,7 @@ func (u *unit) rootAttrs() *rootAttrs {
 			r.strBase, r.addrBase, r.rngBase, r.locBase = hdr, hdr, hdr+4, hdr+4
 		}
 		b := u.buf(u.first)
-		ab := u.data.abbrev(u.abbrevOff, b.uleb())
+		ab := u.file.abbrev(u.abbrevOff, b.uleb())
 		if ab == nil || b.bad {
 			return
 		}
