@@ -152,7 +152,7 @@ func (h *lineHeader) entries(b *buf, u *unit, add func(name []byte, dir uint64))
 	for i := range n {
 		columns[i] = column{b.uleb(), form(b.uleb())}
 	}
-	lu := unit{data: u.data, layout: h.layout, root: u.root} // string forms are as in the unit
+	lu := unit{data: u.data, space: u.space, layout: h.layout, root: u.root} // string forms are as in the unit
 	lu.version = 5
 	for count := b.uleb(); count > 0 && n > 0 && !b.bad; count-- {
 		var name []byte
