@@ -211,19 +211,24 @@ func slice(d []byte, off, n uint64) ([]byte, bool) {
 const PageSize = 0x1000
 
 // Loaded returns the link-time addresses of the image: the lowest loaded
-// address, cut to a page, and the end of the last loaded segment.
+// address, cut to a page, and the end of the last loaded segment. Segments ascend
+// (System V ABI, program header); one at address 0 behind others that lie higher,
+// the template of a kernel's per-CPU data, is loaded elsewhere and does not count.
 func (f *File) Loaded() (low, high uint64) {
-	low = ^uint64(0)
+	first := true
 	for _, s := range f.Segments {
-		if s.Type != SegLoad || s.Memsz == 0 {
+		if s.Type != SegLoad || s.Memsz == 0 || !first && s.Vaddr == 0 && low > 0 {
 			continue
 		}
-		low = min(low, s.Vaddr)
+		if first || s.Vaddr < low {
+			low = s.Vaddr
+		}
+		first = false
 		if end := s.Vaddr + s.Memsz; end >= s.Vaddr {
 			high = max(high, end)
 		}
 	}
-	if low == ^uint64(0) {
+	if first {
 		return 0, 0
 	}
 	return low &^ (PageSize - 1), high

@@ -152,6 +152,28 @@ func TestDebugLink(t *testing.T) {
 	}
 }
 
+// TestLoaded: a kernel's per-CPU template does not make the image begin at 0.
+func TestLoaded(t *testing.T) {
+	load := func(vaddr, size uint64) Segment { return Segment{Type: SegLoad, Vaddr: vaddr, Memsz: size} }
+	for _, c := range []struct {
+		segments  []Segment
+		low, high uint64
+	}{
+		{nil, 0, 0},
+		{[]Segment{{Type: SegNote, Vaddr: 16, Memsz: 16}}, 0, 0},
+		{[]Segment{load(0, 0x1234), load(0x2000, 0x10)}, 0, 0x2010},
+		{[]Segment{load(0x400123, 0x1000), load(0x402000, 0x10)}, 0x400000, 0x402010},
+		{[]Segment{load(0x402000, 0x10), load(0x400000, 0x1000)}, 0x400000, 0x402010},
+		{[]Segment{load(0xffffffff81000000, 0x1000), load(0, 0x35000), load(0xffffffff83000000, 0x10)}, 0xffffffff81000000, 0xffffffff83000010},
+		{[]Segment{load(0, 0), load(0x1000, 8)}, 0x1000, 0x1008},
+	} {
+		f := &File{Segments: c.segments}
+		if low, high := f.Loaded(); low != c.low || high != c.high {
+			t.Errorf("%v: %x-%x, want %x-%x", c.segments, low, high, c.low, c.high)
+		}
+	}
+}
+
 // mapped serves an image as a loader maps it: segments at their addresses.
 type mapped struct {
 	f   *File
