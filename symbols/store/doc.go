@@ -3,7 +3,8 @@
 //
 // Where it looks is told by paths in WinDbg's syntax (path.go): folders, caches,
 // symbol servers and DebugInfoD servers. find.go is the order of the places,
-// http.go fetches from servers, debuginfod.go keeps the cache that libdebuginfod
+// companion.go finds the files that debug information is divided over, http.go
+// fetches from servers, debuginfod.go keeps the cache that libdebuginfod
 // keeps, source.go finds sources.
 //
 // A file counts as found when its build-id is the debuggee's; others are told in

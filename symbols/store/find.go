@@ -124,6 +124,10 @@ func (f *file) hasCode() bool {
 // load looks at a local file and compares builds. A file of another build is
 // returned only when forced; nil when the file is no use.
 func (s *search) load(name string) *file {
+	if st, err := os.Stat(name); err == nil && !st.Mode().IsRegular() {
+		s.try(name, "not a file") // a pipe would never open
+		return nil
+	}
 	m, err := mmap.Open(name)
 	if err != nil {
 		s.try(name, reason(err))

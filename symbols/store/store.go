@@ -62,9 +62,14 @@ type Store struct {
 	sysroot               string
 	maps                  []sourceMap
 	noisy                 bool
-	images                map[[2]string]symbols.Image // by files
+	images                map[[2]string]func() (symbols.Image, error) // by files
 	flights               map[string]*flight
 	down                  map[string]time.Time // servers that did not answer, by host
+	companions            map[string]func() (string, error)
+
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+	working map[*context.CancelFunc]bool // what Interrupt ends
 }
 
 var _ symbols.Store = (*Store)(nil)
@@ -91,7 +96,9 @@ func New(o Options) (*Store, error) {
 	if o.DebugInfoDCache == "" {
 		o.DebugInfoDCache = sharedCache()
 	}
-	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]symbols.Image{}, flights: map[string]*flight{}, down: map[string]time.Time{}}
+	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]func() (symbols.Image, error){}, flights: map[string]*flight{}, down: map[string]time.Time{},
+		companions: map[string]func() (string, error){}, working: map[*context.CancelFunc]bool{}}
+	s.life, s.end = context.WithCancel(context.Background())
 	for _, p := range []struct {
 		set  func(string) error
 		path string
@@ -103,16 +110,45 @@ func New(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the images found. They must not be in use.
-func (s *Store) Close() error {
+// cancellable is ctx until stop, or until Interrupt.
+func (s *Store) cancellable(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.working[&cancel] = true
+	return ctx, func() {
+		cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.working, &cancel)
+	}
+}
+
+// Interrupt gives up the transfers under way. Searches go on with what they have.
+func (s *Store) Interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cancel := range s.working {
+		(*cancel)()
+	}
+}
+
+// Close closes the images found. They must not be in use.
+func (s *Store) Close() error {
+	s.end()
+	s.mu.Lock()
+	images := s.images
+	s.images = map[[2]string]func() (symbols.Image, error){}
+	s.mu.Unlock()
 	var first error
-	for k, i := range s.images {
-		if err := i.Close(); err != nil && first == nil {
+	for _, opened := range images {
+		i, err := opened()
+		if err == nil {
+			err = i.Close()
+		}
+		if err != nil && first == nil {
 			first = err
 		}
-		delete(s.images, k)
 	}
 	return first
 }
@@ -222,20 +258,25 @@ func (s *Store) drop(name string, f *flight) {
 	}
 }
 
-// open opens files once; an image that changed on disk is opened anew.
+// open opens files once; an image that changed on disk is opened anew. The reader
+// may ask for companions meanwhile.
 func (s *Store) open(image, debug string) (symbols.Image, error) {
-	key := [2]string{stamp(image), stamp(debug)}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i, ok := s.images[key]; ok {
-		return i, nil
-	}
 	if s.o.Open == nil {
 		return nil, fmt.Errorf("%s: no reader of images was given", image)
 	}
-	i, err := s.o.Open(image, debug)
-	if err == nil {
-		s.images[key] = i
+	key := [2]string{stamp(image), stamp(debug)}
+	s.mu.Lock()
+	once := s.images[key]
+	if once == nil {
+		once = sync.OnceValues(func() (symbols.Image, error) { return s.o.Open(image, debug) })
+		s.images[key] = once
+	}
+	s.mu.Unlock()
+	i, err := once()
+	if err != nil {
+		s.mu.Lock()
+		delete(s.images, key)
+		s.mu.Unlock()
 	}
 	return i, err
 }
