@@ -22,6 +22,7 @@ import (
 
 // process is a running program as an eval.Env: its globals, its memory.
 type process struct {
+	said  []string // lines before "ready"
 	image *elf.Image
 	mem   *os.File
 	base  arch.Addr
@@ -29,14 +30,14 @@ type process struct {
 }
 
 // start builds and runs a program until it says that it is ready.
-func start(t testing.TB, compiler []string, source string) *process {
+func start(t testing.TB, compiler []string, source string, args ...string) *process {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "program")
-	args := append(append([]string{}, compiler[1:]...), "-o", bin, source)
-	if out, err := exec.Command(compiler[0], args...).CombinedOutput(); err != nil {
+	build := append(append([]string{}, compiler[1:]...), "-o", bin, source)
+	if out, err := exec.Command(compiler[0], build...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	cmd := exec.Command(bin)
+	cmd := exec.Command(bin, args...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -49,10 +50,14 @@ func start(t testing.TB, compiler []string, source string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { in.Close(); cmd.Wait() })
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatal(line, err)
-	}
 	p := &process{}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != "ready" {
+		p.said = append(p.said, lines.Text())
+	}
+	if lines.Text() != "ready" {
+		t.Fatal(lines.Text(), lines.Err())
+	}
 	pid := strconv.Itoa(cmd.Process.Pid)
 	if p.mem, err = os.Open("/proc/" + pid + "/mem"); err != nil {
 		t.Fatal(err)
