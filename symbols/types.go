@@ -1,6 +1,11 @@
 package symbols
 
-import "sync"
+import (
+	"context"
+	"sync"
+
+	"dap-windbg/arch"
+)
 
 // TypeKind sorts types.
 type TypeKind uint8
@@ -39,6 +44,8 @@ const (
 	Bool
 	FloatEnc
 	ComplexFloat
+	ComplexInt
+	DecimalFloat // IEEE 754-2008 decimal, binary integer significand
 )
 
 // Type is a type of the debuggee's program. Fields that may be large are loaded
@@ -53,9 +60,17 @@ type Type struct {
 	Count       int64 // Array: elements of this dimension, -1 unknown
 	Stride      int64 // Array: bytes between elements, 0 = Elem.Size
 	Owner       *Type // MemberPointer: the class
+	Lower       int64 // Array: index of the first element (Fortran)
+	Vector      bool  // Array: a vector register's type (GCC's vector_size)
 	Declaration bool  // only declared here; Typer.Type may find the definition
 	Language    Language
-	Image       Image // where it comes from, nil for types made by hand
+	Go          *GoType // what the Go linker says besides, nil elsewhere
+	Image       Image   // where it comes from, nil for types made by hand
+
+	// Dynamic makes a type whose size or place only the running program knows
+	// (a C array of variable length, a Fortran descriptor) concrete; nil for all
+	// others. Count, Size and Stride are -1 where they depend on it.
+	Dynamic Dynamic
 
 	// Load fills Members on first use; nil when there is nothing to load. The
 	// reader that makes the Type sets it before publishing.
@@ -73,6 +88,7 @@ type Members struct {
 	Template    []TemplateArg // class templates
 	Methods     []Method
 	Variadic    bool
+	Parts       []VariantPart
 }
 
 // Field is a member or base of a Struct, Class or Union.
@@ -88,7 +104,78 @@ type Field struct {
 	Static     bool // Location says where
 	Location   Location
 	Artificial bool
-	Const      []byte // compile-time value of a static member
+	Const      []byte   // compile-time value of a static member
+	Variant    *Variant // the variant it belongs to, nil: it is always there
+}
+
+// VariantPart is a part of a Struct of which one variant at a time is live, such
+// as what a Rust enum carries (DWARF 5, 5.7.10). The fields of all variants, and
+// the discriminant when it is one of its own, are among Members.Fields too.
+type VariantPart struct {
+	Discr    *Field // holds what tells the variants apart; nil: there is one variant only
+	Variants []*Variant
+}
+
+// Variant is one of the shapes of a VariantPart. In Rust it has one field, of the
+// variant's name, whose type is a Struct of what the variant carries.
+type Variant struct {
+	Values []Discriminant // none: it is live when no other one is
+	Fields []Field
+}
+
+// Discriminant is a range of discriminant values, both ends included. They are
+// signed or not as the discriminant's type is.
+type Discriminant struct{ Low, High int64 }
+
+// Live returns the variant for the value of the discriminant: its bytes as a
+// number, however extended. Nil when the value belongs to no variant.
+func (p *VariantPart) Live(discr uint64) *Variant {
+	var rest *Variant
+	for _, v := range p.Variants {
+		if len(v.Values) == 0 {
+			rest = v
+		}
+		for _, r := range v.Values {
+			if r.holds(discr, p.Discr) {
+				return v
+			}
+		}
+	}
+	return rest
+}
+
+func (r Discriminant) holds(v uint64, discr *Field) bool {
+	var t *Type
+	if discr != nil {
+		t = discr.Type.Strip()
+	}
+	shift := uint(0)
+	if t != nil && t.Size > 0 && t.Size < 8 {
+		shift = uint(64 - 8*t.Size)
+	}
+	if t != nil && t.Kind == Base && (t.Encoding == Signed || t.Encoding == SignedChar) {
+		at := func(v uint64) int64 { return int64(v<<shift) >> shift }
+		return at(v) >= at(uint64(r.Low)) && at(v) <= at(uint64(r.High))
+	}
+	at := func(v uint64) uint64 { return v << shift >> shift }
+	return at(v) >= at(uint64(r.Low)) && at(v) <= at(uint64(r.High))
+}
+
+// Dynamic makes types concrete.
+type Dynamic interface {
+	// Resolve returns the type that t is for the object at addr, seen from f at
+	// offset pc, and where its data lie. An array that is not allocated has Count 0
+	// and its data at 0. *UnavailableError where it cannot be known.
+	Resolve(ctx context.Context, f Frame, pc Offset, addr arch.Addr) (t *Type, data arch.Addr, err error)
+}
+
+// GoType is what the Go linker tells of a type besides (DW_AT_go_kind and the
+// others of cmd/internal/dwarf).
+type GoType struct {
+	Kind    uint8 // as reflect.Kind numbers it
+	Key     *Type // of a map
+	Elem    *Type // of a map, slice, channel, array or pointer where told
+	Package string
 }
 
 // Enumerator is a named constant.
@@ -110,6 +197,9 @@ type TemplateArg struct {
 	Type    *Type
 	Value   int64
 	IsValue bool
+	Bytes   []byte // of a value that is no number of 8 bytes
+	// Template is the name of a template that is an argument itself.
+	Template string
 }
 
 // Method is a member function, for completion and `dt`.

@@ -53,6 +53,7 @@ const (
 	tagImmutable      tag = 0x4b
 	tagGNUCallSite    tag = 0x4109
 	tagGNUCallParam   tag = 0x410a
+	tagGNUTemplate    tag = 0x4106
 	tagGNUPack        tag = 0x4107
 )
 
@@ -69,6 +70,9 @@ const (
 	atLowPC          attrName = 0x11
 	atHighPC         attrName = 0x12
 	atLanguage       attrName = 0x13
+	atDiscr          attrName = 0x15
+	atDiscrValue     attrName = 0x16
+	atStringLength   attrName = 0x19
 	atCompDir        attrName = 0x1b
 	atConstValue     attrName = 0x1c
 	atContaining     attrName = 0x1d
@@ -82,6 +86,7 @@ const (
 	atArtificial     attrName = 0x34
 	atCount          attrName = 0x37
 	atDataMemberLoc  attrName = 0x38
+	atDiscrList      attrName = 0x3d
 	atDeclFile       attrName = 0x3a
 	atDeclLine       attrName = 0x3b
 	atDeclColumn     attrName = 0x39
@@ -93,6 +98,9 @@ const (
 	atType           attrName = 0x49
 	atVirtuality     attrName = 0x4c
 	atVtableLoc      attrName = 0x4d
+	atAllocated      attrName = 0x4e
+	atAssociated     attrName = 0x4f
+	atDataLocation   attrName = 0x50
 	atByteStride     attrName = 0x51
 	atEntryPC        attrName = 0x52
 	atRanges         attrName = 0x55
@@ -115,10 +123,16 @@ const (
 	atExportSymbols  attrName = 0x89
 	atLoclistsBase   attrName = 0x8c
 	atMIPSLinkage    attrName = 0x2007
+	atGNUVector      attrName = 0x2107
+	atGNUTemplate    attrName = 0x2110
 	atGNUCallValue   attrName = 0x2111
 	atGNUDwoName     attrName = 0x2130
 	atGNURangesBase  attrName = 0x2132
 	atGNUAddrBase    attrName = 0x2133
+	atGoKind         attrName = 0x2900
+	atGoKey          attrName = 0x2901
+	atGoElem         attrName = 0x2902
+	atGoPackage      attrName = 0x2905
 )
 
 type form uint16

@@ -79,31 +79,10 @@ func (d *die) structMembers(m *symbols.Members) {
 				return true
 			})
 		case tagVariantPart:
-			m.Fields = append(m.Fields, c.variants(d)...)
+			c.variants(d, m)
 		}
 		return true
 	})
-}
-
-// variants lists the members of a Rust enum's variants, and its discriminant,
-// side by side: which one counts is for a visualiser to say.
-func (d *die) variants(owner *die) []symbols.Field {
-	var out []symbols.Field
-	d.children(func(c *die) bool {
-		switch c.ab.tag {
-		case tagMember:
-			out = append(out, c.field(owner))
-		case tagVariant:
-			c.children(func(m *die) bool {
-				if m.ab.tag == tagMember {
-					out = append(out, m.field(owner))
-				}
-				return true
-			})
-		}
-		return true
-	})
-	return out
 }
 
 func (d *die) field(owner *die) symbols.Field {
