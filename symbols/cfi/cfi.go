@@ -23,6 +23,9 @@ type Sections struct {
 	DebugFrame Section
 	Text       uint64 // link-time address of .text, base of text-relative pointers
 	GOT        uint64 // link-time address of .got, base of data-relative pointers
+	// Read reads the image's own bytes at a link-time address, for indirect
+	// pointers; nil: there are none.
+	Read func(addr uint64, p []byte) bool
 
 	Order    binary.ByteOrder // nil takes the Arch's
 	PtrSize  int              // bytes; 0 takes the Arch's
@@ -36,6 +39,8 @@ type Unwinder struct {
 	s    Sections
 	mask uint64 // of an address
 
+	hdrOnce, sortedOnce sync.Once
+	hdr                 header
 	ehOnce, debugOnce   sync.Once
 	ehIndex, debugIndex []entryRef
 

@@ -1,18 +1,12 @@
 package cfi
 
-import (
-	"encoding/binary"
-	"fmt"
-
-	"github.com/go-delve/delve/pkg/dwarf/frame"
-)
+import "github.com/go-delve/delve/pkg/dwarf/frame"
 
 // delveRower runs a program through Delve's frame package. That package reads
-// only part of what compilers write, so the program is written anew in that
-// part: one .debug_frame of version 3, 64-bit little-endian addresses, alignment
-// factors 1, no locations, for it is cut at the pc. The common entry's rules go to
-// the head of the body, and each restore becomes the rule it restores, for Delve
-// keeps no initial rules.
+// only part of what compilers write, so the program is written anew in that part:
+// alignment factors of 1 and no locations, for it is cut at the pc. The common
+// entry's rules go to the head of the body, and each restore becomes the rule it
+// restores, for Delve keeps no initial rules.
 type delveRower struct{}
 
 // unspecifiedMark is the source of a DW_CFA_register that stands for "no rule".
@@ -56,14 +50,8 @@ func expressible(p *listing) bool {
 }
 
 func (delveRower) row(p *listing, pc uint64) (*Row, error) {
-	entries, err := frame.Parse(synthesise(p, pc), binary.LittleEndian, 0, 8, 0)
-	if err != nil {
-		return nil, err
-	}
-	if len(entries) != 1 {
-		return nil, fmt.Errorf("%d entries where one was written", len(entries))
-	}
-	c, err := entries[0].EstablishFrame(pc)
+	entry := frame.FrameDescriptionEntry{CIE: &plainFactors, Instructions: rewrite(p, pc)}
+	c, err := entry.EstablishFrame(0) // there are no locations to stop at
 	if err != nil {
 		return nil, err
 	}
@@ -85,38 +73,36 @@ func (delveRower) row(p *listing, pc uint64) (*Row, error) {
 	return row, nil
 }
 
+var plainFactors = frame.CommonInformationEntry{Version: 3, CodeAlignmentFactor: 1, DataAlignmentFactor: 1}
+
 // kinds maps Delve's rules of registers to ours.
-var kinds = map[frame.Rule]RuleKind{
+var kinds = [...]RuleKind{
 	frame.RuleUndefined: Undefined, frame.RuleSameVal: SameValue, frame.RuleOffset: AtCFA, frame.RuleValOffset: CFAPlus,
 	frame.RuleRegister: InRegister, frame.RuleExpression: AtExpression, frame.RuleValExpression: FromExpression,
 }
 
 func fromDelve(r frame.DWRule) Rule {
+	if int(r.Rule) >= len(kinds) {
+		return Rule{} // no instruction that was written makes it
+	}
 	return Rule{Kind: kinds[r.Rule], Register: r.Reg, Offset: r.Offset, Expression: r.Expression}
 }
 
-// synthesise writes p, as far as it counts at pc, as a .debug_frame of two entries.
-func synthesise(p *listing, pc uint64) []byte {
-	le := binary.LittleEndian
-	common := []byte{0xff, 0xff, 0xff, 0xff, 3, 0, 1, 1, 0} // id, version, "", alignments, column
-	out := le.AppendUint32(nil, uint32(len(common)))
-	out = append(out, common...)
-
-	body := le.AppendUint32(nil, 0) // the common entry's offset
-	body = le.AppendUint64(body, p.start)
-	body = le.AppendUint64(body, 1<<62) // length, which EstablishFrame ignores
+// rewrite writes p, as far as it counts at pc.
+func rewrite(p *listing, pc uint64) []byte {
+	body := p.until(pc)
+	out := make([]byte, 0, 4*(len(p.initial)+len(body)))
 	initial := map[uint64]Rule{}
 	for _, s := range p.initial {
 		if s.verb == set {
 			initial[s.reg] = s.rule
 		}
-		body = appendStep(body, s, nil)
+		out = appendStep(out, s, nil)
 	}
-	for _, s := range p.until(pc) {
-		body = appendStep(body, s, initial)
+	for _, s := range body {
+		out = appendStep(out, s, initial)
 	}
-	out = le.AppendUint32(out, uint32(len(body)))
-	return append(out, body...)
+	return out
 }
 
 // appendStep writes one step in opcodes whose operands need no alignment factor.
@@ -144,10 +130,12 @@ func appendStep(b []byte, s step, initial map[uint64]Rule) []byte {
 	return b
 }
 
+// opcodes maps our rules of registers to instructions.
+var opcodes = [...]byte{Unspecified: cfaRegister, Undefined: cfaUndefined, SameValue: cfaSameValue, AtCFA: cfaOffsetExtSF,
+	CFAPlus: cfaValOffsetSF, InRegister: cfaRegister, AtExpression: cfaExpr, FromExpression: cfaValExpr}
+
 func appendRule(b []byte, reg uint64, r Rule) []byte {
-	op := map[RuleKind]byte{Unspecified: cfaRegister, Undefined: cfaUndefined, SameValue: cfaSameValue, AtCFA: cfaOffsetExtSF,
-		CFAPlus: cfaValOffsetSF, InRegister: cfaRegister, AtExpression: cfaExpr, FromExpression: cfaValExpr}[r.Kind]
-	b = appendULEB(append(b, op), reg)
+	b = appendULEB(append(b, opcodes[r.Kind]), reg)
 	switch r.Kind {
 	case Unspecified:
 		return appendULEB(b, unspecifiedMark)

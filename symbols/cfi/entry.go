@@ -48,7 +48,8 @@ const (
 	peSigned, peSLEB, peS2, peS4    = 0x08, 0x09, 0x0a, 0x0b
 	peS8                            = 0x0c
 	pePCRel, peTextRel, peDataRel   = 0x10, 0x20, 0x30
-	peAligned, peIndirect, peOmit   = 0x50, 0x80, 0xff
+	peFuncRel, peAligned            = 0x40, 0x50
+	peIndirect, peOmit              = 0x80, 0xff
 )
 
 // frames returns the section an entry lies in, and its name.
@@ -108,21 +109,28 @@ func (u *Unwinder) entryAt(eh bool, offset uint64) (*fde, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := r.body
 	f := &fde{cie: common, offset: offset}
-	var okStart, okSize bool
-	var length uint64
-	f.start, okStart = u.pointer(&body, common, common.encoding, sec.Addr)
-	length, okSize = u.pointer(&body, common, common.encoding&0x0f, 0)
-	f.end = (f.start + length) & u.mask
-	if common.z {
-		body.take(body.uleb())
-	}
-	if body.bad || !okStart || !okSize {
+	if f.start, f.end, ok = common.span(&r.body, sec.Addr); !ok {
 		return nil, bad("addresses cannot be read")
 	}
-	f.program = code{body.data[body.pos:], sec.Addr + uint64(body.pos)}
+	f.program = code{r.body.data[r.body.pos:], sec.Addr + uint64(r.body.pos)}
 	return f, nil
+}
+
+// span reads an FDE's range, and its augmentation data, which nobody needs.
+func (e *cie) span(c *cursor, secAddr uint64) (start, end uint64, ok bool) {
+	var okStart, okSize bool
+	var length uint64
+	if e.encoding == peAbs && e.addrSize == 8 {
+		start, length, okStart, okSize = c.uint(8)&e.u.mask, c.uint(8), true, true
+	} else {
+		start, okStart = e.u.pointer(c, e, e.encoding, secAddr, 0)
+		length, okSize = e.u.pointer(c, e, e.encoding&0x0f, 0, 0)
+	}
+	if e.z {
+		c.take(c.uleb())
+	}
+	return start, (start + length) & e.u.mask, okStart && okSize && !c.bad
 }
 
 // cieAt parses the CIE at offset, or returns it as parsed before.
@@ -219,7 +227,7 @@ func (e *cie) augment(c *cursor, letters string, addr uint64) error {
 		case 'R':
 			e.encoding = data.u8()
 		case 'P':
-			if _, ok := e.u.pointer(&data, e, data.u8()&^peIndirect, addr); !ok {
+			if _, ok := e.u.pointer(&data, e, data.u8()&^peIndirect, addr, 0); !ok {
 				return nil
 			}
 		case 'L':
@@ -234,53 +242,75 @@ func (e *cie) augment(c *cursor, letters string, addr uint64) error {
 	return nil
 }
 
-// pointer reads an encoded address. secAddr is the address of c's first byte.
-// Indirect ones are refused: they lie in memory that nobody has read.
-func (u *Unwinder) pointer(c *cursor, e *cie, enc byte, secAddr uint64) (uint64, bool) {
-	if enc == peOmit || enc&peIndirect != 0 {
+// pointer reads an encoded address. secAddr is the address of c's first byte, fn
+// that of the function it is about. An indirect one is read where it points to,
+// which must be in the image's file.
+func (u *Unwinder) pointer(c *cursor, e *cie, enc byte, secAddr, fn uint64) (uint64, bool) {
+	if enc == peOmit {
 		return 0, false
-	}
-	if enc == peAligned {
-		at := secAddr + uint64(c.pos)
-		n := uint64(e.addrSize)
-		c.take((n - at%n) % n)
-		v := c.uint(e.addrSize)
-		return v, !c.bad
 	}
 	here := secAddr + uint64(c.pos)
 	var v uint64
-	switch enc & 0x0f {
-	case peAbs:
+	if enc&^peIndirect == peAligned {
+		n := uint64(e.addrSize)
+		c.take((n - here%n) % n)
 		v = c.uint(e.addrSize)
-	case peSigned:
-		v = uint64(c.int(e.addrSize))
-	case peULEB:
-		v = c.uleb()
-	case peSLEB:
-		v = uint64(c.sleb())
-	case peU2:
-		v = c.uint(2)
-	case peU4:
-		v = c.uint(4)
-	case peU8, peS8:
-		v = c.uint(8)
-	case peS2:
-		v = uint64(c.int(2))
-	case peS4:
-		v = uint64(c.int(4))
-	default:
-		return 0, false
+	} else {
+		base, ok := u.relative(enc, here, fn)
+		if !ok {
+			return 0, false
+		}
+		v = (e.number(c, enc) + base) & u.mask
 	}
-	switch enc & 0x70 {
-	case 0:
-	case pePCRel:
-		v += here
-	case peTextRel:
-		v += u.s.Text
-	case peDataRel:
-		v += u.s.GOT
-	default:
-		return 0, false
+	if enc&peIndirect != 0 && !c.bad {
+		p := make([]byte, e.addrSize)
+		if u.s.Read == nil || !u.s.Read(v, p) {
+			return 0, false
+		}
+		v = (&cursor{data: p, order: c.order}).uint(len(p))
 	}
 	return v & u.mask, !c.bad
+}
+
+// number reads an encoded address's value, before anything is added to it.
+func (e *cie) number(c *cursor, enc byte) uint64 {
+	switch enc & 0x0f {
+	case peAbs:
+		return c.uint(e.addrSize)
+	case peSigned:
+		return uint64(c.int(e.addrSize))
+	case peULEB:
+		return c.uleb()
+	case peSLEB:
+		return uint64(c.sleb())
+	case peU2:
+		return c.uint(2)
+	case peU4:
+		return c.uint(4)
+	case peU8, peS8:
+		return c.uint(8)
+	case peS2:
+		return uint64(c.int(2))
+	case peS4:
+		return uint64(c.int(4))
+	}
+	c.bad = true
+	return 0
+}
+
+// relative is what an encoded address counts from.
+func (u *Unwinder) relative(enc byte, here, fn uint64) (uint64, bool) {
+	switch enc & 0x70 {
+	case 0:
+		return 0, true
+	case pePCRel:
+		return here, true
+	case peTextRel:
+		return u.s.Text, true
+	case peDataRel:
+		return u.s.GOT, true
+	case peFuncRel:
+		return fn, true
+	}
+	return 0, false
 }

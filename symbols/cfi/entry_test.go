@@ -1,9 +1,11 @@
 package cfi
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,6 +134,9 @@ func TestForms(t *testing.T) {
 		{name: "signed", common: common("", base...), body: []byte{cfaNegateRA, 0x41, cfaNegateRA, 0x41, cfaNegateRA, 0x7f, cfaNegateRA}, want: signed},
 		{name: "locations", common: common("", base...), body: []byte{cfaAdvance1, 4, cfaUndefined, 3, cfaAdvance4, 0, 1, 0, 0, cfaUndefined, 6}, want: with(3, Rule{Kind: Undefined})},
 		{name: "set_loc", common: common("", base...), body: []byte{cfaSetLoc, 0, 0x10, 0, 0, 0, 0, 0, 0, cfaUndefined, 3, cfaSetLoc, 0x80, 0x10, 0, 0, 0, 0, 0, 0, cfaUndefined, 6}, want: with(3, Rule{Kind: Undefined})},
+		{name: "signed with the pc", common: common("", base...), body: []byte{cfaNegateRAPC}, want: signed},
+		{name: "signed and remembered", common: common("", base...), body: []byte{cfaNegateRA, cfaRemember, cfaNegateRA, 0x41, cfaRestoreState}, want: signed},
+		{name: "a long way", common: common("", base...), body: []byte{cfaAdvance8, 8, 0, 0, 0, 0, 0, 0, 0, cfaUndefined, 3, cfaAdvance8, 0, 0, 0, 0, 1, 0, 0, 0, cfaUndefined, 6}, want: with(3, Rule{Kind: Undefined})},
 		{name: "unknown instruction", common: common("", base...), body: []byte{0x3e}, bad: "instruction 0x3e"},
 		{name: "cut", common: common("", base...), body: []byte{cfaDefCFA, 7}, bad: "within an instruction"},
 		{name: "cut block", common: common("", base...), body: []byte{cfaDefCFAExpr, 7, 0}, bad: "within an instruction"},
@@ -178,6 +183,143 @@ func TestForms(t *testing.T) {
 				t.Errorf("past the end: %v", err)
 			}
 		})
+	}
+}
+
+// TestPointers reads function addresses in every encoding.
+func TestPointers(t *testing.T) {
+	const fn, text, got, sec = 0x1000, 0x800, 0x3000, 0x5000
+	here := func(w *table) uint64 { return sec + uint64(len(w.out)) + 8 } // of the entry's first address
+	for _, c := range []struct {
+		name string
+		enc  byte
+		at   func(w *table) uint64 // the encoded number
+		size int
+		cpu  *arch.Arch
+	}{
+		{"absolute", peAbs, func(*table) uint64 { return fn }, 8, arch.AMD64},
+		{"absolute, 4 bytes", peAbs, func(*table) uint64 { return fn }, 4, arch.I386},
+		{"signed", peSigned, func(*table) uint64 { return fn }, 8, arch.AMD64},
+		{"2 bytes", peU2, func(*table) uint64 { return fn }, 2, arch.AMD64},
+		{"signed 2 bytes", peS2, func(*table) uint64 { return fn }, 2, arch.AMD64},
+		{"4 bytes", peU4, func(*table) uint64 { return fn }, 4, arch.AMD64},
+		{"8 bytes", peU8, func(*table) uint64 { return fn }, 8, arch.AMD64},
+		{"relative to itself", pePCRel | peS4, func(w *table) uint64 { return fn - here(w) }, 4, arch.AMD64},
+		{"relative to itself, 8 bytes", pePCRel | peS8, func(w *table) uint64 { return fn - here(w) }, 8, arch.AMD64},
+		{"relative to the text", peTextRel | peU4, func(*table) uint64 { return fn - text }, 4, arch.AMD64},
+		{"relative to the data", peDataRel | peS4, func(*table) uint64 { return fn - got + 1<<32 }, 4, arch.AMD64},
+		{"aligned", peAligned, func(*table) uint64 { return fn }, 8, arch.AMD64},
+		{"indirect", peIndirect | peU4, func(*table) uint64 { return 0x6000 }, 4, arch.AMD64},
+		{"indirect, relative to itself", peIndirect | pePCRel | peS4, func(w *table) uint64 { return 0x6000 - here(w) }, 4, arch.AMD64},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &table{order: binary.LittleEndian, eh: true}
+			cie := w.cie(common("zR", append([]byte{1, c.enc}, base...)...))
+			n := func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v)[:c.size] }
+			body := append(n(c.at(w)), n(0x100)...)
+			if c.enc == peAligned {
+				body = append(make([]byte, -here(w)%8), body...)
+			}
+			w.fde(cie, append(body, 0, cfaUndefined, 3))
+			u := New(Sections{Arch: c.cpu, EHFrame: Section{w.out, sec}, Text: text, GOT: got, Read: func(addr uint64, p []byte) bool {
+				return addr == 0x6000 && copy(p, []byte{0x00, 0x10, 0, 0, 0, 0, 0, 0}) == len(p)
+			}})
+			row, err := u.Row(fn + 0xff)
+			if err != nil || row.Regs[3].Kind != Undefined {
+				t.Errorf("%+v, %v", row, err)
+			}
+			if _, err := u.Row(fn + 0x100); err == nil {
+				t.Error("a row past the end")
+			}
+		})
+	}
+}
+
+// TestSetLocation reads DW_CFA_set_loc in the sizes and encodings of its entry.
+func TestSetLocation(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		cpu   *arch.Arch
+		enc   byte
+		start uint64 // 0x1000 in that encoding; an entry's own address has no function to count from
+		loc   []byte
+	}{
+		{"8 bytes", arch.AMD64, peAbs, 0x1000, []byte{0x80, 0x10, 0, 0, 0, 0, 0, 0}},
+		{"4 bytes", arch.I386, peAbs, 0x1000, []byte{0x80, 0x10, 0, 0}},
+		{"from the function", arch.AMD64, peFuncRel | peU2, 0x1000, []byte{0x80, 0}},
+		{"from the text", arch.AMD64, peTextRel | peU2, 0x800, []byte{0x80, 0x08}},
+	} {
+		w := &table{order: binary.LittleEndian}
+		cie := w.cie(common("zR", append([]byte{1, c.enc}, base...)...))
+		n := func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v)[:len(c.loc)] }
+		body := append(n(c.start), n(0x100)...)
+		body = append(append(body, 0, cfaSetLoc), c.loc...)
+		w.fde(cie, append(body, cfaUndefined, 3))
+		u := New(Sections{Arch: c.cpu, DebugFrame: Section{w.out, 0}, Text: 0x800})
+		for pc, want := range map[symbols.Offset]RuleKind{0x107f: Unspecified, 0x1080: Undefined} {
+			if row, err := u.Row(pc); err != nil || row.Regs[3].Kind != want {
+				t.Errorf("%s: pc %x: %+v, %v", c.name, pc, row, err)
+			}
+		}
+	}
+}
+
+// TestPlaces: entries in any order are found, in an .eh_frame that lies at
+// address 0 and in one whose search table is out of order.
+func TestPlaces(t *testing.T) {
+	starts := []uint64{0x5000, 0x1000, 0x9000, 0x3000}
+	for _, kind := range []string{"debug", "eh", "eh at 0", "table", "wrong table"} {
+		w := &table{order: binary.LittleEndian, eh: kind != "debug"}
+		sec := Section{Addr: 0x20000}
+		if kind == "eh at 0" || kind == "debug" {
+			sec.Addr = 0
+		}
+		enc := byte(pePCRel | peS8)
+		if kind == "debug" {
+			enc = peAbs
+		}
+		cie := w.cie(common("zR", append([]byte{1, enc}, base...)...))
+		type row struct{ start, entry uint64 }
+		var rows []row
+		for i, start := range starts {
+			rows = append(rows, row{start, sec.Addr + uint64(len(w.out))})
+			if enc != peAbs {
+				start -= sec.Addr + uint64(len(w.out)) + 8
+			}
+			w.fde(cie, w.span(start, 0x100, 0, cfaUndefined, byte(i)))
+		}
+		sec.Data = w.out
+		s := Sections{Arch: arch.AMD64, EHFrame: sec}
+		switch kind {
+		case "debug":
+			s.EHFrame, s.DebugFrame = Section{}, sec
+		case "table":
+			slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.start, b.start) })
+			fallthrough
+		case "wrong table":
+			hdr := []byte{1, peU4, peU4, peDataRel | peS4, 0, 0, 0, 0, byte(len(rows)), 0, 0, 0}
+			for _, r := range rows {
+				hdr = binary.LittleEndian.AppendUint32(hdr, uint32(r.start-0x10000))
+				hdr = binary.LittleEndian.AppendUint32(hdr, uint32(r.entry-0x10000))
+			}
+			s.EHFrameHdr = Section{hdr, 0x10000}
+		}
+		u := New(s)
+		for i, start := range starts {
+			for _, pc := range []uint64{start, start + 0xff} {
+				if row, err := u.Row(symbols.Offset(pc)); err != nil || row.Regs[uint64(i)].Kind != Undefined {
+					t.Errorf("%s: pc %x: %+v, %v", kind, pc, row, err)
+				}
+			}
+			for _, pc := range []uint64{start - 1, start + 0x100} {
+				if _, err := u.Row(symbols.Offset(pc)); err != symbols.ErrNoUnwind {
+					t.Errorf("%s: pc %x: %v", kind, pc, err)
+				}
+			}
+		}
+		if kind == "table" && (!u.hdr.sorted || u.ehIndex != nil) || kind == "wrong table" && u.hdr.sorted {
+			t.Errorf("%s: sorted %v, index of %d entries", kind, u.hdr.sorted, len(u.ehIndex))
+		}
 	}
 }
 

@@ -19,40 +19,72 @@ func (u *Unwinder) find(pc uint64) (*fde, error) {
 		if f, err := u.entryAt(true, offset); err == nil && f.start <= pc && pc < f.end {
 			return f, nil
 		}
-	} else if f, err := u.search(true, pc); err == nil {
-		return f, nil
+		u.sortedOnce.Do(u.checkHeader)
+	}
+	if !usable || !u.hdr.sorted {
+		if f, err := u.search(true, pc); err == nil {
+			return f, nil
+		}
 	}
 	return u.search(false, pc)
 }
 
-// searchHeader looks pc up in .eh_frame_hdr (LSB Core 5.0, 10.6.2). usable is
-// false when the image has no such section or its table cannot be searched.
-func (u *Unwinder) searchHeader(pc uint64) (offset uint64, usable bool) {
+// header is .eh_frame_hdr's search table (LSB Core 5.0, 10.6.2): count rows of
+// two columns, an address and its entry's, width bytes each, relative to the section.
+type header struct {
+	table, width, count int // table is where it lies in the section; count 0: there is none
+	sorted              bool
+}
+
+// at returns a cell's address.
+func (u *Unwinder) at(row, column int) uint64 {
+	c := cursor{data: u.s.EHFrameHdr.Data, pos: u.hdr.table + (2*row+column)*u.hdr.width, order: u.s.Order}
+	return (uint64(c.int(u.hdr.width)) + u.s.EHFrameHdr.Addr) & u.mask
+}
+
+// openHeader finds the search table.
+func (u *Unwinder) openHeader() {
 	hdr := u.s.EHFrameHdr
 	c := cursor{data: hdr.Data, order: u.s.Order}
 	version, ptrEnc, countEnc, tableEnc := c.u8(), c.u8(), c.u8(), c.u8()
 	width := map[byte]int{peDataRel | peS4: 4, peDataRel | peS8: 8}[tableEnc]
 	if c.bad || version != 1 || width == 0 || len(u.s.EHFrame.Data) == 0 {
-		return 0, false
+		return
 	}
 	sized := &cie{addrSize: u.s.PtrSize}
-	if _, ok := u.pointer(&c, sized, ptrEnc, hdr.Addr); !ok {
-		return 0, false
+	if _, ok := u.pointer(&c, sized, ptrEnc, hdr.Addr, 0); !ok {
+		return
 	}
-	count, ok := u.pointer(&c, sized, countEnc, hdr.Addr)
+	count, ok := u.pointer(&c, sized, countEnc, hdr.Addr, 0)
 	if !ok || count > uint64(c.left()/(2*width)) {
+		return
+	}
+	u.hdr = header{table: c.pos, width: width, count: int(count)}
+}
+
+// checkHeader finds out whether a miss of the search table can be believed: only
+// when its addresses rise.
+func (u *Unwinder) checkHeader() {
+	for i := 1; i < u.hdr.count; i++ {
+		if u.at(i, 0) < u.at(i-1, 0) {
+			return
+		}
+	}
+	u.hdr.sorted = true
+}
+
+// searchHeader looks pc up in .eh_frame_hdr. usable is false when the image has
+// no such section or its table cannot be searched.
+func (u *Unwinder) searchHeader(pc uint64) (offset uint64, usable bool) {
+	u.hdrOnce.Do(u.openHeader)
+	if u.hdr.count == 0 {
 		return 0, false
 	}
-	table := c.pos
-	at := func(i, column int) uint64 {
-		c := cursor{data: hdr.Data, pos: table + (2*i+column)*width, order: u.s.Order}
-		return (uint64(c.int(width)) + hdr.Addr) & u.mask
-	}
-	i := sort.Search(int(count), func(i int) bool { return at(i, 0) > pc })
+	i := sort.Search(u.hdr.count, func(i int) bool { return u.at(i, 0) > pc })
 	if i == 0 {
 		return ^uint64(0), true
 	}
-	return at(i-1, 1) - u.s.EHFrame.Addr, true
+	return u.at(i-1, 1) - u.s.EHFrame.Addr, true
 }
 
 // search looks pc up in the index of a section, made on first use.
@@ -77,11 +109,12 @@ func (u *Unwinder) search(eh bool, pc uint64) (*fde, error) {
 func (u *Unwinder) index(eh bool) []entryRef {
 	sec, _ := u.frames(eh)
 	c := cursor{data: sec.Data, order: u.s.Order}
-	var refs []entryRef
+	var common *cie // of the entry before, which most often is the next one's too
+	refs := make([]entryRef, 0, len(sec.Data)/48)
 	for c.left() >= 4 {
 		offset := uint64(c.pos)
-		if terminator := (&cursor{data: c.data, pos: c.pos, order: c.order}).uint(4); terminator == 0 {
-			c.take(4) // linkers leave one at the end of each joined piece
+		if c.order.Uint32(c.data[c.pos:]) == 0 {
+			c.pos += 4 // linkers leave one at the end of each joined piece
 			continue
 		}
 		r, ok := next(&c, eh)
@@ -91,12 +124,22 @@ func (u *Unwinder) index(eh bool) []entryRef {
 		if r.cie {
 			continue
 		}
-		if f, err := u.entryAt(eh, offset); err == nil && f.start < f.end {
-			refs = append(refs, entryRef{f.start, f.end, offset})
+		if common == nil || common.offset != r.common {
+			var err error
+			if common, err = u.cieAt(eh, r.common); err != nil {
+				common = nil
+				continue
+			}
+		}
+		if start, end, ok := common.span(&r.body, sec.Addr); ok && start < end {
+			refs = append(refs, entryRef{start, end, offset})
 		}
 	}
 	slices.SortFunc(refs, func(a, b entryRef) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end))
+		if a.start != b.start {
+			return cmp.Compare(a.start, b.start)
+		}
+		return cmp.Compare(b.end, a.end)
 	})
 	return refs
 }

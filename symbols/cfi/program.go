@@ -103,6 +103,7 @@ const (
 	cfaValOffsetSF    = 0x15
 	cfaValExpr        = 0x16
 	cfaAdvance8       = 0x1d // MIPS
+	cfaNegateRAPC     = 0x2c // arm64: signed with the pc as well
 	cfaNegateRA       = 0x2d // arm64; window_save on SPARC, which is not ours
 	cfaArgsSize       = 0x2e // GNU
 	cfaNegOffsetExt   = 0x2f // GNU
@@ -112,12 +113,12 @@ const (
 // some tens of thousands.
 const maxProgram = 1 << 20
 
-// decode decodes a program whose first location is loc. A switch over opcodes.
+// decode decodes a program of the function at loc. A switch over opcodes.
 func (e *cie) decode(p code, loc uint64) ([]step, error) {
 	if len(p.bytes) > maxProgram {
 		return nil, e.bad(fmt.Sprintf("a program of %d bytes", len(p.bytes)))
 	}
-	c := cursor{data: p.bytes, order: e.u.s.Order}
+	c, fn := cursor{data: p.bytes, order: e.u.s.Order}, loc
 	steps := make([]step, 0, len(p.bytes)/2)
 	emit := func(s step) { steps = append(steps, s) }
 	move := func(delta uint64) {
@@ -144,7 +145,7 @@ func (e *cie) decode(p code, loc uint64) ([]step, error) {
 		switch op {
 		case cfaNop:
 		case cfaSetLoc:
-			v, ok := e.u.pointer(&c, e, e.encoding, p.addr)
+			v, ok := e.u.pointer(&c, e, e.encoding, p.addr, fn)
 			if !ok {
 				return nil, e.bad("DW_CFA_set_loc cannot be read")
 			}
@@ -196,7 +197,7 @@ func (e *cie) decode(p code, loc uint64) ([]step, error) {
 			emit(step{verb: set, reg: c.uleb(), rule: Rule{Kind: CFAPlus, Offset: int64(c.uleb()) * e.dataAlign}})
 		case cfaValOffsetSF:
 			emit(step{verb: set, reg: c.uleb(), rule: Rule{Kind: CFAPlus, Offset: c.sleb() * e.dataAlign}})
-		case cfaNegateRA:
+		case cfaNegateRA, cfaNegateRAPC:
 			emit(step{verb: negate})
 		case cfaArgsSize:
 			c.uleb()

@@ -2,6 +2,7 @@ package cfi
 
 import (
 	"bufio"
+	"bytes"
 	"debug/elf"
 	"fmt"
 	"io"
@@ -50,24 +51,25 @@ func load(t testing.TB, path string) Sections {
 
 // expected is one row as readelf prints it: column name to rule.
 type expected struct {
-	start, end, loc uint64
-	cells           map[string]string
+	start, end, loc, until uint64 // the entry's range, and the row's
+	cells                  map[string]string
 }
 
 var (
-	fdeLine = regexp.MustCompile(`FDE cie=\w+ pc=(\w+)\.\.(\w+)`)
+	cieLine = regexp.MustCompile(`^(\w+) \w+ \w+ CIE `)
+	fdeLine = regexp.MustCompile(`FDE cie=(\w+) pc=(\w+)\.\.(\w+)`)
 	named   = regexp.MustCompile(`(r\d+) \(\w+\)`) // "r8 (r8)"
 	rowLine = regexp.MustCompile(`^[0-9a-f]{8,16} `)
 )
 
-// parseReadelf reads the output of readelf --debug-dump=frames-interp. An entry
-// without rows has the common entry's, which is compared as an empty row.
-func parseReadelf(t testing.TB, r io.Reader) []expected {
+// parseReadelf reads the output of readelf --debug-dump=frames-interp and counts
+// the entries. One without rows has the common entry's.
+func parseReadelf(t testing.TB, r io.Reader) (out []expected, entries int) {
 	t.Helper()
-	var out []expected
 	var columns []string
-	var start, end uint64
-	in := false
+	common := map[string]map[string]string{}
+	cie := ""    // the common entry being read
+	var rows int // of the entry being read: a row ends where the next begins
 	hex := func(s string) uint64 {
 		v, err := strconv.ParseUint(s, 16, 64)
 		if err != nil {
@@ -77,23 +79,36 @@ func parseReadelf(t testing.TB, r io.Reader) []expected {
 	}
 	for s := bufio.NewScanner(r); s.Scan(); {
 		line := s.Text()
-		switch m := fdeLine.FindStringSubmatch(line); {
-		case m != nil:
-			start, end, in = hex(m[1]), hex(m[2]), true
-		case strings.Contains(line, " CIE "), strings.Contains(line, "ZERO terminator"):
-			in = false
-		case strings.HasPrefix(strings.TrimSpace(line), "LOC"):
+		if m := fdeLine.FindStringSubmatch(line); m != nil {
+			start, end := hex(m[2]), hex(m[3])
+			out = append(out, expected{start, end, start, end, common[m[1]]})
+			entries++
+			cie, rows = "", 0
+		} else if m := cieLine.FindStringSubmatch(line); m != nil {
+			cie = m[1]
+		} else if strings.HasPrefix(strings.TrimSpace(line), "LOC") {
 			columns = strings.Fields(line)[1:]
-		case in && rowLine.MatchString(line):
-			cells := strings.Fields(named.ReplaceAllString(line, "$1"))
-			e := expected{start: start, end: end, loc: hex(cells[0]), cells: map[string]string{}}
+		} else if rowLine.MatchString(line) && !strings.Contains(line, "terminator") {
+			words := strings.Fields(named.ReplaceAllString(line, "$1"))
+			cells := map[string]string{}
 			for i, name := range columns {
-				e.cells[name] = cells[i+1]
+				cells[name] = words[i+1]
 			}
-			out = append(out, e)
+			if cie != "" {
+				common[cie] = cells
+				continue
+			}
+			e := &out[len(out)-1]
+			if loc := hex(words[0]); rows > 0 {
+				e.until = loc
+				out = append(out, expected{e.start, e.end, loc, e.end, cells})
+			} else {
+				e.cells = cells
+			}
+			rows++
 		}
 	}
-	return out
+	return out, entries
 }
 
 // dwarfNumber finds a register by readelf's name.
@@ -186,26 +201,32 @@ func both(t testing.TB, u *Unwinder, pc uint64) *Row {
 	return own
 }
 
-func compareAll(t *testing.T, s Sections, dump io.Reader) int {
+// compareAll compares the rows of all entries at their first and last address,
+// and returns how many rows and entries those are.
+func compareAll(t *testing.T, s Sections, dump io.Reader) (int, int) {
 	t.Helper()
 	u, set := New(s), s.Arch.DefaultSet()
-	rows := parseReadelf(t, dump)
+	rows, entries := parseReadelf(t, dump)
 	for _, want := range rows {
+		if want.loc >= want.until {
+			continue // no address is in it
+		}
 		row := both(t, u, want.loc)
-		if check(t, set, row, want); t.Failed() {
-			t.FailNow()
-		}
-		if want.loc != want.start {
-			continue
-		}
-		if got, err := u.Row(symbols.Offset(want.loc - s.LinkBase)); err != nil || !reflect.DeepEqual(got, row) {
-			t.Errorf("pc %x: Row says %+v, %v", want.loc, got, err)
+		check(t, set, row, want)
+		for _, pc := range []uint64{want.loc, want.until - 1} {
+			if got, err := u.Row(symbols.Offset(pc - s.LinkBase)); err != nil || !reflect.DeepEqual(got, row) {
+				t.Errorf("pc %x: Row says %+v, %v; want %+v", pc, got, err, row)
+			}
 		}
 		if r, ok := u.Range(symbols.Offset(want.loc - s.LinkBase)); !ok || uint64(r.Low)+s.LinkBase != want.start || uint64(r.High)+s.LinkBase != want.end {
 			t.Errorf("pc %x: range %x, want [%x, %x)", want.loc, r, want.start, want.end)
 		}
+		if t.Failed() {
+			t.FailNow()
+		}
 	}
-	return len(rows)
+	t.Logf("%d rows of %d entries compared", len(rows), entries)
+	return len(rows), entries
 }
 
 func readelf(t *testing.T, path string) io.Reader {
@@ -224,8 +245,8 @@ func TestLibc(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := load(t, strings.TrimSpace(string(path)))
-	if n := compareAll(t, s, readelf(t, strings.TrimSpace(string(path)))); n < 10000 {
-		t.Errorf("only %d rows compared", n)
+	if _, n := compareAll(t, s, readelf(t, strings.TrimSpace(string(path)))); n < 3000 {
+		t.Errorf("only %d entries compared", n)
 	}
 	searched := New(s)
 	s.EHFrameHdr = Section{}
@@ -241,6 +262,58 @@ func TestLibc(t *testing.T) {
 	}
 }
 
+// TestCxx compares C++: a program whose functions have cold parts and landing
+// pads, and the library it is built upon; heavy runs add the debugger of GNU.
+func TestCxx(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "match")
+	if msg, err := exec.Command("g++", "-O2", "-g", "-o", out, "testdata/match.cpp").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
+	}
+	if symbols, err := exec.Command("nm", out).Output(); err != nil || bytes.Count(symbols, []byte(".cold\n")) < 3 {
+		t.Fatalf("%v, or the program has no cold parts", err)
+	}
+	path, err := exec.Command("g++", "-print-file-name=libstdc++.so.6").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]int{out: 150, strings.TrimSpace(string(path)): 4000}
+	if os.Getenv("HEAVY") != "" {
+		gdb, err := exec.LookPath("gdb")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[gdb] = 20000
+	}
+	for file, least := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			if _, n := compareAll(t, load(t, file), readelf(t, file)); n < least {
+				t.Errorf("only %d entries compared", n)
+			}
+		})
+	}
+}
+
+// TestKernel compares the kernel's .debug_frame.
+func TestKernel(t *testing.T) {
+	path := vmlinux(t)
+	if _, n := compareAll(t, load(t, path), readelf(t, path)); n < 40000 {
+		t.Errorf("only %d entries compared", n)
+	}
+}
+
+// vmlinux is Debian's kernel with debug information, which only heavy runs read.
+func vmlinux(t testing.TB) string {
+	t.Helper()
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("HEAVY=1 runs it")
+	}
+	all, _ := filepath.Glob("/usr/lib/debug/boot/vmlinux-*")
+	if len(all) == 0 {
+		t.Fatal("no /usr/lib/debug/boot/vmlinux-*: install linux-image-amd64-dbg")
+	}
+	return all[0]
+}
+
 // TestDebugFrame compares .debug_frame as gcc writes it.
 func TestDebugFrame(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "calls")
@@ -253,7 +326,7 @@ func TestDebugFrame(t *testing.T) {
 	if len(s.DebugFrame.Data) == 0 {
 		t.Fatal("no .debug_frame")
 	}
-	if n := compareAll(t, s, readelf(t, out)); n < 5 {
+	if n, _ := compareAll(t, s, readelf(t, out)); n < 5 {
 		t.Errorf("only %d rows compared", n)
 	}
 }
@@ -270,7 +343,7 @@ func TestOtherCPUs(t *testing.T) {
 				defer dump.Close()
 				s := load(t, "testdata/"+cpu+"-"+kind+".so")
 				s.LinkBase = 0x200
-				if n := compareAll(t, s, dump); n < 4 {
+				if n, _ := compareAll(t, s, dump); n < 4 {
 					t.Errorf("only %d rows compared", n)
 				}
 			})
