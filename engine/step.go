@@ -54,6 +54,9 @@ const maxLegs = 100_000
 
 // resume starts what how asks for.
 func (l *loop) resume(ctx context.Context, how How) error {
+	if l.lifeless() {
+		return targets.ErrNoThreads
+	}
 	if l.r == nil {
 		return fmt.Errorf("running: %w", errors.ErrUnsupported)
 	}
@@ -258,6 +261,9 @@ func (l *loop) tempRefused() error {
 // wanted is the set of traps that should be in.
 func (l *loop) wanted() map[trapKey]targets.Trap {
 	out := make(map[trapKey]targets.Trap, len(l.bps)+8)
+	if l.r == nil {
+		return out // nothing runs that could spring one
+	}
 	for _, b := range l.bps {
 		b.traps(out)
 	}

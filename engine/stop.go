@@ -72,6 +72,9 @@ func (l *loop) firstStop(ctx context.Context) (targets.Stop, error) {
 		return targets.Stop{}, list.Err
 	}
 	if len(list.Threads) == 0 {
+		if l.r == nil { // a file: there is memory to look at
+			return targets.Stop{Reason: targets.Initial}, nil
+		}
 		return targets.Stop{}, errors.New("the far end has no threads")
 	}
 	l.tookThreads(list)
@@ -378,6 +381,10 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	clear(l.lifted)
 	l.pause = false
 	l.selected, l.frame = st.Thread, 0
+	if l.r == nil && st.Thread == (targets.ThreadID{}) {
+		l.tellFile(ctx, st)
+		return
+	}
 	r := l.refresher(st)
 	if l.modules.stale {
 		l.rider = r // it travels with what the module list needs
@@ -406,6 +413,14 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		w <- *st
 	}
 	l.waiters = nil
+}
+
+// tellFile tells of a target without threads: there is nothing to refresh, only
+// its modules.
+func (l *loop) tellFile(ctx context.Context, st *Stop) {
+	l.last, l.stops = *st, true
+	l.freshModules(ctx)
+	l.o.Emit(Stopped{Stop: *st})
 }
 
 // breakText is WinDbg's line for a break that nobody set.

@@ -55,6 +55,10 @@ func (t *threadTable) update(list []targets.Thread) (events []ThreadEvent) {
 	return events
 }
 
+// lifeless reports whether the target is a file that nobody runs: no thread is
+// there, and none will come.
+func (l *loop) lifeless() bool { return l.r == nil && l.stops && len(l.threads.rows) == 0 }
+
 // snapshot lists threads with their marks.
 func (l *loop) snapshot() []Thread {
 	out := make([]Thread, 0, len(l.threads.rows))
@@ -96,6 +100,9 @@ func (l *loop) threadList(ctx context.Context) ([]Thread, error) {
 func (l *loop) registers(ctx context.Context, id targets.ThreadID) (*arch.Registers, error) {
 	if r := l.regs[id]; r != nil {
 		return r, nil
+	}
+	if l.lifeless() {
+		return nil, targets.ErrNoThreads
 	}
 	op := &targets.RegistersRead{Thread: id}
 	if err := l.do(ctx, op); err != nil {

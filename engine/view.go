@@ -48,6 +48,9 @@ func (v *View) Thread(ctx context.Context) (Thread, error) {
 			return t, nil
 		}
 	}
+	if v.l.lifeless() {
+		return Thread{}, targets.ErrNoThreads
+	}
 	return Thread{}, fmt.Errorf("thread %v is gone", v.l.selected)
 }
 

@@ -12,6 +12,8 @@ var (
 	ErrRunning = errors.New("the debuggee is running")
 	// ErrGone: there is no debuggee any more, or the wire is lost.
 	ErrGone = errors.New("the debuggee is gone")
+	// ErrNoThreads: the target is a file that nobody runs.
+	ErrNoThreads = errors.New("there is no debuggee, only its image")
 )
 
 // FaultError: memory cannot be read or written from Addr on.

@@ -24,6 +24,7 @@ var may = map[string][]string{
 	"targets/rsp":        {"arch", "targets", "targets/wire"},
 	"targets/kd":         {"arch", "targets", "targets/wire"},
 	"targets/kdb":        {"arch", "targets", "targets/wire"},
+	"targets/image":      {"arch", "targets", "binfmt/elf", "binfmt/mmap"},
 	"targets/fake":       {"arch", "targets", "targets/wire"},
 	"targets/targettest": {"arch", "targets"},
 	"binfmt/mmap":        {},
