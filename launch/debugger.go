@@ -15,6 +15,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/systems"
 	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
 	"dap-windbg/targets/wire"
@@ -165,8 +166,12 @@ func (d *Debugger) open(ctx context.Context, g *debuggee) error {
 		return errors.Join(err, g.abandon(ctx))
 	}
 	g.done = make(chan struct{})
+	var system systems.System
+	if d.plan.CoreFile == "" {
+		system = linux.New()
+	}
 	g.session = engine.New(g.target, engine.Options{
-		System: linux.New(), Store: d.files.store, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
+		System: system, Store: d.files.store, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
 		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
 	})
 	d.mu.Lock()

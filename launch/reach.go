@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
+	"dap-windbg/targets/image"
 	"dap-windbg/targets/rsp"
 )
 
@@ -23,13 +25,26 @@ func (d *Debugger) reach(ctx context.Context) (*debuggee, error) {
 	case p.Remote != nil:
 		return nil, &UnavailableError{What: "shared debug sessions are not part of this version"}
 	case p.CoreFile != "":
-		return nil, &UnavailableError{What: "core files are not part of this version"}
+		return d.openFile(p.CoreFile)
 	case p.Connection != nil:
 		return d.connect(ctx, p.Connection, &p)
 	case p.ProcessServer != nil:
 		return d.serve(ctx, &p)
 	}
 	return d.local(ctx, &p)
+}
+
+// openFile opens what is looked at without a process: an image.
+func (d *Debugger) openFile(name string) (*debuggee, error) {
+	t, err := image.Open(name)
+	switch {
+	case errors.Is(err, image.ErrCore):
+		return nil, &UnavailableError{What: "core files are not part of this version"}
+	case err != nil:
+		return nil, &ConfigError{Field: "coreFile", Value: name, Want: "cannot be opened: " + reason(err)}
+	}
+	d.tell(engine.FromDebugger, "Loading Dump File [%s]", t.Info().Path)
+	return &debuggee{target: t}, nil
 }
 
 // connect follows a target link.

@@ -2,12 +2,14 @@ package windbg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
 	"dap-windbg/symbols"
+	"dap-windbg/targets"
 )
 
 // This file disassembles: u, ub, uf.
@@ -55,11 +57,9 @@ func unassemble(ctx context.Context, c *call) error {
 func (c *call) instructions(ctx context.Context, def int) (at arch.Addr, n int, end arch.Addr, err error) {
 	at, n = c.i.cursor.code, def
 	if !c.i.cursor.codeSet {
-		f, err := c.v.Frame(ctx)
-		if err != nil {
+		if at, err = c.here(ctx); err != nil {
 			return 0, 0, 0, err
 		}
-		at = f.PC
 	}
 	if c.more() && !isLength(c.line) {
 		if at, err = c.address(ctx); err != nil {
@@ -89,6 +89,33 @@ func (c *call) instructions(ctx context.Context, def int) (at arch.Addr, n int, 
 		err = c.end()
 	}
 	return at, int(count), 0, err
+}
+
+// here is where the selected frame is; of an image that nobody runs, where it begins.
+func (c *call) here(ctx context.Context) (arch.Addr, error) {
+	f, err := c.v.Frame(ctx)
+	if err == nil {
+		return f.PC, nil
+	}
+	list := c.v.Live().Modules()
+	if !errors.Is(err, targets.ErrNoThreads) || len(list) == 0 {
+		return 0, err
+	}
+	m, bad := c.v.LoadSymbols(ctx, list[0].Base, false, false)
+	if bad != nil || m.Image == nil {
+		return 0, err
+	}
+	return m.Base + arch.Addr(m.Image.Entry()), nil
+}
+
+// anyFrame is the selected frame, nil in an image that nobody runs: expressions
+// find what is static without one.
+func anyFrame(ctx context.Context, v *engine.View) (*engine.Frame, error) {
+	f, err := v.Frame(ctx)
+	if errors.Is(err, targets.ErrNoThreads) {
+		return nil, nil
+	}
+	return f, err
 }
 
 // codeHeader writes the symbol line when the symbol at a is another than last.
@@ -136,11 +163,11 @@ func unassembleFunction(ctx context.Context, c *call) error {
 		}
 		addr = a
 	} else {
-		f, err := c.v.Frame(ctx)
+		a, err := c.here(ctx)
 		if err != nil {
 			return err
 		}
-		addr = f.PC
+		addr = a
 	}
 	if err := c.end(); err != nil {
 		return err

@@ -43,7 +43,7 @@ func displayModel(ctx context.Context, c *call) error {
 	if o.native && !format.Raw {
 		expr += ",!"
 	}
-	f, err := c.v.Frame(ctx)
+	f, err := anyFrame(ctx, c.v)
 	if err != nil {
 		return err
 	}
@@ -320,7 +320,7 @@ func showValue(ctx context.Context, c *call) error {
 	if src == "" {
 		return c.syntax(0)
 	}
-	f, err := c.v.Frame(ctx)
+	f, err := anyFrame(ctx, c.v)
 	if err != nil {
 		return err
 	}

@@ -336,9 +336,9 @@ func (i *Interpreter) StopBlock(ctx context.Context, stop engine.Stop, out io.Wr
 
 // here shows where the selected frame is.
 func (i *Interpreter) here(ctx context.Context, v *engine.View, out io.Writer) error {
-	f, err := v.Frame(ctx)
-	if err != nil {
-		return err
+	f, err := anyFrame(ctx, v)
+	if f == nil {
+		return err // a file is nowhere
 	}
 	ptr := pointerSize(v)
 	if i.registers {

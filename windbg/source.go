@@ -175,9 +175,12 @@ func (i *Interpreter) sourceLine(ctx context.Context, v *engine.View, f *engine.
 
 // listSource is ls: it goes on where the last listing ended.
 func listSource(ctx context.Context, c *call) error {
-	f, err := c.v.Frame(ctx)
+	f, err := anyFrame(ctx, c.v)
 	if err != nil {
 		return err
+	}
+	if f == nil {
+		f = &engine.Frame{}
 	}
 	if w := strings.TrimSpace(c.line); strings.HasPrefix(w, ".") {
 		c.word()

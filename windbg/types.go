@@ -100,7 +100,7 @@ func (c *call) typeName() string {
 
 // showType finds name as a type, then as a variable.
 func (c *call) showType(ctx context.Context, name string, addr arch.Addr, given bool, o dtOptions, fields []string) error {
-	f, err := c.v.Frame(ctx)
+	f, err := anyFrame(ctx, c.v)
 	if err != nil {
 		return err
 	}
