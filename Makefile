@@ -40,10 +40,12 @@ test: install build cross
 	$(GO) test -race $(RACE)
 
 test-heavy: test
+	@sh tests/install.sh '/usr/lib/debug/boot=linux-image-amd64-dbg'
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	FUZZTIME=60s $(MAKE) fuzz
 
 bench: install build
+	@sh tests/install.sh lldb-19=lldb-19
 	@$(GO) run ./tests/bench
 
 fuzz:

@@ -19,7 +19,11 @@ import (
 	"dap-windbg/targets/wire"
 )
 
-var runs = flag.Int("n", 20, "how often each row is measured")
+var (
+	runs       = flag.Int("n", 20, "how often each row of a session is measured")
+	symbolRuns = flag.Int("symbols", 5, "how often each row about large images is measured, 0 not")
+	sessions   = flag.Bool("sessions", true, "measure sessions")
+)
 
 func main() {
 	flag.Parse()
@@ -32,9 +36,14 @@ func main() {
 	b.debugger, err = filepath.Abs("dap-windbg")
 	check(err)
 	command("gcc", "-g", "-O0", b.source, "-o", b.program)
-	b.startUp()
-	b.session()
-	b.print()
+	if *sessions {
+		b.startUp()
+		b.session()
+		b.print()
+	}
+	if *symbolRuns > 0 {
+		b.symbols()
+	}
 }
 
 func check(err error) {
