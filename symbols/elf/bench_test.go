@@ -1,6 +1,7 @@
 package elf
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +63,7 @@ func BenchmarkFirst(b *testing.B) {
 		}},
 		{"breakpoint by line", func(i *Image) bool { return len(i.Places("heavy.cc", 14)) > 0 }},
 		{"type", func(i *Image) bool { _, ok := i.Type("app::Record"); return ok }},
-		{"index", func(i *Image) bool { i.Index(); return true }},
+		{"index", func(i *Image) bool { return i.Index(context.Background()) == nil }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {

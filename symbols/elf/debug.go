@@ -1,6 +1,7 @@
 package elf
 
 import (
+	"context"
 	"iter"
 
 	"dap-windbg/symbols"
@@ -15,6 +16,7 @@ var (
 	_ symbols.Scoper   = (*Image)(nil)
 	_ symbols.Typer    = (*Image)(nil)
 	_ symbols.Unwinder = (*Image)(nil)
+	_ symbols.Indexer  = (*Image)(nil)
 )
 
 // ask runs f with the DWARF reader, if there is one and its file is whole.
@@ -24,9 +26,20 @@ func (i *Image) ask(f func(d *dwarf.Data)) {
 	}
 }
 
-// Index reads all names of the debug information, so that later answers are
-// quick. It may take a fraction of a second and is done once.
-func (i *Image) Index() { i.ask((*dwarf.Data).Index) }
+// Index implements symbols.Indexer.
+func (i *Image) Index(ctx context.Context) (err error) {
+	i.ask(func(d *dwarf.Data) { err = d.Index(ctx) })
+	return err
+}
+
+// Indexed implements symbols.Indexer; an image without debug information is.
+func (i *Image) Indexed() bool { return i.dwarf == nil || i.dwarf.Indexed() }
+
+// Inlined implements symbols.Indexer.
+func (i *Image) Inlined(name string) (p []symbols.Place) {
+	i.ask(func(d *dwarf.Data) { p = d.Inlined(name) })
+	return p
+}
 
 // Line implements symbols.Liner.
 func (i *Image) Line(off symbols.Offset) (l symbols.Line, ok bool) {
@@ -49,6 +62,7 @@ func (i *Image) Lines(lo, hi symbols.Offset) (l []symbols.Line) {
 // Body implements symbols.Liner.
 func (i *Image) Body(off symbols.Offset) (p symbols.Place, ok bool) {
 	i.ask(func(d *dwarf.Data) { p, ok = d.Body(off) })
+	p.Provisional = !i.Indexed()
 	return p, ok
 }
 
