@@ -37,6 +37,9 @@ func (e *env) WriteMemory(ctx context.Context, a arch.Addr, p []byte) error {
 
 func (e *env) Arch() *arch.Arch { return e.l.arch }
 
+// MemoryVersion tells when what was read of a container may have changed.
+func (e *env) MemoryVersion() uint64 { return e.l.changes }
+
 // Model lets expressions use classes as their visualisers show them.
 func (e *env) Model() *eval.Model { return e.l.o.Model }
 

@@ -40,6 +40,7 @@ type loop struct {
 	hiding bool // a hidden stop is being served
 
 	mem     *cache
+	changes uint64 // of memory, as far as we caused or noticed them
 	regs    map[targets.ThreadID]*arch.Registers
 	partial *arch.Registers // expedited with the stop, of its thread
 	walks   map[targets.ThreadID]*walk
@@ -102,6 +103,7 @@ func (l *loop) dropMemory() {
 		round = 8
 	}
 	l.mem = newCache(round)
+	l.changes++
 }
 
 // run is the loop.

@@ -276,6 +276,7 @@ func (l *loop) write(ctx context.Context, s targets.Space, addr arch.Addr, p []b
 		sh.x.under = sh.under
 	}
 	l.mem.put(s, addr, p)
+	l.changes++
 	return len(p), nil
 }
 

@@ -28,7 +28,7 @@ func charUnit(t *symbols.Type) int {
 			case symbols.SignedChar, symbols.UnsignedChar, symbols.UTF:
 				return int(t.Size)
 			}
-			if t.Name == "wchar_t" {
+			if t.Name == "wchar_t" || t.Name == "char8_t" { // GCC says that they are numbers
 				return int(t.Size)
 			}
 			return 0

@@ -77,6 +77,10 @@ type Visualizer interface {
 	Visualize(ctx context.Context, env Env, m *Model, name, expr string, v Value, f Format) (o *Object, ok bool, err error)
 }
 
+// Versioned is an Env that counts the changes of memory: what was read stays true
+// while the number does.
+type Versioned interface{ MemoryVersion() uint64 }
+
 // Model makes Objects of Values.
 type Model struct {
 	Visualizer Visualizer // nil: none

@@ -89,7 +89,7 @@ func scalarText(b []byte, v Value, t *symbols.Type, bigEndian bool, f Format) (s
 		unit = 1
 	}
 	if unit > 0 && v.BitSize == 0 {
-		if t.Size > 1 && !signed(t) && f.Style != DT && f.Radix == 0 {
+		if (t.Size > 1 || t.Name == "char8_t") && !signed(t) && f.Style != DT && f.Radix == 0 {
 			f.Radix = 10 // wide characters are decimal: 104 'h'
 		}
 		return integerText(n, width, f) + " " + charText(n, unit), nil

@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// maxWalk bounds the nodes visited of a list or tree, against cycles.
-	maxWalk = 1_000_000
 	// maxRank bounds the dimensions of ArrayItems.
 	maxRank = 8
 	// maxBytes is the most memory a container can take.
@@ -78,13 +76,10 @@ func (s *scope) listSegment(ctx context.Context, it *item) (segment, error) {
 		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
 			return s.indexList(ctx, it, lo, hi)
 		}
-	case "LinkedListItems":
-		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
-			return s.linkedList(ctx, it, lo, hi)
-		}
 	default:
+		way := &trail{}
 		g.page = func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
-			return s.tree(ctx, it, lo, hi)
+			return s.linked(ctx, it, way, lo, hi)
 		}
 	}
 	return g, nil
@@ -287,112 +282,4 @@ func (s *scope) pointee(ctx context.Context, k *code) (eval.Value, error) {
 	}
 	p, err := eval.Int(ctx, s, v)
 	return eval.Value{Type: t.Elem, Place: eval.InMemory, Addr: arch.Addr(p)}, err
-}
-
-// linkedList walks from the head to element hi, to the end when hi is negative.
-// The next pointer of a node is evaluated in the node. A list without Size ends
-// at null, or where it comes back to its head.
-func (s *scope) linkedList(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
-	cur, err := s.pointee(ctx, it.head)
-	if err != nil {
-		return nil, err
-	}
-	var c collect
-	head := cur.Addr
-	counted := len(it.size) > 0
-	for i := 0; hi < 0 || i < hi; i++ {
-		switch {
-		case i > 0 && !counted && cur.Addr == head, cur.Addr == 0 && !counted:
-			return c.done()
-		case cur.Addr == 0:
-			return c.end(max(i, lo), &CorruptError{fmt.Sprintf("the list ends after %d elements", i)})
-		case i >= maxWalk:
-			return c.end(max(i, lo), &CorruptError{fmt.Sprintf("more than %d elements", maxWalk)})
-		case i%256 == 0 && ctx.Err() != nil:
-			return nil, ctx.Err()
-		}
-		at := s.in(preload(ctx, s, cur))
-		if i >= lo {
-			if err := c.add(at.node(ctx, it.nodes, i)); err != nil {
-				return nil, err
-			}
-		}
-		if i+1 == hi {
-			break
-		}
-		if cur, err = at.pointee(ctx, it.next); err != nil {
-			return c.end(max(i+1, lo), err)
-		}
-	}
-	return c.done()
-}
-
-// preload reads a node's bytes once for all its members.
-func preload(ctx context.Context, s *scope, v eval.Value) eval.Value {
-	if b, err := eval.Fetch(ctx, s, v); err == nil {
-		v.Bytes = b
-	}
-	return v
-}
-
-// walk is an in-order traversal: left, node, right. Its stack bounds the height.
-type walk struct {
-	*scope
-	it    *item
-	stack []eval.Value
-	steps int
-}
-
-// descend pushes v and what is left of it.
-func (w *walk) descend(ctx context.Context, v eval.Value) error {
-	for v.Addr != 0 {
-		if w.steps++; w.steps > maxWalk || len(w.stack) > 200 {
-			return &CorruptError{"the tree does not end"}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		v = preload(ctx, w.scope, v)
-		w.stack = append(w.stack, v)
-		var err error
-		if v, err = w.in(v).pointee(ctx, w.it.next); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tree makes elements lo..hi-1 of a tree, to its end when hi is negative.
-func (s *scope) tree(ctx context.Context, it *item, lo, hi int) ([]*eval.Object, error) {
-	cur, err := s.pointee(ctx, it.head)
-	if err != nil {
-		return nil, err
-	}
-	var c collect
-	w := &walk{scope: s, it: it}
-	for i := 0; hi < 0 || i < hi; i++ {
-		if err = w.descend(ctx, cur); err != nil {
-			return c.end(max(i, lo), err)
-		}
-		if len(w.stack) == 0 {
-			if hi < 0 || len(it.size) == 0 {
-				return c.done()
-			}
-			return c.end(max(i, lo), &CorruptError{fmt.Sprintf("the tree ends after %d elements", i)})
-		}
-		at := s.in(w.stack[len(w.stack)-1])
-		w.stack = w.stack[:len(w.stack)-1]
-		if i >= lo {
-			if err := c.add(at.node(ctx, it.nodes, i)); err != nil {
-				return nil, err
-			}
-		}
-		if i+1 == hi {
-			break
-		}
-		if cur, err = at.pointee(ctx, it.right); err != nil {
-			return c.end(max(i+1, lo), err)
-		}
-	}
-	return c.done()
 }

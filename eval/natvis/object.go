@@ -309,10 +309,6 @@ func (s *scope) spliced(ctx context.Context, it *item) ([]segment, bool, error) 
 	}
 	part := func(from int) func(context.Context, *scope, int, int) ([]*eval.Object, error) {
 		return func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
-			o, err := s.splice(ctx, it)
-			if err != nil {
-				return nil, err
-			}
 			count := -1
 			if hi >= 0 {
 				count = hi - lo

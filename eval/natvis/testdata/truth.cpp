@@ -163,7 +163,9 @@ int main(int argc, char **) {
     for (int n = 0; n < 4; n++) {
         view[n] = str[n];
         if (sizes[n] < 200) line("view[" + std::to_string(n) + "]", "=", '"' + str[n] + '"');
-        line("view[" + std::to_string(n) + "]", "#", std::to_string(view[n].size()));
+        Text at = "view[" + std::to_string(n) + "]";
+        line(at, "#", std::to_string(view[n].size()));
+        for (size_t i = 0; i < view[n].size(); i++) line(at, '[' + std::to_string(i) + ']', text((int)view[n][i]) + " '" + view[n][i] + "'");
     }
     for (int i = 0; i < 1000000; i++) vecmany.push_back(i * 3), mapmany.emplace_hint(mapmany.end(), i * 2, i - 9), lstmany.push_back(~i);
     for (int i = 0; i < 1000000; i++) {
