@@ -127,6 +127,7 @@ const (
 	atGNUTemplate    attrName = 0x2110
 	atGNUCallValue   attrName = 0x2111
 	atGNUDwoName     attrName = 0x2130
+	atGNUDwoID       attrName = 0x2131
 	atGNURangesBase  attrName = 0x2132
 	atGNUAddrBase    attrName = 0x2133
 	atGoKind         attrName = 0x2900

@@ -12,7 +12,11 @@ import (
 type Options struct {
 	// Section returns the bytes of a section by its ELF name (".debug_info"),
 	// decompressed, nil when there is none. It is called once a section.
-	Section   func(name string) []byte
+	Section func(name string) []byte
+	// Open opens a file that the debug information refers to, of the kind, name,
+	// folder and id that c has, and returns its sections as Section does. accept
+	// says whether a candidate is the one. Nil: there are no other files.
+	Open      func(c symbols.Companion, accept func(section func(name string) []byte) error) (section func(name string) []byte, err error)
 	BigEndian bool
 	Arch      *arch.Arch    // sizes of addresses outside units; nil means 8 bytes
 	Base      uint64        // link-time address of Offset 0
@@ -33,9 +37,13 @@ type Data struct {
 	main *file // the image's own sections
 
 	unitsOnce sync.Once
-	units     []*unit // of all spaces, by ref
+	units     []*unit // of the image's own spaces, by ref
 	infoUnits int     // how many are from the image's .debug_info
-	bySig     map[uint64]ref
+
+	sup     supplement
+	pkg     dwp
+	split   splitUnits
+	missing missingFiles
 
 	abbrevMu sync.Mutex
 	abbrevs  map[abbrevKey]*abbrevTable
@@ -57,8 +65,23 @@ type Data struct {
 }
 
 // ref is the place of a DIE on the line of all spaces; it fits 47 bits. No DIE is
-// at 0.
+// at 0. A DIE's ref is the same whenever and in whatever order files are opened:
+//
+//	0        the image's .debug_info, behind it its .debug_types
+//	baseSup  the supplementary file's .debug_info
+//	basePack the package's .debug_info.dwo; its .debug_types.dwo at basePackTypes
+//	baseDwo  a slot for the .dwo file of each of the image's units, in their order:
+//	         .debug_info.dwo, and .debug_types.dwo from the slot's middle on
 type ref uint64
+
+const (
+	baseSup       ref = 1 << 44
+	basePack      ref = 1 << 45
+	basePackTypes ref = basePack + 1<<44
+	baseDwo       ref = 1 << 46
+	dwoSlot       ref = 1 << 30
+	lastSlot          = baseDwo/dwoSlot - 1 // kept free, for lostRef
+)
 
 // space is one section of DIEs. All spaces lie on one line, each from its base
 // on; the image's .debug_info begins it.
@@ -66,13 +89,22 @@ type space struct {
 	file *file
 	id   sectionID // secInfo or secTypes
 	base ref
+
+	once sync.Once
+	list []*unit
 }
 
-// file is the debug sections of one file.
+// file is the debug sections of one file, or one unit's part of the sections of
+// a package.
 type file struct {
 	data     *Data
-	read     func(name string) []byte
+	read     func(id sectionID) []byte
 	sections [secCount]section
+	spaces   []*space
+	skeleton *unit // of the split unit in the file, else nil
+
+	sigOnce sync.Once
+	sigs    map[uint64]ref // type units by signature
 }
 
 type sectionID int
@@ -91,13 +123,18 @@ const (
 	secLoc
 	secLoclists
 	secAranges
+	secMacro
+	secMacinfo
+	secCuIndex
+	secTuIndex
 	secCount
 )
 
 var sectionNames = [secCount]string{
 	".debug_info", ".debug_types", ".debug_abbrev", ".debug_str", ".debug_line_str",
 	".debug_str_offsets", ".debug_addr", ".debug_line", ".debug_ranges", ".debug_rnglists",
-	".debug_loc", ".debug_loclists", ".debug_aranges",
+	".debug_loc", ".debug_loclists", ".debug_aranges", ".debug_macro", ".debug_macinfo",
+	".debug_cu_index", ".debug_tu_index",
 }
 
 // section is loaded, and maybe decompressed, on first use.
@@ -112,8 +149,16 @@ func New(o Options) *Data {
 		o.Guard = func(f func()) bool { f(); return true }
 	}
 	d := &Data{opt: o, abbrevs: map[abbrevKey]*abbrevTable{}}
-	d.main = &file{data: d, read: o.Section}
+	d.main = d.newFile(func(id sectionID) []byte { return o.Section(sectionNames[id]) }, 0, 0)
 	return d
+}
+
+// newFile returns a file whose spaces begin at info and types; with types 0 its
+// .debug_types, if any, follow its .debug_info.
+func (d *Data) newFile(read func(sectionID) []byte, info, types ref) *file {
+	f := &file{data: d, read: read}
+	f.spaces = []*space{{file: f, id: secInfo, base: info}, {file: f, id: secTypes, base: types}}
+	return f
 }
 
 // section returns a section of the image's own.
@@ -121,7 +166,7 @@ func (d *Data) section(id sectionID) []byte { return d.main.section(id) }
 
 func (f *file) section(id sectionID) []byte {
 	s := &f.sections[id]
-	s.once.Do(func() { s.data = f.read(sectionNames[id]) })
+	s.once.Do(func() { s.data = f.read(id) })
 	return s.data
 }
 

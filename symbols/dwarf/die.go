@@ -160,6 +160,10 @@ func (u *unit) str(v value) []byte {
 		if off, ok := u.strx(v.u); ok {
 			return stringAt(d.section(secStr), off)
 		}
+	case formStrpSup, formGNUStrpAlt:
+		if f := u.data.supplement(); f != nil {
+			return stringAt(f.section(secStr), v.u)
+		}
 	}
 	return nil
 }
@@ -204,7 +208,7 @@ func (u *unit) address(v value) (uint64, bool) {
 	return 0, false
 }
 
-// lostRef stands for a DIE that is not here: in a supplementary file, or damaged.
+// lostRef stands for a DIE that is not here: in a file that is missing, or damaged.
 // Its type is Unspecified, not void.
 const lostRef ref = 1<<47 - 1
 
@@ -224,11 +228,14 @@ func (u *unit) target(v value) ref {
 			return u.ref(u.off + v.u)
 		}
 	case formRefAddr:
-		return u.base + ref(v.u)
+		if v.u < uint64(len(u.file.section(u.id))) {
+			return u.base + ref(v.u)
+		}
 	case formRefSig8:
-		u.data.allUnits()
-		if r, ok := u.data.bySig[v.u]; ok {
-			return r
+		return u.data.signature(u.file, v.u)
+	case formGNURefAlt, formRefSup4, formRefSup8:
+		if f := u.data.supplement(); f != nil && ref(v.u) < basePack-baseSup {
+			return baseSup + ref(v.u)
 		}
 	}
 	return lostRef

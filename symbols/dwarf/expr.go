@@ -17,6 +17,9 @@ type machine struct {
 	fn    *die
 	pc    uint64 // link-time address that location lists are asked with
 	depth int    // of nested expressions and frames
+
+	object uint64 // what push_object_address gives, 0: the frame's CFA
+
 	steps int
 
 	stack []operand
@@ -58,7 +61,7 @@ func (m *machine) sub() (*machine, error) {
 	if m.depth+1 > maxExprDepth {
 		return nil, unavailable("expression nested too deeply")
 	}
-	return &machine{ctx: m.ctx, f: m.f, u: m.u, fn: m.fn, pc: m.pc, depth: m.depth + 1, steps: m.steps}, nil
+	return &machine{ctx: m.ctx, f: m.f, u: m.u, fn: m.fn, pc: m.pc, depth: m.depth + 1, steps: m.steps, object: m.object}, nil
 }
 
 func (m *machine) run(expr []byte) error {

@@ -51,6 +51,9 @@ func (t *nameTable) intern(s []byte) uint32 {
 // nameID returns the number of a name attribute's value.
 func (u *unit) nameID(v value) (uint32, bool) {
 	off := v.u
+	if u.file != u.data.main { // its strings are not the image's
+		return u.internName(v)
+	}
 	switch v.form {
 	case formStrp:
 	case formStrx, formStrx1, formStrx2, formStrx3, formStrx4, formGNUStrIndex:
@@ -59,13 +62,17 @@ func (u *unit) nameID(v value) (uint32, bool) {
 			return 0, false
 		}
 	default:
-		s := u.str(v)
-		if len(s) == 0 {
-			return 0, false
-		}
-		return u.data.names.intern(s), true
+		return u.internName(v)
 	}
 	return uint32(off), off < inlineName
+}
+
+func (u *unit) internName(v value) (uint32, bool) {
+	s := u.str(v)
+	if len(s) == 0 {
+		return 0, false
+	}
+	return u.data.names.intern(s), true
 }
 
 func (d *Data) nameOf(id uint32) []byte {
@@ -113,7 +120,7 @@ func (d *Data) fullIndex() *index {
 }
 
 func (d *Data) buildIndex() *index {
-	units := d.allUnits()
+	units := d.everyUnit()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(units)) {

@@ -26,6 +26,7 @@ const maxCachedRows = 1 << 20
 
 // lineTable returns the decoded line program of u, nil when it has none.
 func (u *unit) lineTable() *lineTable {
+	u = u.liner()
 	r := u.rootAttrs()
 	if !r.hasLine {
 		return nil
@@ -234,6 +235,7 @@ func (d *Data) lineUnits() iter.Seq[*unit] {
 
 // fileTable returns the unit's files without running its line program.
 func (u *unit) fileTable() ([]lineFile, string) {
+	u = u.liner()
 	u.filesOnce.Do(func() {
 		if r := u.rootAttrs(); r.hasLine {
 			if h, ok := u.data.lineHeader(r.line, u); ok {

@@ -145,6 +145,10 @@ func (m *machine) exec(b *buf, op uint8) error {
 func (m *machine) execLocating(b *buf, op uint8) error {
 	switch op {
 	case opCallFrameCFA, opPushObject: // a member's frame has the object for CFA
+		if op == opPushObject && m.object != 0 {
+			m.push(m.object)
+			return nil
+		}
 		cfa, err := m.f.CFA(m.ctx)
 		if err != nil {
 			return err

@@ -47,7 +47,11 @@ func (u *unit) rangeList(v value) []addrRange {
 		return len(out) < maxRanges
 	}
 	if u.version < 5 {
-		u.oldRanges(v.u, add)
+		off := v.u
+		if u.skeleton() != nil {
+			off += u.root.oldRanges
+		}
+		u.oldRanges(off, add)
 		return out
 	}
 	off := v.u

@@ -69,8 +69,11 @@ func (e entry) kind() entryKind { return entryKind(e.die>>48) &^ (entryDeclarati
 func (e entry) declared() bool  { return entryKind(e.die>>48)&entryDeclaration != 0 }
 func (e entry) completes() bool { return entryKind(e.die>>48)&entryCompletes != 0 }
 
-// scan reads the unit's DIEs, once.
+// scan reads the unit's DIEs, once; a skeleton's are those of its split unit.
 func (u *unit) scan() *unitScan {
+	if f := u.full(); f != u {
+		return f.scan()
+	}
 	u.scanOnce.Do(func() {
 		u.load()
 		s := scanner{u: u, out: &unitScan{}, isC: u.root.lang == symbols.C}

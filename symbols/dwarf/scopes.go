@@ -32,6 +32,7 @@ func (d *Data) functionDIE(addr uint64) (die, bool) {
 	if u == nil {
 		return die{}, false
 	}
+	u = u.full()
 	f, ok := u.scan().functionAt(addr)
 	if !ok {
 		return die{}, false

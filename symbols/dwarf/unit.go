@@ -29,6 +29,9 @@ type unit struct {
 	filesOnce sync.Once
 	files     []lineFile
 
+	splitOnce sync.Once
+	split     *unit // of a skeleton; nil when its file is missing
+
 	scanOnce sync.Once
 	scanned  *unitScan
 }
@@ -42,45 +45,84 @@ type rootAttrs struct {
 	low                 uint64
 	strBase, addrBase   uint64
 	rngBase, locBase    uint64
+	oldRanges           uint64 // what offsets in a version 4 split unit's .debug_ranges are from
+	dwoName             string
+	dwoID               uint64
 	ranges              []addrRange
 }
 
 // addrRange is [low, high) of link-time addresses.
 type addrRange struct{ low, high uint64 }
 
+// allUnits returns the units of the image's own sections: first those of its
+// .debug_info, then those of its .debug_types. Units of other files are not among
+// them: see everyUnit.
 func (d *Data) allUnits() []*unit {
 	d.unitsOnce.Do(func() {
-		d.bySig = map[uint64]ref{}
-		next := d.readUnits(&space{file: d.main, id: secInfo})
+		info, types := d.main.spaces[0], d.main.spaces[1]
+		d.units = info.units()
 		d.infoUnits = len(d.units)
-		d.readUnits(&space{file: d.main, id: secTypes, base: next})
+		types.base = info.base + ref(len(d.section(secInfo)))
+		d.units = append(d.units[:d.infoUnits:d.infoUnits], types.units()...)
 	})
 	return d.units
 }
 
-// readUnits reads the heads of a space's units and returns where the next space
-// may begin.
-func (d *Data) readUnits(s *space) ref {
-	b := s.file.buf(s.id, 0)
-	end := s.base + ref(len(b.d))
-	for b.left() > 0 {
-		u := &unit{data: d, space: s, off: uint64(b.off)}
-		n, is64, ok := b.initialLength()
-		if !ok {
-			break
+// units reads the heads of the space's units, once.
+func (s *space) units() []*unit {
+	s.once.Do(func() {
+		for b := s.file.buf(s.id, 0); b.left() > 0; {
+			u := &unit{data: s.file.data, space: s, off: uint64(b.off)}
+			n, is64, ok := b.initialLength()
+			if !ok {
+				break
+			}
+			u.is64, u.end = is64, uint64(b.off)+n
+			h := b
+			h.d = b.d[:u.end]
+			if u.header(&h) {
+				s.list = append(s.list, u)
+			}
+			b.off = int(u.end)
 		}
-		u.is64, u.end = is64, uint64(b.off)+n
-		h := b
-		h.d = b.d[:u.end]
-		if u.header(&h) {
-			d.units = append(d.units, u)
-			if u.kind == utType && u.typeOff < u.end-u.off {
-				d.bySig[u.sig] = u.ref(u.off + u.typeOff)
+	})
+	return s.list
+}
+
+// at returns the unit of the space that holds the DIE.
+func (s *space) at(r ref) *unit {
+	units := s.units()
+	i := sort.Search(len(units), func(i int) bool { return units[i].ref(units[i].end) > r })
+	if i == len(units) || r < units[i].ref(units[i].first) {
+		return nil
+	}
+	return units[i]
+}
+
+// signature finds the type unit with a signature among the file's.
+func (f *file) signature(sig uint64) (ref, bool) {
+	f.sigOnce.Do(func() {
+		f.sigs = map[uint64]ref{}
+		for _, s := range f.spaces {
+			for _, u := range s.units() {
+				if u.isType() && f.sigs[u.sig] == 0 {
+					f.sigs[u.sig] = u.typeRef()
+				}
 			}
 		}
-		b.off = int(u.end)
+	})
+	r, ok := f.sigs[sig]
+	return r, ok
+}
+
+func (u *unit) isType() bool { return u.kind == utType || u.kind == utSplitType }
+
+// typeRef is the type that a type unit is for.
+func (u *unit) typeRef() ref {
+	if u.typeOff >= u.end-u.off {
+		return lostRef
 	}
-	return end
+	return u.ref(u.off + u.typeOff)
 }
 
 func (u *unit) header(b *buf) bool {
@@ -105,7 +147,7 @@ func (u *unit) header(b *buf) bool {
 		u.sig = b.u64()
 		u.typeOff = b.offset(u.is64)
 	case utSkeleton, utSplitCompile:
-		u.sig = b.u64()
+		u.sig = b.u64() // the id that both have
 	}
 	u.first = uint64(b.off)
 	return !b.bad && (u.addrSize == 4 || u.addrSize == 8 || u.addrSize == 2)
@@ -117,14 +159,25 @@ func (u *unit) ref(off uint64) ref { return u.base + ref(off) }
 // offset is where a DIE of u's space lies in its section.
 func (u *unit) offset(r ref) uint64 { return uint64(r - u.base) }
 
-// unitOf returns the unit that holds the DIE.
+// unitOf returns the unit that holds the DIE; it opens the file that has it.
 func (d *Data) unitOf(r ref) *unit {
-	units := d.allUnits()
-	i := sort.Search(len(units), func(i int) bool { return units[i].ref(units[i].end) > r })
-	if i == len(units) || r < units[i].ref(units[i].first) {
-		return nil
+	switch {
+	case r < baseSup:
+		d.allUnits()
+		if types := d.main.spaces[1]; r >= types.base {
+			return types.at(r)
+		}
+		return d.main.spaces[0].at(r)
+	case r < basePack:
+		if f := d.supplement(); f != nil {
+			return f.spaces[0].at(r)
+		}
+	case r < baseDwo:
+		return d.pack().at(r)
+	default:
+		return d.inSlot(r)
 	}
-	return units[i]
+	return nil
 }
 
 // unitFrom returns the .debug_info unit that begins at off.
@@ -167,6 +220,9 @@ func (u *unit) rootAttrs() *rootAttrs {
 		if u.version >= 5 { // defaults for units without the attribute: after the section's header
 			r.strBase, r.addrBase, r.rngBase, r.locBase = hdr, hdr, hdr+4, hdr+4
 		}
+		if sk := u.skeleton(); sk != nil {
+			u.root.inherit(sk.rootAttrs())
+		}
 		b := u.buf(u.first)
 		ab := u.file.abbrev(u.abbrevOff, b.uleb())
 		if ab == nil || b.bad {
@@ -192,15 +248,30 @@ func (u *unit) readRoot(d *die) {
 	base(&r.addrBase, atAddrBase, atGNUAddrBase)
 	base(&r.rngBase, atRnglistsBase)
 	base(&r.locBase, atLoclistsBase)
+	base(&r.dwoID, atGNUDwoID)
 	if v, ok := d.attr(atStmtList); ok {
 		r.line, r.hasLine = v.u, true
 	}
 	if v, ok := d.attr(atLanguage); ok {
 		r.lang = language(v.u)
 	}
+	set := func(p *string, names ...attrName) {
+		for _, n := range names {
+			if s := d.string(n); s != "" {
+				*p = s
+			}
+		}
+	}
+	set(&r.name, atName)
+	set(&r.dir, atCompDir)
+	set(&r.producer, atProducer)
+	set(&r.dwoName, atGNUDwoName, atDwoName)
+	if u.skeleton() != nil {
+		return // the skeleton has the addresses
+	}
 	r.low, _ = d.address(atLowPC)
-	r.name, r.dir, r.producer = d.string(atName), d.string(atCompDir), d.string(atProducer)
 	r.ranges = d.ranges()
+	base(&r.oldRanges, atGNURangesBase)
 }
 
 // language reduces DW_LANG codes (DWARF 5 table 7.17 and later registrations).
