@@ -17,10 +17,9 @@ type machine struct {
 	fn    *die
 	pc    uint64 // link-time address that location lists are asked with
 	depth int    // of nested expressions and frames
+	steps int
 
 	object uint64 // what push_object_address gives, 0: the frame's CFA
-
-	steps int
 
 	stack []operand
 	where where
