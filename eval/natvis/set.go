@@ -18,12 +18,19 @@ var embedded embed.FS
 // many goroutines.
 type Set struct {
 	mu         sync.Mutex
+	late       []source // embedded files, read when the first rule is asked for
 	files      []string
 	rules      []*rule
 	intrinsics map[string]*intrinsic // global ones
 	order      int
 	byHead     map[string][]entry // by the first part of the name
 	found      map[string][]candidate
+}
+
+// source is the text of a file.
+type source struct {
+	file string
+	data []byte
 }
 
 type entry struct {
@@ -44,6 +51,8 @@ func New() *Set {
 }
 
 // Default returns a new Set that knows the containers of libstdc++ and libc++.
+// The embedded files are read when they are first needed, which a debugger that
+// shows no value never does.
 func Default() (*Set, error) {
 	s := New()
 	list, err := embedded.ReadDir(".")
@@ -55,53 +64,80 @@ func Default() (*Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.Load(f.Name(), data); err != nil {
-			return nil, err
-		}
+		s.late = append(s.late, source{f.Name(), data})
 	}
 	return s, nil
+}
+
+// lock is mu.Lock, with the embedded files read. They are ours and tested: an
+// error in one is a defect, and leaves its rules out.
+func (s *Set) lock() {
+	s.mu.Lock()
+	late := s.late
+	s.late = nil
+	for _, f := range late {
+		if c, err := compile(f.file, f.data); err == nil {
+			s.add(c)
+		}
+	}
+}
+
+// compiled is what a file holds.
+type compiled struct {
+	file       string
+	rules      []*rule
+	intrinsics map[string]*intrinsic
+}
+
+func compile(file string, data []byte) (compiled, error) {
+	out := compiled{file: file, intrinsics: map[string]*intrinsic{}}
+	root, err := readTree(file, data)
+	if err != nil {
+		return out, err
+	}
+	c := &compiler{file: file}
+	for _, e := range root.kids {
+		switch e.name {
+		case "Type":
+			out.rules = append(out.rules, c.rule(e))
+		case "Intrinsic":
+			c.intrinsic(out.intrinsics, e)
+		}
+	}
+	return out, c.err
 }
 
 // Load adds the text of a NatVis file, which replaces one of the same name. Its
 // rules come before those loaded earlier. A file with an error adds nothing.
 func (s *Set) Load(file string, data []byte) error {
-	root, err := readTree(file, data)
+	c, err := compile(file, data)
 	if err != nil {
 		return err
 	}
-	c := &compiler{file: file}
-	var rules []*rule
-	global := map[string]*intrinsic{}
-	for _, e := range root.kids {
-		switch e.name {
-		case "Type":
-			rules = append(rules, c.rule(e))
-		case "Intrinsic":
-			c.intrinsic(global, e)
-		}
-	}
-	if c.err != nil {
-		return c.err
-	}
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.remove(file)
+	s.add(c)
+	return nil
+}
+
+// add is called with mu held.
+func (s *Set) add(c compiled) {
+	s.remove(c.file)
 	s.order++
-	for _, r := range rules {
+	for _, r := range c.rules {
 		r.order = s.order
 		s.rules = append(s.rules, r)
 	}
-	for name, in := range global {
+	for name, in := range c.intrinsics {
 		s.intrinsics[name] = in
 	}
-	s.files = append(s.files, file)
+	s.files = append(s.files, c.file)
 	s.reindex()
-	return nil
 }
 
 // Unload removes a file; false when it is not loaded.
 func (s *Set) Unload(file string) bool {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	ok := s.remove(file)
 	s.reindex()
@@ -110,7 +146,7 @@ func (s *Set) Unload(file string) bool {
 
 // Files lists what is loaded, in the order of loading.
 func (s *Set) Files() []string {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.files...)
 }
@@ -147,7 +183,7 @@ func (s *Set) reindex() {
 }
 
 func (s *Set) intrinsic(name string) (*intrinsic, bool) {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	in, ok := s.intrinsics[name]
 	return in, ok
@@ -165,7 +201,7 @@ const maxFound = 10_000
 // candidates returns the rules for a type name, best first: priority, how much
 // the pattern spells out, the file loaded last, then as written.
 func (s *Set) candidates(name string) []candidate {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	if c, ok := s.found[name]; ok {
 		return c
