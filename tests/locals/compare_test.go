@@ -1,0 +1,182 @@
+package locals
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"dap-windbg/symbols"
+)
+
+// tally is what a comparison counted.
+type tally struct {
+	Stops, Frames, Variables, Scalars int
+	Unavailable                       struct{ Ours, Theirs, Both int }
+	// OnlyTheirs counts scalars that the oracle tells and we do not.
+	OnlyTheirs int
+	Explained  map[string]int
+	Different  []string
+}
+
+func (n *tally) differ(format string, args ...any) {
+	n.Different = append(n.Different, fmt.Sprintf(format, args...))
+}
+
+func (n *tally) explain(by string) {
+	if n.Explained == nil {
+		n.Explained = map[string]int{}
+	}
+	n.Explained[by]++
+}
+
+func (n *tally) add(o tally) {
+	n.Stops += o.Stops
+	n.Frames += o.Frames
+	n.Variables += o.Variables
+	n.Scalars += o.Scalars
+	n.Unavailable.Ours += o.Unavailable.Ours
+	n.Unavailable.Theirs += o.Unavailable.Theirs
+	n.Unavailable.Both += o.Unavailable.Both
+	n.OnlyTheirs += o.OnlyTheirs
+	n.Different = append(n.Different, o.Different...)
+	for k, v := range o.Explained {
+		for range v {
+			n.explain(k)
+		}
+	}
+}
+
+func (n *tally) String() string {
+	s := fmt.Sprintf("%d stops, %d frames, %d variables, %d scalars compared; unavailable on both sides %d, here only %d, there only %d; %d differences",
+		n.Stops, n.Frames, n.Variables, n.Scalars, n.Unavailable.Both, n.Unavailable.Ours, n.Unavailable.Theirs, len(n.Different))
+	var by []string
+	for k, v := range n.Explained {
+		by = append(by, fmt.Sprintf("%s %d", k, v))
+	}
+	sort.Strings(by)
+	if len(by) > 0 {
+		s += "; explained: " + strings.Join(by, ", ")
+	}
+	return s
+}
+
+// compare holds our stops against the oracle's.
+func compare(program string, mine, theirs []stop) tally {
+	var n tally
+	for i := range min(len(mine), len(theirs)) {
+		a, b := mine[i], theirs[i]
+		if a.Kind != b.Kind || a.PC != b.PC {
+			n.differ("%s: stop %d is %s at %#x, the oracle's %s at %#x", program, i, a.Kind, a.PC, b.Kind, b.PC)
+			return n
+		}
+		if a.Kind == "end" {
+			break
+		}
+		n.Stops++
+		n.frames(fmt.Sprintf("%s at %#x", program, a.PC), a.Frames, b.Frames)
+	}
+	if len(mine) != len(theirs) {
+		n.differ("%s: %d stops, the oracle has %d", program, len(mine), len(theirs))
+	}
+	return n
+}
+
+func (n *tally) frames(where string, a, b []frame) {
+	for i := range min(len(a), len(b)) {
+		at := fmt.Sprintf("%s frame %d %s", where, i, a[i].Function)
+		if a[i].PC != b[i].PC || a[i].Inlined != b[i].Inlined || bare(a[i].Function) != bare(b[i].Function) {
+			n.differ("%s: pc %#x inlined %v; the oracle has %s pc %#x inlined %v", at, a[i].PC, a[i].Inlined, b[i].Function, b[i].PC, b[i].Inlined)
+			return
+		}
+		n.Frames++
+		n.variables(at, a[i].Variables, b[i].Variables)
+	}
+	if len(a) != len(b) {
+		n.differ("%s: %d frames, the oracle has %d", where, len(a), len(b))
+	}
+}
+
+// bare is a function's name without its parameters.
+func bare(name string) string {
+	if i := strings.IndexByte(name, '('); i > 0 && !strings.HasPrefix(name, "(anonymous") {
+		return name[:i]
+	}
+	return name
+}
+
+func (n *tally) variables(where string, a, b []variable) {
+	type key struct {
+		name string
+		nth  int
+	}
+	theirs := map[key]variable{}
+	for _, v := range b {
+		theirs[key{v.Name, v.Nth}] = v
+	}
+	for _, v := range a {
+		k := key{v.Name, v.Nth}
+		o, ok := theirs[k]
+		if !ok {
+			n.differ("%s: %s %d is not the oracle's", where, v.Name, v.Nth)
+			continue
+		}
+		delete(theirs, k)
+		n.Variables++
+		if v.Param != o.Param {
+			n.differ("%s: %s is a parameter: %v, the oracle says %v", where, v.Name, v.Param, o.Param)
+		}
+		if typeName(v.Type) != typeName(o.Type) {
+			n.differ("%s: %s has type %q, the oracle says %q", where, v.Name, v.Type, o.Type)
+		}
+		n.values(where+": "+v.Name, v.Value, o.Value)
+	}
+	for k := range theirs {
+		n.differ("%s: %s %d of the oracle is missing", where, k.name, k.nth)
+	}
+}
+
+var elaborated = strings.NewReplacer("struct ", "", "union ", "", "enum ", "", "class ", "", "{...}", "", " ", "")
+
+// typeName spells a type as neither side's taste wants it.
+func typeName(name string) string { return elaborated.Replace(symbols.Canonical(name)) }
+
+func unknown(text string) bool { return text == "<out>" || text == "<memory>" }
+
+func (n *tally) values(where string, a, b map[string]string) {
+	paths := make([]string, 0, len(b))
+	for p := range b {
+		paths = append(paths, p)
+	}
+	for p := range a {
+		if _, ok := b[p]; !ok {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	for _, p := range paths {
+		x, ok := a[p]
+		y, there := b[p]
+		if !ok || !there {
+			n.differ("%s%s: %q, the oracle has %q", where, p, x, y)
+			continue
+		}
+		n.Scalars++
+		switch {
+		case unknown(x) && unknown(y):
+			n.Unavailable.Both++
+			if x != y {
+				n.differ("%s%s: %s, the oracle has %s", where, p, x, y)
+			}
+		case x == y:
+		default:
+			if unknown(x) {
+				n.Unavailable.Ours++
+			}
+			if unknown(y) {
+				n.Unavailable.Theirs++
+			}
+			n.differ("%s%s: %s, the oracle has %s", where, p, x, y)
+		}
+	}
+}

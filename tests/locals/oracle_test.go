@@ -1,0 +1,136 @@
+package locals
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// place is where both debuggers stop, as a link-time address, and how many
+// instructions they go on from there, each time looking again.
+type place struct {
+	At    uint64 `json:"at"`
+	Steps []int  `json:"steps"`
+}
+
+// plan is what the oracle is told.
+type plan struct {
+	Program string   `json:"program"`
+	Remote  string   `json:"remote"`
+	Answers string   `json:"answers"`
+	Start   uint64   `json:"start"` // link-time address of _start
+	Frames  int      `json:"frames"`
+	Tail    bool     `json:"tail"`
+	Places  []place  `json:"places"`
+	Setup   []string `json:"setup"`
+}
+
+// variable is a variable of a frame as either side tells it. Value maps the path
+// of each scalar in it to its text: a decimal number, 0x and the bytes of what is
+// larger, or why it is not known.
+type variable struct {
+	Name  string            `json:"name"`
+	Nth   int               `json:"nth"` // of those with its name, innermost block first
+	Param bool              `json:"param"`
+	Type  string            `json:"type"`
+	Value map[string]string `json:"value"`
+}
+
+type frame struct {
+	Function  string     `json:"function"`
+	PC        uint64     `json:"pc"`
+	Inlined   bool       `json:"inlined"`
+	Variables []variable `json:"variables"`
+}
+
+// stop is what is seen at one stop: frames of the program itself only.
+type stop struct {
+	Kind   string  `json:"kind"` // hit, step, other, end
+	PC     uint64  `json:"pc"`
+	Frames []frame `json:"frames"`
+}
+
+// patience bounds the run of one program under one debugger.
+const patience = 4 * time.Minute
+
+// gdbserver runs a program, without address randomisation and with a fixed
+// environment, and returns where it listens.
+func gdbserver(t *testing.T, program string) string {
+	t.Helper()
+	cmd := exec.Command("gdbserver", "--once", "127.0.0.1:0", program)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LD_BIND_NOW=1"}
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("gdbserver: %v", err)
+	}
+	port, ended := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		const says = "Listening on port "
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if s := lines.Text(); len(s) > len(says) && s[:len(says)] == says {
+				port <- s[len(says):]
+			}
+		}
+		cmd.Wait()
+	}()
+	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+	select {
+	case p := <-port:
+		return "127.0.0.1:" + p
+	case <-ended:
+		t.Fatal("gdbserver ended")
+	case <-time.After(20 * time.Second):
+		t.Fatal("gdbserver does not listen")
+	}
+	return ""
+}
+
+// oracle runs the plan under gdb.
+func oracle(t *testing.T, p plan) []stop {
+	t.Helper()
+	dir := t.TempDir()
+	script, err := filepath.Abs("testdata/frames.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Answers, p.Remote = filepath.Join(dir, "answers"), gdbserver(t, p.Program)
+	file := filepath.Join(dir, "plan")
+	b, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "gdb", "-nx", "-nh", "-batch", "-ex", "set args "+file, "-ex", "source "+script)
+	out, err := cmd.CombinedOutput()
+	answers, openErr := os.Open(p.Answers)
+	if err != nil || openErr != nil {
+		t.Fatalf("gdb: %v %v\n%s", err, openErr, out)
+	}
+	defer answers.Close()
+	var stops []stop
+	d := json.NewDecoder(answers)
+	for d.More() {
+		var s stop
+		if err := d.Decode(&s); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		stops = append(stops, s)
+	}
+	if len(stops) == 0 || stops[len(stops)-1].Kind != "end" {
+		t.Fatalf("gdb did not come to an end\n%s", out)
+	}
+	return stops
+}

@@ -1,0 +1,382 @@
+package locals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"dap-windbg/arch"
+	"dap-windbg/engine"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+	"dap-windbg/symbols/cfi"
+	"dap-windbg/symbols/elf"
+	"dap-windbg/symbols/store"
+	"dap-windbg/systems/linux"
+	"dap-windbg/targets"
+	"dap-windbg/targets/rsp"
+)
+
+// debuggee is an engine session over a gdbserver.
+type debuggee struct {
+	*engine.Session
+	t      *testing.T
+	ctx    context.Context
+	events chan engine.Event
+	bias   uint64
+}
+
+func unwinder(i *elf.Image) symbols.Unwinder {
+	section := func(name string) cfi.Section {
+		data, addr, _ := i.Section(name)
+		return cfi.Section{Data: data, Addr: addr}
+	}
+	return cfi.New(cfi.Sections{EHFrame: section(".eh_frame"), EHFrameHdr: section(".eh_frame_hdr"),
+		DebugFrame: section(".debug_frame"), Arch: i.Arch(), LinkBase: i.LinkBase()})
+}
+
+// connect starts a session with the program behind addr, which is stopped at its
+// first instruction.
+func connect(t *testing.T, addr string) *debuggee {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := rsp.Connect(ctx, conn, rsp.Options{Peer: addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.New(store.Options{Cache: t.TempDir(), Open: func(image, debug string) (symbols.Image, error) {
+		return elf.Open(image, elf.Options{Unwinder: unwinder})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	d := &debuggee{t: t, ctx: ctx, events: make(chan engine.Event, 4096)}
+	d.Session = engine.New(c.Target(), engine.Options{System: linux.New(), Store: st, Timeout: patience, Emit: d.emit,
+		Model: &eval.Model{}})
+	ran := make(chan error, 1)
+	go func() { ran <- d.Run(context.Background()) }()
+	t.Cleanup(func() {
+		d.Close(context.Background(), targets.Kill)
+		<-ran
+		c.Close()
+	})
+	return d
+}
+
+func (d *debuggee) emit(e engine.Event) {
+	switch e.(type) {
+	case engine.Stopped, engine.Ended:
+		d.events <- e
+	}
+}
+
+// stopped waits for the next stop; false when the program ended.
+func (d *debuggee) stopped() bool {
+	d.t.Helper()
+	select {
+	case e := <-d.events:
+		_, ok := e.(engine.Stopped)
+		return ok
+	case <-d.ctx.Done():
+		d.t.Fatal("no stop")
+	}
+	return false
+}
+
+// run resumes and waits for the stop.
+func (d *debuggee) run(how engine.How) bool {
+	d.t.Helper()
+	if err := d.Resume(d.ctx, how); err != nil {
+		d.t.Fatalf("resume: %v", err)
+	}
+	return d.stopped()
+}
+
+func (d *debuggee) do(f func(ctx context.Context, v *engine.View) error) {
+	d.t.Helper()
+	if err := d.Do(d.ctx, f); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// ours runs the plan in the engine.
+func ours(t *testing.T, p plan) []stop {
+	t.Helper()
+	d := connect(t, gdbserver(t, p.Program))
+	d.stopped()
+	d.do(func(ctx context.Context, v *engine.View) error {
+		a, err := v.Address(ctx, "_start")
+		d.bias = uint64(a) - p.Start
+		return err
+	})
+	wanted := map[uint64]place{}
+	for _, x := range p.Places {
+		wanted[x.At] = x
+	}
+	var out []stop
+	for len(wanted) > 0 {
+		d.set(wanted)
+		if !d.run(engine.How{}) {
+			break
+		}
+		s := d.look(p, "hit")
+		x, ok := wanted[s.PC]
+		if !ok {
+			s.Kind = "other"
+			out = append(out, s)
+			break
+		}
+		out = append(out, s)
+		delete(wanted, s.PC)
+		d.set(wanted)
+		if !d.steps(p, x, &out) {
+			break
+		}
+	}
+	return append(out, stop{Kind: "end"})
+}
+
+// steps goes on by single instructions; false when the program ended.
+func (d *debuggee) steps(p plan, x place, out *[]stop) bool {
+	for _, n := range x.Steps {
+		for range n {
+			if !d.run(engine.How{Kind: engine.StepInto, Unit: engine.ByInstruction}) {
+				return false
+			}
+		}
+		*out = append(*out, d.look(p, "step"))
+	}
+	return true
+}
+
+func (d *debuggee) set(wanted map[uint64]place) {
+	d.t.Helper()
+	var bs []engine.Breakpoint
+	for at := range wanted {
+		bs = append(bs, engine.Breakpoint{ID: -1, Addr: arch.Addr(at + d.bias)})
+	}
+	if _, err := d.SetBreakpoints(d.ctx, "locals", bs); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// look tells the frames of the stop.
+func (d *debuggee) look(p plan, kind string) stop {
+	d.t.Helper()
+	out := stop{Kind: kind}
+	d.do(func(ctx context.Context, v *engine.View) error {
+		th, err := v.Thread(ctx)
+		if err != nil {
+			return err
+		}
+		st, err := v.Stack(ctx, th.ID, 64)
+		if err != nil {
+			return err
+		}
+		out.PC = uint64(st.Frames[0].PC) - d.bias
+		for i := range st.Frames {
+			f := &st.Frames[i]
+			if len(out.Frames) >= p.Frames {
+				break
+			}
+			if f.Scope == nil || f.Module == nil || f.Module.Path != p.Program {
+				continue
+			}
+			fr := frame{Function: f.Symbol.Name, PC: uint64(f.PC) - d.bias, Inlined: f.Inlined}
+			if fr.Variables, err = d.variables(ctx, v, f); err != nil {
+				return err
+			}
+			out.Frames = append(out.Frames, fr)
+		}
+		return nil
+	})
+	return out
+}
+
+func (d *debuggee) variables(ctx context.Context, v *engine.View, f *engine.Frame) ([]variable, error) {
+	ls, err := v.Locals(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]int{}
+	var out []variable
+	for _, l := range ls {
+		x := variable{Name: l.Name, Nth: seen[l.Name], Param: l.Param, Type: eval.TypeName(l.Type), Value: map[string]string{}}
+		seen[l.Name]++
+		err := v.Gather(ctx, func(ctx context.Context, mem symbols.Memory) error {
+			clear(x.Value)
+			w := walker{ctx: ctx, env: v.EnvOver(f, mem), model: &eval.Model{}, out: x.Value}
+			return w.value(l.Value, "", 0)
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// Bounds on what is compared of one variable; the oracle has the same.
+const (
+	maxDepth, maxElements, maxLeaves = 8, 12, 400
+)
+
+// walker flattens a value.
+type walker struct {
+	ctx   context.Context
+	env   eval.Env
+	model *eval.Model
+	out   map[string]string
+}
+
+func (w *walker) value(v eval.Value, path string, depth int) error {
+	if len(w.out) >= maxLeaves || depth > maxDepth {
+		return nil
+	}
+	t := v.Type.Strip()
+	composite := t != nil && (t.IsComposite() || t.Kind == symbols.Array)
+	if !composite {
+		return w.leaf(v, t, path, depth)
+	}
+	o, err := w.model.Raw(w.ctx, w.env, "", "", v, eval.Format{})
+	if err != nil {
+		return err
+	}
+	if v.Err != nil {
+		return w.nothing(v, t, path, depth)
+	}
+	n := -1
+	if t.Kind == symbols.Array {
+		n = maxElements
+	}
+	cs, err := o.Children(w.ctx, w.env, 0, n)
+	if err != nil {
+		if isNeed(err) {
+			return err
+		}
+		w.out[path] = why(err)
+		return nil
+	}
+	for _, c := range cs {
+		if err := w.value(c.Value, path+step(t, c), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nothing tells of each scalar of a value that nothing is known of it.
+func (w *walker) nothing(v eval.Value, t *symbols.Type, path string, depth int) error {
+	if t.Kind == symbols.Array {
+		for i := int64(0); i < min(t.Count, maxElements); i++ {
+			if err := w.value(eval.Value{Type: t.Elem, Err: v.Err}, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, f := range t.Members().Fields {
+		at := path
+		switch {
+		case f.Static, f.Name == "" && f.BitSize > 0:
+			continue
+		case f.Base:
+			at += ".<" + eval.TypeName(f.Type) + ">"
+		case f.Name != "":
+			at += "." + f.Name
+		}
+		if err := w.value(eval.Value{Type: f.Type, Err: v.Err}, at, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func step(t *symbols.Type, c *eval.Object) string {
+	if t.Kind == symbols.Array {
+		return c.Name
+	}
+	for _, f := range t.Members().Fields {
+		if f.Base && eval.TypeName(f.Type) == c.Name {
+			return ".<" + c.Name + ">"
+		}
+	}
+	return "." + c.Name
+}
+
+func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) error {
+	if v.Err != nil {
+		if isNeed(v.Err) {
+			return v.Err
+		}
+		w.out[path] = why(v.Err)
+		return nil
+	}
+	b, err := eval.Fetch(w.ctx, w.env, v)
+	if err != nil {
+		if isNeed(err) {
+			return err
+		}
+		w.out[path] = why(err)
+		return nil
+	}
+	w.out[path] = scalar(t, v, b)
+	return nil
+}
+
+// scalar writes a value as the oracle does.
+func scalar(t *symbols.Type, v eval.Value, b []byte) string {
+	if t.Kind == symbols.Base && t.Encoding >= symbols.FloatEnc || len(b) > 8 || t.Kind == symbols.MemberPointer {
+		var s strings.Builder
+		for i := range b {
+			fmt.Fprintf(&s, "%02x", b[len(b)-1-i])
+		}
+		return "0x" + strings.TrimLeft(s.String(), "0")
+	}
+	var n uint64
+	for i := range b {
+		n |= uint64(b[i]) << (8 * i)
+	}
+	bits := 8 * len(b)
+	if v.BitSize > 0 {
+		bits = v.BitSize
+	}
+	e := t
+	if t.Kind == symbols.Enum && t.Elem != nil {
+		e = t.Elem.Strip()
+	}
+	signed := e.Kind == symbols.Base && (e.Encoding == symbols.Signed || e.Encoding == symbols.SignedChar)
+	if signed && bits > 0 && bits < 64 {
+		return fmt.Sprint(int64(n<<(64-bits)) >> (64 - bits))
+	}
+	if signed {
+		return fmt.Sprint(int64(n))
+	}
+	return fmt.Sprint(n)
+}
+
+func isNeed(err error) bool {
+	var need *symbols.NeedError
+	return errors.As(err, &need)
+}
+
+func why(err error) string {
+	var u *symbols.UnavailableError
+	var m *eval.MemoryError
+	switch {
+	case errors.As(err, &u):
+		return "<out>"
+	case errors.As(err, &m):
+		return "<memory>"
+	}
+	return "<error: " + err.Error() + ">"
+}

@@ -1,0 +1,177 @@
+package locals
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// build is one way to make a program.
+type build struct {
+	Compiler string
+	Flags    []string
+}
+
+func (b build) String() string { return b.Compiler + " " + strings.Join(b.Flags, " ") }
+
+// compile builds sources and returns the program.
+func compile(t *testing.T, b build, sources ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "program")
+	args := append([]string{"-w", "-g", "-I/usr/include/csmith", "-o", out}, b.Flags...)
+	args = append(append(args, sources...), "-lm")
+	if text, err := exec.Command(b.Compiler, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", b, err, text)
+	}
+	return out
+}
+
+// random writes the random program of seed.
+func random(t *testing.T, seed int, args ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), fmt.Sprintf("random%d.c", seed))
+	args = append([]string{"--seed", strconv.Itoa(seed), "--output", out}, args...)
+	cmd := exec.Command("csmith", args...)
+	cmd.Dir = t.TempDir()
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("csmith: %v\n%s", err, text)
+	}
+	return out
+}
+
+// ends reports whether a program ends by itself, soon.
+func ends(program string) bool {
+	cmd := exec.Command(program)
+	if cmd.Start() != nil {
+		return false
+	}
+	timer := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	return cmd.Wait() == nil
+}
+
+var notOurs = regexp.MustCompile(`^(_start|_init|_fini|deregister_tm_clones|register_tm_clones|__do_global_dtors_aux|frame_dummy|_dl_relocate_static_pie|__libc_csu_.*)$`)
+
+// instructions lists the addresses of the program's own instructions.
+func instructions(t *testing.T, program string) []uint64 {
+	t.Helper()
+	out, err := exec.Command("objdump", "-d", "--no-show-raw-insn", "-j", ".text", program).Output()
+	if err != nil {
+		t.Fatalf("objdump: %v", err)
+	}
+	var at []uint64
+	mine := false
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		line := lines.Text()
+		if i := strings.Index(line, "<"); i > 0 && strings.HasSuffix(line, ">:") {
+			mine = !notOurs.MatchString(strings.TrimSuffix(line[i+1:], ">:"))
+			continue
+		}
+		a, rest, ok := strings.Cut(strings.TrimSpace(line), ":")
+		n, err := strconv.ParseUint(a, 16, 64)
+		if ok && err == nil && mine && !strings.Contains(rest, "nop") {
+			at = append(at, n)
+		}
+	}
+	return at
+}
+
+// statements lists the addresses where the line table recommends to stop.
+func statements(t *testing.T, program string) []uint64 {
+	t.Helper()
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := f.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint64]bool{}
+	for r := d.Reader(); ; {
+		e, err := r.Next()
+		if err != nil || e == nil {
+			break
+		}
+		lines, err := d.LineReader(e)
+		if err == nil && lines != nil {
+			collect(lines, seen)
+		}
+		r.SkipChildren()
+	}
+	var out []uint64
+	for a := range seen {
+		out = append(out, a)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	return out
+}
+
+// choose makes the plan of a program: half of the places are statements, half
+// any instruction.
+func choose(t *testing.T, program string, seed, places int) plan {
+	t.Helper()
+	r := rand.New(rand.NewSource(int64(seed)))
+	any, lines := instructions(t, program), statements(t, program)
+	known := map[uint64]bool{}
+	for _, a := range any {
+		known[a] = true
+	}
+	p := plan{Program: program, Frames: 6, Start: symbol(t, program, "_start")}
+	taken := map[uint64]bool{}
+	for i := range places {
+		from := any
+		if i%2 == 0 {
+			from = lines
+		}
+		a := from[r.Intn(len(from))]
+		if taken[a] || !known[a] {
+			continue
+		}
+		taken[a] = true
+		x := place{At: a}
+		for range r.Intn(3) {
+			x.Steps = append(x.Steps, 1+r.Intn(4))
+		}
+		p.Places = append(p.Places, x)
+	}
+	return p
+}
+
+func symbol(t *testing.T, program, name string) uint64 {
+	t.Helper()
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	syms, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range syms {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	t.Fatalf("%s has no %s", program, name)
+	return 0
+}
+
+func keep(t *testing.T, name string, lines []string) {
+	if dir := os.Getenv("LOCALS_KEEP"); dir != "" {
+		os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+	}
+}
