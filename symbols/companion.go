@@ -47,3 +47,9 @@ func (c Companion) String() string {
 // Companions finds companions: their local path, or *NotFoundError with every
 // place tried. It may fetch them, and then blocks; answers are remembered.
 type Companions func(Companion) (path string, err error)
+
+// Parted is an Image whose names may lie in several files.
+type Parted interface {
+	// Missing tells each file that was asked for so far and could not be had.
+	Missing() []error
+}

@@ -27,10 +27,12 @@ type File struct {
 	Segments []Segment
 	Sections []Section // [0] is the null section; empty when the file has none
 
-	data     []byte // whole file; nil for a File read from memory
-	readAt   func(vaddr uint64, p []byte) error
-	mu       sync.Mutex
-	inflated map[int][]byte
+	data   []byte // whole file; nil for a File read from memory
+	readAt func(vaddr uint64, p []byte) error
+	placed bool // sections of a relocatable file have addresses
+
+	mu                  sync.Mutex
+	inflated, relocated map[int]*made // by section
 }
 
 // Segment is a program header.
@@ -73,11 +75,15 @@ const (
 	SecRel      = 9
 	SecDynsym   = 11
 
+	FlagWrite      = 1
 	FlagAlloc      = 2
 	FlagExec       = 4
 	FlagCompressed = 0x800
 
 	Machine386     = 3
+	MachinePPC     = 20
+	MachinePPC64   = 21
+	MachineS390    = 22
 	MachineARM     = 40
 	MachineX8664   = 62
 	MachineAArch64 = 183

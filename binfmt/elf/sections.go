@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -117,20 +118,37 @@ func (f *File) Data(s *Section) ([]byte, error) {
 	if s.Flags&FlagCompressed == 0 && !old {
 		return raw, nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if b, ok := f.inflated[s.Index]; ok {
+	return f.once(&f.inflated, s.Index, func() ([]byte, error) {
+		b, err := f.inflate(raw, old)
+		if err != nil {
+			return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
+		}
 		return b, nil
+	})
+}
+
+// made is a section's bytes that were computed.
+type made struct {
+	once sync.Once
+	data []byte
+	err  error
+}
+
+// once computes a section's bytes the first time they are asked for; those of
+// several sections are computed at once.
+func (f *File) once(all *map[int]*made, index int, compute func() ([]byte, error)) ([]byte, error) {
+	f.mu.Lock()
+	if *all == nil {
+		*all = map[int]*made{}
 	}
-	b, err := f.inflate(raw, old)
-	if err != nil {
-		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
+	m := (*all)[index]
+	if m == nil {
+		m = &made{}
+		(*all)[index] = m
 	}
-	if f.inflated == nil {
-		f.inflated = map[int][]byte{}
-	}
-	f.inflated[s.Index] = b
-	return b, nil
+	f.mu.Unlock()
+	m.once.Do(func() { m.data, m.err = compute() })
+	return m.data, m.err
 }
 
 // inflate decompresses a section with an Elf_Chdr, or with GNU's older "ZLIB" header.

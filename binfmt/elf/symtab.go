@@ -12,7 +12,7 @@ type Symbol struct {
 	Info       uint8
 	Other      uint8
 	Section    uint16 // index of its section, or one of the Sec… values below
-	Value      uint64
+	Value      uint64 // an address; in a relocatable file that was not placed, from its section's start
 	Size       uint64
 }
 
@@ -57,22 +57,28 @@ type SymbolTable struct {
 // SymbolTable returns the table of the given section type, SecSymtab or SecDynsym.
 func (f *File) SymbolTable(kind uint32) (*SymbolTable, bool) {
 	for i := range f.Sections {
-		s := &f.Sections[i]
-		if s.Type != kind || uint64(s.Link) >= uint64(len(f.Sections)) {
+		if f.Sections[i].Type != kind {
 			continue
 		}
-		t := &SymbolTable{file: f, size: 16}
-		if f.Is64 {
-			t.size = 24
-		}
-		var err1, err2 error
-		t.entries, err1 = f.Data(s)
-		t.Strings, err2 = f.Data(&f.Sections[s.Link])
-		if err1 == nil && err2 == nil && len(t.entries) >= t.size {
+		if t, ok := f.symbols(&f.Sections[i]); ok && len(t.entries) >= t.size {
 			return t, true
 		}
 	}
 	return nil, false
+}
+
+func (f *File) symbols(s *Section) (*SymbolTable, bool) {
+	if uint64(s.Link) >= uint64(len(f.Sections)) {
+		return nil, false
+	}
+	t := &SymbolTable{file: f, size: 16}
+	if f.Is64 {
+		t.size = 24
+	}
+	var err1, err2 error
+	t.entries, err1 = f.Data(s)
+	t.Strings, err2 = f.Data(&f.Sections[s.Link])
+	return t, err1 == nil && err2 == nil
 }
 
 // Len is the number of entries, the null entry included.
@@ -91,6 +97,9 @@ func (t *SymbolTable) Symbol(i int) (Symbol, bool) {
 	} else {
 		s.Value, s.Size = uint64(o.Uint32(d[4:])), uint64(o.Uint32(d[8:]))
 		s.Info, s.Other, s.Section = d[12], d[13], o.Uint16(d[14:])
+	}
+	if t.file.placed && s.Section != SecUndef && int(s.Section) < len(t.file.Sections) && s.Type() != TypeTLS {
+		s.Value += t.file.Sections[s.Section].Addr
 	}
 	return s, true
 }

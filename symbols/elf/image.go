@@ -34,6 +34,12 @@ type Options struct {
 	Debug string
 	// AnyBuild takes a debug file of another build.
 	AnyBuild bool
+	// Companions finds the other files that the debug information refers to: split
+	// units, packages, common files. Nil looks beside the file that refers to them.
+	Companions symbols.Companions
+	// Sections say where sections of a relocatable file are loaded, by name; the
+	// others get addresses behind them. Linked files have their own.
+	Sections map[string]uint64
 	// Unwinder makes the image's unwinder on first use; nil: the image has none.
 	Unwinder func(*Image) symbols.Unwinder
 }
@@ -122,6 +128,7 @@ func newImage(m *part, o Options) (*Image, error) {
 		i.key.Name = filepath.Base(i.key.Path)
 	}
 	i.key.BuildID = m.BuildID()
+	m.Place(o.Sections)
 	i.low, i.high = m.Loaded()
 	if o.Debug != "" {
 		d, err := openPart(o.Debug)
@@ -131,6 +138,7 @@ func newImage(m *part, o Options) (*Image, error) {
 		if id := d.BuildID(); !o.AnyBuild && len(id) > 0 && len(i.key.BuildID) > 0 && !bytes.Equal(id, i.key.BuildID) {
 			return nil, &symbols.MismatchError{Path: o.Debug, Want: i.key.BuildID, Got: id}
 		}
+		d.Place(m.addresses())
 		i.debug = d
 	}
 	i.openDWARF()
@@ -144,9 +152,9 @@ func (i *Image) openDWARF() {
 		return
 	}
 	o := dwarf.Options{Arch: i.arch, Base: i.low, Image: i, Guard: i.guard.Do, BigEndian: p.Order.Uint16([]byte{0, 1}) == 1}
-	o.Section = func(name string) []byte {
-		b, _, _ := p.section(name)
-		return b
+	o.Section = p.bytes
+	o.Open = func(c symbols.Companion, accept func(func(string) []byte) error) (func(string) []byte, error) {
+		return i.companion(p, c, accept)
 	}
 	for _, s := range p.Segments {
 		if s.Type == elf.SegLoad && s.Flags&elf.SegX != 0 && s.Memsz > 0 {
@@ -184,8 +192,25 @@ func (p *part) section(name string) ([]byte, uint64, bool) {
 	if !ok {
 		return nil, 0, false
 	}
-	b, err := p.Data(s)
+	b, err := p.Relocated(s)
 	return b, s.Addr, err == nil && b != nil
+}
+
+// bytes is section without its address.
+func (p *part) bytes(name string) []byte {
+	b, _, _ := p.section(name)
+	return b
+}
+
+// addresses are where the sections of a relocatable file lie, by name.
+func (p *part) addresses() map[string]uint64 {
+	m := map[string]uint64{}
+	for k := range p.Sections {
+		if s := &p.Sections[k]; s.Addr != 0 {
+			m[s.Name] = s.Addr
+		}
+	}
+	return m
 }
 
 // Section returns the bytes and link-time address of a section: from the image
