@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestImage: an image is looked at without a debuggee.
+func TestImage(t *testing.T) {
+	for _, flags := range [][]string{{"-pie", "-fPIE"}, {"-no-pie"}} {
+		t.Run(flags[0], func(t *testing.T) {
+			image := program(t, "image.c", flags...)
+			commands := "lm\nx image!count*\ndt node\ndx -r2 first\n?? first.next->next->name\n? dwo(counter)\nda greeting\ndd image!counter L1\nu image!twice L3\nub image!main L1\nuf image!twice\nln image!twice\n" +
+				"bp main\nbp `image.c:11`\nbl\nk\ng\np\nr\ned counter 1\nls\n.lastevent\nvertarget\nq\n"
+			debugger(t, commands, "cdb", "-z", image).must(t, 4,
+				`^Loading Dump File \[.*/image\]`,
+				"^ModLoad: "+address+" "+address+"   .*/image",
+				`^`+address+` +`+address+` +image +T \(service symbols: DWARF Private Symbols\)`,
+				`^`+address+` image!counter = 0n42$`,
+				`\+0x008 next +: Ptr64 node`,
+				`^first +\[Type: node\]$`, `name +: 0x[0-9a-f]+ : "second"`, `name +: 0x[0-9a-f]+ : "first" \[Type: const char \*\]`,
+				`^ "third"$`,
+				`^Evaluate expression: 42 = `,
+				`^`+address+`  "hello"$`,
+				`^`+address+`  0000002a$`,
+				`u image!twice L3\nimage!twice \[.*image\.c @ 10\]:\n`+address+` .* push    rbp`,
+				`^image!twice\+.*\n.* ret$`,
+				`^ +10 .* push    rbp\n(.*\n)* +10 .* ret$`,
+				`Exact matches:\n    image!twice`,
+				`0 e Disable Clear  `+address+`  \[.*image\.c @ 11\].*image!main`,
+				`\^ No runnable debuggees error in 'k'`, `\^ No runnable debuggees error in 'g'`, `\^ No runnable debuggees error in 'p'`, `\^ No runnable debuggees error in 'r'`,
+				"Not supported by this target: writing memory",
+				"No source file is current", "Last event: ", "Far end: an image file")
+		})
+	}
+	t.Run("run", func(t *testing.T) {
+		config := filepath.Join(t.TempDir(), "launch.json")
+		text := `{"type": "dap-windbg", "request": "attach", "name": "look", "coreFile": "` + program(t, "image.c") + `"}`
+		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		debugger(t, "", "run", "--launch", config, "-c", "?? counter").must(t, 0, `int 0n42`)
+	})
+	t.Run("no image", func(t *testing.T) {
+		r := debugger(t, "", "cdb", "-z", "image_test.go", "-c", "q")
+		if r.status != 2 || !strings.Contains(r.err, "neither an ELF nor a PE image") {
+			t.Errorf("status %d: %s", r.status, r.err)
+		}
+	})
+}
