@@ -68,10 +68,13 @@ type loop struct {
 	gone   *Ended // as it was told
 	opens  sync.WaitGroup
 	opened chan *opening
+
+	indexing chan struct{} // held by who builds an index
+	indexed  chan *Module  // whose index is complete
 }
 
 func newLoop(s *Session, t targets.Target, o Options) *loop {
-	l := &loop{s: s, t: t, o: o, wake: make(chan struct{}, 1), opened: make(chan *opening, 64),
+	l := &loop{s: s, t: t, o: o, wake: make(chan struct{}, 1), opened: make(chan *opening, 64), indexing: make(chan struct{}, 1), indexed: make(chan *Module),
 		lifted: map[arch.Addr]bool{}, hits: map[targets.ThreadID]arch.Addr{}, own: map[targets.ThreadID]arch.Addr{},
 		handed: map[targets.ThreadID]targets.Deliver{}, vars: map[string]eval.Value{}}
 	l.r, _ = t.(targets.Runner)
@@ -128,6 +131,8 @@ func (l *loop) run(ctx context.Context) error {
 			l.guarded(l.life, func(ctx context.Context) { l.event(ctx, e) })
 		case o := <-l.opened:
 			l.guarded(l.life, func(ctx context.Context) { l.arrived(ctx, o) })
+		case m := <-l.indexed:
+			l.guarded(l.life, func(ctx context.Context) { l.indexedNow(ctx, m) })
 		case <-l.wake:
 			l.dropParked()
 		case <-l.stuck.C:

@@ -364,6 +364,7 @@ func (l *loop) took(o *opening) bool {
 	o.m.Tried, o.m.Err = true, o.err
 	if o.err == nil {
 		o.m.Image = o.img
+		l.index(o.m)
 	}
 	for _, w := range l.walks {
 		w.forgetEnd()

@@ -110,6 +110,7 @@ func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
 			l.add(b, placed{m, p})
 			return len(b.addrs) < 1000
 		})
+		l.add(b, l.copies(m, strings.TrimSuffix(name, "()"))...)
 		if len(b.addrs) > 0 && mod == "" && !wild(name) {
 			return // the first module that has it, main first
 		}
@@ -131,11 +132,20 @@ func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
 		}
 		return
 	}
+	var all []placed
+	if plainName(text) {
+		all = l.namesakes(ctx, text)
+	}
 	a, err := l.masm(ctx, b.Expr)
-	if err != nil {
+	switch {
+	case err == nil:
+	case len(all) > 0: // it is inlined everywhere
+		a = all[0].addr()
+	default:
 		b.message = err.Error()
 		return
 	}
+	defer l.add(b, all...)
 	if len(b.addrs) > 0 && b.addrs[0] == a {
 		return
 	}
