@@ -12,13 +12,13 @@ func TestImage(t *testing.T) {
 	for _, flags := range [][]string{{"-pie", "-fPIE"}, {"-no-pie"}} {
 		t.Run(flags[0], func(t *testing.T) {
 			image := program(t, "image.c", flags...)
-			commands := "lm\nx image!count*\ndt node\ndx -r2 first\n?? first.next->next->name\n? dwo(counter)\nda greeting\ndd image!counter L1\nu image!twice L3\nub image!main L1\nuf image!twice\nln image!twice\n" +
+			commands := "x image!count*\nlm\ndt node\ndx -r2 first\n?? first.next->next->name\n? dwo(counter)\nda greeting\ndd image!counter L1\nu image!twice L3\nub image!main L1\nuf image!twice\nln image!twice\n" +
 				"bp main\nbp `image.c:11`\nbl\nk\ng\np\nr\ned counter 1\nls\n.lastevent\nvertarget\nq\n"
 			debugger(t, commands, "cdb", "-z", image).must(t, 4,
 				`^Loading Dump File \[.*/image\]`,
 				"^ModLoad: "+address+" "+address+"   .*/image",
-				`^`+address+` +`+address+` +image +T \(service symbols: DWARF Private Symbols\)`,
 				`^`+address+` image!counter = 0n42$`,
+				`^`+address+` +`+address+` +image +T \(service symbols: DWARF Private Symbols\)`,
 				`\+0x008 next +: Ptr64 node`,
 				`^first +\[Type: node\]$`, `name +: 0x[0-9a-f]+ : "second"`, `name +: 0x[0-9a-f]+ : "first" \[Type: const char \*\]`,
 				`^ "third"$`,
