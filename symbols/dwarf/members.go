@@ -39,27 +39,14 @@ func (d *die) hasParameters() bool {
 }
 
 func (d *die) enumMembers(m *symbols.Members) {
-	unsigned := d.enumUnsigned()
+	t := d.u.data.typeOf(d.target(atType))
 	d.children(func(c *die) bool {
 		if c.ab.tag == tagEnumerator {
 			v, _ := c.attr(atConstValue)
-			e := symbols.Enumerator{Name: c.name(), Value: v.signed()}
-			if unsigned {
-				e.Value = int64(v.u)
-			}
-			m.Enumerators = append(m.Enumerators, e)
+			m.Enumerators = append(m.Enumerators, symbols.Enumerator{Name: c.name(), Value: int64(v.signedFor(t))})
 		}
 		return true
 	})
-}
-
-// enumUnsigned says how values in forms without a sign are meant: as the
-// underlying type, and where none is told, unsigned if none is written signed.
-func (d *die) enumUnsigned() bool {
-	if t := d.u.data.typeOf(d.target(atType)).Strip(); t != nil && t.Kind == symbols.Base {
-		return t.Encoding != symbols.Signed && t.Encoding != symbols.SignedChar
-	}
-	return true
 }
 
 func (d *die) structMembers(m *symbols.Members) {
@@ -189,10 +176,16 @@ func constantBytes(u *unit, v value, t *symbols.Type) []byte {
 	return intBytes(v.signedFor(t), int(n), u.data.opt.BigEndian)
 }
 
-// signedFor extends a constant as the type wants.
+// signedFor extends a constant as the type wants. A form without a sign holds a
+// number that is not negative, unless it fills the type.
 func (v value) signedFor(t *symbols.Type) uint64 {
-	if s := t.Strip(); s != nil && (s.Kind == symbols.Base && (s.Encoding == symbols.Signed || s.Encoding == symbols.SignedChar)) {
-		return uint64(v.signed())
+	s := t.Strip()
+	if s == nil || s.Kind != symbols.Base || s.Encoding != symbols.Signed && s.Encoding != symbols.SignedChar {
+		return v.u
+	}
+	if s.Size >= 1 && s.Size < 8 {
+		shift := uint(64 - 8*s.Size)
+		return uint64(int64(v.u<<shift) >> shift)
 	}
 	return v.u
 }

@@ -93,6 +93,9 @@ func (d *Data) fillType(t *symbols.Type, e *die, depth int) {
 	case symbols.Typedef, symbols.Const, symbols.Volatile, symbols.Restrict, symbols.Atomic:
 		t.Elem = acyclic(t, elem())
 		t.Size = sizeOf(t.Elem)
+		if t.Elem != nil && t.Elem.Dynamic != nil {
+			t.Dynamic = dynamicWrapper{t}
+		}
 	case symbols.MemberPointer:
 		t.Elem = elem()
 		if r := e.target(atContaining); r != 0 {
@@ -151,7 +154,7 @@ func sizeOf(t *symbols.Type) int64 {
 var encodings = map[uint64]symbols.Encoding{
 	0x01: symbols.Unsigned, 0x02: symbols.Bool, 0x03: symbols.ComplexFloat, 0x04: symbols.FloatEnc, 0x05: symbols.Signed,
 	0x06: symbols.SignedChar, 0x07: symbols.Unsigned, 0x08: symbols.UnsignedChar, 0x09: symbols.ComplexFloat,
-	0x0f: symbols.FloatEnc, 0x10: symbols.UTF,
+	0x0f: symbols.DecimalFloat, 0x10: symbols.UTF, 0x80: symbols.ComplexInt, // GCC's
 }
 
 func (d *Data) fillBase(t *symbols.Type, e *die) {
@@ -164,101 +167,6 @@ func (d *Data) fillBase(t *symbols.Type, e *die) {
 	if n, ok := e.uint(atBitSize); ok && t.Size < 0 {
 		t.Size = int64(n+7) / 8
 	}
-}
-
-// fillArray makes one Array a dimension, the first outermost.
-func (d *Data) fillArray(t *symbols.Type, e *die, elem *symbols.Type) {
-	if e.ab.tag == tagString { // Fortran
-		t.Count, t.Elem = t.Size, &symbols.Type{Kind: symbols.Base, Name: "char", Size: 1, Encoding: symbols.UnsignedChar, Image: d.opt.Image}
-		return
-	}
-	var counts []int64
-	var stride int64
-	if n, ok := e.uint(atByteStride); ok {
-		stride = int64(n)
-	} else if n, ok := e.uint(atBitStride); ok {
-		stride = int64(n / 8)
-	}
-	e.children(func(c *die) bool {
-		switch c.ab.tag {
-		case tagSubrange:
-			counts = append(counts, c.count())
-		case tagEnumeration:
-			counts = append(counts, c.enumCount())
-		}
-		return len(counts) < 64
-	})
-	if len(counts) == 0 {
-		counts = []int64{-1}
-	}
-	for i := len(counts) - 1; i > 0; i-- {
-		elem = &symbols.Type{Kind: symbols.Array, Elem: elem, Count: counts[i], Size: arraySize(elem, counts[i]), Language: t.Language, Image: d.opt.Image}
-	}
-	t.Elem, t.Count, t.Stride = elem, counts[0], stride
-	if t.Size < 0 {
-		t.Size = arraySize(elem, counts[0])
-		if stride > 0 && counts[0] >= 0 && counts[0] < maxArray {
-			t.Size = stride * counts[0]
-		}
-	}
-}
-
-// maxArray bounds counts that sizes are computed from.
-const maxArray = 1 << 40
-
-func arraySize(elem *symbols.Type, n int64) int64 {
-	size := sizeOf(elem)
-	if size < 0 || n < 0 || n > maxArray || size > 0 && n > (1<<62)/size {
-		return -1
-	}
-	return n * size
-}
-
-// count is the number of elements of a subrange: -1 when it is computed at run
-// time or unknown.
-func (d *die) count() int64 {
-	if v, ok := d.attr(atCount); ok {
-		if v.constant() {
-			return int64(v.u)
-		}
-		return -1
-	}
-	v, ok := d.attr(atUpperBound)
-	if !ok || !v.constant() {
-		return -1
-	}
-	up := int64(v.u)
-	switch v.form { // an upper bound of -1 is an array of no elements
-	case formData4, formData8, formData1, formData2:
-		if s := v.signed(); s == -1 {
-			up = s
-		}
-	}
-	low := int64(0)
-	if d.u.root.lang == symbols.Fortran {
-		low = 1
-	}
-	if v, ok := d.attr(atLowerBound); ok {
-		if !v.constant() {
-			return -1
-		}
-		low = v.signed()
-	}
-	if n := up - low + 1; n >= 0 {
-		return n
-	}
-	return -1
-}
-
-func (d *die) enumCount() int64 {
-	var n int64
-	d.children(func(c *die) bool {
-		if c.ab.tag == tagEnumerator {
-			n++
-		}
-		return true
-	})
-	return n
 }
 
 // loader makes a Type.Load that reads the DIE's children when asked.
