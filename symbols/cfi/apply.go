@@ -23,7 +23,8 @@ var constant = map[string][]string{
 // registers whose memory cannot be read are unknown; when the memory is only not
 // fetched yet, all of them are asked for before the *symbols.NeedError is returned.
 func (u *Unwinder) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
-	row, err := u.Row(symbols.Offset(callee.LookupPC() - base))
+	off := symbols.Offset(callee.LookupPC() - base)
+	row, err := u.Row(off)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -32,7 +33,14 @@ func (u *Unwinder) Unwind(ctx context.Context, base arch.Addr, callee *arch.Regi
 		row:    row, mask: u.mask,
 		caller: arch.NewRegisters(callee.Set),
 	}
-	if a.cfa, err = a.frameAddress(); err != nil {
+	known := false
+	if u.s.FrameAddress != nil {
+		a.cfa, known, err = u.s.FrameAddress(ctx, off, callee, mem)
+	}
+	if !known {
+		a.cfa, err = a.frameAddress()
+	}
+	if err != nil {
 		return nil, 0, fmt.Errorf("frame address of 0x%x: %w", uint64(callee.PC()), err)
 	}
 	if row.Regs[row.RA].Kind == Undefined {

@@ -1,6 +1,7 @@
 package cfi
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -26,6 +27,10 @@ type Sections struct {
 	// Read reads the image's own bytes at a link-time address, for indirect
 	// pointers; nil: there are none.
 	Read func(addr uint64, p []byte) bool
+
+	// FrameAddress knows the CFA at off better than the rules, or says that it does
+	// not; nil: the rules are right. Errors are those of symbols.Memory.
+	FrameAddress func(ctx context.Context, off symbols.Offset, callee *arch.Registers, mem symbols.Memory) (cfa uint64, ok bool, err error)
 
 	Order    binary.ByteOrder // nil takes the Arch's
 	PtrSize  int              // bytes; 0 takes the Arch's
