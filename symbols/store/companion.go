@@ -114,7 +114,7 @@ func (s *search) packagePlaces(c symbols.Companion) []place {
 	for _, e := range s.symbol {
 		if e.Kind == DebugInfoD && len(c.ID) > 0 {
 			out = append(out, func() *file {
-				f := q.served(e, "debuginfo")()
+				f := q.served(e, debuginfo, nil)()
 				s.tried = append(s.tried, q.tried...)
 				q.tried = nil
 				if f != nil && !f.isPackage() {

@@ -2,17 +2,11 @@ package store
 
 import (
 	"encoding/hex"
-	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
-
-// negativeFor is how long an answer "not there" holds: libdebuginfod's
-// cache_miss_s.
-const negativeFor = 10 * time.Minute
 
 // sharedCache is the folder libdebuginfod keeps its files in (debuginfod_find_*(3)).
 func sharedCache() string {
@@ -37,62 +31,71 @@ func cacheName(source string) string {
 	return hostName("source"+strings.NewReplacer("#", "#_", "/", "##").Replace(source), filepath.Separator)
 }
 
-// debuginfod returns the local copy of what the servers have for a build: kind is
-// "executable", "debuginfo" or "source", the latter with an absolute path. The
-// cache is asked first; like libdebuginfod it holds an empty file where the
-// servers had nothing lately. "" when there is none.
-func (s *search) debuginfod(urls []string, kind, source string) string {
-	if len(s.id) == 0 {
-		return ""
+// debuginfod returns the local copy of what the servers of an element have for a
+// build, and the URL it came from, "" of one that was there: kind is "executable",
+// "debuginfo" or "source", the latter with an absolute path. The cache is asked
+// first; like libdebuginfod it holds an empty file where the servers had nothing
+// lately.
+func (s *search) debuginfod(e Element, kind, source string) (local, from string) {
+	urls, cache := e.URLs, s.o.DebugInfoDCache
+	if len(urls) == 0 {
+		if urls = s.o.DebugInfoD; len(urls) == 0 {
+			s.try(e.String(), "there are no servers in DEBUGINFOD_URLS")
+		}
+	}
+	if len(e.Stores) > 0 {
+		cache = e.Stores[0]
+	}
+	if len(s.id) == 0 || len(urls) == 0 {
+		return "", ""
 	}
 	id := hex.EncodeToString(s.id)
 	name, rest := kind, ""
 	if kind == "source" {
 		name, rest = cacheName(source), escape(source)
 	}
-	if s.o.DebugInfoDCache == "" || len(name) > 255 {
-		s.try("DebugInfoD*"+strings.Join(urls, "*"), "there is no cache folder for it")
-		return ""
+	if cache == "" || len(name) > 255 {
+		s.try(e.String(), "there is no cache folder for it")
+		return "", ""
 	}
-	local := filepath.Join(s.o.DebugInfoDCache, id, name)
+	local = filepath.Join(cache, id, name)
 	if st, err := os.Stat(local); err == nil {
 		if st.Size() > 0 {
-			return local
+			return local, ""
 		}
-		if age := s.o.Now().Sub(st.ModTime()); age < negativeFor {
+		if s.holds(st.ModTime()) {
 			s.try(local, "the servers did not have it a short while ago")
-			return ""
+			return "", ""
 		}
 		os.Remove(local)
 	}
 	absent := 0
 	for _, base := range urls {
 		where := strings.TrimRight(base, "/") + "/buildid/" + id + "/" + kind + rest
-		err := s.get(where, local)
-		if err == nil {
-			return local
+		if dir, ok := localStore(where); ok { // a file URL
+			if _, err := os.Stat(dir); err == nil {
+				return dir, ""
+			}
+			s.try(where, "not there")
+			absent++
+			continue
 		}
-		if errors.Is(err, errAbsent) {
+		err := s.get(s.ctx, where, local)
+		if err == nil {
+			return local, where
+		}
+		if isAbsent(err) {
 			absent++
 		}
 		s.try(where, err.Error())
 		if s.ctx.Err() != nil {
-			return ""
+			return "", ""
 		}
 	}
 	if absent == len(urls) {
-		s.remember(local)
+		touch(local, s.o.Now())
 	}
-	return ""
-}
-
-// remember marks a file as absent.
-func (s *search) remember(local string) {
-	if f, err := os.OpenFile(local, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
-		f.Close()
-		now := s.o.Now()
-		os.Chtimes(local, now, now)
-	}
+	return "", ""
 }
 
 // escape writes a path for a URL, slashes kept.

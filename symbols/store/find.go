@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"hash/crc32"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,16 +29,16 @@ type search struct {
 	symbol   []Element
 	image    []Element
 	forced   bool
-	noisy    bool
 	tried    []symbols.Attempt
 	mismatch *symbols.MismatchError
+	folders  map[string]bool // of the path, true: not there
 }
 
 func (s *Store) search(ctx context.Context, key symbols.Key) *search {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key.Name = cmp.Or(baseName(cmp.Or(key.Name, key.Path)), ".")
-	return &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot, noisy: s.noisy,
+	return &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot,
 		symbol: append([]Element(nil), s.symbol...), image: append([]Element(nil), s.image...)}
 }
 
@@ -63,11 +62,8 @@ func hostName(name string, separator rune) string {
 
 // try notes a place and what came of it.
 func (s *search) try(place, result string) {
-	a := symbols.Attempt{Place: place, Result: result}
-	s.tried = append(s.tried, a)
-	if s.noisy && s.o.Noisy != nil {
-		s.o.Noisy(a)
-	}
+	s.tried = append(s.tried, symbols.Attempt{Place: Redact(place), Result: result})
+	s.tell(place, result)
 }
 
 // fail is the error of a search that found nothing.
@@ -98,6 +94,8 @@ type file struct {
 	path  string
 	data  *mmap.File
 	wrong bool // of another build
+
+	copies []string // where it shall be kept too, nearest first
 }
 
 // hasDWARF reports whether the file itself tells names of types and lines.
@@ -197,7 +195,7 @@ func (s *search) best(fit func(*file) bool, lacks string, places ...place) *file
 			}
 		default:
 			s.try(f.path, "found")
-			return f
+			return s.kept(f)
 		}
 	}
 	return wrong
@@ -205,18 +203,20 @@ func (s *search) best(fit func(*file) bool, lacks string, places ...place) *file
 
 // find looks for the image, then for its debug file when it needs one.
 func (s *Store) find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
-	return s.search(ctx, key).run(ctx)
+	return s.search(ctx, key).run()
 }
 
 // FindAny is Find, but a file of another build is good enough where no right one
 // is found (`.reload /i`).
 func (s *Store) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, error) {
+	ctx, stop := s.cancellable(ctx)
+	defer stop()
 	q := s.search(ctx, key)
 	q.forced = true
-	return q.run(ctx)
+	return q.run()
 }
 
-func (q *search) run(ctx context.Context) (symbols.Image, error) {
+func (q *search) run() (symbols.Image, error) {
 	s, key := q.Store, q.key
 	image := q.best((*file).hasCode, "has no code", q.imagePlaces()...)
 	if image != nil && len(q.id) == 0 {
@@ -226,9 +226,6 @@ func (q *search) run(ctx context.Context) (symbols.Image, error) {
 		return s.open(image.path, "")
 	}
 	debug := q.best((*file).hasDWARF, "has no debug information", q.debugPlaces(image)...)
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	switch {
 	case image == nil && debug == nil:
 		return nil, q.fail(key.String())
@@ -238,126 +235,6 @@ func (q *search) run(ctx context.Context) (symbols.Image, error) {
 		return s.open(image.path, "")
 	}
 	return s.open(image.path, debug.path)
-}
-
-// at is the place of one local file.
-func (s *search) at(elem ...string) place {
-	return func() *file { return s.load(filepath.Join(elem...)) }
-}
-
-// imagePlaces lists where the image itself may lie, in the order of looking.
-func (s *search) imagePlaces() []place {
-	var out []place
-	local := filepath.FromSlash(s.key.Path)
-	inside := filepath.Clean(string(filepath.Separator) + local)
-	if s.sysroot != "" && s.key.Path != "" {
-		out = append(out, s.at(s.sysroot, inside))
-	}
-	if !s.o.NoLocal && (!s.o.Foreign || len(s.id) > 0) && filepath.IsAbs(local) {
-		out = append(out, s.at(local))
-	}
-	for _, e := range append(s.image, s.symbol...) {
-		switch e.Kind {
-		case Folder:
-			if s.key.Path != "" && s.key.Path != s.key.Name {
-				out = append(out, s.at(e.Path, inside))
-			}
-			out = append(out, s.at(e.Path, s.key.Name), s.byID(e.Path, ""))
-		default:
-			out = append(out, s.served(e, "executable"))
-		}
-	}
-	return append(out, s.remote(s.key.Path))
-}
-
-// debugPlaces lists where the debug file of image (nil when not found) may lie.
-func (s *search) debugPlaces(image *file) []place {
-	var out []place
-	if image != nil {
-		out = append(out, s.linked(image)...)
-	}
-	roots := []string{}
-	if s.sysroot != "" {
-		roots = append(roots, filepath.Join(s.sysroot, debugRoot))
-	}
-	for _, e := range s.symbol {
-		if e.Kind == Folder {
-			out = append(out, s.byID(e.Path, ".debug"), s.at(e.Path, s.key.Name+".debug"), s.at(e.Path, s.key.Name))
-		} else {
-			out = append(out, s.served(e, "debuginfo"))
-		}
-	}
-	for _, root := range append(roots, debugRoot) {
-		out = append(out, s.byID(root, ".debug"))
-	}
-	if dir := s.buildIDPath(".debug"); dir != "" {
-		out = append(out, s.remote(path.Join(debugRoot, filepath.ToSlash(dir))))
-	}
-	return out
-}
-
-// buildIDPath is .build-id/ab/cdef + suffix, "" without a build-id.
-func (s *search) buildIDPath(suffix string) string {
-	if len(s.id) < 2 {
-		return ""
-	}
-	text := hex.EncodeToString(s.id)
-	return filepath.Join(".build-id", text[:2], text[2:]+suffix)
-}
-
-// byID is the place of a file in a folder's build-id tree.
-func (s *search) byID(dir, suffix string) place {
-	return func() *file {
-		rel := s.buildIDPath(suffix)
-		if rel == "" {
-			return nil
-		}
-		return s.load(filepath.Join(dir, rel))
-	}
-}
-
-// linked lists the places a .gnu_debuglink names: beside the image, in .debug
-// beside it, and below the debug root. Without a build-id the CRC decides.
-func (s *search) linked(image *file) []place {
-	var name string
-	var crc uint32
-	var ok bool
-	var guard mmap.Guard
-	guard.Do(func() { name, crc, ok = image.DebugLink() })
-	if !ok || name != filepath.Base(name) || name == "." || name == ".." {
-		return nil
-	}
-	dir := filepath.Dir(image.path)
-	home := filepath.Dir(filepath.Clean("/" + filepath.FromSlash(s.key.Path)))
-	candidates := []string{filepath.Join(dir, name), filepath.Join(dir, ".debug", name), filepath.Join(debugRoot, home, name)}
-	if s.sysroot != "" {
-		candidates = append(candidates, filepath.Join(s.sysroot, debugRoot, home, name))
-	}
-	for _, e := range s.symbol {
-		if e.Kind == Folder {
-			candidates = append(candidates, filepath.Join(e.Path, name))
-		}
-	}
-	var out []place
-	for _, c := range candidates {
-		if c == image.path {
-			continue
-		}
-		out = append(out, func() *file {
-			f := s.load(c)
-			if f == nil || len(s.id) > 0 {
-				return f
-			}
-			var guard mmap.Guard
-			same := false
-			if !guard.Do(func() { same = crc32.ChecksumIEEE(f.data.Data) == crc }) || !same {
-				s.try(c, "its checksum is not the one the image names")
-				return nil
-			}
-			return f
-		})
-	}
-	return out
 }
 
 // remote is a file of the debuggee's file system, kept by build-id. An image
@@ -380,7 +257,7 @@ func (s *search) remote(name string) place {
 				}
 			}
 		}
-		get := func(ctx context.Context, _ int64) (*body, error) {
+		get := func(ctx context.Context, _ int64, _ string) (*body, error) {
 			r, err := s.o.Remote(ctx, name)
 			if err != nil {
 				return nil, err
@@ -391,6 +268,6 @@ func (s *search) remote(name string) place {
 			s.try(where, err.Error())
 			return nil
 		}
-		return s.fetched(local)
+		return s.fetched("", local)
 	}
 }

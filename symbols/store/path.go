@@ -2,6 +2,10 @@ package store
 
 import (
 	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +27,9 @@ type Element struct {
 	// Stores of a Server, nearest first: folders that keep copies, then the
 	// server's URL or folder. Empty stores stand for the default cache.
 	Stores []string
-	// URLs of a DebugInfoD, in the order they are asked.
+	// URLs of a DebugInfoD, in the order they are asked; its Stores are the folder
+	// that keeps what they send, in the layout of libdebuginfod's cache. Without
+	// URLs those of Options.DebugInfoD are asked.
 	URLs []string
 	// Library is the DLL of a symsrv* entry, which is understood and not needed.
 	Library string
@@ -36,7 +42,7 @@ func (e *PathError) Error() string { return fmt.Sprintf("path entry %q: %s", e.E
 
 // Hint says what the user can do.
 func (e *PathError) Hint() string {
-	return "entries are separated by semicolons: a folder, cache*DIR, srv*[CACHE*]URL or DebugInfoD*URL"
+	return "entries are separated by semicolons: a folder, cache*DIR, srv*[CACHE*]URL or DebugInfoD*[CACHE*]URL"
 }
 
 // Parse reads a path: entries separated by semicolons, empty ones left out. Tags
@@ -83,12 +89,18 @@ func parseElement(text string) (Element, error) {
 		}
 		return Element{Kind: Server, Stores: parts}, nil
 	case "debuginfod":
-		for _, u := range parts {
-			if !isURL(u) {
-				return bad("DebugInfoD* takes URLs of http or https")
-			}
+		if len(parts) == 1 && parts[0] == "" {
+			return Element{Kind: DebugInfoD}, nil
 		}
-		return Element{Kind: DebugInfoD, URLs: parts}, nil
+		e := Element{Kind: DebugInfoD}
+		if !isURL(parts[0]) && !isFileURL(parts[0]) && parts[0] != "" {
+			e.Stores, parts = parts[:1:1], parts[1:]
+		}
+		if len(parts) == 0 || slices.ContainsFunc(parts, func(u string) bool { return !isURL(u) && !isFileURL(u) }) {
+			return bad("DebugInfoD* takes at most one folder, then URLs of http, https or file")
+		}
+		e.URLs = parts
+		return e, nil
 	}
 	return bad("unknown kind of entry")
 }
@@ -96,6 +108,22 @@ func parseElement(text string) (Element, error) {
 func isURL(s string) bool {
 	s = strings.ToLower(s)
 	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
+}
+
+func isFileURL(s string) bool { return len(s) > 7 && strings.EqualFold(s[:7], "file://") }
+
+// localStore is the folder that a store is, its file URL written as a path; false
+// when it lies on a server.
+func localStore(store string) (string, bool) {
+	if isURL(store) {
+		return "", false
+	}
+	if isFileURL(store) {
+		if u, err := url.Parse(store); err == nil {
+			return filepath.FromSlash(u.Path), true
+		}
+	}
+	return store, true
 }
 
 func (e Element) String() string {
@@ -108,7 +136,7 @@ func (e Element) String() string {
 		}
 		return "srv*" + strings.Join(e.Stores, "*")
 	case DebugInfoD:
-		return "DebugInfoD*" + strings.Join(e.URLs, "*")
+		return "DebugInfoD*" + strings.Join(slices.Concat(e.Stores, e.URLs), "*")
 	}
 	return e.Path
 }
@@ -128,8 +156,60 @@ func Expand(elements []Element) string {
 	for i, e := range elements {
 		text[i] = e.String()
 		if e.Kind == DebugInfoD {
-			text[i] = "debuginfod*" + strings.Join(e.URLs, "*")
+			text[i] = strings.ToLower(text[i][:10]) + text[i][10:]
 		}
 	}
 	return strings.Join(text, ";")
+}
+
+// Redact hides what a URL, or a path with URLs, says of passwords and tokens:
+// the user's part of addresses, and everything after a question mark.
+func Redact(text string) string {
+	var out strings.Builder
+	for {
+		at := strings.Index(text, "://")
+		if at < 0 {
+			out.WriteString(text)
+			return out.String()
+		}
+		out.WriteString(text[:at+3])
+		text = text[at+3:]
+		end := strings.IndexAny(text, "*; \"")
+		if end < 0 {
+			end = len(text)
+		}
+		address, rest := text[:end], text[end:]
+		host := address
+		if slash := strings.IndexAny(address, "/?#"); slash >= 0 {
+			host = address[:slash]
+		}
+		if user := strings.LastIndexByte(host, '@'); user >= 0 {
+			out.WriteString("***@")
+			address = address[user+1:]
+		}
+		if query := strings.IndexByte(address, '?'); query >= 0 {
+			address = address[:query] + "?***"
+		}
+		out.WriteString(address)
+		text = rest
+	}
+}
+
+// Clear lists the servers of a path that are spoken to without encryption and
+// are not on this machine.
+func Clear(elements []Element) (out []string) {
+	for _, e := range elements {
+		for _, store := range slices.Concat(e.Stores, e.URLs) {
+			u, err := url.Parse(store)
+			if err != nil || !strings.EqualFold(u.Scheme, "http") {
+				continue
+			}
+			host := u.Hostname()
+			if ip := net.ParseIP(host); strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback() {
+				continue
+			}
+			out = append(out, Redact(store))
+		}
+	}
+	return out
 }

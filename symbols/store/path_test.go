@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +26,8 @@ func TestParse(t *testing.T) {
 		{in: "symsrv*symsrv.dll*/c*https://s.example", want: []Element{{Kind: Server, Library: "symsrv.dll", Stores: []string{"/c", "https://s.example"}}}},
 		{in: "debuginfod*http://a*https://b:8002/x", want: []Element{{Kind: DebugInfoD, URLs: []string{"http://a", "https://b:8002/x"}}},
 			text: "DebugInfoD*http://a*https://b:8002/x"},
+		{in: "DebugInfoD*", want: []Element{{Kind: DebugInfoD}}},
+		{in: "DebugInfoD*/c*https://a*file:///b", want: []Element{{Kind: DebugInfoD, Stores: []string{"/c"}, URLs: []string{"https://a", "file:///b"}}}},
 		{in: "/sym;cache*;DebugInfoD*https://a", want: []Element{{Path: "/sym"}, {Kind: CacheDir}, {Kind: DebugInfoD, URLs: []string{"https://a"}}}},
 	} {
 		got, err := Parse(c.in)
@@ -41,7 +44,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q is written %q", c.in, Join(got))
 		}
 	}
-	for _, in := range []string{"ftp*x", "cache*a*b", "DebugInfoD*", "DebugInfoD*/dir", "DebugInfoD*http://a*", "symsrv*x.dll", "symsrv*", "*"} {
+	for _, in := range []string{"ftp*x", "cache*a*b", "DebugInfoD*/dir", "DebugInfoD*/a*/b*http://c", "DebugInfoD**http://a", "DebugInfoD*http://a*", "symsrv*x.dll", "symsrv*", "*"} {
 		_, err := Parse("/ok;" + in)
 		var bad *PathError
 		if !errors.As(err, &bad) || bad.Element != in || bad.Hint() == "" {
@@ -68,6 +71,10 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is %+v, written %q is %+v, %v", path, one, Join(one), two, err)
 		}
 		_ = Expand(one)
+		_ = Clear(one)
+		if Redact(Redact(path)) != Redact(path) {
+			t.Fatalf("%q hidden is %q, again %q", path, Redact(path), Redact(Redact(path)))
+		}
 	})
 }
 
@@ -85,5 +92,25 @@ func TestNames(t *testing.T) {
 	}
 	if got := hostName("a:b", '/'); got != "a:b" {
 		t.Errorf("a name was changed without need: %q", got)
+	}
+}
+
+// TestSecrets: passwords and tokens of URLs are not shown, and open connections are told.
+func TestSecrets(t *testing.T) {
+	for in, want := range map[string]string{
+		"/sym;srv*/c*https://me:word@host:8/x;DebugInfoD*https://tok@h/p?key=1*http://b": "/sym;srv*/c*https://***@host:8/x;DebugInfoD*https://***@h/p?***",
+		"https://host/a@b/c":            "https://host/a@b/c",
+		"https://host":                  "https://host",
+		"https://u:p@@host/":            "https://***@host/",
+		`Get "https://u:p@host/x": EOF`: `Get "https://***@host/x": EOF`,
+		"nothing":                       "nothing",
+	} {
+		if got := Redact(in); !strings.HasPrefix(got, want) || strings.Contains(got, "word") {
+			t.Errorf("%q is shown %q", in, got)
+		}
+	}
+	e, err := Parse("srv*/c*http://a.example/x;DebugInfoD*http://localhost:1*http://127.0.0.1*http://[::1]:2*https://b*http://u:p@c")
+	if got := Clear(e); err != nil || !reflect.DeepEqual(got, []string{"http://a.example/x", "http://***@c"}) {
+		t.Errorf("open are %q, %v", got, err)
 	}
 }

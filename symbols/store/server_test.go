@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -79,9 +80,7 @@ func TestDebuginfod(t *testing.T) {
 	b := prog(t)
 	dir := tree(t, map[string]string{"prog": b.stripped, "prog.dbg": b.debug})
 	url := debuginfod(t, dir)
-	var last [2]int64
-	s := newStore(t, Options{NoLocal: true, SymbolPath: "DebugInfoD*http://127.0.0.1:1*" + url,
-		Progress: func(_ string, done, total int64) { last = [2]int64{done, total} }})
+	s := newStore(t, Options{NoLocal: true, SymbolPath: "DebugInfoD*http://127.0.0.1:1*" + url})
 	key := symbols.Key{Path: "/opt/prog", BuildID: b.id}
 	got, err := s.Find(t.Context(), key)
 	if err != nil {
@@ -89,9 +88,6 @@ func TestDebuginfod(t *testing.T) {
 	}
 	same(t, got.(*opened).image, b.stripped)
 	same(t, got.(*opened).debug, b.debug)
-	if last[0] == 0 || last[0] != last[1] {
-		t.Errorf("progress ended at %v", last)
-	}
 	source, err := s.Source(t.Context(), key, b.source)
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +164,11 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := len(data) / 2
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(make([]byte, 32<<20))
+	z.Close()
+	bomb := packed.Bytes()
 	cut := func(w http.ResponseWriter, from, to int) { // announce all, send a part, hang up
 		w.Header().Set("Content-Length", fmt.Sprint(len(data)-from))
 		if from > 0 {
@@ -202,11 +203,65 @@ func TestFaults(t *testing.T) {
 			}
 			cut(w, half, len(data))
 		}, 2, ""},
-		{"a range nobody asked for", func(n int32, w http.ResponseWriter, r *http.Request) { cut(w, half, len(data)) }, 2, "range nobody asked for"},
-		{"breaks off twice", func(_ int32, w http.ResponseWriter, _ *http.Request) { cut(w, 0, half) }, 2, "EOF"},
+		{"a range nobody asked for", func(n int32, w http.ResponseWriter, r *http.Request) { cut(w, half, len(data)) }, 3, "range nobody asked for"},
+		{"breaks off each time", func(_ int32, w http.ResponseWriter, _ *http.Request) { cut(w, 0, half) }, 3, "EOF"},
 		{"absent", func(_ int32, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 1, "not there"},
 		{"refuses", func(_ int32, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, 1, "403 Forbidden"},
-		{"breaks", func(_ int32, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, 2, "503"},
+		{"breaks", func(_ int32, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, 3, "503"},
+		{"breaks and recovers", func(n int32, w http.ResponseWriter, _ *http.Request) {
+			if n < 3 {
+				w.Header().Set("Retry-After", "0")
+				w.WriteHeader([]int{500, 429}[n-1])
+				return
+			}
+			w.Write(data)
+		}, 3, ""},
+		{"is in pieces", func(n int32, w http.ResponseWriter, r *http.Request) { // more often than it may fail, but it gets on
+			w.Header().Set("ETag", `"v1"`)
+			from := 0
+			fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+			cut(w, from, min(len(data), from+len(data)/6+1))
+		}, 6, ""},
+		{"changes under way", func(n int32, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", fmt.Sprintf(`"v%d"`, n))
+			if n == 1 {
+				w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+				w.Write(make([]byte, half))
+				return
+			}
+			w.Write(data)
+		}, 2, ""},
+		{"compresses", func(_ int32, w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Accept-Encoding") != "gzip" {
+				w.WriteHeader(http.StatusTeapot)
+				return
+			}
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			z.Write(data)
+			z.Close()
+		}, 1, ""},
+		{"is a bomb", func(_ int32, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(bomb)
+		}, 1, errBomb.Error()},
+		{"is a bomb that says its size", func(_ int32, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("X-DEBUGINFOD-SIZE", "1000")
+			w.Write(bomb)
+		}, 3, "more came than was announced"},
+		{"has an encoding of its own", func(_ int32, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+		}, 3, `encoding "br" unasked`},
+		{"leads in circles", func(_ int32, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path+"?"+strings.Repeat("x", len(r.URL.RawQuery)+1), http.StatusFound)
+		}, 10, "from one address to the next"},
+		{"leads to a file of this machine", func(_ int32, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "file:///etc/passwd")
+			w.WriteHeader(http.StatusFound)
+		}, 3, "unsupported protocol scheme"},
+		{"has the file of another build", func(_ int32, w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, b.other) }, 1, "has build-id deadbeef01"},
+		{"has half an ELF header", func(_ int32, w http.ResponseWriter, r *http.Request) { w.Write(data[:40]) }, 1, "ELF"},
 		{"says too much", func(_ int32, w http.ResponseWriter, _ *http.Request) {
 			for range 64 {
 				w.Write(data)
@@ -215,7 +270,8 @@ func TestFaults(t *testing.T) {
 		{"announces too much", func(_ int32, w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-DEBUGINFOD-SIZE", "99999999")
 		}, 1, "99999999 bytes are more"},
-		{"sends something else", func(_ int32, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>login</html>") }, 1, "ELF"},
+		{"sends something else", func(_ int32, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>login</html>") }, 1, "a page of text"},
+		{"sends nothing like a file", func(_ int32, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "what?") }, 1, "ELF"},
 		{"says nothing", func(_ int32, w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 2, errStall.Error()},
 		{"stops in the middle", func(_ int32, w http.ResponseWriter, r *http.Request) {
 			w.Write(data[:half])
@@ -234,7 +290,7 @@ func TestFaults(t *testing.T) {
 					c.serve(calls.Add(1), w, r)
 				}))
 				defer server.Close()
-				s := newStore(t, Options{NoLocal: true, SymbolPath: kind + server.URL, MaxSize: 1 << 20, Client: server.Client(), Stall: 200 * time.Millisecond})
+				s := newStore(t, Options{NoLocal: true, SymbolPath: kind + server.URL, MaxSize: 1 << 20, Client: server.Client(), Stall: 200 * time.Millisecond, Backoff: time.Millisecond})
 				got, err := s.Find(t.Context(), symbols.Key{Path: "prog", BuildID: b.id})
 				var nf *symbols.NotFoundError
 				switch {
@@ -416,5 +472,37 @@ func TestMappedURL(t *testing.T) {
 	}
 	if calls.Load() != 2 {
 		t.Errorf("asked %d times", calls.Load())
+	}
+}
+
+// TestProgress: a transfer is told as it goes, and its end whatever comes of it.
+func TestProgress(t *testing.T) {
+	const size = 4 << 20
+	for _, whole := range []bool{true, false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			chunk := make([]byte, size/8)
+			for range map[bool]int{true: 8, false: 3}[whole] {
+				w.Write(chunk)
+				w.(http.Flusher).Flush()
+			}
+		}))
+		var last [2]int64
+		var told []string
+		s := newStore(t, Options{NoLocal: true, SymbolPath: "DebugInfoD*" + server.URL, Client: server.Client(), Backoff: time.Millisecond,
+			Progress: func(_ string, done, total int64) { last = [2]int64{done, total} },
+			Noisy:    func(a symbols.Attempt) { told = append(told, a.Result) }})
+		s.SetNoisy(true)
+		if _, err := s.Find(t.Context(), symbols.Key{Path: "x", BuildID: []byte{1, 2, 3}}); err == nil {
+			t.Fatal("found zeros")
+		}
+		text := strings.Join(told, "\n")
+		if !strings.Contains(text, " percent of 4194304 bytes") || strings.Contains(text, "again in 1ms") == whole {
+			t.Errorf("told %q", told)
+		}
+		if last[0] == 0 || last[0] != last[1] {
+			t.Errorf("progress ended at %v", last)
+		}
+		server.Close()
 	}
 }

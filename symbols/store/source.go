@@ -108,7 +108,8 @@ func (s *Store) Source(ctx context.Context, key symbols.Key, path string) (strin
 // sourceIn looks for a source in one element; folders only on the source path.
 func (s *search) sourceIn(e Element, path string, folder bool) string {
 	if e.Kind == DebugInfoD && strings.HasPrefix(path, "/") {
-		return s.debuginfod(e.URLs, "source", path)
+		local, _ := s.debuginfod(e, "source", path)
+		return local
 	}
 	if e.Kind != Folder || !folder {
 		return ""
@@ -142,7 +143,7 @@ func (s *search) mapped(to string) string {
 		}
 		return "" // a URL that ends in dots
 	}
-	if err := s.get(to, local); err != nil {
+	if err := s.get(s.ctx, to, local); err != nil {
 		s.try(to, err.Error())
 		return ""
 	}

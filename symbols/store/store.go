@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -44,7 +45,17 @@ type Options struct {
 	// DebugInfoDCache is shared with libdebuginfod; "" is the folder that it uses.
 	DebugInfoDCache string
 
-	Client *http.Client
+	// DebugInfoD are the servers that a DebugInfoD* entry without URLs stands for.
+	DebugInfoD []string
+
+	Client *http.Client // redirections are followed by our rules
+	// Retries is how often a transfer that failed is tried again, and Backoff the
+	// wait before the first of these, doubled each time; 0 is 2 and 250 ms. Absence
+	// and refusals are answers and not asked about again.
+	Retries int
+	Backoff time.Duration
+	// Parallel bounds how many transfers go on at once; 0 is 6.
+	Parallel int
 	// Stall is how long a server or the debuggee may say nothing; 0 is 30 s.
 	Stall time.Duration
 	// MaxSize is the largest file fetched, bytes; 0 is 8 GiB.
@@ -65,26 +76,29 @@ type Store struct {
 	images                map[[2]string]func() (symbols.Image, error) // by files
 	flights               map[string]*flight
 	down                  map[string]time.Time // servers that did not answer, by host
+	gone                  map[string]time.Time // URLs that were not there
+	fresh                 time.Time            // answers of before are asked for anew
+	tiers                 map[string]bool      // servers with two tiers
+	slots                 chan struct{}        // transfers under way
 	companions            map[string]func() (string, error)
 
 	life    context.Context // ends with Close
 	end     context.CancelFunc
-	working map[*context.CancelFunc]bool // what Interrupt ends
+	working sync.Map // what Interrupt ends: *context.CancelFunc
 }
 
 var _ symbols.Store = (*Store)(nil)
 
 // New returns a Store. Errors are those of the paths.
 func New(o Options) (*Store, error) {
-	if o.Client == nil {
-		o.Client = http.DefaultClient
+	client := newClient()
+	if o.Client != nil {
+		*client = *o.Client
 	}
-	if o.Stall == 0 {
-		o.Stall = 30 * time.Second
-	}
-	if o.MaxSize == 0 {
-		o.MaxSize = 8 << 30
-	}
+	client.CheckRedirect = checkRedirect
+	o.Client = client
+	o.Stall, o.MaxSize = cmp.Or(o.Stall, 30*time.Second), cmp.Or(o.MaxSize, 8<<30)
+	o.Retries, o.Backoff, o.Parallel = cmp.Or(o.Retries, 2), cmp.Or(o.Backoff, 250*time.Millisecond), cmp.Or(o.Parallel, 6)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -97,7 +111,8 @@ func New(o Options) (*Store, error) {
 		o.DebugInfoDCache = sharedCache()
 	}
 	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]func() (symbols.Image, error){}, flights: map[string]*flight{}, down: map[string]time.Time{},
-		companions: map[string]func() (string, error){}, working: map[*context.CancelFunc]bool{}}
+		companions: map[string]func() (string, error){},
+		gone:       map[string]time.Time{}, tiers: map[string]bool{}, slots: make(chan struct{}, o.Parallel)}
 	s.life, s.end = context.WithCancel(context.Background())
 	for _, p := range []struct {
 		set  func(string) error
@@ -113,24 +128,19 @@ func New(o Options) (*Store, error) {
 // cancellable is ctx until stop, or until Interrupt.
 func (s *Store) cancellable(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.working[&cancel] = true
+	s.working.Store(&cancel, true)
 	return ctx, func() {
 		cancel()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.working, &cancel)
+		s.working.Delete(&cancel)
 	}
 }
 
-// Interrupt gives up the transfers under way. Searches go on with what they have.
+// Interrupt gives up the transfers under way. Searches end with what they have.
 func (s *Store) Interrupt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for cancel := range s.working {
-		(*cancel)()
-	}
+	s.working.Range(func(cancel, _ any) bool {
+		(*cancel.(*context.CancelFunc))()
+		return true
+	})
 }
 
 // Close closes the images found. They must not be in use.
@@ -161,6 +171,8 @@ func (s *Store) setPath(to *[]Element, path string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*to = elements
+	s.fresh = s.o.Now() // "not there" was said by other servers
+	clear(s.down)
 	return nil
 }
 
@@ -202,11 +214,33 @@ func (s *Store) SetNoisy(on bool) {
 	s.noisy = on
 }
 
+// Forget makes the next searches ask again for what was not there or did not
+// answer.
+func (s *Store) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fresh = s.o.Now()
+	clear(s.down)
+	clear(s.gone)
+	clear(s.tiers)
+	clear(s.companions)
+}
+
+// tell is `!sym noisy`.
+func (s *Store) tell(place, result string) {
+	s.mu.Lock()
+	noisy := s.noisy && s.o.Noisy != nil
+	s.mu.Unlock()
+	if noisy {
+		s.o.Noisy(symbols.Attempt{Place: Redact(place), Result: result})
+	}
+}
+
 // flight is one search that several callers wait for. It ends early when the
 // last of them gives up.
 type flight struct {
 	waiting int
-	cancel  context.CancelFunc
+	cancel  func()
 	done    chan struct{}
 	image   symbols.Image
 	err     error
@@ -220,7 +254,7 @@ func (s *Store) Find(ctx context.Context, key symbols.Key) (symbols.Image, error
 	s.mu.Lock()
 	f := s.flights[name]
 	if f == nil {
-		work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		work, cancel := s.cancellable(context.WithoutCancel(ctx))
 		f = &flight{cancel: cancel, done: make(chan struct{})}
 		s.flights[name] = f
 		go func() {
@@ -237,12 +271,24 @@ func (s *Store) Find(ctx context.Context, key symbols.Key) (symbols.Image, error
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f.waiting--; f.waiting == 0 {
+	f.waiting--
+	last := f.waiting == 0
+	if last {
 		s.drop(name, f)
+	}
+	s.mu.Unlock()
+	if last { // what was found by now is better than nothing
+		select {
+		case <-f.done:
+			return f.image, f.err
+		case <-time.After(giveUp):
+		}
 	}
 	return nil, ctx.Err()
 }
+
+// giveUp is how long a search may take to end when nobody waits for it any more.
+const giveUp = 2 * time.Second
 
 func (s *Store) land(name string, f *flight) {
 	s.mu.Lock()
