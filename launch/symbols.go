@@ -8,12 +8,14 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"dap-windbg/arch"
 	"dap-windbg/engine"
 	"dap-windbg/eval"
 	"dap-windbg/eval/natvis"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/cfi"
 	"dap-windbg/symbols/elf"
+	"dap-windbg/symbols/orc"
 	"dap-windbg/symbols/store"
 	"dap-windbg/targets"
 )
@@ -93,18 +95,43 @@ func openMemory(key symbols.Key, data []byte) (symbols.Image, error) {
 	return elf.OpenBytes(key.Name, data, elf.Options{Key: key, Unwinder: unwinder})
 }
 
-// unwinder reads an image's call frame information.
+// unwinder reads an image's call frame information, and a kernel's own tables for
+// what that does not cover or gets wrong.
 func unwinder(i *elf.Image) symbols.Unwinder {
 	section := func(name string) cfi.Section {
 		data, addr, _ := i.Section(name)
 		return cfi.Section{Data: data, Addr: addr}
 	}
-	_, text, _ := i.Section(".text")
-	_, got, _ := i.Section(".got")
-	return cfi.New(cfi.Sections{
+	frames := cfi.Sections{
 		EHFrame: section(".eh_frame"), EHFrameHdr: section(".eh_frame_hdr"), DebugFrame: section(".debug_frame"),
-		Text: text, GOT: got, Arch: i.Arch(), LinkBase: i.LinkBase(),
+		Text: section(".text").Addr, GOT: section(".got").Addr, Arch: i.Arch(), LinkBase: i.LinkBase(),
+		Read: func(addr uint64, p []byte) bool { return i.ReadStatic(symbols.Offset(addr-i.LinkBase()), p) },
+	}
+	if i.Arch() != arch.AMD64 {
+		return cfi.New(frames)
+	}
+	kernel := orc.New(orc.Sections{
+		IP: orc.Section(section(".orc_unwind_ip")), Unwind: orc.Section(section(".orc_unwind")), Header: orc.Section(section(".orc_header")),
+		ReadOnly: orc.Section(section(".rodata")), ModInfo: orc.Section(section(".modinfo")), LinkBase: i.LinkBase(),
 	})
+	if kernel == nil {
+		return cfi.New(frames)
+	}
+	frames.FrameAddress = kernel.FrameAddress
+	return firstOf{cfi.New(frames), kernel}
+}
+
+// firstOf asks unwinders in turn.
+type firstOf []symbols.Unwinder
+
+// Unwind implements symbols.Unwinder.
+func (u firstOf) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (caller *arch.Registers, cfa arch.Addr, err error) {
+	for _, each := range u {
+		if caller, cfa, err = each.Unwind(ctx, base, callee, mem); !errors.Is(err, symbols.ErrNoUnwind) {
+			break
+		}
+	}
+	return caller, cfa, err
 }
 
 // remoteFile opens a file of the debuggee's file system. A running debuggee

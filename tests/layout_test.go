@@ -33,6 +33,7 @@ var may = map[string][]string{
 	"symbols/elf":        {"arch", "symbols", "symbols/dwarf", "binfmt/elf", "binfmt/mmap"},
 	"symbols/dwarf":      {"arch", "symbols", "binfmt/elf"},
 	"symbols/cfi":        {"arch", "symbols", "binfmt/elf"},
+	"symbols/orc":        {"arch", "symbols"},
 	"symbols/store":      {"arch", "symbols", "binfmt/elf", "binfmt/mmap"},
 	"systems":            {"arch", "symbols", "targets"},
 	"systems/linux":      {"arch", "symbols", "targets", "systems", "binfmt/elf"},
