@@ -84,38 +84,99 @@ func (w *scopeWalk) block(d *die) {
 	if w.nest++; w.nest > maxDepth {
 		return
 	}
-	self := len(w.scopes) - 1
-	depth := w.depth
-	var inner *die
-	d.children(func(c *die) bool {
-		switch c.ab.tag {
-		case tagParameter, tagVariable, tagConstant:
-			if v, ok := w.variable(c, depth); ok {
-				w.scopes[self].Variables = append(w.scopes[self].Variables, v)
-			}
-		case tagGNUPack:
-			c.children(func(p *die) bool {
-				if v, ok := w.variable(p, depth); ok {
-					w.scopes[self].Variables = append(w.scopes[self].Variables, v)
-				}
-				return true
-			})
-		case tagLexicalBlock, tagInlined:
-			if inner == nil && contains(c.ranges(), w.addr) {
-				found := *c
-				inner = &found
-			}
-		}
-		return true
-	})
-	switch {
+	in := opened{scope: len(w.scopes) - 1, depth: w.depth}
+	w.entries(d, &in)
+	switch inner := in.inner; {
 	case inner == nil:
 	case inner.ab.tag == tagInlined:
 		w.enter(inner)
 	default:
-		w.depth = depth + 1
+		w.depth = in.depth + 1
 		w.block(inner)
 	}
+}
+
+// opened is a block being read.
+type opened struct {
+	scope int // index of the scope that its variables belong to
+	depth int
+	inner *die // the block or inlined call in it that has the address
+	plain int  // nesting of blocks without code
+}
+
+// entries takes what d has, and what the function that d is an instance of has
+// but d has not: that was removed, and is said to be.
+func (w *scopeWalk) entries(d *die, in *opened) {
+	own := map[ref]bool{}
+	d.children(func(c *die) bool {
+		w.entry(c, in)
+		if c.has(atAbstractOrigin) && c.ab.tag != tagCallSite && c.ab.tag != tagGNUCallSite {
+			own[c.abstract()] = true
+		}
+		return true
+	})
+	if !d.has(atAbstractOrigin) {
+		return
+	}
+	if o, ok := d.origin(); ok {
+		o.children(func(c *die) bool {
+			if !own[c.ref()] {
+				w.entry(c, in)
+			}
+			return true
+		})
+	}
+}
+
+// entry takes one child of a block. A block without code tells where nothing
+// is: what it declares was removed with its code, and is taken as its parent's.
+func (w *scopeWalk) entry(c *die, in *opened) {
+	switch c.ab.tag {
+	case tagParameter, tagVariable, tagConstant:
+		if v, ok := w.variable(c, in.depth); ok {
+			w.scopes[in.scope].Variables = append(w.scopes[in.scope].Variables, v)
+		}
+	case tagGNUPack:
+		c.children(func(p *die) bool {
+			w.entry(p, in)
+			return true
+		})
+	case tagLexicalBlock, tagInlined:
+		switch {
+		case c.hasCode():
+			if in.inner == nil && contains(c.ranges(), w.addr) {
+				found := *c
+				in.inner = &found
+			}
+		case c.ab.tag == tagLexicalBlock && in.plain < maxDepth:
+			in.plain++
+			c.children(func(p *die) bool {
+				w.entry(p, in)
+				return true
+			})
+			in.plain--
+		}
+	}
+}
+
+// hasCode reports whether a block says where its code is.
+func (d *die) hasCode() bool { return d.has(atRanges) || d.has(atLowPC) && d.has(atHighPC) }
+
+// abstract is the end of the chain of abstract origins of d.
+func (d *die) abstract() ref {
+	cur := *d
+	for range maxOrigins {
+		r := cur.target(atAbstractOrigin)
+		if r == 0 || r == lostRef {
+			break
+		}
+		next, ok := cur.u.data.die(r)
+		if !ok {
+			return r
+		}
+		cur = next
+	}
+	return cur.ref()
 }
 
 func contains(rs []addrRange, addr uint64) bool {

@@ -2,6 +2,7 @@ package locals
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -106,22 +107,19 @@ func bare(name string) string {
 }
 
 func (n *tally) variables(where string, a, b []variable) {
-	type key struct {
-		name string
-		nth  int
-	}
-	theirs := map[key]variable{}
+	theirs := map[string][]variable{}
 	for _, v := range b {
-		theirs[key{v.Name, v.Nth}] = v
+		theirs[v.Name] = append(theirs[v.Name], v)
 	}
 	for _, v := range a {
-		k := key{v.Name, v.Nth}
-		o, ok := theirs[k]
-		if !ok {
+		left := theirs[v.Name]
+		i := nearest(v, left)
+		if i < 0 {
 			n.differ("%s: %s %d is not the oracle's", where, v.Name, v.Nth)
 			continue
 		}
-		delete(theirs, k)
+		o := left[i]
+		theirs[v.Name] = slices.Delete(slices.Clone(left), i, i+1)
 		n.Variables++
 		if v.Param != o.Param {
 			n.differ("%s: %s is a parameter: %v, the oracle says %v", where, v.Name, v.Param, o.Param)
@@ -131,9 +129,22 @@ func (n *tally) variables(where string, a, b []variable) {
 		}
 		n.values(where+": "+v.Name, v.Value, o.Value)
 	}
-	for k := range theirs {
-		n.differ("%s: %s %d of the oracle is missing", where, k.name, k.nth)
+	for _, left := range theirs {
+		for _, v := range left {
+			n.differ("%s: %s %d of the oracle is missing", where, v.Name, v.Nth)
+		}
 	}
+}
+
+// nearest picks the oracle's variable for v among those of its name: the same
+// one, for in one block their order is nobody's promise; else the first.
+func nearest(v variable, of []variable) int {
+	for i, o := range of {
+		if typeName(v.Type) == typeName(o.Type) && maps.Equal(v.Value, o.Value) {
+			return i
+		}
+	}
+	return min(len(of), 1) - 1
 }
 
 var elaborated = strings.NewReplacer("struct ", "", "union ", "", "enum ", "", "class ", "", "{...}", "", " ", "")

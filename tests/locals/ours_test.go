@@ -191,7 +191,7 @@ func (d *debuggee) look(p plan, kind string) stop {
 			if f.Scope == nil || f.Module == nil || f.Module.Path != p.Program {
 				continue
 			}
-			fr := frame{Function: f.Symbol.Name, PC: uint64(f.PC) - d.bias, Inlined: f.Inlined}
+			fr := frame{Function: f.Scope.Name, PC: uint64(f.PC) - d.bias, Inlined: f.Inlined}
 			if fr.Variables, err = d.variables(ctx, v, f); err != nil {
 				return err
 			}

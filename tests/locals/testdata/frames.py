@@ -59,7 +59,7 @@ def walk(value, path, depth, out):
             if value.is_optimized_out:
                 out[path] = "<out>"
                 return
-            if "(synthetic pointer)" in value.format_string(max_depth=0, raw=True):
+            if "synthetic pointer" in value.format_string(max_depth=0, raw=True):
                 out[path] = "<synthetic>"
                 target = value.dereference() if base.code == gdb.TYPE_CODE_PTR else value.referenced_value()
                 walk(target, "*" + path, depth + 1, out)
