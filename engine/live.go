@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"dap-windbg/eval"
 	"dap-windbg/targets"
 )
 
@@ -30,3 +31,9 @@ func (l *Live) LastStop() (Stop, bool) { return l.l.last, l.l.stops }
 
 // Ended is how the debuggee ended; nil while there is one.
 func (l *Live) Ended() *Ended { return l.l.gone }
+
+// Visualizer is what shows values of classes, nil when nothing does.
+func (l *Live) Visualizer() eval.Visualizer { return l.l.o.Model.Visualizer }
+
+// Revisualized tells the front ends that values show otherwise now.
+func (l *Live) Revisualized() { l.l.o.Emit(Invalidated{Registers: true}) }

@@ -39,6 +39,10 @@ type Object struct {
 	Expr  string // C++ expression that yields the node again, "" none
 	Err   error  // why there is no text; children may still be there
 
+	// Whole yields the text that a text viewer shows, not cut short and without
+	// quotes; nil when Text is all there is.
+	Whole func(ctx context.Context, env Env) (string, error)
+
 	// Offset of a struct member, printed as [+0xOFF]; HasOffset false for model items.
 	Offset          int64
 	HasOffset       bool

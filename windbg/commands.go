@@ -46,6 +46,7 @@ func families() []family {
 		{"Registers", registerCommands},
 		{"Memory", memoryCommands},
 		{"Expressions and types", expressionCommands},
+		{"Visualisers", visualiserCommands},
 		{"Symbols and modules", symbolCommands},
 		{"Disassembly and source", sourceCommands},
 		{"Threads and processes", threadCommands},

@@ -17,7 +17,7 @@ type dxOptions struct {
 	grid    bool
 	clip    int // -gc: widest column, 0 any
 	native  bool
-	methods bool
+	verbose bool // -v: the text of a StringView too
 }
 
 // dxPage is how many elements are shown before "[...]".
@@ -61,7 +61,29 @@ func displayModel(ctx context.Context, c *call) error {
 	if o.grid {
 		return d.grid(ctx, obj)
 	}
-	return d.tree(ctx, obj)
+	if err := d.tree(ctx, obj); err != nil || !o.verbose {
+		return err
+	}
+	return d.whole(ctx, obj)
+}
+
+// whole prints the text that a text viewer would show of x, if it has one.
+func (d *dxWriter) whole(ctx context.Context, x *eval.Object) error {
+	if x.Whole == nil {
+		return nil
+	}
+	reader := &eval.Object{Expand: func(ctx context.Context, env eval.Env, _, _ int) ([]*eval.Object, error) {
+		text, err := x.Whole(ctx, env)
+		return []*eval.Object{{Text: text}}, err
+	}}
+	kids, err := d.children(ctx, reader, 0, 1)
+	if err != nil {
+		return dxError(err)
+	}
+	for _, k := range kids {
+		fmt.Fprintln(d.out, k.Text)
+	}
+	return nil
 }
 
 // dxError gives errors the words dx uses.
@@ -117,7 +139,7 @@ func (c *call) dxOptions() (dxOptions, error) {
 		case "n":
 			o.native = true
 		case "v":
-			o.methods = true
+			o.verbose = true
 		}
 	}
 }

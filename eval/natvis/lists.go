@@ -137,7 +137,7 @@ func (s *scope) array(ctx context.Context, it *item, lo, hi int) ([]*eval.Object
 		expr = "(" + p[1:] + ")"
 	}
 	kids, err := s.model.Elements(ctx, s.Env, first, expr, s.inner(k.format), lo, hi)
-	if it.lower == nil || err != nil {
+	if it.lower == nil || it.rank != nil || err != nil {
 		return kids, err
 	}
 	base, err := s.count(ctx, it.lower)
@@ -159,9 +159,14 @@ func (s *scope) matrix(ctx context.Context, it *item) (segment, error) {
 	if rank < 1 || rank > maxRank {
 		return segment{}, &CorruptError{fmt.Sprintf("it has %d dimensions", rank)}
 	}
-	dims := make([]int64, rank)
+	dims, low := make([]int64, rank), make([]int64, rank)
 	total := int64(1)
 	for i := range dims {
+		if it.lower != nil {
+			if low[i], err = s.at(uint64(i)).count(ctx, it.lower); err != nil {
+				return segment{}, err
+			}
+		}
 		if dims[i], err = s.at(uint64(i)).size(ctx, it.size); err != nil {
 			return segment{}, err
 		}
@@ -173,21 +178,21 @@ func (s *scope) matrix(ctx context.Context, it *item) (segment, error) {
 	return segment{n: int(total), index: true, page: func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
 		kids, err := s.array(ctx, it, lo, hi)
 		for i, o := range kids {
-			o.Name = indices(int64(lo+i), dims, it.back)
+			o.Name = indices(int64(lo+i), dims, low, it.back)
 		}
 		return kids, err
 	}}, nil
 }
 
 // indices writes the place of element n: row-major, column-major when back.
-func indices(n int64, dims []int64, back bool) string {
+func indices(n int64, dims, low []int64, back bool) string {
 	out := make([]string, len(dims))
 	for j := range dims {
 		i := len(dims) - 1 - j
 		if back {
 			i = j
 		}
-		out[i] = strconv.FormatInt(n%dims[i], 10)
+		out[i] = strconv.FormatInt(low[i]+n%dims[i], 10)
 		n /= dims[i]
 	}
 	return "[" + strings.Join(out, ",") + "]"

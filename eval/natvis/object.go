@@ -16,6 +16,9 @@ import (
 // object applies the scope's rule to its object; ok false when the rule does not
 // fit. A value that cannot be read is a node with an error.
 func (s *scope) object(ctx context.Context, name string, v eval.Value) (*eval.Object, bool, error) {
+	if o, ok, err := s.mostDerived(ctx, name); ok || err != nil {
+		return o, ok, err
+	}
 	o := &eval.Object{Name: name, Value: v, Type: eval.TypeName(v.Type), Expr: s.expr}
 	text, ok, err := s.display(ctx, s.rule.display)
 	switch {
@@ -27,23 +30,138 @@ func (s *scope) object(ctx context.Context, name string, v eval.Value) (*eval.Ob
 		o.Err = err
 	case ok:
 		o.Text = text
-	case len(s.rule.display) > 0 && s.rule.expand == nil:
+	case len(s.rule.display) > 0 && s.rule.expand == nil && len(s.rule.pointers) == 0:
 		return nil, false, nil
 	}
-	if err := s.expandInto(ctx, o); err != nil {
-		if retry(err) {
-			return nil, false, err
-		}
-		if misfit(err) {
-			return nil, false, nil
-		}
-		o.Err = err
-		var corrupt *CorruptError
-		if errors.As(err, &corrupt) {
-			o.Text = "" // it would tell a size that cannot be
+	o.Whole = s.whole(s.rule.strings)
+	if len(s.rule.pointers) > 0 && (!ok && err == nil || s.rule.expand == nil && !s.rule.shell) {
+		if err := s.behind(ctx, o, ok || err != nil); err != nil {
+			return failed(o, err)
 		}
 	}
+	if o.Expand != nil {
+		return o, true, nil
+	}
+	if err := s.expandInto(ctx, o); err != nil {
+		return failed(o, err)
+	}
 	return o, true, nil
+}
+
+// failed puts err into the node, unless it says that the rule does not fit or
+// that the caller must see it.
+func failed(o *eval.Object, err error) (*eval.Object, bool, error) {
+	switch {
+	case retry(err):
+		return nil, false, err
+	case misfit(err):
+		return nil, false, nil
+	}
+	o.Err = err
+	var corrupt *CorruptError
+	if errors.As(err, &corrupt) {
+		o.Text = "" // it would tell a size that cannot be
+	}
+	return o, true, nil
+}
+
+// mostDerived shows what a MostDerivedType yields in place of the object.
+func (s *scope) mostDerived(ctx context.Context, name string) (*eval.Object, bool, error) {
+	for _, d := range s.rule.derived {
+		ok, err := s.allow(ctx, d.guard)
+		if err != nil && retry(err) {
+			return nil, false, err
+		}
+		if err != nil || !ok {
+			continue
+		}
+		v, err := s.eval(ctx, d.code)
+		if err == nil {
+			v, err = s.pointed(ctx, v)
+		}
+		if err != nil {
+			if retry(err) {
+				return nil, false, err
+			}
+			continue
+		}
+		if eval.TypeName(v.Type.Strip()) == eval.TypeName(s.self.Type.Strip()) || s.depth >= maxNesting {
+			continue
+		}
+		sc := *s
+		sc.depth++
+		o, err := s.model.Object(ctx, &sc, name, s.path(d.code.src, v), v, s.format)
+		return o, err == nil, err
+	}
+	return nil, false, nil
+}
+
+// pointed is what v points to, or v.
+func (s *scope) pointed(ctx context.Context, v eval.Value) (eval.Value, error) {
+	t := v.Type.Strip()
+	if t == nil || t.Kind != symbols.Pointer || t.Elem == nil {
+		return v, nil
+	}
+	p, err := eval.Int(ctx, s, v)
+	return eval.Value{Type: t.Elem, Place: eval.InMemory, Addr: arch.Addr(p)}, err
+}
+
+// behind gives a smart pointer the text and the children of its plain pointer,
+// where the rule has none of its own.
+func (s *scope) behind(ctx context.Context, o *eval.Object, hasText bool) error {
+	p, ok, err := s.pointer(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	f := s.format
+	f.NoRaw = true
+	inner, err := s.model.Object(ctx, s, "", s.path("", p), p, f)
+	if err != nil {
+		return err
+	}
+	if !hasText {
+		o.Text, o.Err = inner.Text, inner.Err
+		if o.Whole == nil {
+			o.Whole = inner.Whole
+		}
+	}
+	if s.rule.expand == nil && !s.rule.shell {
+		o.Named, o.Indexed, o.Expand = inner.Named, inner.Indexed, inner.Expand
+	}
+	return nil
+}
+
+// maxWhole bounds the text of a StringView.
+const maxWhole = 1 << 20
+
+// whole evaluates the first StringView whose condition holds.
+func (s *scope) whole(list []guarded) func(context.Context, eval.Env) (string, error) {
+	if len(list) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, env eval.Env) (string, error) {
+		c := *s
+		if outer, ok := env.(*scope); ok {
+			env = outer.Env
+		}
+		c.Env, c.found = env, map[string]*symbols.Type{}
+		c.model = &eval.Model{Visualizer: s.model.Visualizer, MaxString: maxWhole}
+		for _, g := range list {
+			ok, err := c.allow(ctx, g.guard)
+			if err != nil {
+				return "", err
+			}
+			if !ok {
+				continue
+			}
+			k := *g.code
+			if k.format.Spec != "" && !strings.HasSuffix(k.format.Spec, "b") {
+				k.format.Spec += "b" // a viewer shows no quotes
+			}
+			return c.text(ctx, []part{{code: &k}})
+		}
+		return "", nil
+	}
 }
 
 // pointer evaluates the rule's first SmartPointer whose condition holds.
@@ -281,9 +399,8 @@ func (s *scope) segment(ctx context.Context, it *item) ([]segment, bool, error) 
 	case "ExpandedItem":
 		return s.spliced(ctx, it)
 	case "CustomListItems":
-		return one(segment{n: -1, page: func(ctx context.Context, s *scope, lo, hi int) ([]*eval.Object, error) {
-			return s.custom(ctx, it, lo, hi)
-		}}), true, nil
+		g, err := s.customSegment(ctx, it)
+		return one(g), err == nil && g.n != 0, err
 	case "ArrayItems", "IndexListItems", "LinkedListItems", "TreeItems":
 		g, err := s.listSegment(ctx, it)
 		return one(g), err == nil && g.n != 0, err
@@ -399,7 +516,10 @@ func (s *scope) synthetic(ctx context.Context, it *item) ([]*eval.Object, error)
 		}
 		name = "?"
 	}
-	o := &eval.Object{Name: name}
+	o := &eval.Object{Name: name, Whole: s.whole(it.strings)}
+	if it.code != nil && s.expr != "" && memberPath.MatchString(it.code.src) {
+		o.Expr = postfix(s.expr) + "." + strings.TrimPrefix(it.code.src, "this->")
+	}
 	text, _, err := s.display(ctx, it.display)
 	if err != nil && retry(err) {
 		return nil, err

@@ -23,7 +23,7 @@ func TestConcurrent(t *testing.T) {
 				if err := s.Load(file, []byte(text)); err != nil {
 					t.Error(err)
 				}
-				if c := s.candidates("std::vector<int, std::allocator<int> >"); len(c) < 2 || c[0].rule.priority != 5 {
+				if c := s.candidates("std::vector<int, std::allocator<int> >"); len(c) < 2 || c[0].priority != 5 {
 					t.Error(len(c))
 				}
 				s.Unload(file)

@@ -32,6 +32,7 @@ type scope struct {
 	expr     string // of self, in the frame
 	args     []typeName
 	types    []*symbols.Type // of args, as far as known
+	owner    *symbols.Type   // the type the rule was found for
 	format   eval.Format
 	index    *uint64 // $i
 	vars     map[string]eval.Value
@@ -182,13 +183,7 @@ func (s *scope) declare(ctx context.Context, v variable) error {
 	if err != nil {
 		return err
 	}
-	off := (len(s.scratch) + 15) &^ 15
-	if off+len(b) > scratchSize {
-		return fmt.Errorf("the variables take more than %d bytes", scratchSize)
-	}
-	s.scratch = append(append(s.scratch, make([]byte, off-len(s.scratch))...), b...)
-	s.vars[v.name] = eval.Value{Type: x.Type, Place: eval.InMemory, Addr: arch.Addr(scratchBase + off)}
-	return nil
+	return s.place(v.name, x.Type, b)
 }
 
 func (s *scope) HasIntrinsic(name string) bool {
@@ -214,9 +209,22 @@ func (s *scope) Intrinsic(ctx context.Context, name string, args []eval.Value) (
 	c.depth++
 	c.vars = map[string]eval.Value{}
 	for i, p := range in.params {
-		c.vars[p] = args[i]
+		c.vars[p.name] = args[i]
+		if p.cast == nil {
+			continue
+		}
+		v, err := c.eval(ctx, p.cast)
+		if err != nil {
+			return v, err
+		}
+		c.vars[p.name] = v
 	}
-	return c.eval(ctx, in.code)
+	v, err := c.eval(ctx, in.code)
+	if err == nil && in.result != nil {
+		c.vars["it"] = v
+		v, err = c.eval(ctx, in.result)
+	}
+	return v, err
 }
 
 // eval evaluates a rule's expression in the object.
@@ -235,7 +243,7 @@ func isLiteral(s string) bool {
 
 // truth evaluates a guard; errors of an optional element mean no.
 func (s *scope) allow(ctx context.Context, g guard) (bool, error) {
-	if !g.views.allow(s.format.View) {
+	if !g.views.allow(s.format.View) || g.module != nil && !g.module.fits(s.owner) {
 		return false, nil
 	}
 	if g.cond == nil {

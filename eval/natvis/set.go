@@ -34,7 +34,7 @@ type source struct {
 }
 
 type entry struct {
-	name typeName
+	alternative
 	rule *rule
 }
 
@@ -43,6 +43,7 @@ type candidate struct {
 	rule   *rule
 	args   []typeName
 	weight int
+	alternative
 }
 
 // New returns a Set without any file.
@@ -89,39 +90,59 @@ type compiled struct {
 	intrinsics map[string]*intrinsic
 }
 
-func compile(file string, data []byte) (compiled, error) {
-	out := compiled{file: file, intrinsics: map[string]*intrinsic{}}
+// compile reads a file; with a *LoadError there is what can be used of it.
+func compile(file string, data []byte) (*compiled, error) {
 	root, err := readTree(file, data)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	c := &compiler{file: file}
+	out := &compiled{file: file, intrinsics: map[string]*intrinsic{}}
+	c := &compiler{file: file, strings: map[string]string{}}
 	for _, e := range root.kids {
 		switch e.name {
-		case "Type":
-			out.rules = append(out.rules, c.rule(e))
-		case "Intrinsic":
-			c.intrinsic(out.intrinsics, e)
+		case "LocalizedStrings":
+			for _, k := range e.kids {
+				c.strings[k.attr["Id"]] = k.text
+			}
+		case "Version":
+			c.modules = []module{c.module(e, e.attr["Name"], e.attr["Min"], e.attr["Max"])}
 		}
 	}
-	return out, c.err
+	for _, e := range root.kids {
+		switch {
+		case e.name == "Type":
+			if r := c.rule(e); r != nil {
+				out.rules = append(out.rules, r)
+			}
+		case e.name == "Intrinsic":
+			c.attempt(e, func() { c.intrinsic(out.intrinsics, e) })
+		case !ignored[e.name]:
+			c.fail(e, "is no element of an AutoVisualizer")
+		}
+	}
+	if len(c.errs) > 0 {
+		return out, &LoadError{File: file, Errs: c.errs, Types: len(out.rules)}
+	}
+	return out, nil
 }
 
 // Load adds the text of a NatVis file, which replaces one of the same name. Its
-// rules come before those loaded earlier. A file with an error adds nothing.
+// rules come before those loaded earlier. A file that is no NatVis file adds
+// nothing; of one with errors in some elements all others are loaded, and the
+// error is a *LoadError.
 func (s *Set) Load(file string, data []byte) error {
 	c, err := compile(file, data)
-	if err != nil {
+	if c == nil {
 		return err
 	}
 	s.lock()
 	defer s.mu.Unlock()
 	s.add(c)
-	return nil
+	return err
 }
 
 // add is called with mu held.
-func (s *Set) add(c compiled) {
+func (s *Set) add(c *compiled) {
 	s.remove(c.file)
 	s.order++
 	for _, r := range c.rules {
@@ -142,6 +163,12 @@ func (s *Set) Unload(file string) bool {
 	ok := s.remove(file)
 	s.reindex()
 	return ok
+}
+
+// Embedded reports whether file is one of ours.
+func (s *Set) Embedded(file string) bool {
+	_, err := embedded.Open(file)
+	return err == nil
 }
 
 // Files lists what is loaded, in the order of loading.
@@ -175,8 +202,9 @@ func (s *Set) reindex() {
 	s.byHead, s.found = map[string][]entry{}, map[string][]candidate{}
 	for _, r := range s.rules {
 		for _, n := range r.names {
-			if len(n) > 0 {
-				s.byHead[n[0].text] = append(s.byHead[n[0].text], entry{n, r})
+			if len(n.name) > 0 {
+				head := n.name[0].text
+				s.byHead[head] = append(s.byHead[head], entry{n, r})
 			}
 		}
 	}
@@ -198,8 +226,8 @@ func (s *Set) entries(head string) []entry {
 // maxFound bounds the cache of matched type names.
 const maxFound = 10_000
 
-// candidates returns the rules for a type name, best first: priority, how much
-// the pattern spells out, the file loaded last, then as written.
+// candidates returns the rules for a type name, best first: how much the pattern
+// spells out, the file loaded last, priority, then as written.
 func (s *Set) candidates(name string) []candidate {
 	s.lock()
 	defer s.mu.Unlock()
@@ -212,19 +240,19 @@ func (s *Set) candidates(name string) []candidate {
 		for _, e := range s.entries(t[0].text) {
 			var args []typeName
 			if e.name.wild() || e.name.match(t, &args) {
-				out = append(out, candidate{e.rule, args, e.name.weight()})
+				out = append(out, candidate{e.rule, args, e.name.weight(), e.alternative})
 			}
 		}
 	}
 	sort.SliceStable(out, func(i, j int) bool {
 		a, b := out[i], out[j]
 		switch {
-		case a.rule.priority != b.rule.priority:
-			return a.rule.priority > b.rule.priority
 		case a.weight != b.weight:
 			return a.weight > b.weight
+		case a.rule.order != b.rule.order:
+			return a.rule.order > b.rule.order
 		}
-		return a.rule.order > b.rule.order
+		return a.priority > b.priority
 	})
 	if len(s.found) < maxFound {
 		s.found[name] = out
@@ -278,11 +306,11 @@ func (s *Set) each(base *scope, t *symbols.Type, inherited bool, use func(*scope
 		return false, nil
 	}
 	for _, c := range s.candidates(t.Name) {
-		if !c.rule.views.allow(base.format.View) || inherited && !c.rule.inheritable {
+		if !c.rule.views.allow(base.format.View) || inherited && !c.inheritable || !anyFits(c.rule.modules, t) {
 			continue
 		}
 		sc := *base
-		sc.rule, sc.args, sc.types = c.rule, c.args, argTypes(t, c.args)
+		sc.rule, sc.args, sc.types, sc.owner = c.rule, c.args, argTypes(t, c.args), t
 		if ok, err := use(&sc); err != nil || ok {
 			return ok, err
 		}

@@ -15,23 +15,50 @@ const (
 	maxNodes = 200_000
 )
 
-// FileError: a NatVis file cannot be used.
+// FileError: an element of a NatVis file, or all of it, cannot be used.
 type FileError struct {
-	File string
-	Line int
-	Msg  string
+	File    string
+	Line    int
+	Element string // "" the file as a whole
+	Msg     string
 }
 
 func (e *FileError) Error() string {
-	if e.Line == 0 {
+	switch {
+	case e.Line == 0:
 		return fmt.Sprintf("%s: %s", e.File, e.Msg)
+	case e.Element == "":
+		return fmt.Sprintf("%s(%d): %s", e.File, e.Line, e.Msg)
 	}
-	return fmt.Sprintf("%s(%d): %s", e.File, e.Line, e.Msg)
+	return fmt.Sprintf("%s(%d): %s: %s", e.File, e.Line, e.Element, e.Msg)
 }
 
 // Hint says what the user can do.
 func (e *FileError) Hint() string {
 	return "correct the file and load it again with .nvload; the visualisers loaded before stay in use"
+}
+
+// LoadError: some elements of a file cannot be used; the others are loaded.
+type LoadError struct {
+	File  string
+	Errs  []*FileError
+	Types int // loaded all the same
+}
+
+func (e *LoadError) Error() string {
+	var b strings.Builder
+	for i, x := range e.Errs {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(x.Error())
+	}
+	return b.String()
+}
+
+// Hint says what the user can do.
+func (e *LoadError) Hint() string {
+	return fmt.Sprintf("the other %d types of the file are loaded; correct these and load it again with .nvload", e.Types)
 }
 
 // element is a node of the XML tree.
