@@ -50,7 +50,10 @@ type Module struct {
 	Name  string        // as commands spell it: libc_so
 	Image symbols.Image // nil: deferred or not found
 	Tried bool          // symbols were looked for
-	Err   error         // why there are none
+	Err   error         // why there are none, or what is wrong with Image
+	// Forced: files of other builds were accepted. What is wrong with them, if
+	// anything, is in Err.
+	Forced bool
 
 	inMemory bool // its memory was looked at for names
 	known    scopeMemo

@@ -29,6 +29,8 @@ type moduleTable struct {
 	between bool
 	phased  bool // between is known to be right: notices before a change need no look
 
+	added map[arch.Addr]bool // put in the list by hand
+
 	catch      arch.Addr // where exceptions are caught
 	catchKnown bool
 
@@ -52,11 +54,13 @@ func (l *loop) mayGo(a arch.Addr) bool {
 
 // opening is an image being looked for in a goroutine.
 type opening struct {
-	m    *Module
-	done chan struct{}
-	slow bool // somebody gave up waiting for it
-	img  symbols.Image
-	err  error
+	m      *Module
+	cancel context.CancelFunc
+	done   chan struct{}
+	slow   bool // somebody gave up waiting for it
+	any    bool // files of other builds will do
+	img    symbols.Image
+	err    error
 }
 
 // offset of a run-time address within m.
@@ -236,7 +240,11 @@ func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
 		rows, fresh = append(rows, m), append(fresh, m)
 	}
 	for _, m := range l.modules.rows {
-		if old[m.Base] == m {
+		switch {
+		case old[m.Base] != m:
+		case l.modules.added[m.Base]:
+			rows = append(rows, m)
+		default:
 			went = append(went, m)
 		}
 	}
@@ -270,13 +278,20 @@ func (l *loop) start(m *Module) *opening {
 	if o := l.modules.opening[m.Base]; o != nil && o.m == m {
 		return o
 	}
-	o := &opening{m: m, done: make(chan struct{})}
+	return l.startWith(m, l.o.Store.Find)
+}
+
+// startWith is start with a way to find, whatever was found before.
+func (l *loop) startWith(m *Module, find func(context.Context, symbols.Key) (symbols.Image, error)) *opening {
+	ctx, cancel := context.WithCancel(l.life)
+	o := &opening{m: m, cancel: cancel, done: make(chan struct{})}
 	l.setOpening(o)
 	key := m.key()
 	l.opens.Add(1)
 	go func() {
 		defer l.opens.Done()
-		o.img, o.err = l.o.Store.Find(l.life, key)
+		defer cancel()
+		o.img, o.err = find(ctx, key)
 		close(o.done)
 		select {
 		case l.opened <- o:
@@ -285,6 +300,37 @@ func (l *loop) start(m *Module) *opening {
 	}()
 	return o
 }
+
+// giveUpWait is how long a search that is given up may take to hand over what it
+// has found by then.
+const giveUpWait = time.Second
+
+// giveUp ends searches; what they have by then is taken.
+func (l *loop) giveUp(os []*opening) {
+	for _, o := range os {
+		o.cancel()
+	}
+	late := time.NewTimer(giveUpWait)
+	defer late.Stop()
+	for _, o := range os {
+		select {
+		case <-o.done:
+			l.took(o)
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// GivenUpError: the user did not want to wait for a module's symbols.
+type GivenUpError struct{ Module string }
+
+func (e *GivenUpError) Error() string {
+	return "the search for symbols of " + e.Module + " was given up"
+}
+
+// Hint says what the user can do.
+func (e *GivenUpError) Hint() string { return ".reload /f " + e.Module + " looks again" }
 
 // symbolWait is how long an operation waits for symbols that it can do without;
 // what comes later is told by SymbolsChanged.
@@ -295,7 +341,8 @@ func (l *loop) need(ctx context.Context, ms ...*Module) error {
 	return l.needFor(ctx, symbolWait, ms...)
 }
 
-// needFor is need with its own patience; 0 waits as long as ctx.
+// needFor is need with its own patience; 0 waits as long as ctx, whose end gives up
+// the searches themselves.
 func (l *loop) needFor(ctx context.Context, patience time.Duration, ms ...*Module) error {
 	if l.o.Store == nil {
 		return nil
@@ -323,6 +370,9 @@ func (l *loop) needFor(ctx context.Context, patience time.Duration, ms ...*Modul
 		case <-o.done:
 			l.took(o)
 		case <-ctx.Done():
+			if patience == 0 {
+				l.giveUp(wait[i:])
+			}
 			return ctx.Err()
 		case <-late:
 			for _, o := range wait[i:] {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -16,74 +15,6 @@ func (v *View) ModuleAt(addr arch.Addr) (*Module, bool) { return v.l.moduleAt(ad
 
 // ModuleByName accepts the command spelling and the file name.
 func (v *View) ModuleByName(name string) (*Module, bool) { return v.l.moduleNamed(name) }
-
-// anyBuild is a Store that can be told to accept another build's files.
-type anyBuild interface {
-	FindAny(ctx context.Context, key symbols.Key) (symbols.Image, error)
-}
-
-// LoadSymbols opens a module's image now. force looks again, mismatched accepts
-// files of another build where the Store can.
-func (v *View) LoadSymbols(ctx context.Context, base arch.Addr, force, mismatched bool) (*Module, error) {
-	l := v.l
-	for _, m := range l.modules.rows {
-		if m.Base != base {
-			continue
-		}
-		if mismatched {
-			if s, ok := l.o.Store.(anyBuild); ok {
-				img, err := s.FindAny(ctx, m.key())
-				delete(l.modules.opening, m.Base)
-				o := &opening{m: m, img: img, err: err}
-				m.Tried, m.Image = false, nil
-				l.setOpening(o)
-				l.took(o)
-				l.symbolsCame(ctx, m)
-				return m, m.Err
-			}
-		}
-		if force {
-			m.Tried, m.Image, m.Err = false, nil, nil
-			delete(l.modules.opening, m.Base)
-		}
-		if err := l.needFor(ctx, 0, m); err != nil {
-			return m, err
-		}
-		l.symbolsCame(ctx, m)
-		return m, m.Err
-	}
-	return nil, errors.New("no module lies at " + base.Text(l.arch.PtrSize))
-}
-
-// symbolsCame lets wishes and stacks see a module's new symbols.
-func (l *loop) symbolsCame(ctx context.Context, m *Module) {
-	l.forgetWalks()
-	if m.Image != nil {
-		l.resolveAll(ctx, []*Module{m})
-		_ = l.adjust(ctx)
-		l.tellRefused()
-	}
-}
-
-// Reload drops symbols and reads the module list again.
-func (v *View) Reload(ctx context.Context) error {
-	l := v.l
-	for _, m := range l.modules.rows {
-		m.Tried, m.Image, m.Err = false, nil, nil
-	}
-	l.modules.opening = nil
-	l.forgetWalks()
-	l.modules.stale = true
-	_, _, err := l.readModules(ctx)
-	if err != nil {
-		return err
-	}
-	l.prefetch()
-	l.watch(ctx)
-	_ = l.need(ctx, l.wantedBy(l.modules.rows)...)
-	l.resolveAll(ctx, l.modules.rows)
-	return l.adjust(ctx)
-}
 
 // Symbols yields matches of "mod!pattern" or "pattern" with run-time addresses;
 // loads deferred symbols of the modules that a module part names. f returns

@@ -208,7 +208,9 @@ func moduleRow(m *engine.Module, ptr int) string {
 	head := fmt.Sprintf("%s %s   %-8s ", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name)
 	kind, path := symbolStatus(m)
 	mark := " "
-	if mismatch(m) {
+	if mismatch(m) && m.Forced {
+		mark = "M"
+	} else if mismatch(m) {
 		mark = "#"
 	} else if m.Image != nil && m.Stamp == 0 {
 		mark = "T"

@@ -28,6 +28,7 @@ type Interpreter struct {
 	radix     int  // default radix of MASM numbers
 	cpp       bool // the default evaluator is C++
 	noisy     bool
+	symopt    uint32 // as set by .symopt
 	events    eventRing
 	source    sourceMode
 	sources   sourceCache
@@ -68,6 +69,7 @@ func New(o Options) *Interpreter {
 		aliases:  aliases{user: map[string]string{}},
 		began:    time.Now(),
 		radix:    16,
+		symopt:   symoptDefault,
 		source:   sourceMode{step: o.SourceMode, show: o.SourceMode},
 		mask:     maskInteger | maskSegments,
 		frames:   256,

@@ -1,8 +1,8 @@
 package windbg
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -17,10 +17,12 @@ import (
 var symbolCommands = []command{
 	{"x", "x [/0 /1 /2 /D /t /v /q /f /d] mod!pattern", "symbols that match; x * lists the locals", stopped, examine},
 	{"ln", "ln Addr", "nearest symbols", stopped, nearest},
-	{"lm", "lm [v o l f n 1m] [a Addr] [m Pattern] [M Path]", "modules", anytime, listModules},
+	{"lm", "lm [v o l e u k sm] [1m | f | n | t] [a Addr] [m Pattern] [M Path]",
+		"modules: v details, o not the unloaded, l with symbols, e with a problem of symbols, u and k user's and kernel's, sm by name", anytime, listModules},
 	{"!lmi", "!lmi Module", "details of a module", stopped, moduleInfo},
-	{".reload", ".reload [/f] [/i] [Module]", "drop symbols and read the module list again; /f loads now, /i accepts another build", stopped, reload},
-	{"ld", "ld Module", "load symbols now; wildcards", stopped, loadSymbols},
+	{".reload", ".reload [/f] [/i] [/u] [/l] [/n | /user] [/v] [/w] [Module | Module=Addr[,Size]]",
+		"drop symbols and read the module list again; /f loads now, /i accepts another build, /u unloads, /l lists, /n the kernel's only, /v tells of each, =Addr adds a module", stopped, reload},
+	{"ld", "ld Module [/f File]", "load symbols now; wildcards; /f picks by file name", stopped, loadSymbols},
 	{".sympath", ".sympath [Path]", "show or replace the symbol path", paths, searchPath("sym", "Symbol", false)},
 	{".sympath+", ".sympath+ Path", "append to the symbol path", paths, searchPath("sym", "Symbol", true)},
 	{".srcpath", ".srcpath [Path]", "show or replace the source path", paths, searchPath("src", "Source", false)},
@@ -31,63 +33,74 @@ var symbolCommands = []command{
 	{".exepath+", ".exepath+ Path", "append to the executable path", paths, searchPath("exe", "Executable image", true)},
 	{".symfix", ".symfix [Dir]", "set the symbol path to the default store", anytime, symfix(false)},
 	{".symfix+", ".symfix+ [Dir]", "append the default store to the symbol path", anytime, symfix(true)},
+	{".symopt", ".symopt [+ | -] [Flags]", "show or set the symbol options", stopped, symbolOptions},
 	{"!sym", "!sym [noisy | quiet]", "tell each place where symbols are looked for, or not", anytime, noisySymbols},
 }
 
 // lmOptions are the letters of lm.
 type lmOptions struct {
-	verbose, names, one, loaded, full bool
-	addr                              string
-	pattern, path                     string
+	verbose, names, one, loaded, full, stamps bool
+	present, problems, byName, user, kernel   bool
+	addr                                      string
+	pattern, path                             string
+}
+
+// letter is the option a letter stands for, nil when there is none.
+func (o *lmOptions) letter(c byte) *bool {
+	var none bool // D is for links, c for checksums, which ELF files lack
+	switch c {
+	case 'v':
+		return &o.verbose
+	case 'l':
+		return &o.loaded
+	case 'e':
+		return &o.problems
+	case 'o':
+		return &o.present
+	case 'u':
+		return &o.user
+	case 'k':
+		return &o.kernel
+	case 'f', 'i', 'p':
+		return &o.full
+	case 'n':
+		return &o.names
+	case 't':
+		return &o.stamps
+	case 'D', 'c':
+		return &none
+	}
+	return nil
 }
 
 // lmLetters reads the joined letters and arguments of lm: "v m libc*", "1m", "vmlibc*".
-func lmLetters(s string) (lmOptions, bool) {
-	var o lmOptions
+func lmLetters(s string) (o lmOptions, ok bool) {
 	for {
 		s = strings.TrimLeft(s, " \t")
 		if s == "" {
 			return o, true
 		}
-		switch s[0] {
-		case 'v':
-			o.verbose = true
-		case '1':
+		flag := o.letter(s[0])
+		switch {
+		case flag != nil:
+			*flag = true
+			s = s[1:]
+		case s[0] == '1':
 			o.one = true
 			s = strings.TrimPrefix(s[1:], "m")
-			continue
-		case 's':
-			if strings.HasPrefix(s, "sm") {
-				s = s[2:]
-				continue
-			}
-			return o, false
-		case 'l':
-			o.loaded = true
-		case 'f', 'i', 'p':
-			o.full = true
-		case 'n', 't':
-			o.names = true
-		case 'D', 'o', 'e', 'c', 'u', 'k':
-		case 'a':
+		case strings.HasPrefix(s, "sm"):
+			o.byName, s = true, s[2:]
+		case s[0] == 'a':
 			o.addr = strings.TrimSpace(s[1:])
 			return o, o.addr != ""
-		case 'm':
-			o.pattern, s = nextWord(s[1:])
-			if o.pattern == "" {
+		case s[0] == 'm' || s[0] == 'M':
+			to := map[byte]*string{'m': &o.pattern, 'M': &o.path}[s[0]]
+			if *to, s = nextWord(s[1:]); *to == "" {
 				return o, false
 			}
-			continue
-		case 'M':
-			o.path, s = nextWord(s[1:])
-			if o.path == "" {
-				return o, false
-			}
-			continue
 		default:
 			return o, false
 		}
-		s = s[1:]
 	}
 }
 
@@ -121,13 +134,10 @@ func listModules(ctx context.Context, c *call) error {
 		ptr := pointerOf(l.Info())
 		mods := slices.Clone(l.Modules())
 		slices.SortFunc(mods, func(a, b *engine.Module) int {
-			switch {
-			case a.Base < b.Base:
-				return -1
-			case a.Base > b.Base:
-				return 1
+			if o.byName {
+				return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Base, b.Base))
 			}
-			return 0
+			return cmp.Compare(a.Base, b.Base)
 		})
 		if !o.one {
 			c.printf("%s", moduleHeader(ptr))
@@ -162,7 +172,9 @@ func (o lmOptions) picks(m *engine.Module, at arch.Addr) bool {
 	switch {
 	case o.addr != "" && (at < m.Base || at >= moduleEnd(m)):
 		return false
-	case o.loaded && m.Image == nil:
+	case o.loaded && m.Image == nil, o.problems && !hasProblem(m):
+		return false
+	case o.user != o.kernel && o.kernel != inKernel(m.Base):
 		return false
 	case o.pattern != "" && !fold(o.pattern, m.Name, path.Base(m.Path)):
 		return false
@@ -172,8 +184,28 @@ func (o lmOptions) picks(m *engine.Module, at arch.Addr) bool {
 	return true
 }
 
+// hasProblem reports whether symbols were looked for and less than debug
+// information of the right build was found.
+func hasProblem(m *engine.Module) bool {
+	return m.Tried && (m.Err != nil || m.Image == nil || m.Image.Debug() == symbols.NoSymbols || m.Image.Debug() == symbols.Exports)
+}
+
+// inKernel reports whether an address lies in the upper half of the address space,
+// where the kernels of all our CPUs are (on 32 bits, Linux's from 0xC0000000).
+func inKernel(a arch.Addr) bool { return a >= 1<<63 || a >= 0xc0000000 && a < 1<<32 }
+
+// timestamp is how lm shows a module's stamp; ELF files have none.
+func timestamp(m *engine.Module) string {
+	if m.Stamp == 0 {
+		return "unavailable (00000000)"
+	}
+	return fmt.Sprintf("%08X", m.Stamp)
+}
+
 func (o lmOptions) row(m *engine.Module, ptr int) string {
 	switch {
+	case o.stamps:
+		return fmt.Sprintf("%s %s   %-8s %s   %s", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name, path.Base(m.Path), timestamp(m))
 	case o.one:
 		return m.Name
 	case o.full:
@@ -195,11 +227,7 @@ func moduleDetails(m *engine.Module) string {
 	if id := buildID(m); id != "" {
 		fmt.Fprintf(&b, "    Build ID:         %s\n", id)
 	}
-	if m.Stamp == 0 {
-		b.WriteString("    Timestamp:        unavailable (00000000)\n")
-	} else {
-		fmt.Fprintf(&b, "    Timestamp:        %08X\n", m.Stamp)
-	}
+	fmt.Fprintf(&b, "    Timestamp:        %s\n", timestamp(m))
 	fmt.Fprintf(&b, "    CheckSum:         00000000\n    ImageSize:        %08x\n", uint64(moduleEnd(m)-m.Base))
 	if m.Err != nil {
 		fmt.Fprintf(&b, "    Symbols:          %s\n", errorText(m.Err, 0))
@@ -225,7 +253,7 @@ func (c *call) module(ctx context.Context, arg string) (*engine.Module, error) {
 			return m, nil
 		}
 	}
-	return nil, &Error{Text: fmt.Sprintf("'%s' was not found in the image list.", arg), Fix: "lm lists the modules"}
+	return nil, notInList(arg)
 }
 
 func moduleInfo(ctx context.Context, c *call) error {
@@ -270,66 +298,163 @@ func reload(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if name := c.all(); name != "" {
-		return c.load(ctx, name, true, set["i"])
+	how := engine.Loading{Force: true, Mismatched: set["i"] || c.i.symopt&loadAnything != 0}
+	name := c.all()
+	switch {
+	case set["l"]:
+		return listModules(ctx, c)
+	case strings.Contains(name, "="):
+		return c.addModule(ctx, name, set["f"] || set["i"])
+	case set["u"]:
+		return c.unload(ctx, name)
+	case name != "":
+		pick := picker{name: name, literal: set["w"]}
+		if set["f"] || set["i"] {
+			return c.load(ctx, pick, how)
+		}
+		for _, m := range c.picked(pick) {
+			c.v.Defer(m.Base)
+		}
+		if len(c.picked(pick)) == 0 {
+			return notInList(name)
+		}
+		return nil
 	}
 	if err := c.v.Reload(ctx); err != nil {
 		return err
 	}
 	c.printf("Reloading current modules\n")
-	if set["f"] || set["i"] {
-		return c.load(ctx, "*", true, set["i"])
+	if set["f"] || set["i"] || c.i.symopt&deferredLoads == 0 {
+		err = c.load(ctx, picker{name: "*", kernel: set["n"], user: set["user"]}, how)
+	}
+	if set["v"] && err == nil {
+		err = listModules(ctx, c)
+	}
+	return err
+}
+
+func notInList(name string) error {
+	return &Error{Text: fmt.Sprintf("'%s' was not found in the image list.", name), Fix: "lm lists the modules"}
+}
+
+// addModule is .reload Module=Addr[,Size[,Stamp]].
+func (c *call) addModule(ctx context.Context, arg string, now bool) error {
+	name, where, _ := strings.Cut(arg, "=")
+	parts := strings.Split(where, ",")
+	if name = strings.TrimSpace(name); name == "" || len(parts) > 3 {
+		return c.syntax(-1)
+	}
+	var n [3]uint64
+	for i, p := range parts {
+		v, err := c.value(ctx, p)
+		if err != nil {
+			return err
+		}
+		n[i] = v
+	}
+	m, err := c.v.AddModule(ctx, targets.Module{Path: name, Base: arch.Addr(n[0]), Size: n[1], Stamp: uint32(n[2])})
+	if err == nil && now {
+		m, err = c.v.LoadSymbols(ctx, m.Base, true, false)
+	}
+	return err
+}
+
+// unload is .reload /u.
+func (c *call) unload(ctx context.Context, name string) error {
+	ms := c.picked(picker{name: name})
+	if len(ms) == 0 {
+		return notInList(name)
+	}
+	for _, m := range ms {
+		if err := c.v.Unload(ctx, m.Base); err != nil {
+			return err
+		}
+		c.printf("Unloaded %s\n", m.Name)
 	}
 	return nil
 }
 
+// loadSymbols is ld.
 func loadSymbols(ctx context.Context, c *call) error {
-	name := c.word()
-	if name == "" {
+	p := picker{name: c.word()}
+	if p.name == "" {
 		return c.syntax(0)
 	}
-	return c.load(ctx, name, false, false)
+	if o, ok := c.option("/"); ok {
+		if p.file = c.word(); o != "f" || p.file == "" {
+			return c.syntax(-1)
+		}
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	return c.load(ctx, p, engine.Loading{Mismatched: c.i.symopt&loadAnything != 0})
 }
 
-// load opens the symbols of modules that match. Of a single module the error is the
-// command's; of several it is told and the rest goes on.
-func (c *call) load(ctx context.Context, pattern string, force, any bool) error {
-	if !strings.ContainsAny(pattern, "*?[") {
-		m, err := c.module(ctx, pattern)
+// picker says which modules a command means.
+type picker struct {
+	name, file   string // patterns of the module's and the file's name
+	literal      bool   // name is no pattern
+	kernel, user bool   // only these
+}
+
+// one reports whether exactly one module is meant, which must be there.
+func (p picker) one() bool {
+	return p.file == "" && (p.literal || !strings.ContainsAny(p.name, "*?["))
+}
+
+func (c *call) picked(p picker) (out []*engine.Module) {
+	fold := func(pattern, name string) bool {
+		ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name))
+		return pattern == "" || ok
+	}
+	for _, m := range c.v.Live().Modules() {
+		file := path.Base(strings.ReplaceAll(m.Path, `\`, "/"))
+		named := fold(p.name, m.Name)
+		if p.one() {
+			named = strings.EqualFold(p.name, m.Name) || strings.EqualFold(p.name, file)
+		}
+		if named && fold(p.file, file) && !(p.kernel && !inKernel(m.Base)) && !(p.user && inKernel(m.Base)) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// load opens the symbols of the modules meant, several at a time. Of a single
+// module the error is the command's; of several it is told and the rest goes on.
+func (c *call) load(ctx context.Context, p picker, how engine.Loading) error {
+	if p.one() {
+		m, err := c.module(ctx, p.name)
 		if err != nil {
 			return err
 		}
-		m, err = c.v.LoadSymbols(ctx, m.Base, force, any)
+		m, err = c.v.LoadSymbols(ctx, m.Base, how.Force, how.Mismatched)
 		if err != nil {
 			return err
 		}
-		c.printf("Symbols loaded for %s\n", m.Name)
+		c.loadedLine(m)
 		return nil
 	}
 	var bases []arch.Addr
-	for _, m := range c.v.Live().Modules() {
-		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(m.Name)); ok {
-			bases = append(bases, m.Base)
-		}
+	for _, m := range c.picked(p) {
+		bases = append(bases, m.Base)
 	}
-	for _, base := range bases {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		m, err := c.v.LoadSymbols(ctx, base, force, any)
+	ms, err := c.v.LoadAll(ctx, bases, how)
+	for _, m := range ms {
 		switch {
-		case err == nil:
-			c.printf("Symbols loaded for %s\n", m.Name)
-		case errors.Is(err, context.Canceled), errors.Is(err, targets.ErrGone):
-			return err
-		case m != nil:
-			c.printf("%s: %s\n", m.Name, errorText(err, 0))
-		default:
-			c.printf("%s\n", errorText(err, 0))
+		case m.Image != nil:
+			c.loadedLine(m)
+		case m.Err != nil:
+			c.printf("%s: %s\n", m.Name, errorText(m.Err, 0))
 		}
 	}
-	return nil
+	return err
 }
+
+// loadedLine tells of symbols that were loaded; that they are of another build the
+// module's event tells.
+func (c *call) loadedLine(m *engine.Module) { c.printf("Symbols loaded for %s\n", m.Name) }
 
 // moduleEvent is the console's line for a module event.
 func (i *Interpreter) moduleEvent(e engine.ModuleEvent) string {
@@ -344,6 +469,8 @@ func (i *Interpreter) moduleEvent(e engine.ModuleEvent) string {
 		return modLoad(e.Module, ptr)
 	case e.Change == engine.Unloaded && i.o.Host.Filter("ud", e.Module.Name).Break != 'i':
 		return "Unload module " + e.Module.Path + " at " + e.Module.Base.Text(ptr) + "\n"
+	case e.Change == engine.SymbolsChanged && mismatch(&e.Module) && e.Module.Forced:
+		return fmt.Sprintf("*** WARNING: symbols of %s are of another build: %s\n", e.Module.Name, e.Module.Err)
 	case e.Change == engine.SymbolsChanged && mismatch(&e.Module):
 		return fmt.Sprintf("*** ERROR: symbols of %s do not match: %s\n", e.Module.Name, errorText(e.Module.Err, 0))
 	}

@@ -1,6 +1,7 @@
 package windbg
 
 import (
+	"cmp"
 	"context"
 	"strings"
 )
@@ -57,9 +58,9 @@ func expandedPath(p string) string {
 
 func symfix(plus bool) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
-		value := "srv*"
+		value := cmp.Or(c.i.o.Host.Path("fix"), "srv*")
 		if dir := c.all(); dir != "" {
-			value = "cache*" + dir + ";srv*"
+			value = "cache*" + dir + ";" + value
 		}
 		return c.showPath("sym", "Symbol", plus, value)
 	}
