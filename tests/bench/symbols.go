@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -38,12 +39,16 @@ type contest struct {
 	rss, anon []int // KiB, at its highest
 }
 
-// functionLine makes the rows that every image has.
+// nowhere is a name that only everything can be asked for.
+const nowhere = "no_such_name_anywhere"
+
+// questions makes the rows that every image has.
 func questions(function, fileLine, typ, wild, regex, typeAnswer, wildAnswer string) []question {
+	file, line, _ := strings.Cut(fileLine, ":")
 	bp := `(?m)^Breakpoint 1 at|^ *0 e |Breakpoint 1: `
 	ask := []question{
 		{name: "breakpoint on a function", ours: "bp " + function + "; bl", gdb: "break " + function, lldb: "breakpoint set -n " + function, overGDB: 20, overLLD: 20, answer: bp},
-		{name: "breakpoint on file:line", ours: "bp `" + fileLine + "`; bl", gdb: "break " + fileLine, lldb: "breakpoint set -f " + cut(fileLine, 0) + " -l " + cut(fileLine, 1), overGDB: 10, overLLD: 10, answer: bp},
+		{name: "breakpoint on file:line", ours: "bp `" + fileLine + "`; bl", gdb: "break " + fileLine, lldb: "breakpoint set -f " + file + " -l " + line, overGDB: 10, overLLD: 10, answer: bp},
 		{name: "a type's layout", ours: "dt " + typ, gdb: "ptype struct " + typ, lldb: "type lookup " + typ, overLLD: 15, answer: typeAnswer},
 		{name: "functions by wildcard", ours: "x *!" + wild, gdb: "info functions " + regex, lldb: "image lookup -r -F " + regex, overLLD: 15, answer: wildAnswer},
 	}
@@ -51,12 +56,7 @@ func questions(function, fileLine, typ, wild, regex, typeAnswer, wildAnswer stri
 		q.name, q.cached, q.overGDB, q.overLLD = q.name+", cached", true, 15, 15
 		ask = append(ask, q)
 	}
-	return append(ask, question{name: "full index", ours: ".reload /f; lm", gdb: "info line no_such_function_anywhere", lldb: "image lookup -n no_such_function_anywhere", answer: `private|No symbol|not defined|no_such_function|\(lldb\)`})
-}
-
-func cut(fileLine string, part int) string {
-	m := regexp.MustCompile(`^(.*):(\d+)$`).FindStringSubmatch(fileLine)
-	return m[part+1]
+	return append(ask, question{name: "full index (a type that is not there)", ours: "dt " + nowhere, gdb: "ptype struct " + nowhere, lldb: "type lookup " + nowhere, answer: `not found|No struct type|no type was found`})
 }
 
 // symbolImages are the large C++ program, and a kernel where one is installed.
@@ -106,7 +106,7 @@ func printRow(q question, ours, gdb, lldb *contest) {
 
 // fillCaches lets each debugger write its index.
 func (b *bench) fillCaches(im image, caches string) {
-	q := question{cached: true, ours: ".reload /f", gdb: "info line main", lldb: "image lookup -n main", answer: ``}
+	q := question{cached: true, ours: "dt " + nowhere, gdb: "info line main", lldb: "image lookup -n main"}
 	var c contest
 	for range 2 { // gdb and lldb write theirs at their ends
 		b.oneOurs(im, q, caches, &c)
