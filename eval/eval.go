@@ -49,8 +49,12 @@ type Value struct {
 	// Bytes in target order: of a literal always, of an lvalue when already
 	// fetched. Use Env-reading functions to get them.
 	Bytes []byte
-	// Missing has a bit set for each byte that is lost; nil when all are there.
-	Missing []bool
+	// Missing has the bits set that are lost, in the order of Bytes; nil when all
+	// are there.
+	Missing []byte
+	// Pointees are the pointers within the value that point to what has no
+	// address. Their bytes are Missing.
+	Pointees []Pointee
 	// Err says why nothing is known ("optimised away").
 	Err error
 }

@@ -197,7 +197,7 @@ func newFake() *fakeEnv {
 	at("neg1", ty("long"), 0x308, int64(-1))
 	e.names["reg"] = Value{Type: ty("int"), Place: InRegister, Register: "rax", Bytes: []byte{0x39, 0x30, 0, 0}}
 	e.names["gone"] = Value{Type: ty("int"), Err: &symbols.UnavailableError{Reason: "optimised away"}}
-	e.names["half"] = Value{Type: order, Bytes: make([]byte, 48), Missing: append([]bool{true}, make([]bool, 47)...)}
+	e.names["half"] = Value{Type: order, Bytes: make([]byte, 48), Missing: append([]byte{0xff}, make([]byte, 47)...)}
 	e.names["orders!g"] = e.names["i"]
 	return e
 }

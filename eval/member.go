@@ -59,6 +59,12 @@ func composite(ctx context.Context, env Env, v Value) (Value, error) {
 		return v, err
 	}
 	if t := strip(v.Type); t.Kind == symbols.Pointer {
+		if to, ok, err := follow(ctx, env, v, 0); ok {
+			if err == nil && !to.Type.IsComposite() {
+				err = &TypeError{to.Type, "has no members"}
+			}
+			return to, err
+		}
 		n, err := load(ctx, env, v)
 		if err != nil {
 			return v, err
@@ -201,6 +207,12 @@ func field(ctx context.Context, env Env, v Value, f symbols.Field) (Value, error
 		out.Bytes = v.Bytes[off : off+size : off+size]
 		if v.Missing != nil {
 			out.Missing = v.Missing[off : off+size]
+		}
+		for _, p := range v.Pointees {
+			if p.Off >= off && p.Off+p.Size <= off+size {
+				p.Off -= off
+				out.Pointees = append(out.Pointees, p)
+			}
 		}
 	}
 	return out, nil

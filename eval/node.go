@@ -222,6 +222,13 @@ func deref(ctx context.Context, env Env, v Value) (Value, error) {
 		if t.Kind != symbols.Reference && t.Kind != symbols.RvalueReference {
 			break
 		}
+		if to, ok, err := follow(ctx, env, v, 0); ok {
+			if err != nil || to.Err != nil {
+				return v, errors.Join(err, to.Err)
+			}
+			v = to
+			continue
+		}
 		b, err := Fetch(ctx, env, v)
 		if err != nil {
 			return v, err

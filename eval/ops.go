@@ -112,6 +112,9 @@ func (ev *evaluator) indirect(x node) (Value, error) {
 		}
 		return ev.object(p, 0)
 	}
+	if to, ok, err := follow(ev.ctx, ev.env, v, 0); ok {
+		return to, err
+	}
 	n, err := load(ev.ctx, ev.env, v)
 	if err != nil {
 		return Value{}, err
@@ -164,6 +167,9 @@ func (n *indexNode) eval(ev *evaluator) (Value, error) {
 	}
 	if t := strip(x.Type); t.Kind == symbols.Array {
 		return element(ev.ctx, ev.env, x, int64(i.lo))
+	}
+	if to, ok, err := follow(ev.ctx, ev.env, x, int64(i.lo)); ok {
+		return to, err
 	}
 	p, err := load(ev.ctx, ev.env, x)
 	if err != nil {

@@ -252,7 +252,14 @@ func codeText(ctx context.Context, env Env, a arch.Addr, f Format) string {
 	return join(addressText(uint64(a), env.Arch(), f), env.Symbol(ctx, a), f)
 }
 
+// SyntheticPointer is shown for a pointer to what has no address; following it
+// shows what that is.
+const SyntheticPointer = "(synthetic pointer)"
+
 func (m *Model) pointerText(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
+	if _, ok := v.synthetic(); ok {
+		return SyntheticPointer, nil
+	}
 	n, err := load(ctx, env, v)
 	if err != nil {
 		return "", err
@@ -335,7 +342,10 @@ func (m *Model) arrayText(ctx context.Context, env Env, v Value, t *symbols.Type
 	if size > shown {
 		part.Type = arrayOf(elem(t), shown/max(1, stride(t)))
 		if v.Bytes != nil {
-			part.Bytes, part.Missing = v.Bytes[:sizeOf(part.Type)], nil
+			part.Bytes = v.Bytes[:sizeOf(part.Type)]
+			if v.Missing != nil {
+				part.Missing = v.Missing[:sizeOf(part.Type)]
+			}
 		}
 	}
 	b, err := Fetch(ctx, env, part)

@@ -75,143 +75,9 @@ func fromLocation(ctx context.Context, f symbols.Frame, t *symbols.Type, loc sym
 	}
 	size := t.ByteSize()
 	if len(pieces) == 1 && pieces[0].BitSize == 0 {
-		return whole(f, out, pieces[0], size), nil
+		return whole(f, out, pieces[0], size, pc), nil
 	}
-	return assemble(ctx, f, out, pieces, size)
-}
-
-// whole makes the value that one piece holds entirely.
-func whole(f symbols.Frame, out Value, p symbols.Piece, size int64) Value {
-	switch p.Kind {
-	case symbols.InMemory:
-		out.Place, out.Addr = InMemory, p.Addr
-	case symbols.InRegister:
-		regs := f.Registers()
-		b, ok := regs.Bytes(p.Register)
-		if !ok {
-			out.Err = &symbols.UnavailableError{Reason: "the register is not known in this frame"}
-			return out
-		}
-		out.Place, out.Register = InRegister, regs.Set.Regs[p.Register].Name
-		out = partly(out, b, size, regs.Set.Arch.BigEndian)
-	case symbols.Literal:
-		out = partly(out, p.Bytes, size, f.Registers().Set.Arch.BigEndian)
-	default:
-		out.Err = &symbols.UnavailableError{Reason: "optimised away"}
-	}
-	return out
-}
-
-// partly gives out the bytes b; those of the value that b does not reach are lost.
-func partly(out Value, b []byte, size int64, big bool) Value {
-	out.Bytes = lowOrder(b, size, big)
-	if size > int64(len(b)) && !big {
-		out.Missing = make([]bool, len(out.Bytes))
-		for i := len(b); i < len(out.Bytes); i++ {
-			out.Missing[i] = true
-		}
-	}
-	return out
-}
-
-// lowOrder returns a copy of the low-order size bytes of b, zero-extended.
-func lowOrder(b []byte, size int64, big bool) []byte {
-	if size < 0 || size > maxValue {
-		size = int64(len(b))
-	}
-	out := make([]byte, size)
-	if !big {
-		copy(out, b)
-		return out
-	}
-	if len(b) > len(out) {
-		b = b[len(b)-len(out):]
-	}
-	copy(out[len(out)-len(b):], b)
-	return out
-}
-
-// assemble joins pieces, lowest-addressed first, into an rvalue.
-func assemble(ctx context.Context, f symbols.Frame, out Value, pieces []symbols.Piece, size int64) (Value, error) {
-	if size < 0 || size > maxValue {
-		out.Err = &symbols.UnavailableError{Reason: "the size of the value is not known"}
-		return out, nil
-	}
-	out.Bytes, out.Missing = make([]byte, size), make([]bool, size)
-	bit, lost := 0, 0
-	for _, p := range pieces {
-		n := p.BitSize
-		if n <= 0 {
-			n = int(size)*8 - bit
-		}
-		n = min(n, int(size)*8-bit)
-		if n <= 0 {
-			break
-		}
-		src, err := pieceBytes(ctx, f, p, n)
-		if err != nil && retry(err) {
-			return Value{}, err
-		}
-		if err != nil || src == nil {
-			markMissing(out.Missing, bit, n)
-			lost += n
-		} else {
-			copyBits(out.Bytes, bit, src, p.BitOffset, n)
-		}
-		bit += n
-	}
-	if bit < int(size)*8 {
-		markMissing(out.Missing, bit, int(size)*8-bit)
-		lost += int(size)*8 - bit
-	}
-	switch {
-	case lost == 0:
-		out.Missing = nil
-	case lost == int(size)*8:
-		out.Err, out.Bytes, out.Missing = &symbols.UnavailableError{Reason: "optimised away"}, nil, nil
-	}
-	return out, nil
-}
-
-// pieceBytes returns the bytes that hold bits [BitOffset, BitOffset+n) of a piece; nil when lost.
-func pieceBytes(ctx context.Context, f symbols.Frame, p symbols.Piece, n int) ([]byte, error) {
-	need := (p.BitOffset + n + 7) / 8
-	switch p.Kind {
-	case symbols.InMemory:
-		b := make([]byte, need)
-		return b, readMemory(ctx, f.Memory(), p.Addr, b)
-	case symbols.InRegister:
-		b, ok := f.Registers().Bytes(p.Register)
-		if !ok || len(b) < need {
-			return nil, nil
-		}
-		return b, nil
-	case symbols.Literal:
-		if len(p.Bytes) < need {
-			return nil, nil
-		}
-		return p.Bytes, nil
-	}
-	return nil, nil
-}
-
-func markMissing(m []bool, bit, n int) {
-	for i := bit / 8; i < (bit+n+7)/8 && i < len(m); i++ {
-		m[i] = true
-	}
-}
-
-// copyBits copies n bits, least significant first.
-func copyBits(dst []byte, to int, src []byte, from, n int) {
-	if to%8 == 0 && from%8 == 0 && n%8 == 0 {
-		copy(dst[to/8:to/8+n/8], src[from/8:])
-		return
-	}
-	for i := range n {
-		if src[(from+i)/8]>>((from+i)%8)&1 != 0 {
-			dst[(to+i)/8] |= 1 << ((to + i) % 8)
-		}
-	}
+	return assemble(ctx, f, out, pieces, size, pc)
 }
 
 // Fetch returns v's bytes, reading them when needed. Bit fields are shifted down.
@@ -228,10 +94,8 @@ func Fetch(ctx context.Context, env Env, v Value) ([]byte, error) {
 
 // storage returns the bytes of v, or of the storage unit of a bit field.
 func storage(ctx context.Context, env Env, v Value) ([]byte, error) {
-	for _, lost := range v.Missing {
-		if lost {
-			return nil, &symbols.UnavailableError{Reason: "optimised away"}
-		}
+	if err := v.known(); err != nil {
+		return nil, err
 	}
 	size := unitSize(v)
 	if size < 0 || size > maxValue {
@@ -265,7 +129,7 @@ func extractBits(b []byte, off, n int, big bool) []byte {
 	le := order(b, big)
 	out := make([]byte, len(b))
 	if off >= 0 && n > 0 && off+n <= len(b)*8 {
-		copyBits(out, 0, le, off, n)
+		copyBits(out, 0, le, off, n, false)
 	}
 	return order(out, big)
 }

@@ -232,8 +232,9 @@ type PieceKind uint8
 const (
 	InMemory PieceKind = iota
 	InRegister
-	Literal // Bytes hold it
-	Lost    // optimised away
+	Literal  // Bytes hold it
+	Lost     // optimised away
+	Implicit // a pointer to Target, which has no address (DWARF 5, 2.6.1.1.4)
 )
 
 // Piece is part of a value.
@@ -243,6 +244,10 @@ type Piece struct {
 	Register           int // index in the frame's Set
 	Bytes              []byte
 	BitOffset, BitSize int // within the source; BitSize 0 = whole value
+	// Implicit: the variable pointed to, to be evaluated in the same frame at the
+	// same place, and how many bytes into it.
+	Target *Variable
+	Shift  int64
 }
 
 // UnavailableError: the value cannot be known here, and why.

@@ -23,8 +23,10 @@ type machine struct {
 
 	stack []operand
 	where where
-	reg   int    // whereRegister: index in the Set
-	bytes []byte // whereLiteral
+	reg   int               // whereRegister: index in the Set
+	bytes []byte            // whereLiteral
+	to    *symbols.Variable // wherePointer
+	shift int64             // wherePointer: bytes into to
 	out   []symbols.Piece
 }
 
@@ -90,16 +92,21 @@ func (m *machine) pieces() ([]symbols.Piece, error) {
 		return nil, err
 	}
 	if p.Kind == symbols.Lost {
-		return nil, unavailable(m.lostReason())
+		return nil, unavailable("optimised out")
 	}
 	return []symbols.Piece{p}, nil
 }
 
-func (m *machine) lostReason() string {
-	if m.where == wherePointer {
-		return "it points to a value that was optimised out of memory"
+// implicitPointer is DW_OP_implicit_pointer: the value is a pointer to what the
+// DIE at off describes, which has no address.
+func (m *machine) implicitPointer(off uint64, shift int64) error {
+	d, ok := m.u.data.die(m.u.base + ref(off))
+	if !ok || off >= uint64(len(m.u.file.section(m.u.id))) {
+		return unavailable("it points to what the debug information does not have")
 	}
-	return "optimised out"
+	v := d.variable(m.fn)
+	m.to, m.shift, m.where = &v, shift, wherePointer
+	return nil
 }
 
 // piece makes one piece of what the machine locates now.
@@ -109,7 +116,9 @@ func (m *machine) piece() (symbols.Piece, error) {
 		return symbols.Piece{Kind: symbols.InRegister, Register: m.reg}, nil
 	case whereLiteral:
 		return symbols.Piece{Kind: symbols.Literal, Bytes: append([]byte(nil), m.bytes...)}, nil
-	case whereLost, wherePointer:
+	case wherePointer:
+		return symbols.Piece{Kind: symbols.Implicit, Target: m.to, Shift: m.shift}, nil
+	case whereLost:
 		return symbols.Piece{Kind: symbols.Lost}, nil
 	}
 	if len(m.stack) == 0 {

@@ -166,13 +166,8 @@ func (m *machine) execLocating(b *buf, op uint8) error {
 	case opImplicitValue:
 		m.bytes, m.where = b.take(b.uleb()), whereLiteral
 	case opImplicitPointer, opGNUImplicitPointer:
-		if m.u.version <= 2 {
-			b.skip(uint64(m.u.addrSize))
-		} else {
-			b.offset(m.u.is64)
-		}
-		b.sleb()
-		m.where = wherePointer
+		off := m.fileOffset(b)
+		return m.implicitPointer(off, b.sleb())
 	case opEntryValue, opGNUEntryValue:
 		return m.entryValue(b.take(b.uleb()))
 	case opGNUParameterRef:
@@ -184,6 +179,14 @@ func (m *machine) execLocating(b *buf, op uint8) error {
 		return m.execTyped(b, op)
 	}
 	return nil
+}
+
+// fileOffset reads the offset of a DIE in its section.
+func (m *machine) fileOffset(b *buf) uint64 {
+	if m.u.version <= 2 {
+		return b.uint(int(m.u.addrSize))
+	}
+	return b.offset(m.u.is64)
 }
 
 func (m *machine) execTyped(b *buf, op uint8) error {

@@ -14,8 +14,11 @@ import (
 type tally struct {
 	Stops, Frames, Variables, Scalars int
 	Unavailable                       struct{ Ours, Theirs, Both int }
-	// OnlyTheirs counts scalars that the oracle tells and we do not.
-	OnlyTheirs int
+	// Known counts scalars that the oracle tells; Withheld are those of them in
+	// callers' frames that we do not: they lie in registers that the callee may
+	// have changed.
+	Known    int
+	Withheld []string
 	Explained  map[string]int
 	Different  []string
 }
@@ -39,7 +42,8 @@ func (n *tally) add(o tally) {
 	n.Unavailable.Ours += o.Unavailable.Ours
 	n.Unavailable.Theirs += o.Unavailable.Theirs
 	n.Unavailable.Both += o.Unavailable.Both
-	n.OnlyTheirs += o.OnlyTheirs
+	n.Known += o.Known
+	n.Withheld = append(n.Withheld, o.Withheld...)
 	n.Different = append(n.Different, o.Different...)
 	for k, v := range o.Explained {
 		for range v {
@@ -91,7 +95,7 @@ func (n *tally) frames(where string, a, b []frame) {
 			return
 		}
 		n.Frames++
-		n.variables(at, a[i].Variables, b[i].Variables)
+		n.variables(at, a[i].PC != a[0].PC, a[i].Variables, b[i].Variables)
 	}
 	if len(a) != len(b) {
 		n.differ("%s: %d frames, the oracle has %d", where, len(a), len(b))
@@ -106,7 +110,7 @@ func bare(name string) string {
 	return name
 }
 
-func (n *tally) variables(where string, a, b []variable) {
+func (n *tally) variables(where string, caller bool, a, b []variable) {
 	theirs := map[string][]variable{}
 	for _, v := range b {
 		theirs[v.Name] = append(theirs[v.Name], v)
@@ -127,7 +131,7 @@ func (n *tally) variables(where string, a, b []variable) {
 		if typeName(v.Type) != typeName(o.Type) {
 			n.differ("%s: %s has type %q, the oracle says %q", where, v.Name, v.Type, o.Type)
 		}
-		n.values(where+": "+v.Name, v.Value, o.Value)
+		n.values(where+": "+v.Name, caller, v.Value, o.Value)
 	}
 	for _, left := range theirs {
 		for _, v := range left {
@@ -154,7 +158,7 @@ func typeName(name string) string { return elaborated.Replace(symbols.Canonical(
 
 func unknown(text string) bool { return text == "<out>" || text == "<memory>" }
 
-func (n *tally) values(where string, a, b map[string]string) {
+func (n *tally) values(where string, caller bool, a, b map[string]string) {
 	paths := make([]string, 0, len(b))
 	for p := range b {
 		paths = append(paths, p)
@@ -180,6 +184,11 @@ func (n *tally) values(where string, a, b map[string]string) {
 				n.differ("%s%s: %s, the oracle has %s", where, p, x, y)
 			}
 		case x == y:
+			n.Known++
+		case x == "<out>" && caller:
+			n.Unavailable.Ours++
+			n.Known++
+			n.Withheld = append(n.Withheld, fmt.Sprintf("%s%s: the oracle has %s", where, p, y))
 		default:
 			if unknown(x) {
 				n.Unavailable.Ours++

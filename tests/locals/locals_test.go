@@ -43,6 +43,9 @@ func TestLocals(t *testing.T) {
 		})
 	}
 	t.Log(&all)
+	if 100*len(all.Withheld) > all.Known {
+		t.Errorf("%d of %d scalars that the oracle knows are not told", len(all.Withheld), all.Known)
+	}
 }
 
 func one(t *testing.T, all *tally, program, name string, seed, places int) {
@@ -52,6 +55,7 @@ func one(t *testing.T, all *tally, program, name string, seed, places int) {
 	n := compare(name, mine, theirs)
 	t.Log(&n)
 	keep(t, strings.ReplaceAll(name, " ", ""), n.Different)
+	keep(t, "withheld", all.Withheld)
 	for i, d := range n.Different {
 		if i == 25 {
 			t.Errorf("and %d more", len(n.Different)-i)

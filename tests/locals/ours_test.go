@@ -321,6 +321,20 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		w.out[path] = why(v.Err)
 		return nil
 	}
+	if t.IsPointer() {
+		o, err := w.model.Raw(w.ctx, w.env, "", "", v, eval.Format{})
+		if err != nil {
+			return err
+		}
+		if o.Text == eval.SyntheticPointer {
+			w.out[path] = "<synthetic>"
+			to, err := eval.Indirect(w.ctx, w.env, v)
+			if err != nil {
+				return err
+			}
+			return w.value(to, "*"+path, depth+1)
+		}
+	}
 	b, err := eval.Fetch(w.ctx, w.env, v)
 	if err != nil {
 		if isNeed(err) {

@@ -122,6 +122,7 @@ def frames(stop):
         if f.type() == gdb.TAILCALL_FRAME and not plan.get("tail"):
             f = f.older()
             continue
+        f.select()  # gdb follows pointers to what has no address in the selected frame only
         if fn is not None and fn.symtab.objfile.filename == plan["program"]:
             out.append({"function": fn.name, "pc": f.pc() - bias, "inlined": f.type() == gdb.INLINE_FRAME,
                         "variables": variables(f)})
