@@ -98,3 +98,27 @@ func (p *Pattern) MayEnd(last string) bool {
 	a, b := last[len(last)-n:], p.tail[len(p.tail)-n:]
 	return a == b || p.fold && strings.EqualFold(a, b)
 }
+
+// LongestWord is the longest run of letters, digits and underscores outside the
+// wildcards of a pattern: every name that matches contains it.
+func LongestWord(pattern string) string {
+	word, in := "", false
+	for i := 0; i < len(pattern); {
+		switch n := wordLen(pattern[i:]); {
+		case pattern[i] == '[' && strings.IndexByte(pattern[i:], ']') > 1:
+			in = true
+			i++
+		case in:
+			in = pattern[i] != ']'
+			i++
+		case n > 0:
+			if n > len(word) {
+				word = pattern[i : i+n]
+			}
+			i += n
+		default:
+			i++
+		}
+	}
+	return word
+}

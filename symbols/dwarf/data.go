@@ -2,10 +2,10 @@ package dwarf
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
+	"dap-windbg/symbols/index"
 )
 
 // Options say where the sections are and what they describe.
@@ -23,11 +23,25 @@ type Options struct {
 	CodeLow   uint64        // link-time range that can hold code: anything outside
 	CodeHigh  uint64        // was dropped by the linker; 0, 0 when unknown
 	Image     symbols.Image // set as Type.Image; may be nil
+	// Release says that the bytes of a section will not be read soon. May be nil.
+	Release func(b []byte)
+	// ID names the build, for Kept; at most 64 bytes are used.
+	ID []byte
+	// Kept is where the index of names is kept between runs; nil keeps none.
+	Kept Keeper
 	// Guard runs f and reports whether it came to its end; false when the
 	// sections cannot be read any more. It is used where the reader is called
 	// later or on its own goroutines: types' members, locations, the index. Nil
 	// runs f plainly.
 	Guard func(f func()) bool
+}
+
+// Keeper keeps an image's index.
+type Keeper interface {
+	// Open returns the index that was kept.
+	Open() (*index.Index, error)
+	// Keep keeps x and returns what to use from now on.
+	Keep(x *index.Index) (*index.Index, error)
 }
 
 // Data is the debugging information of one image. It implements symbols.Liner,
@@ -54,14 +68,8 @@ type Data struct {
 	gapMap []unitRange // from the units that .debug_aranges leaves out
 
 	lines lineCache
-	names nameTable
-	index struct {
-		once sync.Once
-		done atomic.Bool
-		*index
-	}
+	index names
 	types typeCache
-	vars  globalMap
 }
 
 // ref is the place of a DIE on the line of all spaces; it fits 47 bits. No DIE is

@@ -1,26 +1,19 @@
 package dwarf
 
 import (
-	"cmp"
 	"iter"
-	"slices"
-	"sort"
-	"sync"
 
 	"dap-windbg/symbols"
+	"dap-windbg/symbols/index"
 )
 
 // Type finds a type by its qualified name, a definition before a declaration
 // and a struct before a typedef of the same name.
 func (d *Data) Type(name string) (*symbols.Type, bool) {
-	found := d.find(entryType, name)
 	best, rank := ref(0), -1
-	for _, e := range found {
-		if r := d.typeRank(e); r > rank {
-			best, rank = e.ref(), r
-		}
-		if rank == rankDefinition {
-			break
+	for _, e := range d.find(index.Type, name) {
+		if r := typeRank(e); r > rank {
+			best, rank = ref(e.DIE), r
 		}
 	}
 	if rank < 0 {
@@ -29,92 +22,47 @@ func (d *Data) Type(name string) (*symbols.Type, bool) {
 	return d.typeOf(best), true
 }
 
-const (
-	rankDeclaration = iota
-	rankTypedef
-	rankDefinition
-)
-
-func (d *Data) typeRank(e entry) int {
-	t, ok := d.die(e.ref())
+func typeRank(e index.Entry) int {
 	switch {
-	case !ok:
-		return -1
-	case e.declared():
-		return rankDeclaration
-	case t.ab.tag == tagTypedef:
-		return rankTypedef
+	case e.Flags&index.Declared != 0:
+		return 0
+	case e.Flags&index.Alias != 0:
+		return 1
 	}
-	return rankDefinition
+	return 2
 }
 
 // Types yields the qualified names of the types that match the pattern, each once.
-func (d *Data) Types(pattern string) iter.Seq[string] {
-	return d.matching(pattern, entryType)
-}
+func (d *Data) Types(pattern string) iter.Seq[string] { return once(d.matching(pattern, index.Type)) }
 
 // Globals yields the qualified names of variables outside functions that match.
 func (d *Data) Globals(pattern string) iter.Seq[string] {
-	return d.matching(pattern, entryVariable)
+	return once(d.matching(pattern, index.Variable))
 }
 
-func (d *Data) matching(pattern string, kind entryKind) iter.Seq[string] {
+func once(names iter.Seq[string]) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		if d.match(pattern, kind, false, yield) == 0 {
-			d.match(pattern, kind, true, yield)
-		}
-	}
-}
-
-func (d *Data) match(pattern string, kind entryKind, fold bool, yield func(string) bool) int {
-	p := symbols.CompilePattern(pattern, fold)
-	n := 0
-	for g := range d.fullIndex().groups() {
-		text := string(d.nameOf(g[0].name))
-		if !p.MayEnd(text) && !p.MayEnd(symbols.Spell(text)) {
-			continue
-		}
-		text = symbols.Spell(text)
-		tried := map[string]bool{} // one name is in many units
-		for _, e := range g {
-			if e.kind() != kind {
-				continue
-			}
-			full, short := d.qualifyEntry(e, text)
-			if tried[full] {
-				continue
-			}
-			tried[full] = true
-			if !p.Match(full) && !p.Match(short) {
-				continue
-			}
-			if n++; !yield(full) {
-				return n
+		seen := map[string]bool{}
+		for n := range names {
+			if !seen[n] {
+				if seen[n] = true; !yield(n) {
+					return
+				}
 			}
 		}
 	}
-	return n
 }
 
 // Global finds a variable outside any function, a static one inside one (by its
 // own name), or an enumerator.
 func (d *Data) Global(name string) (symbols.Variable, bool) {
-	found := d.find(entryVariable, name)
-	slices.SortStableFunc(found, func(a, b entry) int {
-		if a.declared() != b.declared() {
-			if a.declared() {
-				return 1
-			}
-			return -1
-		}
-		return 0
-	})
-	for _, e := range found {
-		if v, ok := d.global(e); ok {
-			return v, true
-		}
+	if v, ok := d.variable(name, false); ok {
+		return v, true
 	}
-	for _, e := range d.find(entryEnumerator, name) {
+	if v, ok := d.variable(name, true); ok {
+		return v, true
+	}
+	for _, e := range d.find(index.Enumerator, name) {
 		if v, ok := d.enumerator(e); ok {
 			return v, true
 		}
@@ -122,20 +70,34 @@ func (d *Data) Global(name string) (symbols.Variable, bool) {
 	return symbols.Variable{}, false
 }
 
-func (d *Data) global(e entry) (symbols.Variable, bool) {
-	g, ok := d.die(e.ref())
+// variable finds a variable by its definition, or by a declaration that has a
+// value all the same.
+func (d *Data) variable(name string, declared bool) (symbols.Variable, bool) {
+	for _, e := range d.find(index.Variable, name) {
+		if e.Flags&index.Declared != 0 != declared {
+			continue
+		}
+		if v, ok := d.global(ref(e.DIE)); ok {
+			return v, true
+		}
+	}
+	return symbols.Variable{}, false
+}
+
+func (d *Data) global(r ref) (symbols.Variable, bool) {
+	g, ok := d.die(r)
 	if !ok || !g.has(atLocation) && !g.has(atConstValue) {
 		return symbols.Variable{}, false
 	}
 	v := g.variable(nil)
 	v.Static = true
-	full, _ := d.qualifyEntry(e, v.Name)
+	full, _ := d.qualify(r, v.Name)
 	v.Name = symbols.Spell(full)
 	return v, true
 }
 
-func (d *Data) enumerator(e entry) (symbols.Variable, bool) {
-	c, ok := d.die(e.ref())
+func (d *Data) enumerator(e index.Entry) (symbols.Variable, bool) {
+	c, ok := d.die(ref(e.DIE))
 	if !ok {
 		return symbols.Variable{}, false
 	}
@@ -150,50 +112,18 @@ func (d *Data) enumerator(e entry) (symbols.Variable, bool) {
 	return v, true
 }
 
-// globalMap finds a global by its address; made on first use.
-type globalMap struct {
-	once   sync.Once
-	byAddr []globalAt
-}
-
-type globalAt struct {
-	addr uint64
-	entry
-}
-
 // GlobalAt finds the global whose storage holds off.
-func (d *Data) GlobalAt(off symbols.Offset) (symbols.Variable, bool) {
-	d.vars.once.Do(d.readGlobals)
-	m, addr := d.vars.byAddr, d.addr(off)
-	i := sort.Search(len(m), func(i int) bool { return m[i].addr > addr }) - 1
-	if i < 0 {
-		return symbols.Variable{}, false
+func (d *Data) GlobalAt(off symbols.Offset) (v symbols.Variable, ok bool) {
+	var g index.Global
+	d.withIndex(func(x *index.Index) { g, ok = x.GlobalAt(d.addr(off)) })
+	if !ok {
+		return v, false
 	}
-	v, ok := d.global(m[i].entry)
-	if !ok || addr-m[i].addr >= uint64(max(v.Type.ByteSize(), 1)) {
+	v, ok = d.global(ref(g.DIE))
+	if !ok || d.addr(off)-g.Addr >= uint64(max(v.Type.ByteSize(), 1)) {
 		return symbols.Variable{}, false
 	}
 	return v, true
-}
-
-func (d *Data) readGlobals() {
-	var m []globalAt
-	for _, e := range d.fullIndex().entries {
-		if e.kind() != entryVariable || e.declared() {
-			continue
-		}
-		g, ok := d.die(e.ref())
-		if !ok {
-			continue
-		}
-		if v, ok := g.attr(atLocation); ok {
-			if a, ok := g.u.fixedAddress(v); ok && a != 0 {
-				m = append(m, globalAt{a, e})
-			}
-		}
-	}
-	slices.SortStableFunc(m, func(a, b globalAt) int { return cmp.Compare(a.addr, b.addr) })
-	d.vars.byAddr = m
 }
 
 // fixedAddress returns the address of a location that is nothing but one.
@@ -256,29 +186,14 @@ func (d *Data) Covers(off symbols.Offset) bool { return d.unitAt(d.addr(off)) !=
 // symbol table does not list them all.
 func (d *Data) Functions(pattern string) iter.Seq[symbols.Symbol] {
 	return func(yield func(symbols.Symbol) bool) {
-		p := symbols.CompilePattern(pattern, false)
-		for g := range d.fullIndex().groups() {
-			if text := string(d.nameOf(g[0].name)); p.MayEnd(text) && !d.functions(g, text, p, yield) {
+		for _, e := range d.matches(pattern, index.Function) {
+			fn, ok := d.die(ref(e.DIE))
+			if !ok {
+				continue
+			}
+			if s, ok := d.functionSymbol(&fn); ok && !yield(s) {
 				return
 			}
 		}
 	}
-}
-
-func (d *Data) functions(group []entry, text string, p *symbols.Pattern, yield func(symbols.Symbol) bool) bool {
-	for _, e := range group {
-		if e.kind() != entryFunction {
-			continue
-		}
-		full, short := d.qualifyEntry(e, text)
-		if !p.Match(symbols.Spell(full)) && !p.Match(symbols.Spell(short)) {
-			continue
-		}
-		if fn, ok := d.die(e.ref()); ok {
-			if s, ok := d.functionSymbol(&fn); ok && !yield(s) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -110,13 +110,8 @@ func (s deferredStatic) Pieces(ctx context.Context, f symbols.Frame, pc symbols.
 }
 
 func (s deferredStatic) pieces(ctx context.Context, f symbols.Frame, pc symbols.Offset) ([]symbols.Piece, error) {
-	for _, e := range s.d.find(entryVariable, s.name) {
-		if e.declared() {
-			continue
-		}
-		if v, ok := s.d.global(e); ok {
-			return v.Location.Pieces(ctx, f, pc)
-		}
+	if v, ok := s.d.variable(s.name, false); ok {
+		return v.Location.Pieces(ctx, f, pc)
 	}
 	return nil, unavailable("static member " + s.name + " is not defined in this image")
 }

@@ -10,13 +10,11 @@ import (
 	"dap-windbg/symbols"
 )
 
-// unitScan is what one pass over a unit's DIEs yields: its functions by
-// address, its named scopes, and its names. Everything is offsets; strings are
-// never read.
+// unitScan is what one pass over a unit's DIEs yields: its functions by address
+// and its named scopes. Everything is offsets; strings are never read.
 type unitScan struct {
 	funcs  []function
 	scopes []scope // by offset; a child comes after its parent
-	names  []entry
 
 	labelsOnce sync.Once
 	labels     []atomic.Pointer[label] // of scopes, made when asked for
@@ -40,34 +38,6 @@ type scope struct {
 	parent   int32
 	kind     tag
 }
-
-// entry is one findable name. It holds no pointer, so that millions cost the
-// collector nothing.
-type entry struct {
-	die  ref // low 48 bits; entryKind and flags above
-	name uint32
-	unit uint32
-}
-
-type entryKind uint8
-
-const (
-	entryType entryKind = iota
-	entryVariable
-	entryFunction
-	entryEnumerator
-	entryDeclaration entryKind = 0x80 // flag: not the definition
-	entryCompletes   entryKind = 0x40 // flag: its scopes are those of the declaration it completes
-)
-
-func makeEntry(r ref, k entryKind, name, unit uint32) entry {
-	return entry{die: r | ref(k)<<48, name: name, unit: unit}
-}
-
-func (e entry) ref() ref        { return e.die & (1<<48 - 1) }
-func (e entry) kind() entryKind { return entryKind(e.die>>48) &^ (entryDeclaration | entryCompletes) }
-func (e entry) declared() bool  { return entryKind(e.die>>48)&entryDeclaration != 0 }
-func (e entry) completes() bool { return entryKind(e.die>>48)&entryCompletes != 0 }
 
 // scan reads the unit's DIEs, once; a skeleton's are those of its split unit.
 func (u *unit) scan() *unitScan {
@@ -126,7 +96,9 @@ func (s *scanner) run() {
 			break
 		}
 		next := level{scope: top.scope, kind: ab.tag}
-		s.visit(ab, uint64(off), *top)
+		if ab.tag == tagSubprogram {
+			s.function(ab, uint64(off))
+		}
 		if !ab.children {
 			continue
 		}
@@ -192,41 +164,6 @@ func (s *scanner) flag(ab *abbrev, sl slot) bool {
 	return ab.forms[sl] != 0 && (ab.forms[sl] == formFlagPresent || s.mark(ab, sl).u != 0)
 }
 
-// visit takes what is to be found out of one DIE.
-func (s *scanner) visit(ab *abbrev, off uint64, in level) {
-	switch ab.tag {
-	case tagSubprogram:
-		s.function(ab, off)
-	case tagVariable, tagConstant:
-		s.variable(ab, off, in)
-	case tagMember:
-		// A static data member, before DWARF 5.
-		if ab.forms[slotDeclaration] != 0 {
-			s.name(ab, off, entryVariable|entryDeclaration)
-		}
-	case tagEnumerator:
-		s.name(ab, off, entryEnumerator)
-	case tagStruct, tagClass, tagUnion, tagEnumeration, tagTypedef, tagBaseType, tagInterface, tagUnspecified, tagTemplateAlias:
-		k := entryType
-		if s.flag(ab, slotDeclaration) {
-			k |= entryDeclaration
-		}
-		s.name(ab, off, k)
-	}
-}
-
-func (s *scanner) name(ab *abbrev, off uint64, k entryKind) {
-	if ab.forms[slotName] == 0 {
-		return
-	}
-	if ab.forms[slotSpec] != 0 || ab.forms[slotOrigin] != 0 {
-		k |= entryCompletes
-	}
-	if id, ok := s.u.nameID(s.mark(ab, slotName)); ok {
-		s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k, id, 0))
-	}
-}
-
 func (s *scanner) function(ab *abbrev, off uint64) {
 	if ab.forms[slotLowPC] == 0 && ab.forms[slotRanges] == 0 {
 		return
@@ -247,49 +184,6 @@ func (s *scanner) function(ab *abbrev, off uint64) {
 	}
 	for _, r := range rs {
 		s.out.funcs = append(s.out.funcs, function{r, off})
-	}
-	if len(rs) > 0 {
-		s.completed(ab, off, entryFunction)
-	}
-}
-
-// variable keeps variables that live outside functions, and static ones inside.
-func (s *scanner) variable(ab *abbrev, off uint64, in level) {
-	k := entryVariable
-	switch in.kind {
-	case tagCompileUnit, tagPartialUnit, tagTypeUnit, tagNamespace, tagModule, tagStruct, tagClass, tagUnion, tagInterface:
-		if s.flag(ab, slotDeclaration) {
-			k |= entryDeclaration
-		}
-	default:
-		if ab.forms[slotLocation] == 0 || !s.u.static(s.mark(ab, slotLocation)) {
-			return
-		}
-	}
-	s.completed(ab, off, k)
-}
-
-// completed names a DIE by itself or by the declaration it completes.
-func (s *scanner) completed(ab *abbrev, off uint64, k entryKind) {
-	if ab.forms[slotName] != 0 {
-		s.name(ab, off, k)
-		return
-	}
-	sl := slotSpec
-	if ab.forms[sl] == 0 {
-		if sl = slotOrigin; ab.forms[sl] == 0 {
-			return
-		}
-	}
-	r := s.u.target(s.mark(ab, sl))
-	d, ok := s.u.data.die(r)
-	if !ok {
-		return
-	}
-	if v, u, ok := d.merged(atName); ok {
-		if id, ok := u.nameID(v); ok {
-			s.out.names = append(s.out.names, makeEntry(s.u.ref(off), k|entryCompletes, id, 0))
-		}
 	}
 }
 

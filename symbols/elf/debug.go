@@ -16,19 +16,22 @@ var (
 	_ symbols.Scoper   = (*Image)(nil)
 	_ symbols.Typer    = (*Image)(nil)
 	_ symbols.Unwinder = (*Image)(nil)
-	_ symbols.Indexer  = (*Image)(nil)
+	_ symbols.Indexer    = (*Image)(nil)
 )
 
 // ask runs f with the DWARF reader, if there is one and its file is whole.
 func (i *Image) ask(f func(d *dwarf.Data)) {
 	if i.dwarf != nil {
+		defer i.dwarf.Asking()()
 		i.guard.Do(func() { f(i.dwarf) })
 	}
 }
 
 // Index implements symbols.Indexer.
 func (i *Image) Index(ctx context.Context) (err error) {
-	i.ask(func(d *dwarf.Data) { err = d.Index(ctx) })
+	if i.dwarf != nil {
+		i.guard.Do(func() { err = i.dwarf.Index(ctx) })
+	}
 	return err
 }
 
