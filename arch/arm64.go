@@ -55,12 +55,6 @@ func armInst(x arm64asm.Inst, pc Addr) Inst {
 	} else if in.Kind == CondJump {
 		in.Cond = op
 	}
-	if x.Op == arm64asm.HINT {
-		if h, ok := x.Args[0].(arm64asm.Imm_hint); ok && armHints[uint8(h)] != "" {
-			op, args, _ := strings.Cut(armHints[uint8(h)], " ")
-			return plain(op, args)
-		}
-	}
 	for _, a := range x.Args {
 		if r, ok := a.(arm64asm.PCRel); ok {
 			base := pc
@@ -86,21 +80,14 @@ func armInst(x arm64asm.Inst, pc Addr) Inst {
 
 var (
 	armNumber = regexp.MustCompile(`#(-?)(0x[0-9a-f]+|[0-9]+)(\.?)`)
-	armSysreg = regexp.MustCompile(`s[23]_[0-7]_c[0-9]+_c[0-9]+_[0-7]`)
 	armFrame  = regexp.MustCompile(`\bx(29|30)\b`)
 )
 
 // armText puts operands into WinDbg's form: no blanks after commas, fp and lr,
-// hexadecimal immediates with upper-case digits, system registers by name.
+// hexadecimal immediates with upper-case digits.
 func armText(s string) string {
 	s = strings.ReplaceAll(s, ", ", ",")
 	s = armFrame.ReplaceAllStringFunc(s, func(r string) string { return map[string]string{"x29": "fp", "x30": "lr"}[r] })
-	s = armSysreg.ReplaceAllStringFunc(s, func(r string) string {
-		if n := armSystem[r]; n != "" {
-			return n
-		}
-		return r
-	})
 	return armNumber.ReplaceAllStringFunc(s, func(n string) string {
 		m := armNumber.FindStringSubmatch(n)
 		v, err := strconv.ParseUint(m[2], 0, 64)

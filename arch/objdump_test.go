@@ -3,8 +3,11 @@ package arch
 import (
 	"bufio"
 	"debug/elf"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,10 +19,11 @@ type listed struct {
 	text string
 }
 
-// objdump lists .text of file in Intel syntax.
-func objdump(t *testing.T, file string, more ...string) []listed {
+// objdump lists .text of file in Intel syntax and gives each line to use, with
+// the one that follows it.
+func objdump(t *testing.T, file string, use func(l, next listed)) {
 	t.Helper()
-	cmd := exec.Command("objdump", append([]string{"-d", "-w", "--no-show-raw-insn", "-j", ".text", "-M", "intel"}, append(more, file)...)...)
+	cmd := exec.Command("objdump", "-d", "-w", "--no-show-raw-insn", "-j", ".text", "-M", "intel", file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -27,20 +31,47 @@ func objdump(t *testing.T, file string, more ...string) []listed {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("objdump (package binutils) is needed: %v", err)
 	}
-	var lines []listed
+	var last listed
 	for sc := bufio.NewScanner(out); sc.Scan(); {
 		at, text, ok := strings.Cut(sc.Text(), ":\t")
-		if !ok {
+		a, err := strconv.ParseUint(strings.TrimSpace(at), 16, 64)
+		if !ok || err != nil {
 			continue
 		}
-		if a, err := strconv.ParseUint(strings.TrimSpace(at), 16, 64); err == nil {
-			lines = append(lines, listed{Addr(a), text})
+		l := listed{Addr(a), text}
+		if last.text != "" {
+			use(last, l)
+		}
+		last = l
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("objdump %s: %v", file, err)
+	}
+}
+
+// symbolsOf lists where symbols of file lie, in order.
+func symbolsOf(t *testing.T, file string) []Addr {
+	t.Helper()
+	f, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	list, err := f.Symbols()
+	if err != nil {
+		list, err = f.DynamicSymbols()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []Addr
+	for _, s := range list {
+		if s.Section != elf.SHN_UNDEF && s.Section < elf.SHN_LORESERVE {
+			out = append(out, Addr(s.Value))
 		}
 	}
-	if err := cmd.Wait(); err != nil || len(lines) < 1000 {
-		t.Fatalf("objdump %s: %d lines, %v", file, len(lines), err)
-	}
-	return lines
+	slices.Sort(out)
+	return out
 }
 
 func textOf(t *testing.T, file string) (Addr, []byte) {
@@ -65,31 +96,54 @@ const sampled = 16
 // TestObjdump decodes the C library. Every boundary must be objdump's; texts
 // are compared after both are put into one form.
 func TestObjdump(t *testing.T) {
-	const file = "/lib/x86_64-linux-gnu/libc.so.6"
-	a := AMD64
-	lines := objdump(t, file)
+	asObjdump(t, "/lib/x86_64-linux-gnu/libc.so.6", 300_000)
+}
+
+// TestObjdumpKernel does the same for a whole kernel, when HEAVY is set.
+func TestObjdumpKernel(t *testing.T) {
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("a kernel takes a minute: set HEAVY=1")
+	}
+	files, err := filepath.Glob("/usr/lib/debug/boot/vmlinux-*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("a kernel with symbols is needed (package linux-image-amd64-dbg): %v", err)
+	}
+	asObjdump(t, files[0], 1_000_000)
+}
+
+func asObjdump(t *testing.T, file string, atLeast int) {
 	base, text := textOf(t, file)
-	var wrong, unknown, differ int
+	symbols := symbolsOf(t, file)
+	var n, wrong, unknown, texts, differ int
 	kinds := map[string]int{}
-	for i, l := range lines[:len(lines)-1] {
-		in, err := a.Decode(text[l.addr-base:], l.addr)
-		if err != nil {
-			if !strings.Contains(l.text, "(bad)") {
-				if unknown++; unknown < 20 {
-					t.Errorf("%x: %v: %s: % x", l.addr, err, l.text, text[l.addr-base:][:12])
-				}
-			}
-			continue
+	objdump(t, file, func(l, next listed) {
+		n++
+		code := text[l.addr-base:]
+		for len(symbols) > 0 && symbols[0] <= l.addr {
+			symbols = symbols[1:]
 		}
-		if next := lines[i+1].addr; l.addr+Addr(in.Len) != next {
+		cut := len(symbols) > 0 && symbols[0] < l.addr+15
+		if cut { // objdump begins anew at every symbol
+			code = code[:symbols[0]-l.addr]
+		}
+		in, err := AMD64.Decode(code, l.addr)
+		switch {
+		case err != nil && (strings.Contains(l.text, "(bad)") || cut && next.addr == l.addr+1):
+			return
+		case err != nil:
+			if unknown++; unknown < 20 {
+				t.Errorf("%x: %v: %s: % x", l.addr, err, l.text, code[:min(12, len(code))])
+			}
+			return
+		case l.addr+Addr(in.Len) != next.addr:
 			if wrong++; wrong < 20 {
-				t.Errorf("%x: %d bytes instead of %d: %s / %s %s", l.addr, in.Len, next-l.addr, l.text, in.Op, in.Args)
+				t.Errorf("%x: %d bytes instead of %d: %s / %s %s", l.addr, in.Len, next.addr-l.addr, l.text, in.Op, in.Args)
 			}
-			continue
+			return
+		case n%sampled != 0:
+			return
 		}
-		if i%sampled != 0 {
-			continue
-		}
+		texts++
 		if ours, theirs := compares(normal(in.Op+" "+in.Args)), compares(normalGNU(l.text)); ours != theirs {
 			differ++
 			op, _, _ := strings.Cut(theirs, " ")
@@ -97,16 +151,20 @@ func TestObjdump(t *testing.T) {
 				t.Logf("%x: %-40s objdump %-40s", l.addr, ours, theirs)
 			}
 		}
+	})
+	t.Logf("%d instructions: %d wrong lengths, %d unknown; %d of %d texts differ", n, wrong, unknown, differ, texts)
+	if n < atLeast {
+		t.Errorf("only %d instructions were compared", n)
 	}
-	t.Logf("%d instructions: %d wrong lengths, %d unknown, %d texts differ", len(lines), wrong, unknown, differ)
-	if differ*1000 > len(lines)/sampled {
-		t.Errorf("%d of %d texts differ", differ, len(lines))
+	if differ*1000 > texts {
+		t.Errorf("%d of %d texts differ", differ, texts)
 	}
 }
 
 // gnuOnly lists what GNU writes and WinDbg does not.
 var gnuOnly = [][2]string{{"*1", ""}, {"+0]", "]"}, {"+0x0]", "]"}, {"data16 ", ""}, {"cs nop", "nop"}, {"es:[rdi]", "[rdi]"}, {"ds:[", "["}, {"movabs ", "mov "},
-	{"fwait", "wait"}, {"repz ret", "rep ret"}, {"repz ", "repe "}, {"repnz ", "repne "}, {"pe lods", "p lods"}}
+	{"fwait", "wait"}, {"repz ret", "rep ret"}, {"int3", "int 3"}, {"pushf", "pushfq"}, {"popf", "popfq"}, {"cs call", "call"}, {"ds clflush", "clflush"},
+	{"clflush byte ptr ", "clflush "}, {"invlpg byte ptr ", "invlpg "}, {"sysretd", "sysret"}, {"oword ptr", "xmmword ptr"}, {"repz ", "repe "}, {"repnz ", "repne "}, {"pe lods", "p lods"}}
 
 var (
 	gnuAbsolute = regexp.MustCompile(`\b([fgd]s:)(0x[0-9a-f]+)`)

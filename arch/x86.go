@@ -25,7 +25,7 @@ func decodeX86(code []byte, pc Addr, mode int) (Inst, error) {
 		if err == nil && mode == 64 {
 			relativeVEX(&x, code)
 		}
-		if err == x86asm.ErrUnrecognized {
+		if err != nil && err != x86asm.ErrTruncated { // it has several errors for what it does not know
 			x, op, err = opaqueX86(code, mode)
 		}
 	}

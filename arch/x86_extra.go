@@ -97,6 +97,7 @@ func extraBare() []extraOp {
 		{any0, "\xc5\xfc\x77", -1, bare, false, "vzeroall"},
 		{any0, "\xc4\xe1\x78\x77", -1, bare, false, "vzeroupper"},
 		{any0, "\xc4\xe1\x7c\x77", -1, bare, false, "vzeroall"},
+		{any0, "\xc4\xe2\x78\x49\xc0", -1, bare, false, "tilerelease"},
 	}
 	for prefix, ops := range map[byte]map[byte]string{ // the 0f 01 group, by third byte
 		0: {0xc0: "enclv", 0xc1: "vmcall", 0xc2: "vmlaunch", 0xc3: "vmresume", 0xc4: "vmxoff", 0xc5: "pconfig", 0xc6: "wrmsrns",
@@ -257,9 +258,10 @@ func matchExtra(rows []*extraOp, p x86Prefix, rest []byte) (op *extraOp, short b
 func opaqueX86(code []byte, mode int) (x86asm.Inst, string, error) {
 	p := scanPrefix(code, mode)
 	rest := code[p.n:]
-	if len(rest) < 5 {
+	if len(rest) < 2 {
 		return x86asm.Inst{}, "", x86asm.ErrUnrecognized
 	}
+	rest = append(rest[:len(rest):len(rest)], make([]byte, 15)...)
 	var opcode, immediate int
 	switch first, group := rest[0], rest[1]&0x1f; {
 	case mode == 32 && first != 0x8f && rest[1] < 0xc0:
@@ -274,9 +276,6 @@ func opaqueX86(code []byte, mode int) (x86asm.Inst, string, error) {
 		opcode, immediate = 3, map[byte]int{8: 1, 9: 0, 10: 4}[group]
 	default:
 		return x86asm.Inst{}, "", x86asm.ErrUnrecognized
-	}
-	if len(rest) < opcode+2 {
-		return x86asm.Inst{}, "", ErrShort
 	}
 	like := append([]byte{0x8b}, rest[opcode+1:]...)
 	like[1] &^= 0x38

@@ -215,7 +215,11 @@ func (f *x86Format) memory(m x86asm.Mem) {
 		f.write("]")
 		return
 	}
-	f.write("[" + o.sum(f.mode) + "]")
+	shown := *o
+	if relative && explicit { // a distance from the segment's base: per-CPU data of kernels
+		shown.Base, shown.Disp = "", int64(f.next)+o.Disp
+	}
+	f.write("[" + shown.sum(f.mode) + "]")
 }
 
 // sum is what stands between the brackets.
@@ -245,7 +249,8 @@ func (o *Operand) sum(mode int) string {
 
 func (f *x86Format) operandOf(m x86asm.Mem) *Operand {
 	o := &Operand{Disp: m.Disp, Size: max(f.x.MemBytes, f.str)}
-	if m.Base != 0 || m.Index != 0 {
+	moffs := f.x.Opcode>>26 == 0xa0>>2 // mov of the accumulator: a whole address
+	if m.Base != 0 || m.Index != 0 || f.x.AddrSize == 64 && !moffs {
 		o.Disp = int64(int32(m.Disp)) // x86asm leaves some unsigned
 	}
 	if m.Base != 0 {
