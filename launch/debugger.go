@@ -429,12 +429,16 @@ func (d *Debugger) part(ctx context.Context, how targets.Parting) error {
 // Noisy turns chatter about symbol search on or off and reports the old setting.
 func (d *Debugger) Noisy(on bool) bool { return d.files.setNoisy(on) }
 
-// Path returns a search path: "sym", "src" or "exe".
+// GiveUpTransfers ends the downloads under way; searches end with what they have.
+func (d *Debugger) GiveUpTransfers() { d.files.store.Interrupt() }
+
+// Path returns a search path without its passwords: "sym", "src" or "exe"; "fix" is
+// the one that .symfix sets.
 func (d *Debugger) Path(kind string) string { return d.files.path(kind) }
 
 // SetPath replaces a search path and returns its expanded form, or an error for
 // text that is no path.
-func (d *Debugger) SetPath(kind, path string) (string, error) { return d.files.setPath(kind, path) }
+func (d *Debugger) SetPath(kind, path string) (string, error) { return d.files.setPath(d, kind, path) }
 
 // Connection is how the far end was reached, for `||` and vertarget.
 func (d *Debugger) Connection() string {

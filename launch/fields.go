@@ -101,7 +101,7 @@ var Fields = []Field{
 		func(p *Plan, v value) error { p.SourceMap = pathMaps(v.m); return nil }},
 	{"natvis", listField, inBoth, "[]", `["types.natvis"]`, "visualiser files", nil, false,
 		func(p *Plan, v value) error { p.Natvis = v.list; return nil }},
-	{"debugInfoD", listField, inBoth, "$DEBUGINFOD_URLS", `["https://debuginfod.example.org"]`, "debuginfod servers", nil, false,
+	{"debugInfoD", listField, inBoth, "[]", `["https://debuginfod.example.org"]`, "debuginfod servers; a `DebugInfoD*` entry of symbolPath stands for those of DEBUGINFOD_URLS", nil, false,
 		func(p *Plan, v value) error { p.DebugInfoD = v.list; return nil }},
 	{"initCommands", listField, inBoth, "[]", `[".sympath+ /sym"]`, "WinDbg commands run before connecting", nil, true,
 		func(p *Plan, v value) error { p.InitCommands = v.list; return nil }},

@@ -5,89 +5,21 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
-	"sync/atomic"
 
 	"dap-windbg/arch"
-	"dap-windbg/engine"
 	"dap-windbg/eval"
 	"dap-windbg/eval/natvis"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/cfi"
 	"dap-windbg/symbols/elf"
 	"dap-windbg/symbols/orc"
-	"dap-windbg/symbols/store"
 	"dap-windbg/targets"
 )
 
-// files is the symbol store of a Debugger and its paths as people write them.
-type files struct {
-	store *store.Store
-	noisy atomic.Bool
-}
-
-// newFiles makes the store with the plan's paths, or those of the environment.
-func newFiles(d *Debugger) (*files, error) {
-	p := &d.plan
-	f := &files{}
-	debugInfoD := p.DebugInfoD
-	if len(debugInfoD) == 0 {
-		debugInfoD = strings.Fields(os.Getenv("DEBUGINFOD_URLS"))
-	}
-	var err error
-	f.store, err = store.New(store.Options{
-		Open: openImage,
-		Remote: func(ctx context.Context, path string) (io.ReadCloser, error) {
-			return d.remoteFile(ctx, path)
-		},
-		Noisy: func(a symbols.Attempt) { d.tell(engine.FromDebugger, "SYMSRV: %s - %s", a.Place, a.Result) },
-		Progress: func(place string, done, total int64) {
-			if d.hooks.Progress != nil {
-				part := -1.0
-				if total > 0 {
-					part = float64(done) / float64(total)
-				}
-				d.hooks.Progress(place, part)
-			}
-		},
-		SymbolPath: withServers(orEnv(p.SymbolPath, "_NT_SYMBOL_PATH"), debugInfoD),
-		SourcePath: withServers(orEnv(p.SourcePath, "_NT_SOURCE_PATH"), debugInfoD),
-		ImagePath:  p.ImagePath, Sysroot: p.Sysroot, Foreign: machine(p) != "",
-	})
-	if err != nil {
-		return nil, &ConfigError{Field: "symbolPath", Value: p.SymbolPath, Want: err.Error()}
-	}
-	maps := map[string]string{}
-	for _, m := range p.SourceMap {
-		maps[m.From] = m.To
-	}
-	f.store.SetSourceMap(maps)
-	return f, nil
-}
-
-func orEnv(path, name string) string {
-	if path == "" {
-		return os.Getenv(name)
-	}
-	return path
-}
-
-// withServers adds debuginfod servers to a path.
-func withServers(path string, servers []string) string {
-	if len(servers) == 0 {
-		return path
-	}
-	entry := "DebugInfoD*" + strings.Join(servers, "*")
-	if path == "" {
-		return entry
-	}
-	return path + ";" + entry
-}
-
 // openImage opens an ELF image with its debug file and unwind rules. The store
 // has compared their builds, or the user has forced them.
-func openImage(image, debug string) (symbols.Image, error) {
-	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder})
+func (f *files) openImage(image, debug string) (symbols.Image, error) {
+	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder, Companions: f.store.Companion})
 }
 
 // openMemory opens an image that exists only in memory, such as the vDSO.
@@ -154,40 +86,6 @@ func (d *Debugger) remoteFile(ctx context.Context, path string) (io.ReadCloser, 
 			return nil, err
 		}
 	}
-}
-
-func (f *files) close() {
-	if f != nil {
-		f.store.Close()
-	}
-}
-
-func (f *files) setNoisy(on bool) bool {
-	f.store.SetNoisy(on)
-	return f.noisy.Swap(on)
-}
-
-func (f *files) elements(kind string) []store.Element {
-	switch kind {
-	case "src":
-		return f.store.SourcePath()
-	case "exe":
-		return f.store.ImagePath()
-	}
-	return f.store.SymbolPath()
-}
-
-func (f *files) path(kind string) string { return store.Join(f.elements(kind)) }
-
-func (f *files) setPath(kind, path string) (string, error) {
-	set := map[string]func(string) error{"sym": f.store.SetSymbolPath, "src": f.store.SetSourcePath, "exe": f.store.SetImagePath}[kind]
-	if set == nil {
-		return "", &UnavailableError{What: "there is no path called " + kind}
-	}
-	if err := set(path); err != nil {
-		return "", err
-	}
-	return store.Expand(f.elements(kind)), nil
 }
 
 // newModel makes the data model with the embedded visualisers and the user's.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"dap-windbg/binfmt/elf"
 	"dap-windbg/symbols"
 )
 
@@ -44,6 +47,7 @@ func (s *Store) companion(c symbols.Companion) (string, error) {
 		key.BuildID = nil
 	}
 	q := s.search(ctx, key)
+	q.common = c.Kind == symbols.Supplement
 	fit := func(f *file) bool {
 		if c.Accept == nil {
 			return true
@@ -91,6 +95,29 @@ func (s *search) supplementPlaces(c symbols.Companion) []place {
 		}
 	}
 	return append(out, s.debugPlaces(nil)...)
+}
+
+// supplementID is the checksum of a supplementary file (DWARF 5, section 7.3.6),
+// which is what the files that refer to it know it by.
+func supplementID(e *elf.File) []byte {
+	s, ok := e.Section(".debug_sup")
+	if !ok {
+		return nil
+	}
+	b, err := e.Data(s)
+	if err != nil || len(b) < 4 || b[2] != 1 {
+		return nil
+	}
+	name := bytes.IndexByte(b[3:], 0)
+	if name < 0 {
+		return nil
+	}
+	b = b[3+name+1:]
+	n, used := binary.Uvarint(b)
+	if used <= 0 || n != uint64(len(b)-used) {
+		return nil
+	}
+	return b[used:]
 }
 
 // packagePlaces: beside the image and its debug file, in the folders of the symbol

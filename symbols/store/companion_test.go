@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"dap-windbg/binfmt/elf"
 	"dap-windbg/symbols"
 )
 
@@ -31,26 +30,9 @@ func command(t *testing.T, dir, name string, args ...string) {
 	}
 }
 
-// altLink returns what a file says of its common file.
-func altLink(t *testing.T, name string) (string, []byte) {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := elf.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, id, ok := f.AltLink()
-	if !ok {
-		t.Fatalf("%s has no common file", name)
-	}
-	return path, id
-}
-
-// dwz makes two debug files with a common one.
-func dwz(t *testing.T, link string) (debug, common string, id []byte) {
+// dwz makes two debug files with a common one, and returns one of them, the common
+// file and its id.
+func dwz(t *testing.T, version, link string) (debug, common string, id []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	// Large enough for dwz to find something in common.
@@ -63,14 +45,20 @@ func dwz(t *testing.T, link string) (debug, common string, id []byte) {
 		if err := os.WriteFile(src, []byte(text.String()+"int main(void) { return 0; }\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		command(t, dir, "gcc", "-g", "-Wl,--build-id", "-o", name, src)
+		command(t, dir, "gcc", "-g", "-gdwarf-"+version, "-Wl,--build-id", "-o", name, src)
 	}
-	command(t, dir, "dwz", "-m", "common.debug", "-M", link, "a", "b")
-	name, id := altLink(t, filepath.Join(dir, "a"))
-	if name != link {
-		t.Fatalf("the common file is called %q", name)
+	args := []string{"-m", "common.debug", "-M", link, "a", "b"}
+	if version == "5" {
+		args = append([]string{"--dwarf-5"}, args...)
 	}
-	return filepath.Join(dir, "a"), filepath.Join(dir, "common.debug"), id
+	command(t, dir, "dwz", args...)
+	section := map[string]string{"4": ".gnu_debugaltlink", "5": ".debug_sup"}[version]
+	command(t, dir, "objcopy", "-O", "binary", "--only-section="+section, "--set-section-flags="+section+"=alloc", "a", "link")
+	data, err := os.ReadFile(filepath.Join(dir, "link"))
+	if err != nil || len(data) < 20 {
+		t.Fatalf("%x, %v", data, err)
+	}
+	return filepath.Join(dir, "a"), filepath.Join(dir, "common.debug"), data[len(data)-20:] // a SHA-1 in both
 }
 
 func move(t *testing.T, from, to string) string {
@@ -86,9 +74,23 @@ func move(t *testing.T, from, to string) string {
 
 // TestSupplement finds dwz's common files wherever debuggers look for them.
 func TestSupplement(t *testing.T) {
-	debug, common, id := dwz(t, "../.dwz/common.debug")
-	text := hex.EncodeToString(id)
+	debug, common, id := dwz(t, "5", "../.dwz/common.debug")
 	dir := t.TempDir()
+	debug = move(t, debug, filepath.Join(dir, "lib", "a.debug"))
+	common = move(t, common, filepath.Join(dir, ".dwz", "common.debug"))
+	s := newStore(t, Options{NoLocal: true})
+	c := symbols.Companion{For: debug, Name: "../.dwz/common.debug", ID: id}
+	if got, err := s.Companion(c); err != nil || got != common {
+		t.Errorf("DWARF 5: %s, %v", got, err)
+	}
+	c.ID = make([]byte, 20)
+	if got, err := s.Companion(c); !errors.As(err, new(*symbols.MismatchError)) {
+		t.Errorf("DWARF 5, another checksum: %s, %v", got, err)
+	}
+
+	debug, common, id = dwz(t, "4", "../.dwz/common.debug")
+	text := hex.EncodeToString(id)
+	dir = t.TempDir()
 	debug = move(t, debug, filepath.Join(dir, "lib", "a.debug"))
 	for _, to := range []string{".dwz/common.debug", "sym/common.debug", "sym/.dwz/common.debug", "sym/.build-id/" + text[:2] + "/" + text[2:] + ".debug",
 		"root/usr/lib/debug/.build-id/" + text[:2] + "/" + text[2:] + ".debug", "store/_.debug/elf-buildid-sym-" + text + "/_.debug"} {
@@ -100,7 +102,7 @@ func TestSupplement(t *testing.T) {
 		}
 	}
 	// Another build is refused, and a link that has no id is followed nowhere.
-	s := newStore(t, Options{NoLocal: true})
+	s = newStore(t, Options{NoLocal: true})
 	common = move(t, common, filepath.Join(dir, ".dwz/common.debug"))
 	var mm *symbols.MismatchError
 	if got, err := s.Companion(symbols.Companion{For: debug, Name: "../.dwz/common.debug", ID: []byte{1, 2, 3}}); !errors.As(err, &mm) {

@@ -29,6 +29,7 @@ type search struct {
 	symbol   []Element
 	image    []Element
 	forced   bool
+	common   bool // a supplementary file, whose checksum stands for a build-id
 	tried    []symbols.Attempt
 	mismatch *symbols.MismatchError
 	folders  map[string]bool // of the path, true: not there
@@ -135,8 +136,11 @@ func (s *search) load(name string) *file {
 	var got []byte
 	var guard mmap.Guard
 	if !guard.Do(func() {
-		if e, err = elf.Parse(m.Data); err == nil {
-			got = e.BuildID()
+		if e, err = elf.Parse(m.Data); err != nil {
+			return
+		}
+		if got = e.BuildID(); s.common && len(got) == 0 {
+			got = supplementID(e)
 		}
 	}) {
 		err = errors.New("the file was cut short while it was read")
@@ -201,13 +205,12 @@ func (s *search) best(fit func(*file) bool, lacks string, places ...place) *file
 	return wrong
 }
 
-// find looks for the image, then for its debug file when it needs one.
 func (s *Store) find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
 	return s.search(ctx, key).run()
 }
 
 // FindAny is Find, but a file of another build is good enough where no right one
-// is found (`.reload /i`).
+// is found (`.reload /i`); the image then comes with a *symbols.MismatchError.
 func (s *Store) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, error) {
 	ctx, stop := s.cancellable(ctx)
 	defer stop()
@@ -216,25 +219,39 @@ func (s *Store) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, er
 	return q.run()
 }
 
+// run looks for the image, then for its debug file when it needs one. When what
+// was found is of another build, or only debug files of another build were seen,
+// the image comes with an error that says so.
 func (q *search) run() (symbols.Image, error) {
-	s, key := q.Store, q.key
 	image := q.best((*file).hasCode, "has no code", q.imagePlaces()...)
 	if image != nil && len(q.id) == 0 {
 		q.id = image.BuildID()
 	}
-	if image != nil && image.hasDWARF() && !image.wrong {
-		return s.open(image.path, "")
+	if image != nil && !image.wrong {
+		if image.hasDWARF() {
+			return q.open(image.path, "")
+		}
+		q.mismatch = nil // another build's image is no matter any more
 	}
 	debug := q.best((*file).hasDWARF, "has no debug information", q.debugPlaces(image)...)
+	var found symbols.Image
+	var err error
 	switch {
 	case image == nil && debug == nil:
-		return nil, q.fail(key.String())
+		return nil, q.fail(q.key.String())
 	case image == nil:
-		return s.open(debug.path, "")
+		found, err = q.open(debug.path, "")
 	case debug == nil || debug.path == image.path || image.hasDWARF():
-		return s.open(image.path, "")
+		found, err = q.open(image.path, "")
+		debug = nil
+	default:
+		found, err = q.open(image.path, debug.path)
 	}
-	return s.open(image.path, debug.path)
+	right := (image == nil || !image.wrong) && debug != nil && !debug.wrong
+	if err == nil && !right && q.mismatch != nil {
+		err = q.mismatch
+	}
+	return found, err
 }
 
 // remote is a file of the debuggee's file system, kept by build-id. An image

@@ -248,7 +248,8 @@ type flight struct {
 
 // Find implements symbols.Store. Callers that look for the same image at the same
 // time share the search. The error also unwraps to *symbols.MismatchError when
-// there was a file of another build.
+// there was a file of another build; one that comes with an image is of that kind
+// and says that the debug files seen are not its own.
 func (s *Store) Find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
 	name := key.Path + "\x00" + hex.EncodeToString(key.BuildID)
 	s.mu.Lock()

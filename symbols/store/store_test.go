@@ -256,7 +256,7 @@ func TestMismatch(t *testing.T) {
 		t.Errorf("tried %+v", nf.Tried)
 	}
 	got, err := s.FindAny(t.Context(), key)
-	if err != nil || got.(*opened).image != mm.Path {
+	if !errors.As(err, &mm) || got == nil || got.(*opened).image != mm.Path {
 		t.Errorf("forced: %v, %v", got, err)
 	}
 	_, err = s.FindAny(t.Context(), symbols.Key{Path: "/x/text", BuildID: b.id})
