@@ -1,6 +1,7 @@
 package arch
 
 import (
+	_ "embed"
 	"encoding/binary"
 	"regexp"
 	"strconv"
@@ -20,7 +21,52 @@ var riscvOps = map[uint32]struct {
 	kind Kind
 }{
 	0x10200073: {"sret", Return}, 0x30200073: {"mret", Return}, 0x00200073: {"uret", Return}, 0x10500073: {"wfi", Other},
-	0x7b200073: {"dret", Return},
+	0x7b200073: {"dret", Return}, 0x70200073: {"mnret", Return}, 0x18000073: {"sfence.w.inval", Other}, 0x18100073: {"sfence.inval.ir", Other},
+	0x00d00073: {"wrs.nto", Other}, 0x01d00073: {"wrs.sto", Other},
+}
+
+// riscvFences take an address and an address space, by their bits 25 to 31.
+var riscvFences = map[uint32]string{0x09: "sfence.vma", 0x0b: "sinval.vma", 0x11: "hfence.vvma", 0x31: "hfence.gvma", 0x13: "hinval.vvma", 0x33: "hinval.gvma"}
+
+//go:embed riscv64_csr.txt
+var riscvCSRText string
+
+// riscvCSRs names control and status registers by number.
+var riscvCSRs = sync.OnceValue(func() map[uint32]string {
+	out := make(map[uint32]string, 512)
+	for l := range strings.Lines(riscvCSRText) {
+		key, name, ok := strings.Cut(strings.TrimSpace(l), " ")
+		if n, err := strconv.ParseUint(key, 16, 12); ok && err == nil {
+			out[uint32(n)] = name
+		}
+	}
+	return out
+})
+
+// riscvCSR decodes the accesses of control and status registers ("Zicsr").
+func riscvCSR(w uint32) (Inst, bool) {
+	funct, rd, rs, csr := w>>12&7, w>>7&31, w>>15&31, w>>20
+	if w&0x7f != 0x73 || funct&3 == 0 || csr >= 1 && csr <= 3 { // those of floating point have instructions of their own
+		return Inst{}, false
+	}
+	name := riscvCSRs()[csr]
+	if name == "" {
+		name = "0x" + strconv.FormatUint(uint64(csr), 16)
+	}
+	op, value := [4]string{1: "w", 2: "s", 3: "c"}[funct&3], riscvReg(rs)
+	if funct >= 5 {
+		op, value = op+"i", strconv.Itoa(int(rs))
+	}
+	switch {
+	case funct == 2 && rs == 0:
+		if csr >= 0xc00 && csr <= 0xc02 {
+			return plain([3]string{"rdcycle", "rdtime", "rdinstret"}[csr-0xc00], riscvReg(rd)), true
+		}
+		return plain("csrr", riscvReg(rd)+","+name), true
+	case rd == 0:
+		return plain("csr"+op, name+","+value), true
+	}
+	return plain("csrr"+op, riscvReg(rd)+","+name+","+value), true
 }
 
 // decodeRISCV64 decodes one RV64GC instruction. Its length is told by its low
@@ -38,8 +84,11 @@ func decodeRISCV64(code []byte, pc Addr) (Inst, error) {
 			in.Kind = o.kind
 			return in, nil
 		}
-		if word&0xfe007fff == 0x12000073 {
-			return plain("sfence.vma", riscvReg(word>>15)+","+riscvReg(word>>20)), nil
+		if name := riscvFences[word>>25]; name != "" && word&0x7fff == 0x73 {
+			return plain(name, riscvReg(word>>15)+","+riscvReg(word>>20)), nil
+		}
+		if in, ok := riscvCSR(word); ok {
+			return in, nil
 		}
 	}
 	riscvDecoder.Lock()
@@ -61,7 +110,10 @@ func riscvReg(n uint32) string { return riscvNames[n&31] }
 var riscvNames = [32]string{"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5",
 	"a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"}
 
-var riscvNumbered = regexp.MustCompile(`\bx([0-9]+)\b`)
+var riscvFloats = [32]string{"ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5",
+	"fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"}
+
+var riscvNumbered = regexp.MustCompile(`\b[xf]([0-9]+)\b`)
 
 var riscvBranches = map[riscv64asm.Op]string{
 	riscv64asm.BEQ: "eq", riscv64asm.BNE: "ne", riscv64asm.BLT: "lt", riscv64asm.BGE: "ge", riscv64asm.BLTU: "ltu", riscv64asm.BGEU: "geu",
@@ -71,6 +123,9 @@ func riscvInst(x riscv64asm.Inst, n int, pc Addr) Inst {
 	op, args, _ := strings.Cut(riscv64asm.GNUSyntax(x), " ")
 	args = riscvNumbered.ReplaceAllStringFunc(strings.ReplaceAll(strings.TrimSpace(args), ", ", ","), func(s string) string {
 		i, _ := strconv.Atoi(s[1:])
+		if s[0] == 'f' {
+			return riscvFloats[i&31]
+		}
 		return riscvReg(uint32(i))
 	})
 	in := Inst{Len: n, Op: op, ptr: 8}

@@ -19,6 +19,7 @@ func (l *loop) decode(ctx context.Context, a arch.Addr) (arch.Inst, error) {
 // an Inst with Err.
 func (l *loop) disassemble(ctx context.Context, a arch.Addr, n int) ([]Inst, error) {
 	out := make([]Inst, 0, min(n, 4096))
+	symbol := a
 	for len(out) < n {
 		want := min((n-len(out))*l.arch.MaxInst, 4096)
 		buf := make([]byte, want)
@@ -32,7 +33,7 @@ func (l *loop) disassemble(ctx context.Context, a arch.Addr, n int) ([]Inst, err
 			if len(rest) < l.arch.MaxInst && good == want && len(out) > before {
 				break // the rest may be cut off: read on
 			}
-			in := l.one(rest, a)
+			in := l.one(l.upToSymbol(rest, a, &symbol), a)
 			out = append(out, in)
 			o, a = o+in.Len, a+arch.Addr(in.Len)
 			if o >= good {
@@ -41,6 +42,24 @@ func (l *loop) disassemble(ctx context.Context, a arch.Addr, n int) ([]Inst, err
 		}
 	}
 	return out, nil
+}
+
+// upToSymbol cuts code, which lies at a, off at the next symbol of the image: an
+// instruction that a symbol lies in is none, and a listing falls into step there.
+// at is where that symbol was found, kept from one call to the next.
+func (l *loop) upToSymbol(code []byte, a arch.Addr, at *arch.Addr) []byte {
+	if *at <= a {
+		*at = ^arch.Addr(0)
+		if m, ok := l.moduleAt(a); ok && m.Image != nil {
+			if s, ok := m.Image.Next(m.offset(a)); ok {
+				*at = m.addr(s.Offset)
+			}
+		}
+	}
+	if *at > a && uint64(*at-a) < uint64(len(code)) {
+		return code[:*at-a]
+	}
+	return code
 }
 
 // one decodes the instruction that code starts with.
@@ -97,8 +116,10 @@ func (l *loop) endingAt(ctx context.Context, from, a arch.Addr) ([]Inst, error) 
 	var out []Inst
 	buf := make([]byte, a-from)
 	good := l.codeSome(ctx, from, buf)
+	symbol := from
 	for o := 0; o < good; {
-		in := l.one(buf[o:good], from+arch.Addr(o))
+		at := from + arch.Addr(o)
+		in := l.one(l.upToSymbol(buf[o:good], at, &symbol), at)
 		out = append(out, in)
 		o += in.Len
 	}
