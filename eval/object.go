@@ -66,15 +66,13 @@ func failed(o *Object, err error) (*Object, error) {
 
 // direct makes the node of anything but a pointer or reference.
 func (m *Model) direct(ctx context.Context, env Env, o *Object, v Value, f Format) (*Object, error) {
-	if m.Visualizer != nil && !f.Raw {
-		seen, ok, err := m.Visualizer.Visualize(ctx, env, m, o.Name, o.Expr, v, f)
-		if err != nil {
-			return failed(o, err)
-		}
-		if ok {
-			seen.Type = o.Type
-			return seen, nil
-		}
+	seen, ok, err := m.visualize(ctx, env, o.Name, o.Expr, v, f)
+	if err != nil {
+		return failed(o, err)
+	}
+	if ok {
+		seen.Type = o.Type
+		return seen, nil
 	}
 	text, err := m.plainText(ctx, env, v, f)
 	if err != nil {
@@ -136,22 +134,34 @@ func (m *Model) pointer(ctx context.Context, env Env, o *Object, v Value, f Form
 		return failed(o, err)
 	}
 	o.Text = text
+	t := strip(v.Type)
+	to := completed(elem(t))
+	if target, ok, err := follow(ctx, env, v, 0); ok {
+		if err != nil {
+			return failed(o, err)
+		}
+		return m.pointed(ctx, env, o, target, to, f)
+	}
 	n, err := load(ctx, env, v)
 	if err != nil || n.lo == 0 {
 		return o, err
 	}
-	t := strip(v.Type)
-	to := completed(elem(t))
 	target := Value{Type: elem(t), Place: InMemory, Addr: arch.Addr(n.lo)}
 	switch {
 	case f.Length > 0 && specUnit(f.Spec) == 0 && to.Kind != symbols.Void && to.Kind != symbols.Func:
 		a := arrayOf(elem(t), int64(f.Length))
 		m.indexed(o, Value{Type: a, Place: InMemory, Addr: arch.Addr(n.lo)}, a, a.Count, f)
 		return o, nil
-	case to.IsComposite():
-		return m.pointee(ctx, env, o, target, to, f)
-	case charUnit(elem(t)) > 0 || specUnit(f.Spec) > 0 || to.Kind == symbols.Void || to.Kind == symbols.Func:
+	case !to.IsComposite() && (charUnit(elem(t)) > 0 || specUnit(f.Spec) > 0 || to.Kind == symbols.Void || to.Kind == symbols.Func):
 		return o, nil
+	}
+	return m.pointed(ctx, env, o, target, to, f)
+}
+
+// pointed gives a pointer what it points to as its children.
+func (m *Model) pointed(ctx context.Context, env Env, o *Object, target Value, to *symbols.Type, f Format) (*Object, error) {
+	if to.IsComposite() {
+		return m.pointee(ctx, env, o, target, to, f)
 	}
 	o.Named = 1
 	name, expr := o.Name, o.Expr
@@ -167,16 +177,14 @@ func (m *Model) pointer(ctx context.Context, env Env, o *Object, v Value, f Form
 
 // pointee gives a pointer to a class the children and the text of its object.
 func (m *Model) pointee(ctx context.Context, env Env, o *Object, target Value, to *symbols.Type, f Format) (*Object, error) {
-	if m.Visualizer != nil && !f.Raw {
-		seen, ok, err := m.Visualizer.Visualize(ctx, env, m, o.Name, "(*"+wrap(o.Expr)+")", target, f)
-		if err != nil && retry(err) {
-			return nil, err
-		}
-		if ok && err == nil {
-			o.Text = join(o.Text, seen.Text, f)
-			o.Named, o.Indexed, o.Expand = seen.Named, seen.Indexed, seen.Expand
-			return o, nil
-		}
+	seen, ok, err := m.visualize(ctx, env, o.Name, "(*"+wrap(o.Expr)+")", target, f)
+	if err != nil && retry(err) {
+		return nil, err
+	}
+	if ok && err == nil {
+		o.Text = join(o.Text, seen.Text, f)
+		o.Named, o.Indexed, o.Expand, o.Whole = seen.Named, seen.Indexed, seen.Expand, seen.Whole
+		return o, nil
 	}
 	slots := layout(to, 0, maxBases)
 	if len(slots) == 0 {

@@ -128,6 +128,9 @@ func (t *states) from(n int, version uint64) (state, bool) {
 }
 
 func (t *states) note(s state) {
+	if t == nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := sort.Search(len(t.list), func(k int) bool { return t.list[k].n >= s.n })
@@ -201,9 +204,6 @@ func (m *machine) run(ctx context.Context, p []op, been *states) error {
 		if m.steps%64 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if o.kind == opItem && been != nil && (m.n == m.lo || m.n%markEvery == 0 || m.n == m.hi) {
-			been.note(state{m.n, m.pc, append([]byte(nil), m.scratch...)})
-		}
 		ok, err := true, error(nil)
 		if o.kind != opJump {
 			ok, err = m.allow(ctx, o.guard)
@@ -222,6 +222,13 @@ func (m *machine) run(ctx context.Context, p []op, been *states) error {
 		case o.kind == opItem:
 			if err := m.item(ctx, o.item); err != nil {
 				return err
+			}
+			done := m.hi >= 0 && m.n >= m.hi
+			if done || m.n%markEvery == 0 {
+				been.note(state{m.n, m.pc + 1, append([]byte(nil), m.scratch...)})
+			}
+			if done {
+				return errStop
 			}
 		}
 		m.pc++

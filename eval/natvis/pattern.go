@@ -3,14 +3,16 @@ package natvis
 import "strings"
 
 // typeName is a type name in parts: "std::map<int, A<*> >::node" is
-// {"std::map", [int, A<*>]}, {"::node", nil}.
+// {"std::map", [int, A<*>]}, {"::node", nil}. Go's "map[string]int" and Rust's
+// "&[i32]" have lists in square brackets.
 type typeName []namePart
 
 type namePart struct {
-	text string // without the inline namespaces that a pattern need not spell
-	raw  string
-	args []typeName
-	open bool // has an argument list
+	text   string // without the inline namespaces that a pattern need not spell
+	raw    string
+	args   []typeName
+	open   bool // has an argument list
+	square bool // in square brackets
 }
 
 func newPart(s string) namePart {
@@ -26,15 +28,16 @@ var inlineNames = strings.NewReplacer("std::__cxx11::", "std::", "::__cxx11::", 
 
 // parseName splits a type name; text it cannot split stays whole.
 func parseName(s string) typeName {
-	n, rest, ok := splitName(strings.TrimSpace(s), 0)
+	n, rest, ok := splitName(strings.TrimSpace(s), 0, 0)
 	if rest != "" || !ok {
 		return typeName{newPart(s)}
 	}
 	return n
 }
 
-// splitName reads up to "," or ">" on its own level; ok false when a list does not end.
-func splitName(s string, depth int) (n typeName, rest string, ok bool) {
+// splitName reads up to "," or the bracket end on its own level; ok false when a
+// list does not end.
+func splitName(s string, depth int, end byte) (n typeName, rest string, ok bool) {
 	var out typeName
 	round := 0
 	start := 0
@@ -45,24 +48,28 @@ func splitName(s string, depth int) (n typeName, rest string, ok bool) {
 	}
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '(' || c == '[' || c == '{':
+		case c == '(' || c == '{':
 			round++
-		case c == ')' || c == ']' || c == '}':
+		case c == ')' || c == '}':
 			round--
 		case round > 0:
-		case c == ',' || c == '>':
+		case c == ',' || c == '>' || c == ']':
 			if c == '>' && i > 0 && s[i-1] == '-' {
 				continue
 			}
 			flush(i)
-			return out, s[i:], true
-		case c == '<' && depth < maxDepth && !strings.HasSuffix(s[:i], "operator"):
+			return out, s[i:], c == ',' || c == end
+		case (c == '<' || c == '[') && depth < maxDepth && !strings.HasSuffix(s[:i], "operator"):
 			part := newPart(s[start:i])
-			part.open = true
+			part.open, part.square = true, c == '['
+			last := byte('>')
+			if part.square {
+				last = ']'
+			}
 			rest := s[i:]
-			for rest != "" && rest[0] != '>' {
+			for rest != "" && rest[0] != last {
 				var arg typeName
-				if arg, rest, ok = splitName(rest[1:], depth+1); !ok {
+				if arg, rest, ok = splitName(rest[1:], depth+1, last); !ok {
 					return out, "", false
 				}
 				if len(arg) > 0 {
@@ -77,7 +84,7 @@ func splitName(s string, depth int) (n typeName, rest string, ok bool) {
 		}
 	}
 	flush(len(s))
-	return out, "", true
+	return out, "", depth == 0
 }
 
 // squeeze removes the blanks that spelling does not depend on.
@@ -104,38 +111,54 @@ func (n typeName) String() string {
 		if !p.open {
 			continue
 		}
-		b.WriteByte('<')
+		if p.square {
+			b.WriteByte('[')
+		} else {
+			b.WriteByte('<')
+		}
 		for i, a := range p.args {
 			if i > 0 {
 				b.WriteString(", ")
 			}
 			b.WriteString(a.String())
 		}
-		if strings.HasSuffix(b.String(), ">") {
-			b.WriteByte(' ')
+		switch {
+		case p.square:
+			b.WriteByte(']')
+		case strings.HasSuffix(b.String(), ">"):
+			b.WriteString(" >")
+		default:
+			b.WriteByte('>')
 		}
-		b.WriteByte('>')
 	}
 	return b.String()
 }
 
-func (n typeName) wild() bool { return len(n) == 1 && n[0].text == "*" && !n[0].open }
+func (n typeName) wild() bool { return len(n) == 1 && n[0].wild() }
+
+func (p namePart) wild() bool { return p.text == "*" && !p.open }
 
 // match compares a pattern with a type's name. The wildcards' matches are
-// appended to args in order; a last "*" takes all arguments that are left.
+// appended to args in order; a last "*" takes all arguments that are left, and
+// one behind square brackets the rest of the name.
 func (n typeName) match(t typeName, args *[]typeName) bool {
-	if len(n) != len(t) {
+	tail := len(n) > 1 && n[len(n)-1].wild() && n[len(n)-2].square
+	if len(n) != len(t) && !(tail && len(t) > len(n)) {
 		return false
 	}
 	for i, p := range n {
+		if tail && i == len(n)-1 {
+			*args = append(*args, t[i:])
+			return true
+		}
 		q := t[i]
-		if p.text != q.text || p.open != q.open {
+		if p.text != q.text || p.open != q.open || p.square != q.square {
 			return false
 		}
 		for j, a := range p.args {
 			last := j == len(p.args)-1
 			switch {
-			case a.wild() && last && len(q.args) >= len(p.args):
+			case a.wild() && last && !p.square && len(q.args) >= len(p.args):
 				*args = append(*args, q.args[j:]...)
 				return matchRest(n[i+1:], t[i+1:], args)
 			case j >= len(q.args):

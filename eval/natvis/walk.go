@@ -178,14 +178,17 @@ func (w *walker) step(ctx context.Context) error {
 	switch {
 	case w.steps > maxWalk, w.size >= 0 && int64(w.steps) > w.size+1:
 		return &CorruptError{"its links do not end"}
-	case w.steps%256 != 0:
-		return nil
 	case w.steps >= 1<<14:
 		w.readAhead(1 << 16)
-	default:
+	case w.steps >= 1<<6:
 		w.readAhead(1 << 12)
+	case w.steps >= 1<<2:
+		w.readAhead(1 << 10)
 	}
-	return ctx.Err()
+	if w.steps%256 == 0 {
+		return ctx.Err()
+	}
+	return nil
 }
 
 func (w *walker) readAhead(size arch.Addr) {

@@ -1,0 +1,210 @@
+package natvis_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dap-windbg/engine"
+	"dap-windbg/eval"
+	"dap-windbg/launch"
+	"dap-windbg/targets"
+)
+
+// live is a program stopped under a real gdbserver.
+type live struct {
+	t   *testing.T
+	ctx context.Context
+	s   *engine.Session
+}
+
+// stopAt runs bin to a line of file.
+func stopAt(t *testing.T, bin, file string, line int) *live {
+	t.Helper()
+	t.Setenv("DEBUGINFOD_URLS", "")
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(cancel)
+	p := launch.NewPlan()
+	p.Program = targets.Program{Path: bin}
+	d, err := launch.Start(ctx, p, launch.Hooks{Emit: func(engine.Event) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close(context.Background(), targets.Kill) })
+	l := &live{t, ctx, d.Session()}
+	if _, err := l.s.SetBreakpoints(ctx, "test", []engine.Breakpoint{{ID: -1, File: file, Line: line}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.s.Resume(ctx, engine.How{}); err != nil {
+		t.Fatal(err)
+	}
+	stop, err := l.s.Wait(ctx)
+	if err != nil || len(stop.Breakpoints) == 0 {
+		t.Fatal(stop, err)
+	}
+	return l
+}
+
+// lookHere is the line of a source file that says so.
+func lookHere(t *testing.T, file string) int {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range strings.Split(string(data), "\n") {
+		if strings.Contains(l, "// look here") {
+			return i + 1
+		}
+	}
+	t.Fatal("no line to look at in", file)
+	return 0
+}
+
+// object evaluates src and expands it whole.
+func (l *live) object(src string) (o *eval.Object, kids []*eval.Object) {
+	l.t.Helper()
+	err := l.s.Do(l.ctx, func(ctx context.Context, v *engine.View) error {
+		f, err := v.Frame(ctx)
+		if err != nil {
+			return err
+		}
+		if o, err = v.Object(ctx, f, src, src); err != nil {
+			return err
+		}
+		kids, err = v.Children(ctx, f, o, 0, -1)
+		return err
+	})
+	if err != nil {
+		l.t.Fatalf("%s: %v", src, err)
+	}
+	return o, kids
+}
+
+// unordered are containers whose order differs from run to run.
+var unordered = regexp.MustCompile(`^(map|set)\w*\[`)
+
+// compare holds what is shown against what another run of the program said.
+func (l *live) compare(x *truth) int {
+	l.t.Helper()
+	o, kids := l.object(x.name)
+	if o.Err != nil {
+		l.t.Errorf("%s: %v", x.name, o.Err)
+		return 0
+	}
+	if x.text != "" && o.Text != x.text {
+		l.t.Errorf("%s is %s, not %s", x.name, o.Text, x.text)
+	}
+	var got [][2]string
+	if x.count == "" { // single members are told
+		for _, e := range x.elements {
+			k := slices.IndexFunc(kids, func(k *eval.Object) bool { return k.Name == e[0] })
+			if k < 0 || kids[k].Text != e[1] {
+				l.t.Errorf("%s has no %s = %s", x.name, e[0], e[1])
+			}
+		}
+		return len(x.elements)
+	}
+	for _, k := range kids {
+		if k.Name[0] == '[' && k.Name != "[<Raw View>]" && k.Name != "[capacity]" && k.Name != "[len]" {
+			got = append(got, [2]string{k.Name, k.Text})
+			if k.Err != nil {
+				l.t.Errorf("%s%s: %v", x.name, k.Name, k.Err)
+			}
+		}
+	}
+	want := x.elements
+	if unordered.MatchString(x.name) {
+		got, want = sorted(x.name, got), sorted(x.name, want)
+	}
+	if len(got) != len(want) {
+		l.t.Errorf("%s has %d elements, not %d", x.name, len(got), len(want))
+		return 0
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			l.t.Errorf("%s: element %d is %s, not %s", x.name, i, got[i], want[i])
+			return i
+		}
+	}
+	return len(got)
+}
+
+// sorted orders elements; those of a set have no names that mean anything.
+func sorted(name string, list [][2]string) [][2]string {
+	out := slices.Clone(list)
+	for i := range out {
+		if strings.HasPrefix(name, "set") {
+			out[i][0] = ""
+		}
+	}
+	slices.SortFunc(out, func(a, b [2]string) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return out
+}
+
+// said runs the program by itself.
+func said(t *testing.T, bin string) []string {
+	t.Helper()
+	out, _ := exec.Command(bin).Output()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) < 2 || lines[len(lines)-1] != "ready" {
+		t.Fatalf("%s: %q", bin, lines[len(lines)-1])
+	}
+	return lines[:len(lines)-1]
+}
+
+// testSource compares all that a program says of its variables.
+func testSource(t *testing.T, bin, source string, least int) {
+	l := stopAt(t, bin, filepath.Base(source), lookHere(t, source))
+	n := 0
+	for _, x := range truths(t, said(t, bin)) {
+		n += l.compare(x)
+	}
+	t.Logf("%d elements compared", n)
+	if n < least {
+		t.Error("too few elements were compared:", n)
+	}
+}
+
+// tool finds a program on the path, or where its own installer puts it.
+func tool(t *testing.T, name string, places ...string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, p := range places {
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	t.Fatalf("%s is needed for this test", name)
+	return ""
+}
+
+func build(t *testing.T, dir string, command ...string) {
+	t.Helper()
+	c := exec.Command(command[0], command[1:]...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, out)
+	}
+}
+
+// TestRust: what is shown of Rust's standard types is what the program finds in them.
+func TestRust(t *testing.T) {
+	source, err := filepath.Abs(filepath.Join("testdata", "rust.rs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(t.TempDir(), "rust")
+	home, _ := os.UserHomeDir()
+	build(t, t.TempDir(), tool(t, "rustc", filepath.Join(home, ".cargo/bin/rustc")), "--edition=2021", "-g", "-A", "warnings", "-o", bin, source)
+	testSource(t, bin, source, 10_000)
+}
