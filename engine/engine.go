@@ -77,6 +77,8 @@ const (
 	ByFramePointer
 	ByScan
 	ByInline
+	ByTailCall // its function's last act was a call that took the frame over
+	ByCode     // its callee's code was followed to the return
 )
 
 // Frame is one row of a stack. Inlined calls are frames of their own that share

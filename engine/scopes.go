@@ -7,7 +7,22 @@ import "dap-windbg/symbols"
 type scopeMemo struct {
 	image symbols.Image
 	at    map[symbols.Offset][]symbols.Scope
+	calls map[symbols.Offset]callMemo
+	tails map[symbols.Offset]tailMemo
 }
+
+// callMemo is the call that returns to a place, tailMemo the tail calls of a
+// function, when there are any known.
+type (
+	callMemo struct {
+		call symbols.Call
+		ok   bool
+	}
+	tailMemo struct {
+		calls []symbols.Call
+		ok    bool
+	}
+)
 
 // maxScopes bounds the places kept for one image.
 const maxScopes = 1024
@@ -19,9 +34,7 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 	if !ok {
 		return nil
 	}
-	if m.known.image != m.Image || len(m.known.at) >= maxScopes {
-		m.known = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}}
-	}
+	m.remember()
 	if s, ok := m.known.at[off]; ok {
 		return s
 	}
@@ -31,4 +44,33 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 	}
 	m.known.at[off] = s
 	return s
+}
+
+// remember makes the memo fit for one more answer.
+func (m *Module) remember() {
+	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes {
+		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}}
+	}
+}
+
+// callAt is the call that returns to off.
+func (m *Module) callAt(tc symbols.TailCaller, off symbols.Offset) (symbols.Call, bool) {
+	m.remember()
+	c, known := m.known.calls[off]
+	if !known {
+		c.call, c.ok = tc.CallAt(off)
+		m.known.calls[off] = c
+	}
+	return c.call, c.ok
+}
+
+// tailCalls are those of the function entered at entry.
+func (m *Module) tailCalls(tc symbols.TailCaller, entry symbols.Offset) ([]symbols.Call, bool) {
+	m.remember()
+	t, known := m.known.tails[entry]
+	if !known {
+		t.calls, t.ok = tc.TailCalls(entry)
+		m.known.tails[entry] = t
+	}
+	return t.calls, t.ok
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -17,14 +16,15 @@ const maxFrames = 10_000
 
 // walk is a stack being unwound. It goes on where a read was missing.
 type walk struct {
-	thread targets.ThreadID
-	regs   *arch.Registers // of the next frame that has code
-	kind   FrameKind
-	frames []*Frame
-	levels int // frames that have code
-	over   bool
-	whole  bool   // the outermost frame was reached
-	end    string // why it ended early
+	thread  targets.ThreadID
+	regs    *arch.Registers // of the next frame that has code
+	kind    FrameKind
+	frames  []*Frame
+	levels  int // frames that have code
+	over    bool
+	entered entered // of the frame last added, until the frames above its caller are
+	whole   bool    // the outermost frame was reached
+	end     string  // why it ended early
 }
 
 // forgetEnd lets a walk that ended early try again: there are new symbols.
@@ -105,6 +105,7 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 	if m, ok := l.moduleAt(r.LookupPC()); ok {
 		l.fromMemory(ctx, m)
 	}
+	l.addTailFrames(ctx, w, r)
 	caller, cfa, kind, err := l.callerOf(ctx, r, w.levels, mem)
 	if need := (*symbols.NeedError)(nil); errors.As(err, &need) {
 		return err
@@ -116,7 +117,11 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 	if err == nil && caller != nil {
 		ret = caller.PC()
 	}
-	l.addFrames(w, r, cfa, ret)
+	at := r.LookupPC()
+	if caller != nil && caller.Interrupted {
+		at = r.PC() // the kernel entered the frame here: no call lies before
+	}
+	l.addFrames(w, r, at, cfa, ret)
 	w.levels++
 	switch {
 	case errors.Is(err, symbols.ErrOutermost):
@@ -130,6 +135,9 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 	case len(w.frames) >= maxFrames:
 		w.over, w.end = true, "10,000 frames are enough"
 	default:
+		if kind == ByCFI && !caller.Interrupted {
+			w.entered = entered{entryOf(w.frames[len(w.frames)-1]), cfa}
+		}
 		w.regs, w.kind = caller, kind
 	}
 	return nil
@@ -166,21 +174,13 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 			return nil, 0, ByCFI, err
 		}
 	}
-	if level == 0 && !in {
-		if c, cfa, err := l.badCall(ctx, r, mem); err == nil || isNeed(err) {
-			return c, cfa, ByScan, err
+	for _, way := range []struct {
+		kind FrameKind
+		find func(context.Context, *arch.Registers, symbols.Memory) (*arch.Registers, arch.Addr, error)
+	}{{ByScan, l.badCall}, {ByCode, l.byCode}, {ByFramePointer, l.byFramePointer}, {ByScan, l.byScan}} {
+		if c, cfa, err := way.find(ctx, r, mem); err == nil || isNeed(err) {
+			return c, cfa, way.kind, err
 		}
-	}
-	if level == 0 {
-		if c, cfa, err := l.beforeFrame(ctx, r, mem); err == nil || isNeed(err) {
-			return c, cfa, ByFramePointer, err
-		}
-	}
-	if c, cfa, err := l.byFramePointer(ctx, r, mem); err == nil || isNeed(err) {
-		return c, cfa, ByFramePointer, err
-	}
-	if c, cfa, err := l.byScan(ctx, r, mem); err == nil || isNeed(err) {
-		return c, cfa, ByScan, err
 	}
 	where := "at " + r.PC().Text(l.arch.PtrSize)
 	if in {
@@ -222,14 +222,26 @@ func (l *loop) pointer(ctx context.Context, mem symbols.Memory, a arch.Addr) (ar
 	return arch.Addr(l.uint(p)), nil
 }
 
-// after makes the registers of a caller of which PC and SP are known.
+// after makes the registers of a caller of which PC and SP are known, and where
+// r's function has changed none that calls preserve.
 func after(r *arch.Registers, pc, sp arch.Addr) *arch.Registers {
-	c := arch.NewRegisters(r.Set)
+	c := bare(r, pc, sp)
 	for _, name := range r.Set.Arch.CalleeSaved {
 		if i, ok := r.Set.Index(name); ok {
 			if b, ok := r.Bytes(i); ok {
 				c.SetBytes(i, b)
 			}
+		}
+	}
+	return c
+}
+
+// bare makes the registers of a caller of which nothing else is known.
+func bare(r *arch.Registers, pc, sp arch.Addr) *arch.Registers {
+	c := arch.NewRegisters(r.Set)
+	for _, name := range []string{"fs_base", "gs_base", "tpidr", "tp", "gp"} { // the thread's
+		if v, ok := r.Get(name); ok {
+			c.PutName(name, v)
 		}
 	}
 	c.SetPC(pc)
@@ -240,53 +252,27 @@ func after(r *arch.Registers, pc, sp arch.Addr) *arch.Registers {
 // badCall is the rule for a call through a bad pointer: nothing has run yet, so
 // the return address is where the call left it.
 func (l *loop) badCall(ctx context.Context, r *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
+	if _, in := l.moduleAt(r.PC()); in || !r.Interrupted {
+		return nil, 0, errNoFrame
+	}
+	if _, err := l.decode(ctx, r.PC()); err == nil {
+		return nil, 0, errNoFrame // there is code
+	}
+	ret, cfa := arch.Addr(0), r.SP()
 	if l.arch.Link != "" {
-		lr, ok := r.Get(l.arch.Link)
-		if !ok || !l.isReturn(ctx, arch.Addr(lr)) {
-			return nil, 0, errNoFrame
+		lr, _ := r.Get(l.arch.Link)
+		ret = arch.Addr(lr)
+	} else {
+		var err error
+		if ret, err = l.pointer(ctx, mem, cfa); err != nil {
+			return nil, 0, err
 		}
-		return after(r, arch.Addr(lr), r.SP()), r.SP(), nil
+		cfa += arch.Addr(l.arch.PtrSize)
 	}
-	ret, err := l.pointer(ctx, mem, r.SP())
-	if err != nil {
-		return nil, 0, err
+	if ok, err := l.isReturn(ctx, ret, mem); !ok {
+		return nil, 0, noFrame(err)
 	}
-	if !l.isReturn(ctx, ret) {
-		return nil, 0, errNoFrame
-	}
-	cfa := r.SP() + arch.Addr(l.arch.PtrSize)
 	return after(r, ret, cfa), cfa, nil
-}
-
-// beforeFrame is for an x86 function stopped where its frame is not made yet, or
-// not any more: the return address is at SP, or one word above when the frame
-// pointer has just been pushed.
-func (l *loop) beforeFrame(ctx context.Context, r *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
-	if l.arch.Link != "" {
-		return nil, 0, errNoFrame
-	}
-	ins, err := l.disassemble(ctx, r.PC(), 3)
-	if err != nil {
-		return nil, 0, err
-	}
-	push := func(i int) bool { return ins[i].Op == "push" && ins[i].Args == l.arch.FP }
-	move := func(i int) bool { return ins[i].Op == "mov" && ins[i].Args == l.arch.FP+","+l.arch.SP }
-	ptr, at := arch.Addr(l.arch.PtrSize), r.SP()
-	switch {
-	case ins[0].Kind == arch.Return, push(0) && move(1), strings.HasPrefix(ins[0].Op, "endbr") && push(1):
-	case move(0):
-		at += ptr
-	default:
-		return nil, 0, errNoFrame
-	}
-	ret, err := l.pointer(ctx, mem, at)
-	if err != nil {
-		return nil, 0, err
-	}
-	if _, ok := l.moduleAt(ret); !ok {
-		return nil, 0, errNoFrame
-	}
-	return after(r, ret, at+ptr), at + ptr, nil
 }
 
 // byFramePointer follows the chain that code with frame pointers keeps: the
@@ -310,13 +296,14 @@ func (l *loop) byFramePointer(ctx context.Context, r *arch.Registers, mem symbol
 	if err != nil {
 		return nil, 0, err
 	}
-	if _, ok := l.moduleAt(ret); !ok || saved != 0 && saved <= fp {
+	if saved != 0 && saved <= fp {
 		return nil, 0, errNoFrame
 	}
-	c := after(r, ret, cfa)
-	if i, ok := r.Set.Index(l.arch.FP); ok {
-		c.SetUint(i, uint64(saved))
+	if ok, err := l.isReturn(ctx, ret, mem); !ok {
+		return nil, 0, noFrame(err)
 	}
+	c := bare(r, ret, cfa)
+	c.PutName(l.arch.FP, uint64(saved))
 	return c, cfa, nil
 }
 
@@ -324,7 +311,8 @@ func (l *loop) byFramePointer(ctx context.Context, r *arch.Registers, mem symbol
 const scanWords = 64
 
 // byScan looks for the next word on the stack that is a return address: it
-// points behind a call instruction in a module.
+// points behind a call instruction in a module. The frame pointer is believed
+// when it points into the caller's frame.
 func (l *loop) byScan(ctx context.Context, r *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
 	ptr := arch.Addr(l.arch.PtrSize)
 	if r.SP() == 0 || r.SP()%ptr != 0 {
@@ -336,31 +324,50 @@ func (l *loop) byScan(ctx context.Context, r *arch.Registers, mem symbols.Memory
 		if err != nil {
 			return nil, 0, err
 		}
-		if l.isReturn(ctx, v) {
-			return after(r, v, at+ptr), at + ptr, nil
+		if _, in := l.moduleAt(v); !in {
+			continue
 		}
+		ok, err := l.isReturn(ctx, v, mem)
+		if isNeed(err) {
+			return nil, 0, err
+		}
+		if !ok {
+			continue
+		}
+		c := bare(r, v, at+ptr)
+		if fp := r.FP(); fp > at && fp-at < 1<<20 {
+			c.PutName(l.arch.FP, uint64(fp))
+		}
+		return c, at + ptr, nil
 	}
 	return nil, 0, errNoFrame
 }
 
-// isReturn reports whether a is behind a call instruction of an image's file.
-func (l *loop) isReturn(ctx context.Context, a arch.Addr) bool {
-	m, ok := l.moduleAt(a)
-	if !ok || l.need(ctx, m) != nil || m.Image == nil || a == m.Base {
-		return false
-	}
+// isReturn reports whether a is behind a call instruction, by the image's file
+// or else by memory. The error says that memory must be fetched first.
+func (l *loop) isReturn(ctx context.Context, a arch.Addr, mem symbols.Memory) (bool, error) {
 	longest := min(l.arch.MaxInst, 8)
-	for n := max(l.arch.MinInst, 2); n <= longest; n += l.arch.MinInst {
-		p := make([]byte, n)
-		from := a - arch.Addr(n)
-		if from < m.Base || !m.Image.ReadStatic(m.offset(from), p) {
-			continue
-		}
-		if in, err := l.arch.Decode(p, from); err == nil && in.Len == n && in.Kind == arch.Call {
-			return true
+	if a < arch.Addr(longest) {
+		return false, nil
+	}
+	m, in := l.moduleAt(a)
+	if in && (l.need(ctx, m) != nil || a == m.Base) {
+		return false, nil
+	}
+	var whole [8]byte
+	p := whole[:longest]
+	static := in && m.Image != nil && a-arch.Addr(longest) >= m.Base && m.Image.ReadStatic(m.offset(a-arch.Addr(longest)), p)
+	if !static {
+		if n, err := mem.ReadMemory(ctx, a-arch.Addr(longest), p); n < longest {
+			return false, err
 		}
 	}
-	return false
+	for n := max(l.arch.MinInst, 2); n <= longest; n += l.arch.MinInst {
+		if in, err := l.arch.Decode(p[longest-n:], a-arch.Addr(n)); err == nil && in.Len == n && in.Kind == arch.Call {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // cfaOf computes the CFA of the frame at r from registers alone, 0 unknown.
@@ -394,9 +401,9 @@ func (l *loop) physical(ctx context.Context, id targets.ThreadID) (*Frame, error
 	return nil, errNoFrame
 }
 
-// addFrames names the code at r and appends its frames, innermost inlined call first.
-func (l *loop) addFrames(w *walk, r *arch.Registers, cfa, ret arch.Addr) {
-	loc := l.locate(r.LookupPC())
+// addFrames names the code at and appends its frames, innermost inlined call first.
+func (l *loop) addFrames(w *walk, r *arch.Registers, at, cfa, ret arch.Addr) {
+	loc := l.locate(at)
 	base := Frame{Thread: w.thread, Regs: r, PC: r.PC(), CFA: cfa, ChildSP: r.SP(), Return: ret, Kind: w.kind,
 		Module: loc.Module, Symbol: loc.Symbol, Disp: loc.Disp, Line: loc.Line, walk: w, level: w.levels}
 	if loc.Symbol.Name != "" && r.PC() != loc.Addr {

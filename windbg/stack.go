@@ -93,7 +93,7 @@ func (c *call) stack(ctx context.Context, id targets.ThreadID, limit int, st sta
 	var above arch.Addr
 	for k := range s.Frames {
 		f := &s.Frames[k]
-		if !guess && (f.Kind == engine.ByFramePointer || f.Kind == engine.ByScan) {
+		if !guess && (f.Kind == engine.ByFramePointer || f.Kind == engine.ByScan || f.Kind == engine.ByCode) {
 			guess = true
 			c.printf("WARNING: Stack unwind information not available. Following frames may be wrong.\n")
 		}
@@ -141,6 +141,12 @@ func (st stackStyle) row(ctx context.Context, c *call, f *engine.Frame, above ar
 		sp, ret = "(Inline Function)", "--------`--------"
 		if ptr == 4 {
 			sp, ret = "(Inline)", "--------"
+		}
+	}
+	if f.Kind == engine.ByTailCall { // it is not on the stack any more
+		sp, ret = "(Tail Call)      ", "--------`--------"
+		if ptr == 4 {
+			sp, ret = "(Tail)  ", "--------"
 		}
 	}
 	switch {

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"dap-windbg/arch"
+)
+
+// gdbFrame is a frame as testdata/frames.py tells it.
+type gdbFrame struct {
+	PID       uint64 // of the program, which registers may hold
+	PC        uint64
+	Name      string
+	Kind      string
+	Registers map[string]uint64
+}
+
+// saved are the registers compared in all frames, by architecture: those that
+// calls preserve.
+func savedRegisters(a *arch.Arch) []string { return append([]string{a.PC, a.SP}, a.CalleeSaved...) }
+
+// gdbStops asks a gdb at a server of the same program what the stacks are at stops.
+func gdbStops(t *testing.T, gdb, addr string, a *arch.Arch, prog string, stops []string) [][]gdbFrame {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, gdb, "-nx", "-batch", "-x", "testdata/frames.py", prog)
+	cmd.Env = append(cmd.Environ(), "HOST="+addr, "STOPS="+strings.Join(stops, " "), "REGISTERS="+strings.Join(savedRegisters(a), " "))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var all [][]gdbFrame
+	for line := range bytes.Lines(out) {
+		if text, ok := bytes.CutPrefix(line, []byte("JSON ")); ok {
+			var frames []gdbFrame
+			if err := json.Unmarshal(text, &frames); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, frames)
+		}
+	}
+	if len(all) != len(stops) {
+		t.Fatalf("gdb stopped %d times of %d\n%s", len(all), len(stops), out)
+	}
+	return all
+}
+
+// goTo takes a session to a place of STOPS.
+func (s *session) goTo(stop string) {
+	s.t.Helper()
+	if stop == "." {
+		s.run(How{Kind: StepInto, Unit: ByInstruction})
+		return
+	}
+	var at arch.Addr
+	s.do(func(ctx context.Context, v *View) (err error) {
+		at, err = v.Address(ctx, strings.TrimPrefix(stop, "*"))
+		return err
+	})
+	for range 10 { // signals stop it on the way
+		if s.run(How{Until: []arch.Addr{at}}); s.pc() == at {
+			return
+		}
+	}
+	s.t.Fatalf("it does not come to %s", stop)
+}
+
+// frames are all frames of the selected thread.
+func (s *session) frames() []Frame {
+	s.t.Helper()
+	var out []Frame
+	s.do(func(ctx context.Context, v *View) error {
+		th, err := v.Thread(ctx)
+		if err != nil {
+			return err
+		}
+		st, err := v.Stack(ctx, th.ID, 0)
+		out = st.Frames
+		return err
+	})
+	return out
+}
+
+// sameFrames compares a stack with gdb's. Inlined calls are compared elsewhere;
+// a tail call's frame has registers of its own in our eyes only.
+func sameFrames(t *testing.T, what string, got []Frame, want []gdbFrame) (compared int) {
+	t.Helper()
+	pid := uint64(0)
+	if len(got) > 0 {
+		pid = uint64(got[0].Thread.Process)
+	}
+	plain := slices.DeleteFunc(slices.Clone(got), func(f Frame) bool { return f.Inlined })
+	want = slices.DeleteFunc(slices.Clone(want), func(f gdbFrame) bool { return f.Kind == "inline" })
+	for i, w := range want {
+		if i >= len(plain) {
+			t.Errorf("%s: %d frames, gdb has %d:\n%s", what, len(plain), len(want), both(plain, want))
+			return compared
+		}
+		f := plain[i]
+		if uint64(f.PC) != w.PC || (f.Kind == ByTailCall) != (w.Kind == "tail") {
+			t.Errorf("%s: frame %d is at %x, kind %d:\n%s", what, i, uint64(f.PC), f.Kind, both(plain, want))
+			return compared
+		}
+		for name, v := range w.Registers {
+			have, ok := f.Regs.Get(name)
+			if !ok && f.Kind == ByCode {
+				continue // a thunk that gives it a new value
+			}
+			if w.Kind != "tail" && (!ok || have != v && (have != pid || v != w.PID)) {
+				t.Errorf("%s: frame %d at %x: %s is %x (known %v), gdb says %x", what, i, w.PC, name, have, ok, v)
+			}
+		}
+		compared++
+	}
+	if len(plain) > len(want) {
+		t.Errorf("%s: %d frames, gdb has %d:\n%s", what, len(plain), len(want), both(plain, want))
+	}
+	return compared
+}
+
+func both(got []Frame, want []gdbFrame) string {
+	var b strings.Builder
+	for i := range max(len(got), len(want)) {
+		if i < len(got) {
+			fmt.Fprintf(&b, "%2d ours %x %s", i, uint64(got[i].PC), got[i].Symbol.Name)
+		}
+		if i < len(want) {
+			fmt.Fprintf(&b, "  gdb's %x %s %s", want[i].PC, want[i].Name, want[i].Kind)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// dots are n steps of one instruction.
+func dots(n int) []string { return slices.Repeat([]string{"."}, n) }
+
+// TestTailCalls compares the stacks of functions that were tail-called with gdb's.
+func TestTailCalls(t *testing.T) {
+	for _, flags := range [][]string{{"-O2"}, {"-O2", "-gdwarf-4"}} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			prog := build(t, "tail.c", flags...)
+			stops := append(slices.Repeat([]string{"last"}, 9), "library")
+			addr, _ := gdbserver(t, prog)
+			want := gdbStops(t, "gdb", addr, arch.AMD64, prog, stops)
+			s := launch(t, Options{}, prog)
+			s.stop()
+			tails := 0
+			for i, stop := range stops {
+				s.goTo(stop)
+				got := s.frames()
+				sameFrames(t, fmt.Sprint("stop ", i), got, want[i])
+				for _, f := range got {
+					if f.Kind == ByTailCall {
+						tails++
+					}
+				}
+			}
+			if tails < 6 {
+				t.Errorf("%d frames of tail calls", tails)
+			}
+		})
+	}
+}
+
+// TestFrames compares all frames and the registers in them at each instruction
+// of functions, prologues and epilogues included, in the library, in signal
+// handlers on both stacks and between.
+func TestFrames(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		cpu   *arch.Arch
+		flags []string
+	}{
+		{"amd64 -O2", arch.AMD64, []string{"-O2"}},
+		{"amd64 -O0", arch.AMD64, nil},
+		{"i386 -O2", arch.I386, []string{"-m32", "-O2"}},
+		{"i386 -O0", arch.I386, []string{"-m32"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			prog := build(t, "frames.c", c.flags...)
+			stops := slices.Concat([]string{"main"}, dots(12), []string{"outer"}, dots(60), []string{"handler"}, dots(30), []string{"compare"}, dots(40),
+				[]string{"nanosleep"}, dots(25), []string{"write"}, dots(12))
+			addr, _ := gdbserver(t, prog)
+			want := gdbStops(t, "gdb", addr, c.cpu, prog, stops)
+			s := launch(t, Options{}, prog)
+			s.stop()
+			n := 0
+			for i, stop := range stops {
+				s.goTo(stop)
+				if n += sameFrames(t, fmt.Sprint("stop ", i), s.frames(), want[i]); t.Failed() {
+					t.FailNow()
+				}
+			}
+			t.Logf("%d frames at %d stops compared", n, len(stops))
+		})
+	}
+}
