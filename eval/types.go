@@ -199,13 +199,34 @@ func joinDecl(base, inner string) string {
 	return base + " " + inner
 }
 
+// qualifiers in the order they are written in.
+var qualifiers = []struct {
+	kind symbols.TypeKind
+	word string
+}{{symbols.Const, "const"}, {symbols.Volatile, "volatile"}, {symbols.Restrict, "__restrict"}, {symbols.Atomic, "_Atomic"}}
+
+// qualify spells the qualifiers of t and what they qualify: behind a pointer,
+// before anything else.
 func qualify(t *symbols.Type, inner string, depth int) string {
-	word := map[symbols.TypeKind]string{symbols.Const: "const", symbols.Volatile: "volatile",
-		symbols.Restrict: "__restrict", symbols.Atomic: "_Atomic"}[t.Kind]
-	if e := t.Elem; e != nil && e.Kind == symbols.Pointer {
-		return declare(e, joinDecl(word, inner), depth+1)
+	var has uint
+	e := t
+	for ; e != nil && depth < 32; depth++ {
+		if e.Kind != symbols.Const && e.Kind != symbols.Volatile && e.Kind != symbols.Restrict && e.Kind != symbols.Atomic {
+			break
+		}
+		has |= 1 << e.Kind
+		e = e.Elem
 	}
-	return word + " " + declare(t.Elem, inner, depth+1)
+	words := ""
+	for _, q := range qualifiers {
+		if has&(1<<q.kind) != 0 {
+			words = strings.TrimPrefix(words+" "+q.word, " ")
+		}
+	}
+	if e != nil && (e.Kind == symbols.Pointer || e.Kind == symbols.MemberPointer) {
+		return declare(e, joinDecl(words, inner), depth+1)
+	}
+	return words + " " + declare(e, inner, depth+1)
 }
 
 func paramNames(t *symbols.Type, depth int) string {

@@ -1,6 +1,9 @@
 package symbols
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Spell writes the integer types in a C or C++ name the short way: "Box<long
 // unsigned int>" is "Box<unsigned long>". Compilers differ in this; demanglers
@@ -113,10 +116,13 @@ func (c *canonizer) write(s string) {
 
 // run copies up to the bracket that closes the list it is in.
 func (c *canonizer) run(closing byte, depth int) {
-	pending := ""
+	var pending []string
 	flush := func() {
-		c.write(pending)
-		pending = ""
+		slices.Sort(pending)
+		for _, w := range pending {
+			c.write(w)
+		}
+		pending = pending[:0]
 	}
 	for c.i < len(c.s) {
 		ch := c.s[c.i]
@@ -124,7 +130,7 @@ func (c *canonizer) run(closing byte, depth int) {
 			w := c.s[c.i : c.i+n]
 			c.i += n
 			if (w == "const" || w == "volatile") && !isWord(c.end) && c.end != '>' && c.end != '*' && c.end != '&' {
-				pending = w
+				pending = append(pending, w)
 				continue
 			}
 			if w[0] >= '0' && w[0] <= '9' {
