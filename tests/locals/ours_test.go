@@ -210,11 +210,11 @@ func (d *debuggee) variables(ctx context.Context, v *engine.View, f *engine.Fram
 	seen := map[string]int{}
 	var out []variable
 	for _, l := range ls {
-		x := variable{Name: l.Name, Nth: seen[l.Name], Param: l.Param, Type: eval.TypeName(l.Type), Value: map[string]string{}}
+		x := variable{Name: l.Name, Nth: seen[l.Name], Param: l.Param, Type: eval.TypeName(l.Type)}
 		seen[l.Name]++
 		err := v.Gather(ctx, func(ctx context.Context, mem symbols.Memory) error {
-			clear(x.Value)
-			w := walker{ctx: ctx, env: v.EnvOver(f, mem), model: &eval.Model{}, out: x.Value}
+			x.Value = nil
+			w := walker{ctx: ctx, env: v.EnvOver(f, mem), model: &eval.Model{}, out: &x.Value}
 			return w.value(l.Value, "", 0)
 		})
 		if err != nil {
@@ -235,11 +235,13 @@ type walker struct {
 	ctx   context.Context
 	env   eval.Env
 	model *eval.Model
-	out   map[string]string
+	out   *[][2]string
 }
 
+func (w *walker) tell(path, text string) { *w.out = append(*w.out, [2]string{path, text}) }
+
 func (w *walker) value(v eval.Value, path string, depth int) error {
-	if len(w.out) >= maxLeaves || depth > maxDepth {
+	if len(*w.out) >= maxLeaves || depth > maxDepth {
 		return nil
 	}
 	t := v.Type.Strip()
@@ -263,7 +265,7 @@ func (w *walker) value(v eval.Value, path string, depth int) error {
 		if isNeed(err) {
 			return err
 		}
-		w.out[path] = why(err)
+		w.tell(path, why(err))
 		return nil
 	}
 	for _, c := range cs {
@@ -318,7 +320,7 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		if isNeed(v.Err) {
 			return v.Err
 		}
-		w.out[path] = why(v.Err)
+		w.tell(path, why(v.Err))
 		return nil
 	}
 	if t.IsPointer() {
@@ -327,7 +329,7 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 			return err
 		}
 		if o.Text == eval.SyntheticPointer {
-			w.out[path] = "<synthetic>"
+			w.tell(path, "<synthetic>")
 			to, err := eval.Indirect(w.ctx, w.env, v)
 			if err != nil {
 				return err
@@ -340,10 +342,10 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		if isNeed(err) {
 			return err
 		}
-		w.out[path] = why(err)
+		w.tell(path, why(err))
 		return nil
 	}
-	w.out[path] = scalar(t, v, b)
+	w.tell(path, scalar(t, v, b))
 	return nil
 }
 

@@ -6,7 +6,7 @@ import gdb, json, re
 plan = json.load(open(gdb.parameter("args")))
 for setting in ("pagination off", "confirm off", "debuginfod enabled off", "auto-load off", "print repeats 0",
                 "print elements 0", "debug-file-directory /nonexistent", "breakpoint pending off", "width 0",
-                "print object off", "print symbol off", "print address on", "print entry-values no"):
+                "print object off", "backtrace past-main off", "print symbol off", "print address on", "print entry-values no"):
     gdb.execute("set " + setting, to_string=True)
 gdb.execute("set sysroot /")
 for setting in plan.get("setup") or []:
@@ -61,8 +61,9 @@ def walk(value, path, depth, out):
                 return
             if "synthetic pointer" in value.format_string(max_depth=0, raw=True):
                 out[path] = "<synthetic>"
-                target = value.dereference() if base.code == gdb.TYPE_CODE_PTR else value.referenced_value()
-                walk(target, "*" + path, depth + 1, out)
+                if plan["follow"]:
+                    target = value.dereference() if base.code == gdb.TYPE_CODE_PTR else value.referenced_value()
+                    walk(target, "*" + path, depth + 1, out)
                 return
             if base.code != gdb.TYPE_CODE_PTR:
                 out[path] = str(int(value.referenced_value().address))
@@ -105,11 +106,13 @@ def variables(frame):
     out, seen = [], {}
     for b in blocks(frame):
         for s in b:
-            if s.is_argument or s.is_variable or s.is_constant and not enumerator(s):
+            if str(s.type) == "__CORE_ADDR" or enumerator(s):  # a label
+                continue
+            if s.is_argument or s.is_variable or s.is_constant:
                 n = seen.get(s.name, 0)
                 seen[s.name] = n + 1
                 out.append({"name": s.name, "nth": n, "param": s.is_argument,
-                            "type": str(s.type), "value": variable(s, frame)})
+                            "type": str(s.type), "value": list(variable(s, frame).items())})
     return out
 
 
