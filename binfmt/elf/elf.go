@@ -31,8 +31,8 @@ type File struct {
 	readAt func(vaddr uint64, p []byte) error
 	placed bool // sections of a relocatable file have addresses
 
-	mu                  sync.Mutex
-	inflated, relocated map[int]*made // by section
+	mu                          sync.Mutex
+	inflated, relocated, joined map[int]*made // by section
 }
 
 // Segment is a program header.

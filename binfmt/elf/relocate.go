@@ -19,7 +19,11 @@ func (f *File) Place(at map[string]uint64) {
 	next := f.above(at)
 	for i := range f.Sections {
 		s := &f.Sections[i]
-		if s.Flags&FlagAlloc == 0 || s.Size == 0 || s.Size > 1<<40 {
+		if s.Flags&FlagAlloc == 0 {
+			f.join(s)
+			continue
+		}
+		if s.Size == 0 || s.Size > 1<<40 {
 			continue
 		}
 		if a, ok := at[s.Name]; ok {
@@ -32,6 +36,47 @@ func (f *File) Place(at map[string]uint64) {
 		f.placed = true
 		f.Segments = append(f.Segments, s.segment())
 	}
+}
+
+// join gives a section that is not loaded the place that it has behind those
+// before it with its name: each type unit, and the macros of each header, are a
+// section in objects, to be linked together.
+func (f *File) join(s *Section) {
+	if s.Type != SecProgbits {
+		return
+	}
+	for i := s.Index - 1; i > 0; i-- {
+		if b := &f.Sections[i]; b.Name == s.Name && b.Type == SecProgbits && b.Flags&FlagAlloc == 0 {
+			s.Addr = b.Addr + f.inflatedSize(b)
+			f.placed = true
+			return
+		}
+	}
+}
+
+// Joined returns what Relocated does of all sections of a relocatable file that
+// have s's name and are not loaded, one behind the other.
+func (f *File) Joined(s *Section) ([]byte, error) {
+	var all []*Section
+	for i := range f.Sections {
+		if t := &f.Sections[i]; f.Type == Rel && t.Name == s.Name && t.Type == SecProgbits && t.Flags&FlagAlloc == 0 {
+			all = append(all, t)
+		}
+	}
+	if len(all) < 2 {
+		return f.Relocated(s)
+	}
+	return f.once(&f.joined, s.Index, func() ([]byte, error) {
+		var out []byte
+		for _, t := range all {
+			b, err := f.Relocated(t)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, b...)
+		}
+		return out, nil
+	})
 }
 
 // above is the first page behind the sections with addresses in at.

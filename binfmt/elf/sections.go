@@ -114,7 +114,7 @@ func (f *File) Data(s *Section) ([]byte, error) {
 		}
 		return nil, &FormatError{s.Offset, fmt.Sprintf("section %s of %d bytes lies outside the file", s.Name, s.Size)}
 	}
-	old := len(s.Name) > 8 && s.Name[:8] == ".zdebug_"
+	old := s.compressedOld()
 	if s.Flags&FlagCompressed == 0 && !old {
 		return raw, nil
 	}
@@ -153,18 +153,11 @@ func (f *File) once(all *map[int]*made, index int, compute func() ([]byte, error
 
 // inflate decompresses a section with an Elf_Chdr, or with GNU's older "ZLIB" header.
 func (f *File) inflate(raw []byte, old bool) ([]byte, error) {
-	var kind, size uint64
+	kind, size, raw := f.compression(raw, old)
 	switch {
-	case old:
-		if len(raw) < 12 || string(raw[:4]) != "ZLIB" {
-			return raw, nil
-		}
-		kind, size, raw = 1, binary.BigEndian.Uint64(raw[4:]), raw[12:]
-	case f.Is64 && len(raw) >= 24:
-		kind, size, raw = uint64(f.Order.Uint32(raw)), f.Order.Uint64(raw[8:]), raw[24:]
-	case !f.Is64 && len(raw) >= 12:
-		kind, size, raw = uint64(f.Order.Uint32(raw)), uint64(f.Order.Uint32(raw[4:])), raw[12:]
-	default:
+	case kind == 0:
+		return raw, nil
+	case raw == nil:
 		return nil, io.ErrUnexpectedEOF
 	}
 	if size > maxInflate {
@@ -178,6 +171,37 @@ func (f *File) inflate(raw []byte, old bool) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("compression %d is unknown", kind)
 }
+
+// compression reads the header of a compressed section: how, to which size, and
+// what follows; kind 0 when it is not compressed after all.
+func (f *File) compression(raw []byte, old bool) (kind, size uint64, rest []byte) {
+	switch {
+	case old:
+		if len(raw) < 12 || string(raw[:4]) != "ZLIB" {
+			return 0, uint64(len(raw)), raw
+		}
+		return 1, binary.BigEndian.Uint64(raw[4:]), raw[12:]
+	case f.Is64 && len(raw) >= 24:
+		return uint64(f.Order.Uint32(raw)), f.Order.Uint64(raw[8:]), raw[24:]
+	case !f.Is64 && len(raw) >= 12:
+		return uint64(f.Order.Uint32(raw)), uint64(f.Order.Uint32(raw[4:])), raw[12:]
+	}
+	return 1, 0, nil
+}
+
+// inflatedSize is the size that Data's answer has, without making it.
+func (f *File) inflatedSize(s *Section) uint64 {
+	raw, ok := f.Raw(s)
+	old := s.compressedOld()
+	if !ok || s.Flags&FlagCompressed == 0 && !old {
+		return uint64(len(raw))
+	}
+	_, size, _ := f.compression(raw, old)
+	return min(size, maxInflate)
+}
+
+// compressedOld knows GNU's sections from before the flag.
+func (s *Section) compressedOld() bool { return len(s.Name) > 8 && s.Name[:8] == ".zdebug_" }
 
 func inflateZlib(raw []byte, size uint64) ([]byte, error) {
 	if size > uint64(len(raw))*maxRatio {

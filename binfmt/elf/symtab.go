@@ -104,6 +104,15 @@ func (t *SymbolTable) Symbol(i int) (Symbol, bool) {
 	return s, true
 }
 
+// NameOffset is the place in Strings of entry i's name, without the rest of the
+// entry; 0 when there is no such entry.
+func (t *SymbolTable) NameOffset(i int) uint32 {
+	if i < 0 || i >= t.Len() {
+		return 0
+	}
+	return t.file.Order.Uint32(t.entries[i*t.size:])
+}
+
 // All yields the entries but the null one.
 func (t *SymbolTable) All() iter.Seq[Symbol] {
 	return func(yield func(Symbol) bool) {

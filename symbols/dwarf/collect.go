@@ -217,6 +217,9 @@ func (s *skimmer) open(next *skimLevel, at uint64, top *skimLevel) {
 // scope numbers what a DIE puts before the names in it.
 func (s *skimmer) scope(a *skimAbbrev, parent uint32, f index.ScopeFlags) uint32 {
 	name, ok := s.name(a)
+	if a.forms[markSpec] != 0 && a.tag != tagNamespace { // a type unit defines a type apart from its namespace
+		parent = s.declaredIn(s.unit.target(s.value(a, markSpec)))
+	}
 	if !ok && (a.forms[markOrigin] != 0 || a.forms[markSpec] != 0) {
 		m := markOrigin
 		if a.forms[m] == 0 {
@@ -235,6 +238,15 @@ func (s *skimmer) scope(a *skimAbbrev, parent uint32, f index.ScopeFlags) uint32
 		return parent
 	}
 	return s.out.Scope(index.Scope{Parent: parent, Name: name, Flags: f})
+}
+
+// declaredIn numbers the scope of a declaration.
+func (s *skimmer) declaredIn(r ref) uint32 {
+	if u := s.unit; r >= u.ref(u.first) && r < u.ref(u.end) {
+		return s.scopeAt(u.offset(r))
+	}
+	id, _ := s.farScope(r)
+	return id
 }
 
 // name numbers the DIE's own name.

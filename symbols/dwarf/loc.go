@@ -129,7 +129,11 @@ func (u *unit) locationAt(v value, pc uint64) ([]byte, bool) {
 		}
 		return !ok
 	}
-	if u.version < 5 {
+	switch {
+	case u.version < 5 && u.skeleton() != nil:
+		u.fissionLocations(v.u, at)
+		return found, ok
+	case u.version < 5:
 		u.oldLocations(v.u, at)
 		return found, ok
 	}

@@ -73,10 +73,21 @@ func (d *Data) enclosing(r ref, f func(u *unit, s *scope, l label) bool) {
 		}
 	}
 	s := u.scan()
-	for i := s.scopeOf(u.offset(r)); i >= 0; i = s.scopes[i].parent {
-		if !f(u, &s.scopes[i], u.label(i)) {
+	i := s.scopeOf(u.offset(r))
+	for n := 0; i >= 0 && n < maxDepth; n++ {
+		l := u.label(i)
+		if !f(u, &s.scopes[i], l) {
 			return
 		}
+		if l.decl == 0 {
+			i = s.scopes[i].parent
+			continue
+		}
+		if u = d.unitOf(l.decl); u == nil {
+			return
+		}
+		s = u.scan()
+		i = s.scopeOf(u.offset(l.decl))
 	}
 }
 
@@ -114,19 +125,24 @@ func (u *unit) label(i int32) label {
 func (u *unit) readLabel(s *scope) label {
 	d, ok := u.readDIE(s.off)
 	if !ok {
-		return label{"", true}
+		return label{optional: true}
 	}
-	name := d.mergedString(atName)
+	l := label{name: d.mergedString(atName)}
 	switch s.kind {
 	case tagNamespace:
-		if name == "" {
-			return label{"(anonymous namespace)", true}
+		if l.name == "" {
+			return label{name: "(anonymous namespace)", optional: true}
 		}
-		return label{name, d.flag(atExportSymbols)}
-	case tagEnumeration:
-		if !d.flag(atEnumClass) {
-			return label{"", true}
+		l.optional = d.flag(atExportSymbols)
+		return l
+	case tagStruct, tagClass, tagUnion, tagInterface, tagEnumeration:
+		if d.has(atSpecification) { // a type unit defines a type apart from its namespace
+			l.decl = u.definitionScope(u.ref(s.off))
 		}
 	}
-	return label{symbols.Spell(name), false}
+	if s.kind == tagEnumeration && !d.mergedFlag(atEnumClass) {
+		l.name, l.optional = "", true
+	}
+	l.name = symbols.Spell(l.name)
+	return l
 }

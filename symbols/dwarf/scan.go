@@ -24,6 +24,7 @@ type unitScan struct {
 type label struct {
 	name     string
 	optional bool // a name may be written without it
+	decl     ref  // what the scope's DIE completes, with scopes of its own; 0 for none
 }
 
 // function is a contiguous part of a function that has code.

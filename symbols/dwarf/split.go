@@ -21,6 +21,8 @@ type splitUnits struct {
 	of    map[*unit]ref    // the slot's number of each of the image's units
 	ids   map[uint64]*unit // skeletons
 	idsBy sync.Once
+	every sync.Once
+	all   []*unit
 }
 
 // MissingFile is a file that the debug information refers to and that could not
@@ -122,7 +124,7 @@ func (u *unit) liner() *unit {
 
 // inherit takes what a split unit has from its skeleton.
 func (r *rootAttrs) inherit(sk *rootAttrs) {
-	r.dir, r.name, r.producer = sk.dir, sk.name, sk.producer
+	r.dir, r.name, r.producer, r.lang = sk.dir, sk.name, sk.producer, sk.lang
 	r.low, r.ranges = sk.low, sk.ranges
 	r.addrBase, r.oldRanges = sk.addrBase, sk.oldRanges
 	r.line, r.hasLine = sk.line, sk.hasLine
@@ -258,11 +260,16 @@ func (d *Data) signature(f *file, sig uint64) ref {
 	return lostRef
 }
 
-// everyUnit returns all units of all files, in an order that depends on nothing
-// but the files: those of the image, a split unit for each skeleton where it can
+// everyUnit returns all units of all files, once, in an order that depends
+// on nothing but the files: those of the image, a split unit for each skeleton where it can
 // be had; of the supplementary file; and the type units of .dwo files and of the
 // package, each signature once. It opens whatever there is.
 func (d *Data) everyUnit() []*unit {
+	d.split.every.Do(func() { d.split.all = d.openEvery() })
+	return d.split.all
+}
+
+func (d *Data) openEvery() []*unit {
 	own := d.allUnits()
 	out := slices.Clone(own)
 	d.parallel(len(out), func(i int) { out[i] = own[i].full() })
@@ -287,4 +294,41 @@ func (d *Data) everyUnit() []*unit {
 		out = d.pkg.typeUnits(out, seen)
 	}
 	return out
+}
+
+// Kinds of entries in .debug_loc.dwo of version 4 (GCC's DebugFission).
+const (
+	fissionEnd = iota
+	fissionBase
+	fissionStartEnd
+	fissionStartLength
+	fissionOffsets
+)
+
+// fissionLocations walks a location list of a version 4 split unit.
+func (u *unit) fissionLocations(off uint64, at func(low, high uint64, expr []byte) bool) {
+	b := u.file.buf(secLoc, off)
+	base := u.root.low
+	for range maxListEntries {
+		var low, high uint64
+		switch b.u8() {
+		case fissionBase:
+			base, _ = u.addrx(b.uleb())
+			continue
+		case fissionStartEnd:
+			low, _ = u.addrx(b.uleb())
+			high, _ = u.addrx(b.uleb())
+		case fissionStartLength:
+			low, _ = u.addrx(b.uleb())
+			high = low + uint64(b.u32())
+		case fissionOffsets:
+			low, high = base+uint64(b.u32()), base+uint64(b.u32())
+		default:
+			return
+		}
+		expr := b.take(uint64(b.u16()))
+		if b.bad || !at(low, high, expr) {
+			return
+		}
+	}
 }

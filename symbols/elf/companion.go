@@ -23,6 +23,7 @@ func (i *Image) companion(p *part, c symbols.Companion, accept func(section func
 		if err != nil {
 			return err
 		}
+		o.Place(nil)
 		if err := fits(o, c, i.opt.AnyBuild); err != nil {
 			return err
 		}

@@ -157,6 +157,9 @@ func (i *Image) openDWARF() {
 		return i.companion(p, c, accept)
 	}
 	for _, s := range p.Segments {
+		if s.Type == elf.SegTLS {
+			o.TLSLow, o.TLSHigh = s.Vaddr, s.Vaddr+s.Memsz
+		}
 		if s.Type == elf.SegLoad && s.Flags&elf.SegX != 0 && s.Memsz > 0 {
 			if o.CodeHigh == 0 || s.Vaddr < o.CodeLow {
 				o.CodeLow = s.Vaddr
@@ -192,7 +195,7 @@ func (p *part) section(name string) ([]byte, uint64, bool) {
 	if !ok {
 		return nil, 0, false
 	}
-	b, err := p.Relocated(s)
+	b, err := p.Joined(s)
 	return b, s.Addr, err == nil && b != nil
 }
 
