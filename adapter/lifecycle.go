@@ -300,7 +300,14 @@ func (s *session) disconnect(r *request, a *disconnectArguments) (any, error) {
 	return nil, err
 }
 
-func (s *session) cancelled(r *request, _ *dap.CancelArguments) (any, error) { return nil, nil }
+// cancelled is what is left of cancel: the reader has ended the request it names.
+// Progress that can be cancelled is that of transfers.
+func (s *session) cancelled(r *request, a *dap.CancelArguments) (any, error) {
+	if d, ok := s.dbg.(interface{ GiveUpTransfers() }); ok && s.bars.transfers(a.ProgressId) {
+		d.GiveUpTransfers()
+	}
+	return nil, nil
+}
 
 // leave parts from the debuggee: as told, else as it was come by.
 func (s *session) leave(how *targets.Parting) error {

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,24 @@ func (p *progress) show(title string, b *bar) {
 		return
 	}
 	b.shown = true
-	p.tell("progressStart", dap.ProgressStartEventBody{ProgressId: b.id, Title: title, Percentage: percent(b.done)})
+	p.tell("progressStart", dap.ProgressStartEventBody{ProgressId: b.id, Title: title, Cancellable: isTransfer(title), Percentage: percent(b.done)})
+}
+
+// isTransfer reports whether the work is fetching a file, whose title is its place.
+func isTransfer(title string) bool {
+	return strings.Contains(title, "://") || strings.HasPrefix(title, "target:")
+}
+
+// transfers reports whether id is that of a transfer under way.
+func (p *progress) transfers(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for title, b := range p.bars {
+		if b.id == id && isTransfer(title) {
+			return true
+		}
+	}
+	return false
 }
 
 // drop ends a bar. The lock is held.

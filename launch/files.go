@@ -123,7 +123,11 @@ func (f *files) close() {
 	}
 }
 
+// setNoisy turns chatter on or off; who wants to hear of the places wants them asked.
 func (f *files) setNoisy(on bool) bool {
+	if on {
+		f.store.Forget()
+	}
 	f.store.SetNoisy(on)
 	return f.noisy.Swap(on)
 }

@@ -62,15 +62,14 @@ func (s *Store) absent(where string) bool {
 	return err == nil && s.holds(st.ModTime())
 }
 
-func (s *Store) rememberAbsent(where string) {
-	now := s.o.Now()
+// useless makes this Store not ask for a URL for a while.
+func (s *Store) useless(where string) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.gone) >= maxGone {
 		clear(s.gone)
 	}
-	s.gone[where] = now
-	s.mu.Unlock()
-	touch(s.marker(where), now)
+	s.gone[where] = s.o.Now()
 }
 
 // touch makes an empty file of that time; without a folder to write to, nothing.
@@ -102,7 +101,8 @@ func (s *Store) get(ctx context.Context, where, local string) error {
 	}
 	err := s.fetch(ctx, where, local, s.download(where))
 	if errors.Is(err, errAbsent) {
-		s.rememberAbsent(where)
+		s.useless(where)
+		touch(s.marker(where), s.o.Now())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

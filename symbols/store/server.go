@@ -253,6 +253,10 @@ func (s *search) packedAt(where, local string) (*file, bool) {
 		return s.fetched(where, local), true
 	}
 	s.try(where, err.Error())
+	if errors.As(err, new(*CabinetError)) {
+		s.useless(where)
+		return nil, true
+	}
 	return nil, isAbsent(err)
 }
 
@@ -269,6 +273,7 @@ func (s *search) pointerAt(where string) bool {
 		s.try(where, err.Error())
 		return false
 	}
+	s.useless(where) // once is enough
 	text, err := readSmall(local)
 	kind, value, _ := strings.Cut(strings.TrimSpace(text), ":")
 	switch {
@@ -317,9 +322,7 @@ func (s *search) fetched(where, local string) *file {
 	if f == nil {
 		os.Remove(local)
 		if where != "" {
-			s.mu.Lock()
-			s.gone[where] = s.o.Now()
-			s.mu.Unlock()
+			s.useless(where)
 		}
 	}
 	return f

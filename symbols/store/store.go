@@ -122,6 +122,7 @@ func New(o Options) (*Store, error) {
 			return nil, err
 		}
 	}
+	s.fresh = time.Time{} // what other debuggers learned holds
 	return s, nil
 }
 
