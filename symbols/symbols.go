@@ -58,6 +58,9 @@ type Line struct {
 	Start, End  Offset
 	Stmt        bool // recommended breakpoint place
 	PrologueEnd bool
+	// Discriminator tells blocks of one line apart, as those of a loop's head; 0
+	// where there is one only.
+	Discriminator int
 }
 
 // Place is where a breakpoint on a line or function lands.

@@ -14,6 +14,7 @@ const (
 	tagPointer         tag = 0x0f
 	tagReference       tag = 0x10
 	tagCompileUnit     tag = 0x11
+	tagCommonBlock     tag = 0x1a
 	tagString          tag = 0x12
 	tagStruct          tag = 0x13
 	tagSubroutineType  tag = 0x15
@@ -56,6 +57,7 @@ const (
 	tagGNUCallParam    tag = 0x410a
 	tagGNUTemplate     tag = 0x4106
 	tagGNUPack         tag = 0x4107
+	tagGNUParamPack    tag = 0x4108
 )
 
 type attrName uint16

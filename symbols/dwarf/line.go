@@ -25,6 +25,7 @@ type row struct {
 	addr  uint64
 	line  uint32
 	file  uint32
+	discr uint32
 	col   uint16
 	flags uint8
 }
@@ -240,6 +241,7 @@ func (m *lineMachine) advance(n uint64) {
 func (m *lineMachine) emit() {
 	m.t.rows = append(m.t.rows, m.row)
 	m.flags &= rowStmt
+	m.discr = 0
 }
 
 // Standard and extended opcodes.
@@ -321,6 +323,8 @@ func (m *lineMachine) extended(b *buf) {
 		if n := x.left(); n >= 1 && n <= 8 {
 			m.addr, m.op = x.uint(n), 0
 		}
+	case lneDiscriminator:
+		m.discr = uint32(x.uleb())
 	case lneDefineFile:
 		name := x.cstr()
 		m.t.files = append(m.t.files, m.h.file(name, x.uleb()))

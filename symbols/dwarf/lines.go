@@ -104,6 +104,7 @@ func (u *unit) line(t *lineTable, s *sequence, i int) symbols.Line {
 		File: u.rowFile(t, uint64(r.file)), Line: int(r.line), Column: int(r.col),
 		Start: u.data.offset(r.addr), End: u.data.offset(s.high),
 		Stmt: r.flags&rowStmt != 0, PrologueEnd: r.flags&rowPrologueEnd != 0,
+		Discriminator: int(r.discr),
 	}
 	rows := t.rows[i:s.last]
 	k := sort.Search(len(rows), func(k int) bool { return rows[k].addr > r.addr })

@@ -7,7 +7,6 @@ import (
 )
 
 func (d *die) functionMembers(m *symbols.Members) {
-	data := d.u.data
 	from := *d
 	if !d.hasParameters() { // a definition's parameters may be with its declaration only
 		if o, ok := d.origin(); ok {
@@ -17,16 +16,43 @@ func (d *die) functionMembers(m *symbols.Members) {
 	from.children(func(c *die) bool {
 		switch c.ab.tag {
 		case tagParameter:
-			m.Params = append(m.Params, symbols.Param{
-				Name: c.mergedString(atName), Type: data.typeOf(c.mergedTarget(atType)), Artificial: c.mergedFlag(atArtificial),
+			m.Params = append(m.Params, c.parameter())
+		case tagGNUParamPack:
+			c.children(func(p *die) bool {
+				if p.ab.tag == tagParameter {
+					m.Params = append(m.Params, p.parameter())
+				}
+				return true
 			})
 		case tagUnspecParams:
 			m.Variadic = true
-		case tagTemplateType, tagTemplateValue:
-			m.Template = append(m.Template, c.templateArg())
+		default:
+			c.templateArgs(m)
 		}
 		return true
 	})
+}
+
+func (d *die) parameter() symbols.Param {
+	return symbols.Param{
+		Name: d.mergedString(atName), Type: d.u.data.typeOf(d.mergedTarget(atType)), Artificial: d.mergedFlag(atArtificial),
+	}
+}
+
+// templateArgs adds the arguments that d is, if it is an argument or a pack of them.
+func (d *die) templateArgs(m *symbols.Members) {
+	add := func(c *die) bool {
+		switch c.ab.tag {
+		case tagTemplateType, tagTemplateValue, tagGNUTemplate:
+			m.Template = append(m.Template, c.templateArg())
+		}
+		return true
+	}
+	if d.ab.tag == tagGNUPack {
+		d.children(add)
+		return
+	}
+	add(d)
 }
 
 func (d *die) hasParameters() bool {
@@ -56,17 +82,10 @@ func (d *die) structMembers(m *symbols.Members) {
 			m.Fields = append(m.Fields, c.field(d))
 		case tagSubprogram:
 			m.Methods = append(m.Methods, c.method())
-		case tagTemplateType, tagTemplateValue:
-			m.Template = append(m.Template, c.templateArg())
-		case tagGNUPack:
-			c.children(func(p *die) bool {
-				if p.ab.tag == tagTemplateType || p.ab.tag == tagTemplateValue {
-					m.Template = append(m.Template, p.templateArg())
-				}
-				return true
-			})
 		case tagVariantPart:
-			c.variants(d, m)
+			c.variants(d, m, 0)
+		default:
+			c.templateArgs(m)
 		}
 		return true
 	})
@@ -214,11 +233,14 @@ func intBytes(v uint64, n int, be bool) []byte {
 }
 
 func (d *die) templateArg() symbols.TemplateArg {
-	a := symbols.TemplateArg{Name: d.name(), Type: d.u.data.typeOf(d.target(atType))}
+	a := symbols.TemplateArg{Name: d.name(), Type: d.u.data.typeOf(d.target(atType)), Template: d.string(atGNUTemplate)}
 	if d.ab.tag == tagTemplateValue {
 		a.IsValue = true
 		if v, ok := d.attr(atConstValue); ok {
 			a.Value = int64(v.signedFor(a.Type))
+			if v.b != nil {
+				a.Bytes = append([]byte(nil), v.b...)
+			}
 		}
 	}
 	return a

@@ -111,7 +111,7 @@ func (w *scopeWalk) entries(d *die, in *opened) {
 	d.children(func(c *die) bool {
 		w.entry(c, in)
 		if c.has(atAbstractOrigin) && c.ab.tag != tagCallSite && c.ab.tag != tagGNUCallSite {
-			own[c.abstract()] = true
+			c.completes(own)
 		}
 		return true
 	})
@@ -136,7 +136,7 @@ func (w *scopeWalk) entry(c *die, in *opened) {
 		if v, ok := w.variable(c, in.depth); ok {
 			w.scopes[in.scope].Variables = append(w.scopes[in.scope].Variables, v)
 		}
-	case tagGNUPack:
+	case tagGNUParamPack, tagCommonBlock:
 		c.children(func(p *die) bool {
 			w.entry(p, in)
 			return true
@@ -161,6 +161,24 @@ func (w *scopeWalk) entry(c *die, in *opened) {
 
 // hasCode reports whether a block says where its code is.
 func (d *die) hasCode() bool { return d.has(atRanges) || d.has(atLowPC) && d.has(atHighPC) }
+
+// completes adds all of the chain of abstract origins of d: link-time optimisation
+// makes it longer than one.
+func (d *die) completes(own map[ref]bool) {
+	cur := *d
+	for range maxOrigins {
+		r := cur.target(atAbstractOrigin)
+		if r == 0 || r == lostRef {
+			return
+		}
+		own[r] = true
+		next, ok := cur.u.data.die(r)
+		if !ok {
+			return
+		}
+		cur = next
+	}
+}
 
 // abstract is the end of the chain of abstract origins of d.
 func (d *die) abstract() ref {

@@ -1,6 +1,7 @@
 package dwarf
 
 import (
+	"strings"
 	"sync"
 
 	"dap-windbg/symbols"
@@ -154,14 +155,25 @@ func sizeOf(t *symbols.Type) int64 {
 var encodings = map[uint64]symbols.Encoding{
 	0x01: symbols.Unsigned, 0x02: symbols.Bool, 0x03: symbols.ComplexFloat, 0x04: symbols.FloatEnc, 0x05: symbols.Signed,
 	0x06: symbols.SignedChar, 0x07: symbols.Unsigned, 0x08: symbols.UnsignedChar, 0x09: symbols.ComplexFloat,
-	0x0f: symbols.DecimalFloat, 0x10: symbols.UTF, 0x80: symbols.ComplexInt, // GCC's
+	0x0f: symbols.DecimalFloat, 0x10: symbols.UTF,
 }
+
+// userEncoding is DW_ATE_lo_user: GCC's for what its version of DWARF has no code for.
+const userEncoding = 0x80
 
 func (d *Data) fillBase(t *symbols.Type, e *die) {
 	code, _ := e.uint(atEncoding)
 	enc, ok := encodings[code]
 	if !ok {
 		enc = symbols.Unsigned
+	}
+	if code == userEncoding {
+		switch {
+		case strings.HasPrefix(t.Name, "complex"):
+			enc = symbols.ComplexInt
+		case strings.HasPrefix(t.Name, "_Decimal"):
+			enc = symbols.DecimalFloat
+		}
 	}
 	t.Encoding = enc
 	if n, ok := e.uint(atBitSize); ok && t.Size < 0 {

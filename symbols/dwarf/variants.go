@@ -3,8 +3,8 @@ package dwarf
 import "dap-windbg/symbols"
 
 // variants reads a variant part (DWARF 5, 5.7.10) of owner into m: the part
-// itself, and its members among the fields.
-func (d *die) variants(owner *die, m *symbols.Members) {
+// itself, and its members among the fields. nest counts the parts around it.
+func (d *die) variants(owner *die, m *symbols.Members, nest int) {
 	var part symbols.VariantPart
 	discr := d.target(atDiscr)
 	if e, ok := d.u.data.die(discr); ok && discr != 0 && e.ab.tag == tagMember {
@@ -16,7 +16,7 @@ func (d *die) variants(owner *die, m *symbols.Members) {
 		case tagMember:
 			m.Fields = append(m.Fields, c.field(owner))
 		case tagVariant:
-			v := c.variant(owner, m, signed(part.Discr))
+			v := c.variant(owner, m, signed(part.Discr), nest)
 			part.Variants = append(part.Variants, v)
 			m.Fields = append(m.Fields, v.Fields...)
 		}
@@ -24,6 +24,9 @@ func (d *die) variants(owner *die, m *symbols.Members) {
 	})
 	m.Parts = append(m.Parts, part)
 }
+
+// maxVariantDepth bounds the nesting of variant parts.
+const maxVariantDepth = 16
 
 func signed(f *symbols.Field) bool {
 	if f == nil {
@@ -33,7 +36,7 @@ func signed(f *symbols.Field) bool {
 	return t != nil && t.Kind == symbols.Base && (t.Encoding == symbols.Signed || t.Encoding == symbols.SignedChar)
 }
 
-func (d *die) variant(owner *die, m *symbols.Members, signed bool) *symbols.Variant {
+func (d *die) variant(owner *die, m *symbols.Members, signed bool, nest int) *symbols.Variant {
 	v := &symbols.Variant{}
 	if x, ok := d.attr(atDiscrValue); ok {
 		v.Values = append(v.Values, symbols.Discriminant{Low: int64(x.u), High: int64(x.u)})
@@ -47,7 +50,9 @@ func (d *die) variant(owner *die, m *symbols.Members, signed bool) *symbols.Vari
 			f.Variant = v
 			v.Fields = append(v.Fields, f)
 		case tagVariantPart:
-			c.variants(owner, m)
+			if nest < maxVariantDepth {
+				c.variants(owner, m, nest+1)
+			}
 		}
 		return true
 	})

@@ -1,0 +1,474 @@
+package corpus
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"dap-windbg/symbols"
+)
+
+// comparer holds types against entries: each pair once, and all that they lead to.
+type comparer struct {
+	tb    testing.TB
+	tree  *tree
+	img   image
+	done  map[pair]bool
+	queue []pending
+	count map[string]int // what was compared, by kind of fact
+	wrong int
+}
+
+type pair struct {
+	t *symbols.Type
+	n *node
+}
+
+type pending struct {
+	pair
+	path string
+}
+
+// image is what is asked.
+type image interface {
+	symbols.Image
+	symbols.Liner
+	symbols.Scoper
+	symbols.Typer
+}
+
+func newComparer(tb testing.TB, t *tree, img image) *comparer {
+	return &comparer{tb: tb, tree: t, img: img, done: map[pair]bool{}, count: map[string]int{}}
+}
+
+// maxShown bounds what one comparison prints.
+const maxShown = 25
+
+func (c *comparer) errorf(format string, args ...any) {
+	c.tb.Helper()
+	if c.wrong++; c.wrong > maxShown {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	c.tb.Error(text[:min(len(text), 600)])
+}
+
+// fact compares one thing.
+func fact[T comparable](c *comparer, kind, path string, got, want T) bool {
+	c.tb.Helper()
+	c.count[kind]++
+	if got != want {
+		c.errorf("%s: %s is %v, want %v", path, kind, got, want)
+		return false
+	}
+	return true
+}
+
+// later compares a type with an entry when run is called.
+func (c *comparer) later(path string, t *symbols.Type, n *node) {
+	n = c.tree.definition(n)
+	if n == nil || t == nil {
+		if (n == nil) != (t == nil) {
+			c.errorf("%s: type is %v, want %v", path, t, n)
+		}
+		return
+	}
+	p := pair{t, n}
+	if !c.done[p] {
+		c.done[p] = true
+		c.queue = append(c.queue, pending{p, path})
+	}
+}
+
+func (c *comparer) run() {
+	for len(c.queue) > 0 {
+		p := c.queue[len(c.queue)-1]
+		c.queue = c.queue[:len(c.queue)-1]
+		c.compare(p.path, p.t, p.n)
+	}
+}
+
+var kinds = map[string]symbols.TypeKind{
+	"base_type": symbols.Base, "pointer_type": symbols.Pointer, "reference_type": symbols.Reference, "rvalue_reference_type": symbols.RvalueReference,
+	"structure_type": symbols.Struct, "class_type": symbols.Class, "union_type": symbols.Union, "enumeration_type": symbols.Enum,
+	"array_type": symbols.Array, "string_type": symbols.Array, "subroutine_type": symbols.Func, "subprogram": symbols.Func, "typedef": symbols.Typedef,
+	"const_type": symbols.Const, "volatile_type": symbols.Volatile, "restrict_type": symbols.Restrict, "atomic_type": symbols.Atomic,
+	"ptr_to_member_type": symbols.MemberPointer, "unspecified_type": symbols.Unspecified,
+}
+
+func (c *comparer) compare(path string, t *symbols.Type, n *node) {
+	kind, known := kinds[n.tag]
+	if !known {
+		c.errorf("%s: DW_TAG_%s is not known to this test", path, n.tag)
+		return
+	}
+	if n.tag == "unspecified_type" && t.Kind == symbols.NullPtr {
+		kind = symbols.NullPtr
+	}
+	if !fact(c, "kind", path, t.Kind, kind) {
+		return
+	}
+	if c.tree.name(n) != "" && kind != symbols.Func {
+		fact(c, "type name", path, t.Name, symbols.Spell(c.tree.qualified(n)))
+	}
+	if size, ok := n.number("DW_AT_byte_size"); ok && n.tag != "string_type" {
+		fact(c, "size", path, t.Size, size)
+	}
+	fact(c, "declaration", path, t.Declaration, n.text("DW_AT_declaration") != "")
+	if e := c.tree.from(n, "DW_AT_type"); e == nil {
+		if t.Elem != nil && n.tag != "string_type" {
+			c.errorf("%s: an element, and should have none", path)
+		}
+	} else if kind != symbols.Array {
+		c.later(path+"*", t.Elem, c.tree.target(e, "DW_AT_type"))
+	}
+	switch kind {
+	case symbols.Base:
+		c.encoding(path, t, n)
+	case symbols.Array:
+		c.array(path, t, n)
+	case symbols.Struct, symbols.Class, symbols.Union:
+		c.members(path, t, n)
+	case symbols.Enum:
+		c.enumerators(path, t, n)
+	case symbols.Func:
+		c.parameters(path, t, n)
+	case symbols.MemberPointer:
+		c.later(path+"::", t.Owner, c.tree.target(n, "DW_AT_containing_type"))
+	}
+}
+
+var encodings = map[string]symbols.Encoding{
+	"DW_ATE_signed": symbols.Signed, "DW_ATE_unsigned": symbols.Unsigned, "DW_ATE_signed_char": symbols.SignedChar, "DW_ATE_unsigned_char": symbols.UnsignedChar,
+	"DW_ATE_UTF": symbols.UTF, "DW_ATE_boolean": symbols.Bool, "DW_ATE_float": symbols.FloatEnc, "DW_ATE_complex_float": symbols.ComplexFloat,
+	"DW_ATE_decimal_float": symbols.DecimalFloat, "DW_ATE_address": symbols.Unsigned,
+}
+
+func (c *comparer) encoding(path string, t *symbols.Type, n *node) {
+	want, ok := encodings[n.text("DW_AT_encoding")]
+	if n.text("DW_AT_encoding") == "0x80" { // GCC's for what the standard has no code for
+		want, ok = symbols.ComplexInt, true
+		if strings.HasPrefix(t.Name, "_Decimal") {
+			want = symbols.DecimalFloat
+		}
+	}
+	if !ok {
+		c.errorf("%s: encoding %s is not known to this test", path, n.text("DW_AT_encoding"))
+		return
+	}
+	fact(c, "encoding", path, t.Encoding, want)
+}
+
+// array compares counts and bounds; those that the program computes are unknown.
+func (c *comparer) array(path string, t *symbols.Type, n *node) {
+	if n.tag == "string_type" {
+		if size, ok := n.number("DW_AT_byte_size"); ok && n.text("DW_AT_string_length") == "" {
+			fact(c, "string length", path, t.Count, size)
+		}
+		return
+	}
+	var dims []*node
+	for _, k := range n.kids {
+		if k.tag == "subrange_type" || k.tag == "generic_subrange" || k.tag == "enumeration_type" {
+			dims = append(dims, k)
+		}
+	}
+	fortran := strings.Contains(n.unit.root.text("DW_AT_language"), "Fortran")
+	if fortran && n.text("DW_AT_ordering") != "DW_ORD_row_major" {
+		for i, k := 0, len(dims)-1; i < k; i, k = i+1, k-1 {
+			dims[i], dims[k] = dims[k], dims[i]
+		}
+	}
+	fact(c, "vector", path, t.Vector, n.text("DW_AT_GNU_vector") != "")
+	dynamic := n.text("DW_AT_data_location") != ""
+	for i, d := range dims {
+		if t == nil || t.Kind != symbols.Array {
+			c.errorf("%s: only %d of %d dimensions", path, i, len(dims))
+			return
+		}
+		count, computed := extent(d, fortran)
+		dynamic = dynamic || computed
+		fact(c, "count", path, t.Count, count)
+		if i == len(dims)-1 {
+			c.later(path+"[]", t.Elem, c.tree.target(n, "DW_AT_type"))
+		}
+		t = t.Elem
+	}
+	_ = dynamic
+}
+
+// extent is the number of elements of a subrange, -1 when it is computed.
+func extent(d *node, fortran bool) (count int64, computed bool) {
+	low := int64(0)
+	if fortran {
+		low = 1
+	}
+	for _, name := range []string{"DW_AT_count", "DW_AT_upper_bound", "DW_AT_lower_bound"} {
+		s := d.text(name)
+		if _, ok := d.number(name); s != "" && (!ok || len(s) == 10 && strings.HasPrefix(s, "0x")) {
+			return -1, true // an expression, or a reference: always 8 digits
+		}
+	}
+	if n, ok := d.number("DW_AT_lower_bound"); ok {
+		low = n
+	}
+	if n, ok := d.number("DW_AT_count"); ok {
+		return n, false
+	}
+	if n, ok := d.number("DW_AT_upper_bound"); ok {
+		return max(n-low+1, 0), false
+	}
+	return -1, false
+}
+
+func (c *comparer) members(path string, t *symbols.Type, n *node) {
+	var want []*node
+	var templates []*node
+	methods := 0
+	var walk func(n *node)
+	walk = func(n *node) {
+		for _, k := range n.kids {
+			switch k.tag {
+			case "member", "inheritance", "variable":
+				want = append(want, k)
+			case "variant_part":
+				walk(k)
+			case "variant":
+				walk(k)
+			case "template_type_parameter", "template_value_parameter", "GNU_template_template_param":
+				templates = append(templates, k)
+			case "GNU_template_parameter_pack":
+				walk(k)
+			case "subprogram":
+				methods++
+			}
+		}
+	}
+	walk(n)
+	m := t.Members()
+	fact(c, "methods", path, len(m.Methods), methods)
+	if fact(c, "fields", path, len(m.Fields), len(want)) {
+		for i, k := range want {
+			c.field(path, t, &m.Fields[i], k)
+		}
+	}
+	if fact(c, "template arguments", path, len(m.Template), len(templates)) {
+		for i, k := range templates {
+			c.template(path, &m.Template[i], k)
+		}
+	}
+}
+
+func (c *comparer) field(path string, t *symbols.Type, f *symbols.Field, n *node) {
+	path += "." + n.str("DW_AT_name")
+	fact(c, "field name", path, f.Name, n.str("DW_AT_name"))
+	fact(c, "base", path, f.Base, n.tag == "inheritance")
+	static := n.tag == "variable" || n.text("DW_AT_external") != ""
+	fact(c, "static", path, f.Static, static)
+	c.later(path, f.Type, c.tree.target(n, "DW_AT_type"))
+	if static {
+		fact(c, "constant", path, f.Const != nil, n.text("DW_AT_const_value") != "")
+		return
+	}
+	virtual := n.tag == "inheritance" && strings.Contains(n.text("DW_AT_virtuality"), "virtual") && !strings.Contains(n.text("DW_AT_virtuality"), "none")
+	fact(c, "virtual", path, f.Virtual, virtual)
+	if virtual {
+		fact(c, "place by vtable", path, f.VOffset != nil, true)
+		return
+	}
+	bits, size := placeOf(n, f.Type)
+	fact(c, "bit size", path, int64(f.BitSize), size)
+	fact(c, "offset in bits", path, f.Offset*8+int64(f.BitOffset), bits)
+	if size > 0 && f.Type.ByteSize() > 0 {
+		c.count["bit field"]++
+		if end := f.Offset*8 + int64(f.BitOffset) + size; f.BitOffset < 0 || end > t.Size*8 {
+			c.errorf("%s: bits %d to %d of a type of %d bytes", path, bits, end, t.Size)
+		}
+	}
+}
+
+// placeOf is where a member lies, in bits from the start, and its bit size.
+func placeOf(n *node, t *symbols.Type) (at, size int64) {
+	loc := n.text("DW_AT_data_member_location")
+	loc = strings.TrimPrefix(loc, "DW_OP_plus_uconst ")
+	off, _ := strconv.ParseInt(loc, 0, 64)
+	at = off * 8
+	size, _ = n.number("DW_AT_bit_size")
+	if b, ok := n.number("DW_AT_data_bit_offset"); ok {
+		return b, size
+	}
+	if b, ok := n.number("DW_AT_bit_offset"); ok { // from the storage unit's most significant bit
+		storage, ok := n.number("DW_AT_byte_size")
+		if !ok {
+			storage = t.ByteSize()
+		}
+		at += storage*8 - b - size
+	}
+	return at, size
+}
+
+func (c *comparer) template(path string, a *symbols.TemplateArg, n *node) {
+	path += "<" + n.str("DW_AT_name") + ">"
+	fact(c, "argument name", path, a.Name, n.str("DW_AT_name"))
+	if n.tag == "GNU_template_template_param" {
+		fact(c, "argument template", path, a.Template, n.str("DW_AT_GNU_template_name"))
+		return
+	}
+	fact(c, "argument is a value", path, a.IsValue, n.tag == "template_value_parameter")
+	c.later(path, a.Type, c.tree.target(n, "DW_AT_type"))
+	if want, ok := n.number("DW_AT_const_value"); ok && a.IsValue {
+		fact(c, "argument value", path, a.Value, signExtend(want, a.Type))
+	}
+}
+
+func (c *comparer) enumerators(path string, t *symbols.Type, n *node) {
+	var want []string
+	for _, k := range n.kids {
+		if k.tag == "enumerator" {
+			v, _ := k.number("DW_AT_const_value")
+			want = append(want, fmt.Sprintf("%s=%d", k.str("DW_AT_name"), signExtend(v, t.Elem)))
+		}
+	}
+	m := t.Members()
+	if !fact(c, "enumerators", path, len(m.Enumerators), len(want)) {
+		return
+	}
+	for i, e := range m.Enumerators {
+		fact(c, "enumerator", path, fmt.Sprintf("%s=%d", e.Name, e.Value), want[i])
+	}
+}
+
+// signExtend is a constant as its type holds it: a form without a sign that fills
+// the type may have its sign bit set.
+func signExtend(v int64, t *symbols.Type) int64 {
+	b := t.Strip()
+	if b == nil || b.Kind != symbols.Base {
+		return v
+	}
+	switch {
+	case b.Encoding != symbols.Signed && b.Encoding != symbols.SignedChar:
+		return v
+	case b.Size == 1:
+		return int64(int8(v))
+	case b.Size == 2:
+		return int64(int16(v))
+	case b.Size == 4:
+		return int64(int32(v))
+	}
+	return v
+}
+
+func (c *comparer) parameters(path string, t *symbols.Type, n *node) {
+	has := func(n *node) bool {
+		for _, k := range n.kids {
+			if k.tag == "formal_parameter" || k.tag == "unspecified_parameters" {
+				return true
+			}
+		}
+		return false
+	}
+	from := n
+	if !has(n) {
+		if o := c.tree.origin(n); o != nil {
+			from = o
+		}
+	}
+	var want []*node
+	variadic := false
+	var walk func(n *node)
+	walk = func(n *node) {
+		for _, k := range n.kids {
+			switch k.tag {
+			case "formal_parameter":
+				want = append(want, k)
+			case "GNU_formal_parameter_pack":
+				walk(k)
+			case "unspecified_parameters":
+				variadic = true
+			}
+		}
+	}
+	walk(from)
+	m := t.Members()
+	fact(c, "variadic", path, m.Variadic, variadic)
+	if !fact(c, "parameters", path, len(m.Params), len(want)) {
+		return
+	}
+	for i, k := range want {
+		at := fmt.Sprintf("%s(%d)", path, i)
+		fact(c, "parameter name", at, m.Params[i].Name, c.tree.name(k))
+		if e := c.tree.from(k, "DW_AT_type"); e != nil {
+			c.later(at, m.Params[i].Type, c.tree.target(e, "DW_AT_type"))
+		}
+	}
+}
+
+// namedTypes asks for every type by its name: one of those that have it must come.
+func (c *comparer) namedTypes() {
+	for name, list := range c.tree.byName {
+		t, ok := c.img.Type(name)
+		c.count["type by name"]++
+		if !ok {
+			c.errorf("type %q is not found", name)
+			continue
+		}
+		if n := match(c.tree, t, list); n != nil {
+			c.later(name, t, n)
+		} else {
+			c.errorf("type %q of %d bytes, kind %d, is none of the %d of that name", name, t.Size, t.Kind, len(list))
+		}
+	}
+	c.run()
+}
+
+// match finds the entry that t was made from, as far as its head tells: a type
+// that is equal in all of it may be any of them.
+func match(tr *tree, t *symbols.Type, list []*node) *node {
+	for _, n := range list {
+		if kinds[n.tag] != t.Kind && !(n.tag == "unspecified_type" && t.Kind == symbols.NullPtr) {
+			continue
+		}
+		if size, ok := n.number("DW_AT_byte_size"); ok && size != t.Size {
+			continue
+		}
+		if t.IsComposite() && !sameFields(t, n) {
+			continue
+		}
+		if !sameChain(tr, t, n, 0) {
+			continue
+		}
+		return n
+	}
+	return nil
+}
+
+// sameChain follows what t and n are made of.
+func sameChain(tr *tree, t *symbols.Type, n *node, depth int) bool {
+	n = tr.definition(n)
+	if t == nil || n == nil || depth > 8 {
+		return depth > 8 || t == nil && n == nil
+	}
+	if kinds[n.tag] != t.Kind && t.Kind != symbols.NullPtr || n.isType() && t.Name != symbols.Spell(tr.qualified(n)) && tr.name(n) != "" {
+		return false
+	}
+	if t.Kind == symbols.Array || t.Kind == symbols.NullPtr {
+		return true
+	}
+	return sameChain(tr, t.Elem, tr.target(n, "DW_AT_type"), depth+1)
+}
+
+func sameFields(t *symbols.Type, n *node) bool {
+	i := 0
+	fields := t.Members().Fields
+	for _, k := range n.kids {
+		if k.tag != "member" && k.tag != "inheritance" && k.tag != "variable" {
+			continue
+		}
+		if i >= len(fields) || fields[i].Name != k.str("DW_AT_name") {
+			return false
+		}
+		i++
+	}
+	return i == len(fields) || len(t.Members().Parts) > 0
+}
