@@ -40,6 +40,19 @@ func (e *env) Arch() *arch.Arch { return e.l.arch }
 // MemoryVersion tells when what was read of a container may have changed.
 func (e *env) MemoryVersion() uint64 { return e.l.changes }
 
+// GlobalAt finds the variable whose storage holds a.
+func (e *env) GlobalAt(_ context.Context, a arch.Addr) (symbols.Variable, bool) {
+	m, ok := e.l.moduleAt(a)
+	if !ok || m.Image == nil {
+		return symbols.Variable{}, false
+	}
+	ty, ok := m.Image.(symbols.Typer)
+	if !ok {
+		return symbols.Variable{}, false
+	}
+	return ty.GlobalAt(symbols.Offset(a - m.Base))
+}
+
 // Model lets expressions use classes as their visualisers show them.
 func (e *env) Model() *eval.Model { return e.l.o.Model }
 

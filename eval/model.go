@@ -3,6 +3,9 @@ package eval
 import (
 	"context"
 	"errors"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
 )
 
 // Format says how values are written.
@@ -84,6 +87,12 @@ type Visualizer interface {
 // Versioned is an Env that counts the changes of memory: what was read stays true
 // while the number does.
 type Versioned interface{ MemoryVersion() uint64 }
+
+// Globals is an Env that knows which variable lies at an address, such as the
+// table of methods that a Rust trait object points to.
+type Globals interface {
+	GlobalAt(ctx context.Context, a arch.Addr) (symbols.Variable, bool)
+}
 
 // Model makes Objects of Values.
 type Model struct {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"dap-windbg/arch"
 	"dap-windbg/symbols"
 )
 
@@ -36,8 +37,87 @@ func (m *Model) visualize(ctx context.Context, env Env, name, expr string, v Val
 		o.Text = text
 		m.members(o, v, layout(t, 0, maxBases), f)
 		return o, true, nil
+	case t.Language == symbols.Rust && isTraitObject(t):
+		return m.traitObject(ctx, env, o, v, f)
 	}
 	return nil, false, nil
+}
+
+// isTraitObject recognises a pointer to dyn: to the data, and to their methods.
+func isTraitObject(t *symbols.Type) bool {
+	fields := t.Members().Fields
+	return len(fields) == 2 && fields[0].Name == "pointer" && fields[1].Name == "vtable"
+}
+
+// traitObject shows what a pointer to dyn points to as what it is. rustc calls the
+// table of methods "<Dog as Animal>::{vtable}".
+func (m *Model) traitObject(ctx context.Context, env Env, o *Object, v Value, f Format) (*Object, bool, error) {
+	g, ok := env.(Globals)
+	if !ok {
+		return nil, false, nil
+	}
+	var at [2]uint64
+	for i, name := range []string{"pointer", "vtable"} {
+		x, err := Member(ctx, env, v, name)
+		if err == nil {
+			at[i], err = Int(ctx, env, x)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	table, ok := g.GlobalAt(ctx, arch.Addr(at[1]))
+	if !ok {
+		return nil, false, nil
+	}
+	name := implementer(table.Name)
+	t, ok := ownType(v.Type.Strip(), name)
+	if !ok {
+		return nil, false, nil
+	}
+	pointer := languageOf(env.Arch()).pointer(t)
+	p := Integer(env, "unsigned long", at[0])
+	p.Type = pointer
+	expr := ""
+	if !strings.ContainsAny(name, "{(") {
+		expr = fmt.Sprintf("(%s *)0x%x", name, at[0])
+	}
+	seen, err := m.Object(ctx, env, o.Name, expr, p, f)
+	if err != nil {
+		return nil, false, err
+	}
+	seen.Type, seen.Expr, seen.Value = o.Type, o.Expr, v
+	if seen.Text != "" {
+		seen.Text += " "
+	}
+	seen.Text += "as " + name
+	return seen, true, nil
+}
+
+// implementer is Dog in "<Dog as Animal>::{vtable}".
+func implementer(table string) string {
+	i := strings.Index(table, "<")
+	depth := 0
+	for k := max(i, 0); i >= 0 && k < len(table); k++ {
+		switch {
+		case table[k] == '<':
+			depth++
+		case table[k] == '>':
+			depth--
+		case depth == 1 && strings.HasPrefix(table[k:], " as "):
+			return table[i+1 : k]
+		}
+	}
+	return ""
+}
+
+// ownType finds a type in the image that t comes from.
+func ownType(t *symbols.Type, name string) (*symbols.Type, bool) {
+	ty, ok := t.Image.(symbols.Typer)
+	if !ok || name == "" {
+		return nil, false
+	}
+	return ty.Type(name)
 }
 
 // variant shows the shape of v that is live. What carries nothing is its name.

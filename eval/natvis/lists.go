@@ -63,6 +63,9 @@ func (s *scope) listSegment(ctx context.Context, it *item) (segment, error) {
 	if err != nil {
 		return segment{}, err
 	}
+	if err := s.probe(ctx, it); err != nil {
+		return segment{}, err
+	}
 	g := segment{n: int(min(n, math.MaxInt32)), index: true}
 	switch it.kind {
 	case "ArrayItems":
@@ -83,6 +86,22 @@ func (s *scope) listSegment(ctx context.Context, it *item) (segment, error) {
 		}
 	}
 	return g, nil
+}
+
+// probe tells whether the pointer to the elements is written for another layout,
+// before a page asks for them.
+func (s *scope) probe(ctx context.Context, it *item) error {
+	var err error
+	switch it.kind {
+	case "ArrayItems":
+		_, _, err = s.first(ctx, it)
+	case "LinkedListItems", "TreeItems":
+		_, err = s.eval(ctx, it.head)
+	}
+	if err != nil && misfit(err) {
+		return err
+	}
+	return nil
 }
 
 // first evaluates the pointer of ArrayItems to the lvalue of element 0.

@@ -277,3 +277,11 @@ func retry(err error) bool {
 	var need *symbols.NeedError
 	return errors.As(err, &need) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
+
+// GlobalAt is the frame's.
+func (s *scope) GlobalAt(ctx context.Context, a arch.Addr) (symbols.Variable, bool) {
+	if g, ok := s.Env.(eval.Globals); ok {
+		return g.GlobalAt(ctx, a)
+	}
+	return symbols.Variable{}, false
+}
