@@ -1,6 +1,9 @@
 package dwarf
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // buf is a cursor over section bytes. A read past the end gives zero and sets
 // bad; reads after that stay at the end, so loops over a buf end.
@@ -40,6 +43,11 @@ func (b *buf) u8() uint8 {
 
 // uint reads an unsigned integer of n bytes, n from 1 to 8.
 func (b *buf) uint(n int) uint64 {
+	if n == 4 && !b.be && b.off+4 <= len(b.d) {
+		v := binary.LittleEndian.Uint32(b.d[b.off:])
+		b.off += 4
+		return uint64(v)
+	}
 	p := b.take(uint64(n))
 	var v uint64
 	if b.be {
@@ -67,6 +75,15 @@ func (b *buf) offset(is64 bool) uint64 {
 }
 
 func (b *buf) uleb() uint64 {
+	if b.off < len(b.d) && b.d[b.off] < 0x80 { // most are one byte
+		b.off++
+		return uint64(b.d[b.off-1])
+	}
+	return b.longULEB()
+}
+
+//go:noinline
+func (b *buf) longULEB() uint64 {
 	var v uint64
 	for shift := uint(0); ; shift += 7 {
 		c := b.u8()

@@ -2,6 +2,7 @@ package dwarf
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -22,6 +23,8 @@ type Options struct {
 	Base      uint64        // link-time address of Offset 0
 	CodeLow   uint64        // link-time range that can hold code: anything outside
 	CodeHigh  uint64        // was dropped by the linker; 0, 0 when unknown
+	TLSLow    uint64        // link-time range of the template of thread-local storage;
+	TLSHigh   uint64        // 0, 0 when there is none
 	Image     symbols.Image // set as Type.Image; may be nil
 	// Release says that the bytes of a section will not be read soon. May be nil.
 	Release func(b []byte)
@@ -53,6 +56,9 @@ type Data struct {
 	unitsOnce sync.Once
 	units     []*unit // of the image's own spaces, by ref
 	infoUnits int     // how many are from the image's .debug_info
+
+	langOnce sync.Once
+	lang     symbols.Language // of partial units
 
 	sup     supplement
 	pkg     dwp
@@ -99,7 +105,11 @@ type space struct {
 	base ref
 
 	once sync.Once
+	all  atomic.Bool // list is made
 	list []*unit
+
+	mu    sync.Mutex
+	early []*unit // made before the list
 }
 
 // file is the debug sections of one file, or one unit's part of the sections of
@@ -202,4 +212,14 @@ func (d *Data) live(low, high uint64) bool {
 		return true
 	}
 	return low >= d.opt.CodeLow && low < d.opt.CodeHigh
+}
+
+// threadOffset is the place in thread-local storage that an expression means by v.
+// GCC before 13 writes the address in the template into .debug_addr of split
+// units, where the place belongs.
+func (d *Data) threadOffset(v uint64) uint64 {
+	if low, high := d.opt.TLSLow, d.opt.TLSHigh; v >= low && v < high && v >= high-low {
+		return v - low
+	}
+	return v
 }

@@ -182,6 +182,9 @@ func (d *Data) functionSymbol(fn *die) (symbols.Symbol, bool) {
 // Covers reports whether the code at off was compiled with debug information.
 func (d *Data) Covers(off symbols.Offset) bool { return d.unitAt(d.addr(off)) != nil }
 
+// Code reports whether a link-time address is in the range that can hold code.
+func (d *Data) Code(addr uint64) bool { return d.live(addr, addr+1) }
+
 // Functions yields the functions with code whose names match, for images whose
 // symbol table does not list them all.
 func (d *Data) Functions(pattern string) iter.Seq[symbols.Symbol] {

@@ -29,6 +29,12 @@ func (d *Data) Asking() (done func()) {
 // Indexed reports whether the index is complete.
 func (d *Data) Indexed() bool { return d.index.ready.Load() != nil }
 
+// smallInfo is how many bytes of DIEs are scanned in a few milliseconds.
+const smallInfo = 2 << 20
+
+// Small reports whether making the index takes no time worth speaking of.
+func (d *Data) Small() bool { return len(d.section(secInfo)) < smallInfo }
+
 // Index scans all units, on all cores, and keeps their names, or takes the index
 // that was kept. It is done once. Calling it early makes later answers quick.
 func (d *Data) Index(ctx context.Context) error {
@@ -205,6 +211,7 @@ func (b *indexBuild) pause() bool {
 
 // lines enters the files that the unit's line program names, and its code.
 func (s *skimmer) lines(u *unit, num uint32) {
+	u = u.liner()
 	r := u.rootAttrs()
 	if u.file != u.data.main || u.isType() {
 		return

@@ -9,7 +9,7 @@ import (
 // unitRange says that the unit with index unit has the code [low, high).
 type unitRange struct {
 	addrRange
-	unit *unit
+	off uint64 // of the unit in the image's .debug_info
 }
 
 // maxRanges bounds one DIE's list of ranges.
@@ -138,11 +138,11 @@ func (u *unit) rnglist(b *buf, add func(low, high uint64) bool) {
 // unitAt returns the unit that has the code at addr.
 func (d *Data) unitAt(addr uint64) *unit {
 	d.pcOnce.Do(d.readAranges)
-	if u := findUnit(d.pcMap, addr); u != nil {
+	if u := d.findUnit(d.pcMap, addr); u != nil {
 		return u
 	}
 	d.gapMu.Do(d.readGaps)
-	return findUnit(d.gapMap, addr)
+	return d.findUnit(d.gapMap, addr)
 }
 
 // nextCode returns the lowest start of a unit's range above addr, the greatest
@@ -158,11 +158,11 @@ func (d *Data) nextCode(addr uint64) uint64 {
 	return next
 }
 
-func findUnit(m []unitRange, addr uint64) *unit {
+func (d *Data) findUnit(m []unitRange, addr uint64) *unit {
 	i := sort.Search(len(m), func(i int) bool { return m[i].low > addr })
 	for n := 0; i > 0 && n < 8; n++ { // ranges hardly ever overlap
 		if i--; addr < m[i].high {
-			return m[i].unit
+			return d.main.spaces[0].from(m[i].off)
 		}
 	}
 	return nil
@@ -195,7 +195,7 @@ func (d *Data) arangeSet(s *buf, start int, is64 bool, m []unitRange) []unitRang
 	if s.u16() != 2 {
 		return m
 	}
-	u := d.unitFrom(s.offset(is64))
+	off := s.offset(is64)
 	size, segs := int(s.u8()), s.u8()
 	if segs != 0 || size < 2 || size > 8 {
 		return m
@@ -208,8 +208,8 @@ func (d *Data) arangeSet(s *buf, start int, is64 bool, m []unitRange) []unitRang
 		if s.bad || low == 0 && length == 0 {
 			break
 		}
-		if u != nil && d.live(low, low+length) {
-			m = append(m, unitRange{addrRange{low, low + length}, u})
+		if d.live(low, low+length) {
+			m = append(m, unitRange{addrRange{low, low + length}, off})
 		}
 	}
 	return m
@@ -217,17 +217,17 @@ func (d *Data) arangeSet(s *buf, start int, is64 bool, m []unitRange) []unitRang
 
 // readGaps reads the ranges of the units that .debug_aranges does not speak of.
 func (d *Data) readGaps() {
-	covered := map[*unit]bool{}
+	covered := map[uint64]bool{}
 	for _, r := range d.pcMap {
-		covered[r.unit] = true
+		covered[r.off] = true
 	}
 	var m []unitRange
 	for _, u := range d.allUnits()[:d.infoUnits] {
-		if covered[u] || u.kind == utType || u.kind == utPartial {
+		if covered[u.off] || u.kind == utType || u.kind == utPartial {
 			continue
 		}
 		for _, r := range u.rootAttrs().ranges {
-			m = append(m, unitRange{r, u})
+			m = append(m, unitRange{r, u.off})
 		}
 	}
 	d.gapMap = sortRanges(m)

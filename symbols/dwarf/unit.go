@@ -1,6 +1,7 @@
 package dwarf
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -71,26 +72,85 @@ func (d *Data) allUnits() []*unit {
 // units reads the heads of the space's units, once.
 func (s *space) units() []*unit {
 	s.once.Do(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		for b := s.file.buf(s.id, 0); b.left() > 0; {
-			u := &unit{data: s.file.data, space: s, off: uint64(b.off)}
-			n, is64, ok := b.initialLength()
-			if !ok {
+			u, ok := s.unit(b)
+			if u == nil {
 				break
 			}
-			u.is64, u.end = is64, uint64(b.off)+n
-			h := b
-			h.d = b.d[:u.end]
-			if u.header(&h) {
+			if ok {
 				s.list = append(s.list, u)
 			}
 			b.off = int(u.end)
 		}
+		s.all.Store(true)
 	})
 	return s.list
 }
 
+// unit returns the unit that begins at b: the one of those made early, or a new
+// one; nil when it is not all there, false when its header says nothing to us. mu
+// is held.
+func (s *space) unit(b buf) (*unit, bool) {
+	for _, u := range s.early {
+		if u.off == uint64(b.off) {
+			return u, true
+		}
+	}
+	u := &unit{data: s.file.data, space: s, off: uint64(b.off)}
+	n, is64, ok := b.initialLength()
+	if !ok {
+		return nil, false
+	}
+	u.is64, u.end = is64, uint64(b.off)+n
+	b.d = b.d[:u.end]
+	return u, u.header(&b)
+}
+
+// maxEarly is how many units are made one by one before the list of all is.
+const maxEarly = 16
+
+// from returns the unit that begins at off, which the caller knows; nil when
+// there is none. The first few need no list of all units.
+func (s *space) from(off uint64) *unit {
+	if !s.all.Load() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if b := s.file.buf(s.id, off); len(s.early) < maxEarly && !b.bad {
+			u, ok := s.unit(b)
+			if ok && !slices.Contains(s.early, u) {
+				s.early = append(s.early, u)
+			}
+			if ok {
+				return u
+			}
+			return nil
+		}
+		s.mu.Unlock()
+		s.units()
+		s.mu.Lock()
+	}
+	units := s.list
+	i := sort.Search(len(units), func(i int) bool { return units[i].off >= off })
+	if i == len(units) || units[i].off != off {
+		return nil
+	}
+	return units[i]
+}
+
 // at returns the unit of the space that holds the DIE.
 func (s *space) at(r ref) *unit {
+	if !s.all.Load() {
+		s.mu.Lock()
+		for _, u := range s.early {
+			if r >= u.ref(u.first) && r < u.ref(u.end) {
+				s.mu.Unlock()
+				return u
+			}
+		}
+		s.mu.Unlock()
+	}
 	units := s.units()
 	i := sort.Search(len(units), func(i int) bool { return units[i].ref(units[i].end) > r })
 	if i == len(units) || r < units[i].ref(units[i].first) {
@@ -163,6 +223,9 @@ func (u *unit) offset(r ref) uint64 { return uint64(r - u.base) }
 func (d *Data) unitOf(r ref) *unit {
 	switch {
 	case r < baseSup:
+		if r < ref(len(d.section(secInfo))) {
+			return d.main.spaces[0].at(r)
+		}
 		d.allUnits()
 		if types := d.main.spaces[1]; r >= types.base {
 			return types.at(r)
@@ -178,16 +241,6 @@ func (d *Data) unitOf(r ref) *unit {
 		return d.inSlot(r)
 	}
 	return nil
-}
-
-// unitFrom returns the .debug_info unit that begins at off.
-func (d *Data) unitFrom(off uint64) *unit {
-	units := d.allUnits()[:d.infoUnits]
-	i := sort.Search(len(units), func(i int) bool { return units[i].off >= off })
-	if i == len(units) || units[i].off != off {
-		return nil
-	}
-	return units[i]
 }
 
 // buf returns a cursor at section offset off that ends with the unit.
@@ -252,8 +305,13 @@ func (u *unit) readRoot(d *die) {
 	if v, ok := d.attr(atStmtList); ok {
 		r.line, r.hasLine = v.u, true
 	}
-	if v, ok := d.attr(atLanguage); ok {
+	switch v, ok := d.attr(atLanguage); {
+	case ok:
 		r.lang = language(v.u)
+	case d.ab.tag == tagPartialUnit:
+		r.lang = u.data.commonLanguage()
+	case u.skeleton() == nil:
+		r.lang = symbols.OtherLanguage
 	}
 	set := func(p *string, names ...attrName) {
 		for _, n := range names {
@@ -272,6 +330,41 @@ func (u *unit) readRoot(d *die) {
 	r.low, _ = d.address(atLowPC)
 	r.ranges = d.ranges()
 	base(&r.oldRanges, atGNURangesBase)
+}
+
+// commonLanguage is the language of partial units that do not say theirs, as dwz
+// writes them: that of all the image's units when they have one in common.
+func (d *Data) commonLanguage() symbols.Language {
+	d.langOnce.Do(func() {
+		d.lang = symbols.OtherLanguage
+		first := true
+		for _, u := range d.allUnits()[:d.infoUnits] {
+			switch l, ok := u.ownLanguage(); {
+			case !ok || l == symbols.Assembler || !first && l == d.lang:
+			case first:
+				d.lang, first = l, false
+			default:
+				d.lang = symbols.OtherLanguage
+				return
+			}
+		}
+	})
+	return d.lang
+}
+
+// ownLanguage reads the language of the unit's root DIE and nothing else.
+func (u *unit) ownLanguage() (symbols.Language, bool) {
+	b := u.buf(u.first)
+	ab := u.file.abbrev(u.abbrevOff, b.uleb())
+	if ab == nil || b.bad {
+		return 0, false
+	}
+	if d, ok := u.decode(u.first, &b, ab); ok {
+		if v, ok := d.attr(atLanguage); ok {
+			return language(v.u), true
+		}
+	}
+	return 0, false
 }
 
 // language reduces DW_LANG codes (DWARF 5 table 7.17 and later registrations).
