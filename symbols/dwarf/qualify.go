@@ -128,6 +128,11 @@ func (u *unit) readLabel(s *scope) label {
 		return label{optional: true}
 	}
 	l := label{name: d.mergedString(atName)}
+	if l.name == "" { // declared here, named in its type unit
+		if t, ok := u.data.die(d.target(atSignature)); ok {
+			l.name = t.name()
+		}
+	}
 	switch s.kind {
 	case tagNamespace:
 		if l.name == "" {
