@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -171,10 +172,28 @@ func TestTailCalls(t *testing.T) {
 	}
 }
 
+// compareFrames goes to stops and compares the stacks there.
+func compareFrames(t *testing.T, cpu *arch.Arch, prog string, stops []string) {
+	t.Helper()
+	addr, _ := gdbserver(t, prog)
+	want := gdbStops(t, "gdb", addr, cpu, prog, stops)
+	s := launch(t, Options{}, prog)
+	s.stop()
+	n := 0
+	for i, stop := range stops {
+		s.goTo(stop)
+		if n += sameFrames(t, fmt.Sprint("stop ", i), s.frames(), want[i]); t.Failed() {
+			t.FailNow()
+		}
+	}
+	t.Logf("%d frames at %d stops compared", n, len(stops))
+}
+
 // TestFrames compares all frames and the registers in them at each instruction
 // of functions, prologues and epilogues included, in the library, in signal
 // handlers on both stacks and between.
 func TestFrames(t *testing.T) {
+	m32 := []string{"-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"} // asm/ is there
 	for _, c := range []struct {
 		name  string
 		cpu   *arch.Arch
@@ -182,25 +201,33 @@ func TestFrames(t *testing.T) {
 	}{
 		{"amd64 -O2", arch.AMD64, []string{"-O2"}},
 		{"amd64 -O0", arch.AMD64, nil},
-		{"i386 -O2", arch.I386, []string{"-m32", "-O2"}},
-		{"i386 -O0", arch.I386, []string{"-m32"}},
+		{"i386 -O2", arch.I386, append(m32[:3:3], "-O2")},
+		{"i386 -O0", arch.I386, m32},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			prog := build(t, "frames.c", c.flags...)
 			stops := slices.Concat([]string{"main"}, dots(12), []string{"outer"}, dots(60), []string{"handler"}, dots(30), []string{"compare"}, dots(40),
 				[]string{"nanosleep"}, dots(25), []string{"write"}, dots(12))
-			addr, _ := gdbserver(t, prog)
-			want := gdbStops(t, "gdb", addr, c.cpu, prog, stops)
-			s := launch(t, Options{}, prog)
-			s.stop()
-			n := 0
-			for i, stop := range stops {
-				s.goTo(stop)
-				if n += sameFrames(t, fmt.Sprint("stop ", i), s.frames(), want[i]); t.Failed() {
-					t.FailNow()
-				}
+			compareFrames(t, c.cpu, prog, stops)
+		})
+	}
+}
+
+// TestColdParts stops in the part of a function that the compiler has put
+// elsewhere, and steps on through what raises the exception.
+func TestColdParts(t *testing.T) {
+	for _, flags := range [][]string{{"-O2", "-no-pie"}, {"-O3", "-no-pie", "-fno-omit-frame-pointer"}} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			prog := build(t, "cold.cpp", flags...)
+			out, err := exec.Command("nm", prog).Output()
+			if err != nil {
+				t.Fatal(err)
 			}
-			t.Logf("%d frames at %d stops compared", n, len(stops))
+			cold := regexp.MustCompile(`(?m)^([0-9a-f]+) t _Z5check\S*\.cold$`).FindSubmatch(out)
+			if cold == nil {
+				t.Fatalf("the compiler has made no cold part:\n%s", out)
+			}
+			compareFrames(t, arch.AMD64, prog, append([]string{"main", "*0x" + string(cold[1])}, dots(150)...))
 		})
 	}
 }

@@ -34,7 +34,7 @@ def tell():
             f = f.older()
         except gdb.error:
             break
-    print("JSON " + json.dumps(frames))
+    print("\nJSON " + json.dumps(frames))
 
 for stop in os.environ["STOPS"].split():
     try:
