@@ -2,7 +2,10 @@ package elf
 
 import (
 	"bytes"
+	"cmp"
 	"iter"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -41,10 +44,8 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 		return yield(s)
 	}
 	t := i.symtab()
-	match := t.matcher(pattern, fold)
-	for k := range t.entries {
-		e := &t.entries[k]
-		if match(e.name) && !give(i.symbol(e)) {
+	for _, e := range t.matches(pattern, fold) {
+		if !give(i.symbol(&e)) {
 			return found, false
 		}
 	}
@@ -58,72 +59,165 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 	return found, true
 }
 
-// matcher returns a test of name numbers for the pattern.
-func (t *table) matcher(pattern string, fold bool) func(uint32) bool {
+// matches returns the symbols that match a pattern, by address. The string table
+// is searched first, and only symbols whose names lie where it had a hit are read.
+func (t *table) matches(pattern string, fold bool) []entry {
+	m := t.matcher(pattern, fold)
+	var out []entry
+	near := m.near.all()
+	last := 0
+	for k := range t.count() {
+		name := t.symbols.NameOffset(k)
+		if !near && !m.near.has(name, &last) {
+			continue
+		}
+		if e, ok := t.symbol(k); ok && m.match(name) {
+			out = append(out, e)
+		}
+	}
+	if symbols.Wild(pattern) || strings.Contains(pattern, "@") {
+		for _, e := range t.plt() {
+			if m.match(e.name) {
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b entry) int { return cmp.Compare(a.addr, b.addr) })
+	return out
+}
+
+// matcher tests names for a pattern.
+type matcher struct {
+	near  spans // places in the string table where matching names begin
+	match func(name uint32) bool
+}
+
+// spans are ranges [low, high] of places, in order; nil is everywhere.
+type spans []span
+
+type span struct{ low, high uint32 }
+
+func (s spans) all() bool { return s == nil }
+
+// has reports whether n is in s; last is where the search was, for names come
+// nearly in order.
+func (s spans) has(n uint32, last *int) bool {
+	if len(s) == 0 || n < s[0].low || n > s[len(s)-1].high {
+		return false
+	}
+	k := *last
+	if s[k].low <= n && n <= s[k].high {
+		return true
+	}
+	k = sort.Search(len(s), func(i int) bool { return s[i].high >= n })
+	if k == len(s) || s[k].low > n {
+		return false
+	}
+	*last = k
+	return true
+}
+
+func (t *table) matcher(pattern string, fold bool) matcher {
 	p := symbols.CompilePattern(pattern, fold)
-	full := func(name uint32) bool {
-		if p.Match(t.linkage(name)) {
+	wild := symbols.Wild(pattern)
+	want := symbols.Canonical(pattern)
+	match := func(name uint32) bool {
+		link := t.linkage(name)
+		if p.Match(link) {
 			return true
 		}
-		n := t.parse(name)
-		for _, s := range spellings(n.name) {
+		if !mangled(link) {
+			return false
+		}
+		full := t.parse(name).name
+		for _, s := range spellings(full) {
 			if p.Match(s) {
 				return true
 			}
 		}
-		return false
+		return !fold && !wild && strings.ContainsAny(want, " <") && symbols.Canonical(full) == want
 	}
-	if !fold && !symbols.Wild(pattern) {
-		near, want := t.candidates(pattern), symbols.Canonical(pattern)
-		return func(name uint32) bool {
-			if name < madeName && !near[name] {
-				return false
-			}
-			return full(name) || want != pattern && symbols.Canonical(t.parse(name).name) == want
-		}
+	if !wild {
+		return matcher{t.named(pattern, fold), match}
 	}
-	run, sure := longestRuns(pattern)
-	return func(name uint32) bool {
-		link := t.bytes(name)
-		if must := run; !fold && must != "" {
-			if mangled(link) {
-				must = sure
-			}
-			if !bytes.Contains(link, []byte(must)) {
-				return false
-			}
-		}
-		if !mangled(link) {
-			return p.Match(string(link))
-		}
-		return full(name)
-	}
+	return matcher{t.containing(pattern, fold), match}
 }
 
-// candidates finds, by a search of the string table, the numbers of the names
-// that an exact pattern may mean: equal ones, and mangled ones that contain
-// its last identifier with its length before it.
-func (t *table) candidates(pattern string) map[uint32]bool {
-	out := map[uint32]bool{}
-	for _, end := range []string{"\x00", "@"} {
-		each(t.strings, pattern+end, func(at int) { out[uint32(at)] = true })
-	}
+// named finds where names begin that an exact pattern may mean: equal ones, and
+// mangled ones that contain its last identifier with its length before it.
+func (t *table) named(pattern string, fold bool) spans {
+	out := spans{}
 	id := lastIdentifier(pattern)
-	mark := strconv.Itoa(len(id)) + id
-	if id == "" {
-		mark = "_Z" // an operator: all of them
+	if id == "" { // an operator: all mangled names
+		t.each("_Z", false, func(at int) { out = out.add(t.start(at), at) })
+		t.each("_R", false, func(at int) { out = out.add(t.start(at), at) })
+		t.each(pattern, fold, func(at int) { out = out.add(at, at) })
+		return out.sorted()
 	}
-	each(t.strings, mark, func(at int) {
-		start := bytes.LastIndexByte(t.strings[:at], 0) + 1
-		out[uint32(start)] = true
+	digits := strconv.Itoa(len(id))
+	tail := strings.LastIndex(pattern, id)
+	t.each(id, fold, func(at int) {
+		end := at + len(id)
+		if c := t.strings[min(end, len(t.strings)-1)]; (c == 0 || c == '@') && at >= tail {
+			out = out.add(at-tail, at-tail)
+		}
+		if at >= len(digits) && string(t.strings[at-len(digits):at]) == digits || at > len(digits) && t.strings[at-1] == '_' {
+			out = out.add(t.start(at), at)
+		}
 	})
+	return out.sorted()
+}
+
+// containing finds where names begin that may match a pattern with wildcards.
+func (t *table) containing(pattern string, fold bool) spans {
+	run, sure := longestRuns(pattern)
+	if run == "" {
+		return nil
+	}
+	out := spans{}
+	t.each(run, fold, func(at int) { out = out.add(t.start(at), at) })
+	if sure != run { // a mangled name may spell it otherwise
+		if sure == "" {
+			sure = "_Z"
+			t.each("_R", false, func(at int) { out = out.add(t.start(at), at) })
+		}
+		t.each(sure, fold, func(at int) { out = out.add(t.start(at), at) })
+	}
+	return out.sorted()
+}
+
+// start is where the string that has the place at begins.
+func (t *table) start(at int) int { return bytes.LastIndexByte(t.strings[:at], 0) + 1 }
+
+func (s spans) add(low, high int) spans { return append(s, span{uint32(low), uint32(high)}) }
+
+// sorted orders s and joins what overlaps.
+func (s spans) sorted() spans {
+	slices.SortFunc(s, func(a, b span) int { return cmp.Compare(a.low, b.low) })
+	out := s[:0]
+	for _, x := range s {
+		if n := len(out); n > 0 && x.low <= out[n-1].high {
+			out[n-1].high = max(out[n-1].high, x.high)
+			continue
+		}
+		out = append(out, x)
+	}
 	return out
 }
 
-func each(s []byte, sub string, f func(at int)) {
-	want := []byte(sub)
+// each calls f with the places of text in the string table; fold ignores the
+// case of ASCII letters.
+func (t *table) each(text string, fold bool, f func(at int)) {
+	if text == "" {
+		return
+	}
+	want := []byte(text)
+	if fold {
+		eachFold(t.strings, bytes.ToLower(want), f)
+		return
+	}
 	for at := 0; ; {
-		n := bytes.Index(s[at:], want)
+		n := bytes.Index(t.strings[at:], want)
 		if n < 0 {
 			return
 		}
@@ -132,17 +226,38 @@ func each(s []byte, sub string, f func(at int)) {
 	}
 }
 
+// eachFold is each for text in lower case.
+func eachFold(s, want []byte, f func(at int)) {
+	c := want[0]
+	for at := 0; at+len(want) <= len(s); at++ {
+		if b := s[at]; b != c && (b|0x20 != c || b-'A' >= 26) {
+			continue
+		}
+		k := 1
+		for k < len(want) && (s[at+k] == want[k] || s[at+k]-'A' < 26 && s[at+k]|0x20 == want[k]) {
+			k++
+		}
+		if k == len(want) {
+			f(at)
+		}
+	}
+}
+
 // lastIdentifier is the identifier that a mangled name must spell: the last
 // component without template arguments; a constructor's or destructor's class.
-// "" when there is none, as for operators.
+// "" when there is none, as for operators and what the mangling abbreviates.
 func lastIdentifier(name string) string {
 	parts := strings.Split(withoutTemplates(name), "::")
 	last := strings.TrimPrefix(parts[len(parts)-1], "~")
-	if last == "" || strings.HasPrefix(last, "operator") || strings.ContainsAny(last, " ()*&<>[]{}") {
+	if last == "" || strings.HasPrefix(last, "operator") || strings.ContainsAny(last, " ()*&<>[]{}") || slices.Contains(abbreviated, last) {
 		return ""
 	}
 	return last
 }
+
+// abbreviated are the classes that have letters of their own in mangled names
+// (Itanium C++ ABI, 5.1.8).
+var abbreviated = []string{"allocator", "basic_string", "string", "basic_istream", "basic_ostream", "basic_iostream", "istream", "ostream", "iostream"}
 
 // special are words that demangling makes from other letters, so that a name
 // may have one of them without its mangled form showing it.

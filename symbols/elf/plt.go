@@ -27,8 +27,8 @@ func (i *Image) addPLT(t *table) {
 		for off := uint64(0); off+size <= uint64(len(code)); off += size {
 			got, ok := i.pltTarget(code[off:off+size], s.Addr+off)
 			if sym := slots[got]; ok && sym != "" {
-				t.made = append(t.made, sym+"@plt")
-				t.entries = append(t.entries, entry{addr: s.Addr + off, size: size, name: madeName + uint32(len(t.made)-1)})
+				t.made = append(t.made, entry{addr: s.Addr + off, size: size, name: madeName + uint32(len(t.names))})
+				t.names = append(t.names, sym+"@plt")
 			}
 		}
 	}

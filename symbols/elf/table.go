@@ -2,8 +2,6 @@ package elf
 
 import (
 	"bytes"
-	"cmp"
-	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -12,34 +10,42 @@ import (
 	"dap-windbg/symbols"
 )
 
-// table is the image's symbols by address. Names stay in the string table.
+// table is the image's symbols. They stay where they are: what is kept of them
+// are numbers, sorted by address when an address is first asked for.
 type table struct {
-	entries []entry
-	strings []byte   // of the symbol table
-	made    []string // names that are not in it: PLT entries
-	static  bool     // from .symtab: local functions are there too
+	image   *Image
+	symbols *elf.SymbolTable // nil when there is none
+	strings []byte           // of symbols
+	static  bool             // from .symtab: local functions are there too
+
+	madeOnce sync.Once
+	made     []entry  // that no table has: PLT entries
+	names    []string // of made
+
+	orderOnce sync.Once
+	order     []uint32 // by address: numbers of symbols, or madeName + index in made
 
 	mu     sync.Mutex
 	parsed map[uint32]parsedName // demangled so far, by name number
 }
 
-// entry is one symbol. It holds no pointer.
+// entry is one symbol.
 type entry struct {
 	addr, size uint64
-	name       uint32 // offset in strings, or madeName + index in made
+	name       uint32 // place in strings, or madeName + index in names
 	info       uint8  // ELF type and binding
 }
 
 const madeName = 1 << 31
 
 func (i *Image) symtab() *table {
-	i.tableOnce.Do(func() { i.table = i.readTable() })
+	i.tableOnce.Do(func() { i.table = i.openTable() })
 	return i.table
 }
 
-// readTable reads the fullest symbol table there is.
-func (i *Image) readTable() *table {
-	t := &table{parsed: map[uint32]parsedName{}}
+// openTable finds the fullest symbol table there is.
+func (i *Image) openTable() *table {
+	t := &table{image: i, parsed: map[uint32]parsedName{}}
 	for _, c := range []struct {
 		p    *part
 		kind uint32
@@ -48,41 +54,110 @@ func (i *Image) readTable() *table {
 			continue
 		}
 		if st, ok := c.p.SymbolTable(c.kind); ok {
-			t.static = c.kind == elf.SecSymtab
-			i.fill(t, st)
+			t.symbols, t.strings, t.static = st, st.Strings, c.kind == elf.SecSymtab
 			break
 		}
 	}
-	i.addPLT(t)
-	slices.SortStableFunc(t.entries, func(a, b entry) int { return cmp.Compare(a.addr, b.addr) })
 	return t
 }
 
-func (i *Image) fill(t *table, st *elf.SymbolTable) {
-	t.strings = st.Strings
-	t.entries = make([]entry, 0, st.Len())
-	for s := range st.All() {
-		if s.Section == elf.SecUndef || s.Section == elf.SecCommon || s.NameOffset == 0 || s.NameOffset >= madeName {
-			continue
-		}
-		switch s.Type() {
-		case elf.TypeSection, elf.TypeFile, elf.TypeTLS:
-			continue
-		}
-		if s.Value < i.low || s.Value > i.high || mappingSymbol(st.Name(s.NameOffset)) {
-			continue
-		}
-		t.entries = append(t.entries, entry{addr: s.Value, size: s.Size, name: s.NameOffset, info: s.Info})
+func (t *table) plt() []entry {
+	t.madeOnce.Do(func() { t.image.addPLT(t) })
+	return t.made
+}
+
+// count is the number of symbols, those that say nothing included.
+func (t *table) count() int {
+	if t.symbols == nil {
+		return 0
 	}
+	return min(t.symbols.Len(), madeName)
+}
+
+// symbol returns symbol k; false when it names no place.
+func (t *table) symbol(k int) (entry, bool) {
+	s, ok := t.symbols.Symbol(k)
+	if !ok || s.Section == elf.SecUndef || s.Section == elf.SecCommon || s.NameOffset == 0 || s.NameOffset >= madeName {
+		return entry{}, false
+	}
+	switch s.Type() {
+	case elf.TypeSection, elf.TypeFile, elf.TypeTLS:
+		return entry{}, false
+	}
+	if s.Value < t.image.low || s.Value > t.image.high || uint64(s.NameOffset) >= uint64(len(t.strings)) || mappingSymbol(t.strings[s.NameOffset:]) {
+		return entry{}, false
+	}
+	return entry{addr: s.Value, size: s.Size, name: s.NameOffset, info: s.Info}, true
+}
+
+// sorted returns the numbers of all places by address; at one address in the
+// order of the table.
+func (t *table) sorted() []uint32 {
+	t.orderOnce.Do(func() {
+		n := t.count()
+		keys := make([]uint64, 0, n)
+		t.order = make([]uint32, 0, n)
+		for k := range n {
+			if e, ok := t.symbol(k); ok {
+				t.order, keys = append(t.order, uint32(k)), append(keys, e.addr-t.image.low)
+			}
+		}
+		for k, e := range t.plt() {
+			t.order, keys = append(t.order, madeName+uint32(k)), append(keys, e.addr-t.image.low)
+		}
+		t.order = byKey(t.order, keys)
+	})
+	return t.order
+}
+
+// byKey sorts numbers by their keys, equal ones as they are: a radix sort, many
+// times quicker than comparing.
+func byKey(numbers []uint32, keys []uint64) []uint32 {
+	top := uint64(0)
+	for _, k := range keys {
+		top |= k
+	}
+	others, spare := make([]uint32, len(numbers)), make([]uint64, len(keys))
+	for shift := uint(0); shift < 64 && top>>shift > 0; shift += 12 {
+		var next [1<<12 + 1]int
+		for _, k := range keys {
+			next[k>>shift&0xfff+1]++
+		}
+		for i := 1; i < len(next); i++ {
+			next[i] += next[i-1]
+		}
+		for i, k := range keys {
+			at := &next[k>>shift&0xfff]
+			others[*at], spare[*at] = numbers[i], k
+			*at++
+		}
+		numbers, others, keys, spare = others, numbers, spare, keys
+	}
+	return numbers
+}
+
+// at returns the place that order has at i.
+func (t *table) at(i int) entry {
+	n := t.order[i]
+	if n >= madeName {
+		return t.made[n-madeName]
+	}
+	e, _ := t.symbol(int(n))
+	return e
 }
 
 // mappingSymbol knows the ARM and RISC-V marks between code and data, and
-// assembler labels that were kept.
+// assembler labels that were kept. The name is ended by NUL.
 func mappingSymbol(name []byte) bool {
-	if len(name) == 0 || bytes.HasPrefix(name, []byte(".L")) {
+	switch {
+	case name[0] == 0:
 		return true
+	case len(name) < 3 || name[0] != '.' && name[0] != '$':
+		return false
+	case name[0] == '.':
+		return name[1] == 'L'
 	}
-	return len(name) >= 2 && name[0] == '$' && (name[1] == 'x' || name[1] == 'd' || name[1] == 'a' || name[1] == 't') && (len(name) == 2 || name[2] == '.')
+	return (name[1] == 'x' || name[1] == 'd' || name[1] == 'a' || name[1] == 't') && (name[2] == 0 || name[2] == '.')
 }
 
 // linkage returns the name as the table spells it, without its version.
@@ -91,7 +166,7 @@ func (t *table) linkage(name uint32) string { return string(t.bytes(name)) }
 // bytes is linkage without a copy.
 func (t *table) bytes(name uint32) []byte {
 	if name >= madeName {
-		return []byte(t.made[name-madeName])
+		return []byte(t.names[name-madeName])
 	}
 	if uint64(name) >= uint64(len(t.strings)) {
 		return nil
@@ -132,16 +207,20 @@ func (i *Image) symbol(e *entry) symbols.Symbol {
 	return s
 }
 
-// known reports whether the debug information speaks of the symbol.
+// known reports whether the debug information speaks of the symbol. Of data that
+// is told by the index alone; until it is there, what could be known counts as it.
 func (i *Image) known(s *symbols.Symbol) bool {
+	addr := i.low + uint64(s.Offset)
 	switch {
 	case i.dwarf == nil:
 		return false
-	case s.Kind == symbols.Data:
-		_, ok := i.dwarf.GlobalAt(s.Offset)
-		return ok
+	case s.Kind != symbols.Data:
+		return i.dwarf.Code(addr) && i.dwarf.Covers(s.Offset)
+	case !i.dwarf.Indexed() && !i.dwarf.Small():
+		return true
 	}
-	return i.dwarf.Covers(s.Offset)
+	_, ok := i.dwarf.GlobalAt(s.Offset)
+	return ok
 }
 
 // rank orders symbols at one address: the one a person would call it by first.
@@ -181,7 +260,8 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	if addr > i.high {
 		return symbols.Symbol{}, false
 	}
-	end := sort.Search(len(t.entries), func(k int) bool { return t.entries[k].addr > addr })
+	order := t.sorted()
+	end := sort.Search(len(order), func(k int) bool { return t.at(k).addr > addr })
 	k, covered := t.covering(end, addr)
 	if !covered && i.dwarf != nil {
 		if s, ok := i.dwarf.FunctionEntry(off); ok {
@@ -191,7 +271,8 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	if k < 0 {
 		return symbols.Symbol{}, false
 	}
-	return i.symbol(&t.entries[t.best(k)]), true
+	e := t.at(t.best(k))
+	return i.symbol(&e), true
 }
 
 // covering returns the last entry before end whose size reaches addr, else the
@@ -199,12 +280,12 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 // is no part of its last entry. -1 when there is none.
 func (t *table) covering(end int, addr uint64) (int, bool) {
 	for k := end - 1; k >= 0 && k >= end-maxBack; k-- {
-		if e := &t.entries[k]; addr-e.addr < e.size || addr == e.addr {
+		if e := t.at(k); addr-e.addr < e.size || addr == e.addr {
 			return k, true
 		}
 	}
 	k := end - 1
-	for k >= 0 && t.entries[k].name&madeName != 0 {
+	for k >= 0 && t.order[k] >= madeName {
 		k--
 	}
 	return k, false
@@ -212,10 +293,13 @@ func (t *table) covering(end int, addr uint64) (int, bool) {
 
 // best returns the best ranked of the entries at entry k's address.
 func (t *table) best(k int) int {
-	best, rank := k, t.rank(&t.entries[k])
-	addr := t.entries[k].addr
-	for j := k - 1; j >= 0 && t.entries[j].addr == addr; j-- {
-		if r := t.rank(&t.entries[j]); r <= rank {
+	e := t.at(k)
+	best, rank, addr := k, t.rank(&e), e.addr
+	for j := k - 1; j >= 0; j-- {
+		if e = t.at(j); e.addr != addr {
+			break
+		}
+		if r := t.rank(&e); r <= rank {
 			best, rank = j, r
 		}
 	}
@@ -230,12 +314,14 @@ func (i *Image) Next(off symbols.Offset) (s symbols.Symbol, ok bool) {
 
 func (i *Image) next(off symbols.Offset) (symbols.Symbol, bool) {
 	t, addr := i.symtab(), i.low+uint64(off)
-	k := sort.Search(len(t.entries), func(k int) bool { return t.entries[k].addr > addr })
-	if k == len(t.entries) {
+	order := t.sorted()
+	k := sort.Search(len(order), func(k int) bool { return t.at(k).addr > addr })
+	if k == len(order) {
 		return symbols.Symbol{}, false
 	}
-	for k+1 < len(t.entries) && t.entries[k+1].addr == t.entries[k].addr {
+	for at := t.at(k).addr; k+1 < len(order) && t.at(k+1).addr == at; {
 		k++
 	}
-	return i.symbol(&t.entries[t.best(k)]), true
+	e := t.at(t.best(k))
+	return i.symbol(&e), true
 }

@@ -46,9 +46,9 @@ type joiner struct {
 
 	names    []foundName
 	byText   set
-	byPlace  map[uint32]uint32 // caller's number to index in names
-	interned [][]uint32        // by builder
-	strings  uint64            // bytes
+	byPlace  places
+	interned [][]uint32 // by builder
+	strings  uint64     // bytes
 
 	order   []uint32 // names sorted
 	ranks   []uint32 // its inverse
@@ -74,12 +74,41 @@ func (j *joiner) name(k int, n uint32) uint32 {
 	if n >= Interned {
 		return j.interned[k][n-Interned]
 	}
-	if i, ok := j.byPlace[n]; ok {
-		return i
+	p := j.byPlace.find(n)
+	if p.index == 0 {
+		*p = place{n, j.add(j.text(n)) + 1}
 	}
-	i := j.add(j.text(n))
-	j.byPlace[n] = i
-	return i
+	return p.index - 1
+}
+
+// places maps the caller's numbers to indexes in names.
+type places struct {
+	slots []place
+	used  int
+}
+
+type place struct{ number, index uint32 } // index plus one
+
+// find returns the slot of n, which is empty, and counted as used, when n is new.
+func (p *places) find(n uint32) *place {
+	if p.used*2 >= len(p.slots) {
+		old := p.slots
+		p.slots, p.used = make([]place, max(2*len(old), 1<<8)), 0
+		for _, s := range old {
+			if s.index != 0 {
+				*p.find(s.number) = s
+			}
+		}
+	}
+	mask := uint32(len(p.slots) - 1)
+	i := mix(uint64(n)) & mask
+	for p.slots[i].index != 0 && p.slots[i].number != n {
+		i = (i + 1) & mask
+	}
+	if p.slots[i].index == 0 {
+		p.used++
+	}
+	return &p.slots[i]
 }
 
 func (j *joiner) add(text []byte) uint32 {
@@ -101,8 +130,8 @@ func (j *joiner) add(text []byte) uint32 {
 
 // scopes numbers the names and scopes of b.
 func (j *joiner) scopes(b *Builder) {
-	if j.byPlace == nil {
-		j.byPlace, j.index = map[uint32]uint32{}, map[Scope]uint32{}
+	if j.index == nil {
+		j.index = map[Scope]uint32{}
 	}
 	k := len(j.interned)
 	ids := make([]uint32, len(b.names.ends))
@@ -147,7 +176,7 @@ func (j *joiner) take(b *Builder) {
 
 // rank sorts the names by hash, then by text.
 func (j *joiner) rank() {
-	j.byPlace, j.index, j.byText = nil, nil, set{}
+	j.byPlace, j.index, j.byText = places{}, nil, set{}
 	keys := make([]uint64, len(j.names))
 	for i := range j.names {
 		keys[i] = uint64(j.names[i].hash)<<32 | uint64(i)

@@ -92,16 +92,23 @@ func (x *Index) firstWith(h uint32) uint32 {
 	return uint32(lo + sort.Search(hi-lo, func(i int) bool { return x.u32(tabNames, uint64(lo+i), 0) >= h }))
 }
 
-// Hash is the hash of a name, the same for both cases of ASCII letters.
+// Hash is the hash of a name, the same for both cases of ASCII letters: the bit
+// that tells them apart is set in every byte.
 func Hash[T string | []byte](s T) uint32 {
+	const lower = 0x2020202020202020
 	h := uint64(len(s)) * 0x9e3779b97f4a7c15
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c-'A' < 26 {
-			c |= 0x20
-		}
-		h = (h ^ uint64(c)) * 0x100000001b3
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		h = (h ^ (w | lower)) * 0xbf58476d1ce4e5b9
+		h ^= h >> 31
 	}
+	w := uint64(0)
+	for ; i < len(s); i++ {
+		w = w<<8 | uint64(s[i])
+	}
+	h = (h ^ (w | lower)) * 0x94d049bb133111eb
 	h ^= h >> 32
 	return uint32((h * 0xd6e8feb86659fd93) >> 32)
 }
