@@ -193,8 +193,11 @@ func (l *loop) typeNamed(ctx context.Context, name string, first *Module) (*symb
 	ms := l.matching(mod)
 	if mod != "" {
 		_ = l.need(ctx, ms...)
-	} else if first != nil {
-		ms = append([]*Module{first}, ms...)
+	} else if len(ms) > 0 {
+		_ = l.need(ctx, first, ms[0])
+		if first != nil {
+			ms = append([]*Module{first}, ms...)
+		}
 	}
 	var declared *symbols.Type
 	for _, m := range ms {
