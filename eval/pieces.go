@@ -29,6 +29,9 @@ func (v Value) synthetic() (Pointee, bool) {
 // noAddress is why the bits of a pointer are not known.
 const noAddress = "a pointer to what has no address"
 
+// x87Bytes is how many bytes of a long double of 12 or 16 have meaning.
+const x87Bytes = 10
+
 // known says whether every bit of v is.
 func (v Value) known() error {
 	if _, ok := v.synthetic(); ok {
@@ -38,6 +41,9 @@ func (v Value) known() error {
 	if v.BitSize > 0 && v.Missing != nil {
 		missing = make([]byte, len(v.Missing))
 		copyBits(missing, 0, v.Missing, v.BitOffset, min(v.BitSize, len(missing)*8-v.BitOffset), false)
+	}
+	if isFloat(strip(v.Type)) && len(missing) > x87Bytes {
+		missing = missing[:x87Bytes] // the rest is padding
 	}
 	for _, lost := range missing {
 		if lost != 0 {

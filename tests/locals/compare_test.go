@@ -16,10 +16,11 @@ type tally struct {
 	// Known counts scalars that the oracle tells; Withheld are those of them in
 	// callers' frames that we do not: they lie in registers that the callee may
 	// have changed.
-	Known    int
-	Withheld []string
-	Explained  map[string]int
-	Different  []string
+	Known     int
+	Withheld  []string
+	Unstable  int
+	Explained map[string]int
+	Different []string
 }
 
 func (n *tally) differ(format string, args ...any) {
@@ -42,6 +43,7 @@ func (n *tally) add(o tally) {
 	n.Unavailable.Theirs += o.Unavailable.Theirs
 	n.Unavailable.Both += o.Unavailable.Both
 	n.Known += o.Known
+	n.Unstable += o.Unstable
 	n.Withheld = append(n.Withheld, o.Withheld...)
 	n.Different = append(n.Different, o.Different...)
 	for k, v := range o.Explained {
@@ -52,8 +54,8 @@ func (n *tally) add(o tally) {
 }
 
 func (n *tally) String() string {
-	s := fmt.Sprintf("%d stops, %d frames, %d variables, %d scalars compared; unavailable on both sides %d, here only %d, there only %d; %d differences",
-		n.Stops, n.Frames, n.Variables, n.Scalars, n.Unavailable.Both, n.Unavailable.Ours, n.Unavailable.Theirs, len(n.Different))
+	s := fmt.Sprintf("%d stops, %d frames, %d variables, %d scalars compared, %d unstable; unavailable on both sides %d, here only %d, there only %d; %d differences",
+		n.Stops, n.Frames, n.Variables, n.Scalars, n.Unstable, n.Unavailable.Both, n.Unavailable.Ours, n.Unavailable.Theirs, len(n.Different))
 	var by []string
 	for k, v := range n.Explained {
 		by = append(by, fmt.Sprintf("%s %d", k, v))
@@ -70,6 +72,8 @@ func (n *tally) String() string {
 const (
 	beyondPieces = "beyond-pieces"
 	entryRecord  = "entry-record"
+	tailCallPC   = "tail-call-pc"
+	unbuilt      = "unbuilt-base"
 )
 
 // compare holds our stops against the oracle's.
@@ -94,26 +98,43 @@ func compare(program string, mine, theirs []stop) tally {
 }
 
 func (n *tally) frames(where string, pc uint64, a, b []frame) {
-	for i := range min(len(a), len(b)) {
-		at := fmt.Sprintf("%s frame %d %s", where, i, a[i].Function)
-		if a[i].PC != b[i].PC || a[i].Inlined != b[i].Inlined || bare(a[i].Function) != bare(b[i].Function) {
-			n.differ("%s: pc %#x inlined %v; the oracle has %s pc %#x inlined %v", at, a[i].PC, a[i].Inlined, b[i].Function, b[i].PC, b[i].Inlined)
+	caller := false
+	for len(a) > 0 && len(b) > 0 {
+		at := fmt.Sprintf("%s frame %d %s", where, len(b), a[0].Function)
+		if !same(a[0], b[0]) {
+			if a[0].Tail && len(a) > 1 {
+				n.explain(tailCallPC)
+				a = a[1:]
+				continue
+			}
+			n.differ("%s: pc %#x inlined %v; the oracle has %s pc %#x inlined %v", at, a[0].PC, a[0].Inlined, b[0].Function, b[0].PC, b[0].Inlined)
 			return
 		}
 		n.Frames++
-		n.variables(at, a[i].PC != pc, a[i].Variables, b[i].Variables)
+		n.variables(at, caller || a[0].PC != pc, a[0].Variables, b[0].Variables)
+		caller = caller || !a[0].Inlined
+		a, b = a[1:], b[1:]
 	}
-	if len(a) != len(b) {
-		n.differ("%s: %d frames, the oracle has %d", where, len(a), len(b))
+	if len(b) > 0 {
+		n.differ("%s: %d frames of the oracle are missing", where, len(b))
 	}
 }
 
-// bare is a function's name without its parameters.
-func bare(name string) string {
-	if i := strings.IndexByte(name, '('); i > 0 && !strings.HasPrefix(name, "(anonymous") {
-		return name[:i]
+// same reports whether both are the frame of one call.
+func same(a, b frame) bool {
+	if a.PC != b.PC || a.Inlined != b.Inlined {
+		return false
 	}
-	return name
+	if a.Linkage != "" && b.Linkage != "" && strings.HasPrefix(a.Linkage, "_Z") {
+		return a.Linkage == b.Linkage
+	}
+	return typeName(a.Function) == typeName(b.Function) || bare(a.Function) == bare(b.Function)
+}
+
+// bare is a function's own name, without scopes and parameters.
+func bare(name string) string {
+	name, _, _ = strings.Cut(name, "(")
+	return typeName(name[strings.LastIndex(name, "::")+1:])
 }
 
 func (n *tally) variables(where string, caller bool, a, b []variable) {
@@ -157,7 +178,8 @@ func nearest(v variable, of []variable) int {
 	return min(len(of), 1) - 1
 }
 
-var elaborated = strings.NewReplacer("struct ", "", "union ", "", "enum ", "", "class ", "", "{...}", "", " ", "")
+var elaborated = strings.NewReplacer("struct ", "", "union ", "", "enum ", "", "class ", "", "class{...}", "", "struct{...}", "", "{...}", "",
+	"(void)", "()", "<unnamed-tag>", "", " ", "")
 
 // typeName spells a type as neither side's taste wants it.
 func typeName(name string) string { return elaborated.Replace(symbols.Canonical(name)) }
@@ -169,23 +191,30 @@ func unknown(text string) bool { return text == "<out>" || text == "<memory>" }
 func (n *tally) values(where string, caller bool, a, b [][2]string) {
 	theirs := map[string]string{}
 	for _, v := range b {
-		theirs[v[0]] = v[1]
+		theirs[symbols.Canonical(v[0])] = v[1]
 	}
+	failed := map[string]bool{} // bases that the oracle cannot find its way to
 	tail := tail(a)
 	for i, v := range a {
-		p, x := v[0], v[1]
+		p, x := symbols.Canonical(v[0]), v[1]
 		y, there := theirs[p]
 		delete(theirs, p)
 		n.Scalars++
 		if there && !unknown(y) {
 			n.Known++
 		}
+		base := lostBase(p, theirs)
 		switch {
+		case !there && base != "":
+			n.explain(unbuilt)
+			failed[base] = true
 		case !there:
 			n.differ("%s%s: %s, the oracle has none", where, p, x)
 		case unknown(x) && x == y:
 			n.Unavailable.Both++
 		case x == y:
+		case y == unstable || y == unasked:
+			n.Unstable++
 		case x == "<out>" && tail > 0 && i >= tail && (y == "0" || y == "0x" || y == "<synthetic>"):
 			n.explain(beyondPieces)
 		case x == "<out>" && caller:
@@ -202,7 +231,44 @@ func (n *tally) values(where string, caller bool, a, b [][2]string) {
 		}
 	}
 	for p, y := range theirs {
+		if failed[p] {
+			continue
+		}
 		n.differ("%s%s: none, the oracle has %s", where, p, y)
+	}
+}
+
+// lostBase is the base class around path p that the oracle has an error for.
+func lostBase(p string, theirs map[string]string) string {
+	for i := len(p) - 1; i > 0; i-- {
+		if p[i] == '>' && (theirs[p[:i+1]] == "<memory>" || strings.HasPrefix(theirs[p[:i+1]], "<error: virtual base")) {
+			return p[:i+1]
+		}
+	}
+	return ""
+}
+
+// unstable stands for a scalar that the oracle tells differently each time: what
+// was on the stack before.
+const unstable = "<unstable>"
+
+// unasked stands for a scalar that the oracle would die of.
+const unasked = "<unasked>"
+
+// settle marks what two runs of the oracle do not agree about.
+func settle(a, b []stop) {
+	for i := range min(len(a), len(b)) {
+		for j := range min(len(a[i].Frames), len(b[i].Frames)) {
+			f, g := a[i].Frames[j], b[i].Frames[j]
+			for k := range min(len(f.Variables), len(g.Variables)) {
+				v, w := f.Variables[k], g.Variables[k]
+				for l := range min(len(v.Value), len(w.Value)) {
+					if v.Name == w.Name && v.Value[l] != w.Value[l] && v.Value[l][0] == w.Value[l][0] {
+						v.Value[l][1] = unstable
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -20,18 +20,18 @@ type place struct {
 
 // plan is what the oracle is told.
 type plan struct {
-	Program string   `json:"program"`
-	Remote  string   `json:"remote"`
-	Answers string   `json:"answers"`
-	Start   uint64   `json:"start"` // link-time address of _start
-	Frames  int      `json:"frames"`
-	Tail    bool     `json:"tail"`
-	// Follow has pointers to what has no address followed: gdb 13 dies of it where
-	// it takes bytes that no piece describes for such a pointer, and clang 14
-	// writes none.
-	Follow bool `json:"follow"`
-	Places  []place  `json:"places"`
-	Setup   []string `json:"setup"`
+	Program string `json:"program"`
+	Remote  string `json:"remote"`
+	Answers string `json:"answers"`
+	Start   uint64 `json:"start"` // link-time address of _start
+	Frames  int    `json:"frames"`
+	Tail    bool   `json:"tail"`
+	// Follow has pointers to what has no address followed. gdb 13 dies of it where
+	// it takes bytes that no piece describes for such a pointer (clang writes such
+	// pieces, and no such pointers), and in classes.
+	Follow bool     `json:"follow"`
+	Places []place  `json:"places"`
+	Setup  []string `json:"setup"`
 }
 
 // variable is a variable of a frame as either side tells it. Value maps the path
@@ -47,8 +47,10 @@ type variable struct {
 
 type frame struct {
 	Function  string     `json:"function"`
+	Linkage   string     `json:"linkage"`
 	PC        uint64     `json:"pc"`
 	Inlined   bool       `json:"inlined"`
+	Tail      bool       `json:"-"` // ours only: found by the call sites of tail calls
 	Variables []variable `json:"variables"`
 }
 

@@ -191,8 +191,9 @@ func (d *debuggee) look(p plan, kind string) stop {
 			if f.Scope == nil || f.Module == nil || f.Module.Path != p.Program {
 				continue
 			}
-			fr := frame{Function: f.Scope.Name, PC: uint64(f.PC) - d.bias, Inlined: f.Inlined}
-			if fr.Variables, err = d.variables(ctx, v, f); err != nil {
+			fr := frame{Function: f.Scope.Name, Linkage: f.Scope.Linkage, PC: uint64(f.PC) - d.bias,
+				Inlined: f.Inlined, Tail: f.Kind == engine.ByTailCall}
+			if fr.Variables, err = d.variables(ctx, v, f, p.Follow); err != nil {
 				return err
 			}
 			out.Frames = append(out.Frames, fr)
@@ -202,7 +203,7 @@ func (d *debuggee) look(p plan, kind string) stop {
 	return out
 }
 
-func (d *debuggee) variables(ctx context.Context, v *engine.View, f *engine.Frame) ([]variable, error) {
+func (d *debuggee) variables(ctx context.Context, v *engine.View, f *engine.Frame, follow bool) ([]variable, error) {
 	ls, err := v.Locals(ctx, f)
 	if err != nil {
 		return nil, err
@@ -210,11 +211,11 @@ func (d *debuggee) variables(ctx context.Context, v *engine.View, f *engine.Fram
 	seen := map[string]int{}
 	var out []variable
 	for _, l := range ls {
-		x := variable{Name: l.Name, Nth: seen[l.Name], Param: l.Param, Type: eval.TypeName(l.Type)}
+		x := variable{Name: l.Name, Nth: seen[l.Name], Param: l.Param, Type: spell(l.Type, "")}
 		seen[l.Name]++
 		err := v.Gather(ctx, func(ctx context.Context, mem symbols.Memory) error {
 			x.Value = nil
-			w := walker{ctx: ctx, env: v.EnvOver(f, mem), model: &eval.Model{}, out: &x.Value}
+			w := walker{ctx: ctx, env: v.EnvOver(f, mem), model: &eval.Model{}, out: &x.Value, follow: follow}
 			return w.value(l.Value, "", 0)
 		})
 		if err != nil {
@@ -225,6 +226,38 @@ func (d *debuggee) variables(ctx context.Context, v *engine.View, f *engine.Fram
 	return out, nil
 }
 
+// spell writes a type with the typedefs it is declared with, which our front ends
+// leave out where a template's member names what it is less well.
+func spell(t *symbols.Type, inner string) string {
+	if t == nil {
+		return "void " + inner
+	}
+	mark := map[symbols.TypeKind]string{symbols.Pointer: "*", symbols.Reference: "&", symbols.RvalueReference: "&&",
+		symbols.Const: "const", symbols.Volatile: "volatile", symbols.Restrict: "restrict", symbols.Atomic: "_Atomic"}[t.Kind]
+	switch {
+	case mark != "" && t.Elem != nil && (t.Elem.Kind == symbols.Array || t.Elem.Kind == symbols.Func) && mark[0] < 'A':
+		return spell(t.Elem, "("+mark+inner+")")
+	case mark != "":
+		return spell(t.Elem, mark+" "+inner)
+	case t.Kind == symbols.MemberPointer:
+		return spell(t.Elem, "("+t.Owner.Name+"::*"+inner+")")
+	case t.Kind == symbols.Array && t.Count >= 0:
+		return spell(t.Elem, fmt.Sprintf("%s[%d]", inner, t.Count))
+	case t.Kind == symbols.Array:
+		return spell(t.Elem, inner+"[]")
+	case t.Kind == symbols.Func:
+		var ps []string
+		for _, p := range t.Members().Params {
+			ps = append(ps, spell(p.Type, ""))
+		}
+		if t.Members().Variadic {
+			ps = append(ps, "...")
+		}
+		return spell(t.Elem, inner+"("+strings.Join(ps, ", ")+")")
+	}
+	return t.Name + " " + inner
+}
+
 // Bounds on what is compared of one variable; the oracle has the same.
 const (
 	maxDepth, maxElements, maxLeaves = 8, 12, 400
@@ -232,10 +265,11 @@ const (
 
 // walker flattens a value.
 type walker struct {
-	ctx   context.Context
-	env   eval.Env
-	model *eval.Model
-	out   *[][2]string
+	ctx    context.Context
+	env    eval.Env
+	model  *eval.Model
+	out    *[][2]string
+	follow bool // pointers to what has no address
 }
 
 func (w *walker) tell(path, text string) { *w.out = append(*w.out, [2]string{path, text}) }
@@ -330,6 +364,9 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		}
 		if o.Text == eval.SyntheticPointer {
 			w.tell(path, "<synthetic>")
+			if !w.follow {
+				return nil
+			}
 			to, err := eval.Indirect(w.ctx, w.env, v)
 			if err != nil {
 				return err
@@ -352,6 +389,9 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 // scalar writes a value as the oracle does.
 func scalar(t *symbols.Type, v eval.Value, b []byte) string {
 	if t.Kind == symbols.Base && t.Encoding >= symbols.FloatEnc || len(b) > 8 || t.Kind == symbols.MemberPointer {
+		if t.Kind == symbols.Base && t.Encoding == symbols.FloatEnc && len(b) > 10 {
+			b = b[:10] // x87: the rest is padding
+		}
 		var s strings.Builder
 		for i := range b {
 			fmt.Fprintf(&s, "%02x", b[len(b)-1-i])

@@ -31,7 +31,17 @@ def why(error):
 def leaf(value, base):
     if base.code in WORDS and base.sizeof <= 8:
         return str(int(value))
-    return "0x" + re.sub("^0x0*", "", value.format_string(format="x"))
+    text = re.sub("^0x0*", "", value.format_string(format="x"))
+    if base.code == gdb.TYPE_CODE_FLT and base.sizeof in (12, 16):
+        text = text[-20:].lstrip("0")  # x87: the rest is padding
+    return "0x" + text
+
+
+def member(value, f):
+    try:
+        return value[f]
+    except TypeError:  # the class is another copy of the same one
+        return value.cast(f.type) if f.is_base_class else value[f.name]
 
 
 def walk(value, path, depth, out):
@@ -40,15 +50,24 @@ def walk(value, path, depth, out):
     base = value.type.strip_typedefs().unqualified()
     try:
         if base.code in RECORD:
+            dead = value.address is None
             for f in base.fields():
+                if dead and f.name and f.type.strip_typedefs().code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF):
+                    out[path + "." + f.name] = "<unasked>"  # gdb 13 dies of one that points to what has no address
+                    continue
                 if not hasattr(f, "bitpos") and not f.is_base_class:
                     continue
+                at = path
                 if f.is_base_class:
-                    walk(value[f], path + ".<" + str(f.type.strip_typedefs()) + ">", depth + 1, out)
+                    at += ".<" + str(f.type.strip_typedefs()) + ">"
                 elif f.name:
-                    walk(value[f], path + "." + f.name, depth + 1, out)
-                elif f.bitsize == 0:
-                    walk(value[f], path, depth + 1, out)
+                    at += "." + f.name
+                elif f.bitsize > 0:
+                    continue
+                try:
+                    walk(member(value, f), at, depth + 1, out)
+                except gdb.error as e:
+                    out[at] = why(e)
             return
         if base.code == gdb.TYPE_CODE_ARRAY:
             low, high = base.range()
@@ -127,7 +146,7 @@ def frames(stop):
             continue
         f.select()  # gdb follows pointers to what has no address in the selected frame only
         if fn is not None and fn.symtab.objfile.filename == plan["program"]:
-            out.append({"function": fn.name, "pc": f.pc() - bias, "inlined": f.type() == gdb.INLINE_FRAME,
+            out.append({"function": fn.name, "linkage": fn.linkage_name, "pc": f.pc() - bias, "inlined": f.type() == gdb.INLINE_FRAME,
                         "variables": variables(f)})
         f = f.older()
     return out
