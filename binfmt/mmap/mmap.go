@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"unsafe"
 )
 
 // File is a file's bytes. They must not be written to.
@@ -50,4 +51,21 @@ func Open(path string) (*File, error) {
 		runtime.AddCleanup(m, func(f func()) { f() }, release)
 	}
 	return m, nil
+}
+
+// Release says that b, when it is part of f, will not be read soon: its pages no
+// longer count as this process's until they are. Bytes from elsewhere are left alone.
+func (f *File) Release(b []byte) {
+	if len(b) == 0 || len(f.Data) == 0 {
+		return
+	}
+	start, at := uintptr(unsafe.Pointer(unsafe.SliceData(f.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	if at < start || at-start > uintptr(len(f.Data)) || uintptr(len(b)) > uintptr(len(f.Data))-(at-start) {
+		return
+	}
+	page := uintptr(os.Getpagesize())
+	lo, hi := (at-start+page-1)/page*page, (at-start+uintptr(len(b)))/page*page
+	if lo < hi {
+		release(f.Data[lo:hi])
+	}
 }

@@ -1,6 +1,7 @@
 package mmap
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -61,5 +62,27 @@ func TestGuard(t *testing.T) {
 	}
 	if g.Do(read) || g.Do(func() {}) {
 		t.Error("read a page that is gone")
+	}
+}
+
+func TestRelease(t *testing.T) {
+	text := make([]byte, 1<<18)
+	for i := range text {
+		text[i] = byte(i >> 8)
+	}
+	p := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(p, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := bytes.Clone(text)
+	for _, b := range [][]byte{nil, m.Data[5:6], m.Data[100:70000], m.Data, own} { // memory that is not mapped must stay
+		m.Release(b)
+	}
+	if !bytes.Equal(m.Data, text) || !bytes.Equal(own, text) {
+		t.Error("bytes changed")
 	}
 }

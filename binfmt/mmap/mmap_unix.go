@@ -15,3 +15,6 @@ func mapFile(f *os.File, size int) ([]byte, func(), error) {
 	}
 	return data, func() { _ = unix.Munmap(data) }, nil
 }
+
+// release lets go of the pages of a mapping; they are read again when touched.
+func release(b []byte) { _ = unix.Madvise(b, unix.MADV_DONTNEED) }

@@ -20,3 +20,5 @@ func mapFile(f *os.File, size int) ([]byte, func(), error) {
 	base := *(*unsafe.Pointer)(unsafe.Pointer(&addr)) // not Go memory, so it never moves
 	return unsafe.Slice((*byte)(base), size), func() { _ = windows.UnmapViewOfFile(addr) }, nil
 }
+
+func release([]byte) {}

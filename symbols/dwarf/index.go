@@ -212,10 +212,10 @@ func (b *indexBuild) pause() bool {
 // lines enters the files that the unit's line program names, and its code.
 func (s *skimmer) lines(u *unit, num uint32) {
 	u = u.liner()
-	r := u.rootAttrs()
-	if u.file != u.data.main || u.isType() {
+	if u = u.liner(); u.file != u.data.main || u.isType() {
 		return
 	}
+	r := u.rootAttrs()
 	for _, c := range r.ranges {
 		s.out.Code(index.Code{Low: c.low, High: c.high, Unit: num})
 	}

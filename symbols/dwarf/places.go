@@ -39,47 +39,6 @@ func (d *Data) Places(file string, line int) []symbols.Place {
 	return places
 }
 
-// fileMatch is a unit whose line program knows the wanted file under some numbers.
-type fileMatch struct {
-	unit  *unit
-	files map[uint32]bool
-}
-
-// sieve finds the units that name the file, by the line programs' heads alone.
-func (d *Data) sieve(file string, exact bool) []fileMatch {
-	want := pathElements(file)
-	if len(want) == 0 {
-		return nil
-	}
-	base := want[len(want)-1]
-	var out []fileMatch
-	for u := range d.lineUnits() {
-		files, dir := u.fileTable()
-		var m map[uint32]bool
-		for i, f := range files {
-			if !endsWith(f.name, base, exact) || !pathMatches(f.path(dir), want, exact) {
-				continue
-			}
-			if m == nil {
-				m = map[uint32]bool{}
-			}
-			m[uint32(i)] = true
-		}
-		if m != nil {
-			out = append(out, fileMatch{u, m})
-		}
-	}
-	return out
-}
-
-func endsWith(name []byte, base string, exact bool) bool {
-	if len(name) < len(base) {
-		return false
-	}
-	tail := string(name[len(name)-len(base):])
-	return tail == base || !exact && strings.EqualFold(tail, base)
-}
-
 // pathElements splits a path at either slash, "." and empty elements left out
 // and ".." applied.
 func pathElements(p string) []string {

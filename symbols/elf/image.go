@@ -153,6 +153,9 @@ func (i *Image) openDWARF() {
 	}
 	o := dwarf.Options{Arch: i.arch, Base: i.low, Image: i, Guard: i.guard.Do, BigEndian: p.Order.Uint16([]byte{0, 1}) == 1}
 	o.Section = p.bytes
+	if p.file != nil {
+		o.Release = p.file.Release
+	}
 	o.Open = func(c symbols.Companion, accept func(func(string) []byte) error) (func(string) []byte, error) {
 		return i.companion(p, c, accept)
 	}

@@ -82,7 +82,12 @@ func (t *table) matches(pattern string, fold bool) []entry {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b entry) int { return cmp.Compare(a.addr, b.addr) })
+	slices.SortFunc(out, func(a, b entry) int { // not in the order of the table, which another link may change
+		if c := cmp.Compare(a.addr, b.addr); c != 0 {
+			return c
+		}
+		return bytes.Compare(t.bytes(a.name), t.bytes(b.name))
+	})
 	return out
 }
 

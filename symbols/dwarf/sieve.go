@@ -1,0 +1,261 @@
+package dwarf
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"dap-windbg/symbols/index"
+)
+
+// fileMatch is a unit whose line program knows the wanted file under some numbers.
+type fileMatch struct {
+	unit  *unit
+	files map[uint32]bool
+}
+
+// sieve finds the units that name the file: by the index when it is there, else
+// by the heads of the line programs.
+func (d *Data) sieve(file string, exact bool) []fileMatch {
+	want := pathElements(file)
+	if len(want) == 0 {
+		return nil
+	}
+	base := want[len(want)-1]
+	var units []*unit
+	if d.Indexed() {
+		units = d.unitsNaming(want, exact)
+	} else {
+		units = d.lineUnitsAt(d.programsNaming(base, exact))
+	}
+	var out []fileMatch
+	for _, u := range units {
+		files, dir := u.fileTable()
+		var m map[uint32]bool
+		for i, f := range files {
+			if !endsWith(f.name, base, exact) || !pathMatches(f.path(dir), want, exact) {
+				continue
+			}
+			if m == nil {
+				m = map[uint32]bool{}
+			}
+			m[uint32(i)] = true
+		}
+		if m != nil {
+			out = append(out, fileMatch{u, m})
+		}
+	}
+	return out
+}
+
+// unitsNaming asks the index.
+func (d *Data) unitsNaming(want []string, exact bool) []*unit {
+	nums := map[uint32]bool{}
+	d.withIndex(func(x *index.Index) {
+		clear(nums)
+		for n, path := range x.Paths(want[len(want)-1], !exact) {
+			if pathMatches(path, want, exact) {
+				for u := range x.FileUnits(n) {
+					nums[u] = true
+				}
+			}
+		}
+	})
+	var out []*unit
+	lines := map[uint64]bool{} // type units share theirs
+	for i, u := range d.allUnits() {
+		if !nums[uint32(i)] {
+			continue
+		}
+		if r := u.rootAttrs(); r.hasLine && !lines[r.line] {
+			lines[r.line] = true
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// maxSingles is how many programs are brought to their units one by one.
+const maxSingles = 64
+
+// lineUnitsAt returns a unit for each of the line programs: the one that has the
+// code of its first row, which is quicker than to read the roots of all units.
+func (d *Data) lineUnitsAt(programs []uint64) []*unit {
+	var out []*unit
+	left := map[uint64]bool{}
+	for _, off := range programs {
+		if u := d.lineUnit(off); len(programs) <= maxSingles && u != nil {
+			out = append(out, u)
+			continue
+		}
+		left[off] = true
+	}
+	if len(left) == 0 {
+		return out
+	}
+	for u := range d.lineUnits() {
+		if left[u.root.line] {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+func (d *Data) lineUnit(off uint64) *unit {
+	u := &unit{data: d, space: d.main.spaces[0], layout: layout{version: 5, addrSize: 8}}
+	if d.opt.Arch != nil && d.opt.Arch.PtrSize > 0 {
+		u.addrSize = uint8(d.opt.Arch.PtrSize)
+	}
+	u.rootOnce.Do(func() {})
+	h, ok := d.lineHeader(off, u)
+	if !ok {
+		return nil
+	}
+	t := h.decode(d)
+	if len(t.seqs) == 0 {
+		return nil
+	}
+	found := d.unitAt(t.seqs[0].low)
+	if found == nil || !found.rootAttrs().hasLine || found.root.line != off {
+		return nil
+	}
+	return found
+}
+
+// programsNaming returns the places of the line programs that may name a file
+// that ends with base.
+func (d *Data) programsNaming(base string, exact bool) []uint64 {
+	s := headSieve{d: d, base: []byte(base), fold: !exact, strs: d.section(secLineStr)}
+	s.markStrings()
+	var out []uint64
+	for b := d.main.buf(secLine, 0); b.left() > 0; {
+		off := uint64(b.off)
+		n, is64, ok := b.initialLength()
+		if !ok {
+			break
+		}
+		head := b
+		head.d = b.d[:b.off+int(n)]
+		if s.names(&head, is64) {
+			out = append(out, off)
+		}
+		b.off += int(n)
+	}
+	return out
+}
+
+// headSieve tells which line programs may name a file, reading no more of their
+// heads than the numbers of names.
+type headSieve struct {
+	d    *Data
+	base []byte
+	fold bool
+	strs []byte // .debug_line_str
+	// marks has a bit for each place in strs where a name begins that ends with base.
+	marks []uint64
+}
+
+// markStrings finds base in .debug_line_str. Strings may share their ends, so
+// each place of a string that ends with base counts.
+func (s *headSieve) markStrings() {
+	s.marks = make([]uint64, len(s.strs)/64+1)
+	end := append(append([]byte(nil), s.base...), 0)
+	for at := 0; at < len(s.strs); {
+		n := s.index(s.strs[at:], end)
+		if n < 0 {
+			return
+		}
+		n += at
+		for i := n; i >= 0 && (i == n || s.strs[i] != 0); i-- {
+			s.marks[i/64] |= 1 << (i % 64)
+		}
+		at = n + 1
+	}
+}
+
+func (s *headSieve) index(in, what []byte) int {
+	if !s.fold {
+		return bytes.Index(in, what)
+	}
+	for at := 0; at+len(what) <= len(in); {
+		n := bytes.IndexByte(in[at:], 0)
+		if n < 0 {
+			return -1
+		}
+		if n += at; n+1 >= len(what) && bytes.EqualFold(in[n+1-len(what):n], what[:len(what)-1]) {
+			return n + 1 - len(what)
+		}
+		at = n + 1
+	}
+	return -1
+}
+
+func (s *headSieve) marked(off uint64) bool {
+	return off < uint64(len(s.strs)) && s.marks[off/64]&(1<<(off%64)) != 0
+}
+
+// names reports whether the program whose length was just read may name the file.
+// What has an unusual form may.
+func (s *headSieve) names(b *buf, is64 bool) bool {
+	version := b.u16()
+	if version == 5 {
+		b.skip(2)
+	}
+	length := b.offset(is64)
+	if b.bad || length > uint64(b.left()) {
+		return false
+	}
+	b.d = b.d[:b.off+int(length)]
+	if version < 5 { // names are written out
+		return s.index(b.d[b.off:], append(append([]byte(nil), s.base...), 0)) >= 0
+	}
+	b.skip(5)
+	if ops := b.u8(); ops > 0 {
+		b.skip(uint64(ops) - 1)
+	}
+	_, ok := s.entries(b, is64)
+	hit, usual := s.entries(b, is64)
+	return !ok || !usual || hit
+}
+
+// entries goes over the directories or the files of a version 5 head. hit: one is
+// marked; false: they have a form this does not read.
+func (s *headSieve) entries(b *buf, is64 bool) (hit, ok bool) {
+	l := layout{version: 5, is64: is64, addrSize: 8}
+	var steps [255]step
+	path := -1
+	n := int(b.u8())
+	for i := range n {
+		content, f := b.uleb(), form(b.uleb())
+		if content == lnctPath {
+			if path = i; f != formLineStrp || is64 || b.be {
+				return false, false
+			}
+		}
+		if steps[i], ok = stepOf(f, l); !ok {
+			return false, false
+		}
+	}
+	for count := b.uleb(); count > 0 && n > 0 && !b.bad; count-- {
+		for i, st := range steps[:n] {
+			switch {
+			case i == path:
+				hit = hit || b.off+4 <= len(b.d) && s.marked(uint64(binary.LittleEndian.Uint32(b.d[b.off:])))
+				b.skip(4)
+			case st.kind == skipULEB && b.off < len(b.d) && b.d[b.off] < 0x80:
+				b.off++
+			default:
+				b.step(st, l)
+			}
+		}
+	}
+	return hit, !b.bad
+}
+
+func endsWith(name []byte, base string, exact bool) bool {
+	if len(name) < len(base) {
+		return false
+	}
+	tail := string(name[len(name)-len(base):])
+	return tail == base || !exact && strings.EqualFold(tail, base)
+}
