@@ -187,9 +187,12 @@ func (s *skimmer) enter(a *skimAbbrev, at uint64, top *skimLevel) bool {
 			s.open(&next, at, top)
 		}
 	case tagEnumeration:
-		if a.forms[markFlag] != 0 && s.number(a, markFlag) != 0 {
+		switch {
+		case a.forms[markFlag] != 0 && s.number(a, markFlag) != 0:
 			next.scope = s.scope(a, top.scope, 0)
 			s.open(&next, at, top)
+		case a.forms[markSpec] != 0:
+			next.scope = s.declaredIn(s.unit.target(s.value(a, markSpec)))
 		}
 	case tagSubprogram:
 		next.in, next.scope = inFunction, index.None
@@ -346,7 +349,10 @@ func (s *skimmer) add(a *skimAbbrev, at uint64, top *skimLevel, k index.Kind, f 
 	if a.forms[m] == 0 {
 		m = markOrigin
 	}
-	if a.forms[m] != 0 {
+	if a.forms[m] == formRefSig8 && !named {
+		return // the type unit's is entered
+	}
+	if a.forms[m] != 0 && a.forms[m] != formRefSig8 {
 		s.pending = append(s.pending, completion{at, s.value(a, m), name, named, k, f, key})
 		return
 	}

@@ -242,11 +242,15 @@ func (u *unit) target(v value) ref {
 }
 
 // origin returns the DIE that d completes: the abstract instance of an inlined
-// function, or the declaration of a definition.
+// function, the declaration of a definition, or the type unit's definition of a
+// declaration without a name.
 func (d *die) origin() (die, bool) {
 	r := d.target(atAbstractOrigin)
 	if r == 0 {
 		r = d.target(atSpecification)
+	}
+	if r == 0 && d.has(atSignature) && !d.has(atName) {
+		r = d.target(atSignature)
 	}
 	if r == 0 || r == d.ref() {
 		return die{}, false

@@ -85,7 +85,7 @@ func markOf(n attrName) mark {
 		return markDeclaration
 	case atSpecification:
 		return markSpec
-	case atAbstractOrigin:
+	case atAbstractOrigin, atSignature: // a type unit has the name, where a declaration has none
 		return markOrigin
 	case atLowPC:
 		return markLow

@@ -320,7 +320,11 @@ func (u *unit) fissionLocations(off uint64, at func(low, high uint64, expr []byt
 			high, _ = u.addrx(b.uleb())
 		case fissionStartLength:
 			low, _ = u.addrx(b.uleb())
-			high = low + uint64(b.u32())
+			n := b.u32()
+			if n >= 1<<31 { // GCC writes -1 where a list goes on in the last byte of a call
+				n = 0
+			}
+			high = low + uint64(n)
 		case fissionOffsets:
 			low, high = base+uint64(b.u32()), base+uint64(b.u32())
 		default:

@@ -18,7 +18,7 @@ var breakpointAt = regexp.MustCompile(`Breakpoint \d+ at 0x([0-9a-f]+)(.*locatio
 // TestBodyAsGDB sets a breakpoint by name on every function of the samples, in
 // gdb and here: they must land at the same address.
 func TestBodyAsGDB(t *testing.T) {
-	for _, options := range []string{"g++ -O0 -gdwarf-5", "g++ -O0 -gdwarf-4", "g++ -O2 -gdwarf-5", "g++ -O1 -gdwarf-5", "clang++ -O0 -gdwarf-5"} {
+	for _, options := range []string{"g++ -O0 -gdwarf-5", "g++ -O0 -gdwarf-4", "g++ -O2 -gdwarf-5", "g++ -O1 -gdwarf-5", "g++ -O2 -gdwarf-5 -flto", "clang++ -O0 -gdwarf-5"} {
 		t.Run(options, func(t *testing.T) {
 			img := open(t, options, "shapes.cc")
 			var funcs []symbols.Symbol

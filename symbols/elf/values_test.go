@@ -21,7 +21,7 @@ import (
 // TestValuesAsGDB stops a sample in several places, takes core dumps, and
 // compares the bytes of every variable of every frame with what gdb dumps.
 func TestValuesAsGDB(t *testing.T) {
-	for _, options := range []string{"g++ -O0 -gdwarf-5", "g++ -O2 -gdwarf-5", "g++ -O1 -gdwarf-4", "g++ -Og -gdwarf-3 -gno-strict-dwarf", "clang++ -O0 -gdwarf-5", "clang++ -O2 -gdwarf-5"} {
+	for _, options := range []string{"g++ -O0 -gdwarf-5", "g++ -O2 -gdwarf-5", "g++ -O1 -gdwarf-4", "g++ -Og -gdwarf-3 -gno-strict-dwarf", "clang++ -O0 -gdwarf-5", "clang++ -O2 -gdwarf-5", "g++ -O2 -gdwarf-5 -flto"} {
 		t.Run(options, func(t *testing.T) {
 			if n := compareValues(t, options, []string{"callback", "24", "variable", "95", "85", "76"}); n < 20 {
 				t.Errorf("only %d values compared", n)
