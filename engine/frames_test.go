@@ -74,20 +74,19 @@ func (s *session) goTo(stop string) {
 	s.t.Fatalf("it does not come to %s", stop)
 }
 
-// frames are all frames of the selected thread.
-func (s *session) frames() []Frame {
+// frames are all frames of the selected thread, and why they end.
+func (s *session) frames() (out []Frame, end string) {
 	s.t.Helper()
-	var out []Frame
 	s.do(func(ctx context.Context, v *View) error {
 		th, err := v.Thread(ctx)
 		if err != nil {
 			return err
 		}
 		st, err := v.Stack(ctx, th.ID, 0)
-		out = st.Frames
+		out, end = st.Frames, st.End
 		return err
 	})
-	return out
+	return out, end
 }
 
 // sameFrames compares a stack with gdb's. Inlined calls are compared elsewhere;
@@ -157,7 +156,7 @@ func TestTailCalls(t *testing.T) {
 			tails := 0
 			for i, stop := range stops {
 				s.goTo(stop)
-				got := s.frames()
+				got, _ := s.frames()
 				sameFrames(t, fmt.Sprint("stop ", i), got, want[i])
 				for _, f := range got {
 					if f.Kind == ByTailCall {
@@ -182,7 +181,8 @@ func compareFrames(t *testing.T, cpu *arch.Arch, prog string, stops []string) {
 	n := 0
 	for i, stop := range stops {
 		s.goTo(stop)
-		if n += sameFrames(t, fmt.Sprint("stop ", i), s.frames(), want[i]); t.Failed() {
+		got, end := s.frames()
+		if n += sameFrames(t, fmt.Sprint("stop ", i, " ", end), got, want[i]); t.Failed() {
 			t.FailNow()
 		}
 	}

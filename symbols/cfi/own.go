@@ -50,11 +50,11 @@ func (m *machine) do(s step) error {
 	case define:
 		r.CFA = s.rule
 	case defineReg, defineOffset:
-		if r.CFA.Kind != CFAPlus {
+		if r.CFA.Kind == FromExpression {
 			return errNotReg
 		}
-		if s.verb == defineReg {
-			r.CFA.Register = s.reg
+		if s.verb == defineReg { // the assembler for RISC-V names the register alone
+			r.CFA.Kind, r.CFA.Register = CFAPlus, s.reg
 		} else {
 			r.CFA.Offset = s.rule.Offset
 		}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"dap-windbg/arch"
+)
+
+// foreign builds testdata/bare.c for another CPU and runs it under QEMU, stopped
+// at its first instruction.
+func foreign(t *testing.T, cpu, qemu string, flags ...string) *session {
+	t.Helper()
+	prog := filepath.Join(t.TempDir(), "bare")
+	args := append([]string{"-g", "-nostdlib", "-static", "-ffreestanding", "-fasynchronous-unwind-tables", "-o", prog, "testdata/bare.c"}, flags...)
+	if out, err := exec.Command(cross(t, cpu), args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(qemu, "-g", port, prog)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		// Its first connection is its only one: wait for the port to be taken instead.
+		if probe, err := net.Listen("tcp", addr); err != nil {
+			break
+		} else if probe.Close(); time.Now().After(end) {
+			t.Fatal("QEMU does not listen")
+		}
+	}
+	s := connect(t, Options{}, addr, cmd)
+	s.stop()
+	return s
+}
+
+// cross is the compiler for another CPU, by whichever of its names.
+func cross(t *testing.T, cpu string) string {
+	t.Helper()
+	for _, version := range []string{"", "-12", "-13", "-14"} {
+		if path, err := exec.LookPath(cpu + "-linux-gnu-gcc" + version); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("there is no %s-linux-gnu-gcc: install gcc-12-%s-linux-gnu", cpu, cpu)
+	return ""
+}
+
+// TestMachines steps through programs for other CPUs. The calls and returns that
+// are stepped over tell what the stack must be at each instruction.
+func TestMachines(t *testing.T) {
+	for _, c := range []struct {
+		name, cpu, qemu string
+		flags           []string
+	}{
+		{"arm64", "aarch64", "qemu-aarch64", []string{"-O1"}},
+		{"arm64 with signed return addresses", "aarch64", "qemu-aarch64", []string{"-O1", "-mbranch-protection=standard"}},
+		{"arm64 with the other key, unoptimised", "aarch64", "qemu-aarch64", []string{"-O0", "-mbranch-protection=pac-ret+leaf+b-key"}},
+		{"arm64 by .debug_frame", "aarch64", "qemu-aarch64", []string{"-O2", "-mbranch-protection=standard", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"}},
+		{"riscv64", "riscv64", "qemu-riscv64", []string{"-O1"}},
+		{"riscv64 unoptimised", "riscv64", "qemu-riscv64", []string{"-O0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := foreign(t, c.cpu, c.qemu, c.flags...)
+			var returns []arch.Addr // innermost last
+			deepest := 0
+			for n := range 500 {
+				got, end := s.frames()
+				var in Inst
+				s.do(func(ctx context.Context, v *View) error {
+					ins, err := v.Disassemble(ctx, got[0].PC, 1)
+					in = ins[0]
+					return err
+				})
+				got = slices.DeleteFunc(got, func(f Frame) bool { return f.Inlined || f.Kind == ByTailCall })
+				want := append([]arch.Addr{got[0].PC}, returns...)
+				slices.Reverse(want[1:])
+				for i, f := range got {
+					if len(got) != len(want) || f.PC != want[i] {
+						t.Fatalf("after %d instructions, in %s:\n%s, was called from %x; %s", n, got[0].Symbol.Name, both(got, nil), want[1:], end)
+					}
+				}
+				deepest = max(deepest, len(returns))
+				s.run(How{Kind: StepInto, Unit: ByInstruction})
+				switch in.Kind {
+				case arch.Call:
+					returns = append(returns, in.Addr+arch.Addr(in.Len))
+				case arch.Return:
+					returns = returns[:len(returns)-1]
+				}
+			}
+			if deepest < 4 {
+				t.Errorf("only %d calls deep", deepest)
+			}
+		})
+	}
+}
