@@ -13,13 +13,52 @@ import (
 	"dap-windbg/symbols/cfi"
 	"dap-windbg/symbols/elf"
 	"dap-windbg/symbols/orc"
+	"dap-windbg/symbols/pe"
+	"dap-windbg/symbols/store"
 	"dap-windbg/targets"
+	"dap-windbg/targets/image"
 )
 
 // openImage opens an ELF image with its debug file and unwind rules. The store
 // has compared their builds, or the user has forced them.
 func (f *files) openImage(image, debug string) (symbols.Image, error) {
 	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder, Companions: f.store.Companion})
+}
+
+// imageStore finds ELF images, and what goes with them, by the store; a PE image is
+// its own file.
+type imageStore struct{ *store.Store }
+
+// Find implements symbols.Store.
+func (s imageStore) Find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
+	if isPE(key.Path) {
+		return pe.Open(key.Path, pe.Options{Key: key, Unwinder: unwinderPE})
+	}
+	return s.Store.Find(ctx, key)
+}
+
+// isPE looks at a file's first bytes.
+func isPE(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [4]byte
+	n, _ := io.ReadFull(f, head[:])
+	return image.KindOf(head[:n]) == image.PE
+}
+
+// unwinderPE reads the call frame information that MinGW's compilers write for
+// code without a function table.
+func unwinderPE(i *pe.Image) symbols.Unwinder {
+	section := func(name string) cfi.Section {
+		data, addr, _ := i.Section(name)
+		return cfi.Section{Data: data, Addr: addr}
+	}
+	return cfi.New(cfi.Sections{EHFrame: section(".eh_frame"), DebugFrame: section(".debug_frame"), Text: section(".text").Addr,
+		Arch: i.Arch(), LinkBase: i.LinkBase(),
+		Read: func(addr uint64, p []byte) bool { return i.ReadStatic(symbols.Offset(addr-i.LinkBase()), p) }})
 }
 
 // openMemory opens an image that exists only in memory, such as the vDSO.

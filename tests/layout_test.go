@@ -24,13 +24,15 @@ var may = map[string][]string{
 	"targets/rsp":        {"arch", "targets", "targets/wire"},
 	"targets/kd":         {"arch", "targets", "targets/wire"},
 	"targets/kdb":        {"arch", "targets", "targets/wire"},
-	"targets/image":      {"arch", "targets", "binfmt/elf", "binfmt/mmap"},
+	"targets/image":      {"arch", "targets", "binfmt/elf", "binfmt/pe", "binfmt/mmap"},
 	"targets/fake":       {"arch", "targets", "targets/wire"},
 	"targets/targettest": {"arch", "targets"},
 	"binfmt/mmap":        {},
 	"binfmt/elf":         {"binfmt/mmap"},
+	"binfmt/pe":          {},
 	"symbols":            {"arch"},
 	"symbols/elf":        {"arch", "symbols", "symbols/dwarf", "symbols/index", "binfmt/elf", "binfmt/mmap"},
+	"symbols/pe":         {"arch", "symbols", "symbols/dwarf", "binfmt/pe", "binfmt/mmap"},
 	"symbols/index":      {"binfmt/mmap"},
 	"symbols/dwarf":      {"arch", "symbols", "symbols/index", "binfmt/elf"},
 	"symbols/cfi":        {"arch", "symbols", "binfmt/elf"},
@@ -58,7 +60,7 @@ var onlyIn = map[string][]string{
 	"github.com/chzyer/readline":         {"console"},
 	"golang.org/x/term":                  {"launch", "console"},
 	"github.com/tailscale/hujson":        {"launch"},
-	"github.com/ianlancetaylor/demangle": {"symbols/elf", "symbols/dwarf"},
+	"github.com/ianlancetaylor/demangle": {"symbols/elf", "symbols/dwarf", "symbols/pe"},
 }
 
 type listed struct {

@@ -40,12 +40,16 @@ type Kind uint8
 const (
 	Unknown Kind = iota
 	ELF
+	PE
 )
 
 // KindOf tells what begins with head.
 func KindOf(head []byte) Kind {
 	if len(head) >= 4 && string(head[:4]) == "\x7fELF" {
 		return ELF
+	}
+	if len(head) >= 2 && string(head[:2]) == "MZ" {
+		return PE
 	}
 	return Unknown
 }
@@ -70,11 +74,16 @@ func Open(path string) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{file: m}
-	open := func() { err = &NoImageError{path, "is neither an ELF nor a PE image"} }
-	if KindOf(m.Data) == ELF {
-		open = func() { err = t.openELF() }
-	}
-	if !t.guard.Do(open) {
+	if !t.guard.Do(func() {
+		switch KindOf(m.Data) {
+		case ELF:
+			err = t.openELF()
+		case PE:
+			err = t.openPE()
+		default:
+			err = &NoImageError{path, "is neither an ELF nor a PE image"}
+		}
+	}) {
 		err = errCut
 	}
 	if err != nil {

@@ -1,0 +1,42 @@
+package image
+
+import (
+	"fmt"
+
+	"dap-windbg/arch"
+	"dap-windbg/binfmt/pe"
+	"dap-windbg/targets"
+)
+
+// peMachines maps COFF machine numbers to architectures.
+var peMachines = map[uint16]*arch.Arch{pe.MachineI386: arch.I386, pe.MachineAMD64: arch.AMD64, pe.MachineARM64: arch.ARM64}
+
+// openPE lays a PE image out where it prefers to lie: there its pointers are right
+// as they stand in the file.
+func (t *Target) openPE() error {
+	f, err := pe.Parse(t.file.Data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.file.Path, err)
+	}
+	a := peMachines[f.Machine]
+	if a == nil || f.Is64 != (a.PtrSize == 8) {
+		return &NoImageError{t.file.Path, fmt.Sprintf("is for a machine that is not known (COFF machine 0x%x)", f.Machine)}
+	}
+	t.info = targets.Info{Set: a.DefaultSet(), OS: "windows", Path: t.file.Path, Stub: "an image file"}
+	t.main = targets.Module{Path: t.file.Path, Base: arch.Addr(f.ImageBase), Size: uint64(f.ImageSize), Stamp: f.Stamp, Main: true}
+	limit := f.ImageBase + uint64(f.ImageSize)
+	add := func(addr uint32, size uint64, data []byte) {
+		at := f.ImageBase + uint64(addr)
+		if at < f.ImageBase || at >= limit || size == 0 {
+			return
+		}
+		size = min(size, limit-at)
+		t.regions = append(t.regions, region{at, size, data[:min(uint64(len(data)), size)]})
+	}
+	add(0, uint64(len(f.Headers())), f.Headers())
+	for i := range f.Sections {
+		s := &f.Sections[i]
+		add(s.Addr, uint64(s.Size()), f.Raw(s))
+	}
+	return nil
+}
