@@ -307,3 +307,25 @@ func TestExceptions(t *testing.T) {
 	}
 	c.Disconnect(nil)
 }
+
+// TestInlinedFunction: a breakpoint on a function that exists only inside others
+// is completed, and told of, when the names are known.
+func TestInlinedFunction(t *testing.T) {
+	c := inProcess(t)
+	c.Start("launch", config(t, "args", []string{"spin"}, "stopAtEntry", true), "")
+	thread := c.Stopped("entry").ThreadId
+	var set dap.SetFunctionBreakpointsResponseBody
+	c.Do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{map[string]any{"name": "count"}}}, &set)
+	b := set.Breakpoints[0]
+	if !b.Verified { // the index was not there yet
+		b = decode[dap.BreakpointEventBody](t, c.Event("breakpoint", nil)).Breakpoint
+	}
+	if !b.Verified || b.Id != set.Breakpoints[0].Id || b.Line != line(t, "counting, inside others") {
+		t.Errorf("completed: %+v", b)
+	}
+	c.Do("continue", map[string]any{"threadId": thread}, nil)
+	stop := c.Stopped("function breakpoint")
+	if f := c.Stack(stop.ThreadId, 2); f[0].Name != "count [inlined]" {
+		t.Errorf("stopped in %s", f[0].Name)
+	}
+}

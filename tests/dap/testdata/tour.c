@@ -17,7 +17,7 @@ struct shape {
 
 int table[5000];
 static int calls;
-volatile unsigned long ticks;
+volatile unsigned long ticks, counted;
 
 int twice(int n)
 {
@@ -36,9 +36,15 @@ int deep(int n)
     return deep(n - 1) + 1;
 }
 
+static inline __attribute__((always_inline)) void count(void)
+{
+    counted++; /* counting, inside others */
+}
+
 static void tick(void)
 {
     ticks++; /* ticking */
+    count();
 }
 
 static void *work(void *arg)
