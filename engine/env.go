@@ -256,8 +256,21 @@ func (e *env) spellings(name string) []string {
 			q = q[:i]
 			out = append(out, q+"::"+name)
 		}
+		if p, ok := goPackage(e.f.Scope.Name); ok && !strings.Contains(name, ".") {
+			out = append(out, p+"."+name)
+		}
 	}
 	return append(out, name)
+}
+
+// goPackage is the path of the package of a Go function: "a/b.c" of "a/b.c.(*T).M".
+func goPackage(function string) (string, bool) {
+	from := strings.LastIndexByte(function, '/') + 1
+	i := strings.IndexByte(function[from:], '.')
+	if i <= 0 || strings.Contains(function, "::") {
+		return "", false
+	}
+	return function[:from+i], true
 }
 
 // order lists modules to search.

@@ -81,9 +81,16 @@ func findType(ctx context.Context, env Env, name string) (*symbols.Type, bool) {
 func (ev *evaluator) resolve(s *typeSpec) (*symbols.Type, error) {
 	var t *symbols.Type
 	ok := false
-	if s.words != nil {
+	switch {
+	case s.words != nil:
 		t, ok = ev.l.builtin(s.words)
-	} else {
+	case s.of != nil:
+		v, err := ev.eval(s.of)
+		if err != nil {
+			return nil, err
+		}
+		t, ok = v.Type, v.Type != nil
+	default:
 		t, ok = findType(ev.ctx, ev.env, s.name)
 	}
 	if !ok {

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"dap-windbg/arch"
@@ -273,7 +274,16 @@ func (o objectFrame) Caller(context.Context) (symbols.Frame, error) { return nil
 func (n *memberNode) eval(ev *evaluator) (Value, error) {
 	x, err := ev.eval(n.x)
 	if err != nil {
+		var ne *NameError
+		if v, ok := n.dotted(ev); ok && errors.As(err, &ne) {
+			return v, nil
+		}
 		return Value{}, err
+	}
+	if strip(x.Type).Kind == symbols.Func { // package main has a function main
+		if v, ok := n.dotted(ev); ok {
+			return v, nil
+		}
 	}
 	if n.arrow {
 		if v, ok, err := ev.through(x, n.name); ok || err != nil {
@@ -302,4 +312,26 @@ func (n *memberNode) base(ev *evaluator, x Value) (Value, bool) {
 	}
 	v, err := descend(ev.ctx, ev.env, x, path)
 	return v, err == nil
+}
+
+// dotted reads "main.x" as one name, as Go has them, when no "main" has an x.
+func (n *memberNode) dotted(ev *evaluator) (Value, bool) {
+	name, ok := dottedName(n)
+	if !ok {
+		return Value{}, false
+	}
+	v, err := ev.env.Lookup(ev.ctx, name)
+	return v, err == nil
+}
+
+func dottedName(x node) (string, bool) {
+	switch x := x.(type) {
+	case *nameNode:
+		return x.name, true
+	case *memberNode:
+		if left, ok := dottedName(x.x); ok && !x.arrow {
+			return left + "." + x.name, true
+		}
+	}
+	return "", false
 }

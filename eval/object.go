@@ -182,6 +182,7 @@ func (m *Model) pointee(ctx context.Context, env Env, o *Object, target Value, t
 		return nil, err
 	}
 	if ok && err == nil {
+		f.NoAddress = f.NoAddress || isGoReference(o.Value.Type)
 		o.Text = join(o.Text, seen.Text, f)
 		o.Named, o.Indexed, o.Expand, o.Whole = seen.Named, seen.Indexed, seen.Expand, seen.Whole
 		return o, nil

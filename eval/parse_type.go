@@ -11,6 +11,7 @@ type typeSpec struct {
 	before   string     // cv-qualifiers as written: "const " before the name,
 	after    string     // " const" behind it
 	definite bool       // cannot be a value
+	of       node       // decltype's expression
 	decl     []declPart // innermost first
 }
 
@@ -56,6 +57,9 @@ func (p *parser) typeID(plain bool) (*typeSpec, bool) {
 	s := &typeSpec{}
 	for p.typeWord(s) {
 	}
+	if p.typeOf(s) {
+		return s, s.of != nil && (plain || p.declarator(s))
+	}
 	if s.words != nil {
 		s.name = strings.Join(s.words, " ")
 	} else if s.name == "" {
@@ -70,6 +74,24 @@ func (p *parser) typeID(plain bool) (*typeSpec, bool) {
 		}
 	}
 	return s, plain || p.declarator(s)
+}
+
+// typeOf takes decltype(x), also spelled typeof(x); s.of stays nil when x is no expression.
+func (p *parser) typeOf(s *typeSpec) bool {
+	t := p.peek()
+	if t.kind != tIdent || t.text != "decltype" && t.text != "typeof" && t.text != "__typeof__" {
+		return false
+	}
+	p.i++
+	if !p.accept("(") {
+		return true
+	}
+	from := p.peek().pos
+	x, err := p.expr(0)
+	if to := p.peek().pos; err == nil && p.accept(")") && !effects(x) {
+		s.of, s.name, s.definite = x, t.text+"("+p.src[from:to]+")", true
+	}
+	return true
 }
 
 // typeWord takes a cv-qualifier, a tag or a word of a built-in type.

@@ -44,6 +44,9 @@ func (m *Model) plainText(ctx context.Context, env Env, v Value, f Format) (stri
 	case symbols.Struct, symbols.Class, symbols.Union:
 		return m.structText(ctx, env, v, t, f)
 	case symbols.Func:
+		if t.Language == symbols.Go {
+			return goFuncText(ctx, env, v, f)
+		}
 		return codeText(ctx, env, v.Addr, f), nil
 	case symbols.MemberPointer:
 		return memberPointerText(ctx, env, v, t, f)

@@ -91,6 +91,9 @@ func (s *scope) Type(ctx context.Context, name string) (*symbols.Type, bool) {
 		if n < len(s.types) && s.types[n] != nil {
 			return s.types[n], true
 		}
+		if t, ok := s.native(s.args[n].String()); ok {
+			return t, true
+		}
 		t, err := eval.ResolveType(ctx, s, s.args[n].String())
 		return t, err == nil
 	}
@@ -104,6 +107,19 @@ func (s *scope) Type(ctx context.Context, name string) (*symbols.Type, bool) {
 		s.found[name] = t
 	}
 	return t, t != nil
+}
+
+// native finds a type of Go or Rust in the image the object's type comes from,
+// where "int" and "char" are not those of C++.
+func (s *scope) native(name string) (*symbols.Type, bool) {
+	if s.owner == nil || s.owner.Language != symbols.Go && s.owner.Language != symbols.Rust {
+		return nil, false
+	}
+	ty, ok := s.owner.Image.(symbols.Typer)
+	if !ok {
+		return nil, false
+	}
+	return ty.Type(name)
 }
 
 // wildcard is the index of the match that a placeholder stands for.
@@ -191,13 +207,16 @@ func (s *scope) HasIntrinsic(name string) bool {
 	if !ok {
 		_, ok = s.set.intrinsic(name)
 	}
-	return ok
+	return ok || native[name] != nil
 }
 
 func (s *scope) Intrinsic(ctx context.Context, name string, args []eval.Value) (eval.Value, error) {
 	in := s.rule.intrinsics[name]
 	if in == nil {
 		in, _ = s.set.intrinsic(name)
+	}
+	if in == nil {
+		return native[name](ctx, s, args)
 	}
 	if len(args) != len(in.params) {
 		return eval.Value{}, fmt.Errorf("intrinsic %s takes %d arguments", name, len(in.params))

@@ -302,10 +302,10 @@ func (s *Set) scopeOf(env eval.Env, m *eval.Model, expr string, v eval.Value, f 
 // the inheritable ones of its base classes, until use takes one.
 func (s *Set) each(base *scope, t *symbols.Type, inherited bool, use func(*scope) (bool, error)) (bool, error) {
 	v := base.self
-	if t == nil || !t.IsComposite() || t.Name == "" || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
+	if t == nil || t.Name == "" || !t.IsComposite() && t.Language != symbols.Go || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
 		return false, nil
 	}
-	for _, c := range s.candidates(t.Name) {
+	for _, c := range s.candidates(goName(t)) {
 		if !c.rule.views.allow(base.format.View) || inherited && !c.inheritable || !anyFits(c.rule.modules, t) {
 			continue
 		}

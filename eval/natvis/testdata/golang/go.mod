@@ -1,0 +1,3 @@
+module example.com/shop/golang
+
+go 1.19
