@@ -37,6 +37,9 @@ type finder struct {
 func (q finder) find(name string) []index.Entry {
 	last := lastName(name)
 	out := q.exact(name, last)
+	if len(out) == 0 && last != name { // Rust spells some names with all scopes: "&dyn geo::Shape"
+		out = q.exact(name, name)
+	}
 	if len(out) > 0 {
 		return out
 	}

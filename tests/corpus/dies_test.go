@@ -44,6 +44,7 @@ type tree struct {
 	bySig  map[uint64]*node
 	byName map[string][]*node // types by qualified name
 	code   [][2]uint64        // of all units, by address
+	names  map[uint64][]*node // functions that begin at an address: more than one in assembler
 }
 
 // hasCode reports whether some unit has the address.
@@ -72,7 +73,7 @@ func dump(tb testing.TB, path string) *tree {
 }
 
 func parseTree(out []byte) *tree {
-	t := &tree{byKey: map[place]*node{}, bySig: map[uint64]*node{}, byName: map[string][]*node{}}
+	t := &tree{byKey: map[place]*node{}, bySig: map[uint64]*node{}, byName: map[string][]*node{}, names: map[uint64][]*node{}}
 	p := treeParser{t: t}
 	for len(out) > 0 {
 		line, rest, _ := bytes.Cut(out, []byte("\n"))
@@ -94,6 +95,11 @@ func parseTree(out []byte) *tree {
 	}
 	slices.SortFunc(t.code, func(a, b [2]uint64) int { return cmp.Compare(a[0], b[0]) })
 	for _, n := range t.byKey {
+		if n.tag == "subprogram" {
+			if low, ok := n.number("DW_AT_low_pc"); ok {
+				t.names[uint64(low)] = append(t.names[uint64(low)], n)
+			}
+		}
 		if n.isType() && n.text("DW_AT_declaration") == "" && n.text("DW_AT_name") != "" && n.text("DW_AT_signature") == "" {
 			q := t.qualified(n)
 			t.byName[q] = append(t.byName[q], n)
@@ -216,7 +222,10 @@ func (n *node) str(name string) string {
 	if len(s) < 2 || s[0] != '"' {
 		return ""
 	}
-	return strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\t`, "\t").Replace(s[1 : len(s)-1])
+	if q, err := strconv.Unquote(s); err == nil {
+		return q
+	}
+	return s[1 : len(s)-1]
 }
 
 // target returns the entry an attribute refers to.
@@ -315,6 +324,9 @@ func (t *tree) qualified(n *node) string {
 		}
 		if scope != "" {
 			name = scope + "::" + name
+		}
+		if o := t.target(p, "DW_AT_specification"); o != nil {
+			p = o // a type unit defines a type apart from its namespace
 		}
 	}
 	return name

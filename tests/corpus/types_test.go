@@ -2,6 +2,8 @@ package corpus
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +20,11 @@ type comparer struct {
 	queue []pending
 	count map[string]int // what was compared, by kind of fact
 	wrong int
+
+	// In a trial the first difference ends it, and what it compared is done only
+	// when it succeeds.
+	trial  map[pair]bool
+	failed bool
 }
 
 type pair struct {
@@ -47,6 +54,10 @@ const maxShown = 25
 
 func (c *comparer) errorf(format string, args ...any) {
 	c.tb.Helper()
+	if c.trial != nil {
+		c.failed = true
+		return
+	}
 	if c.wrong++; c.wrong > maxShown {
 		return
 	}
@@ -75,14 +86,18 @@ func (c *comparer) later(path string, t *symbols.Type, n *node) {
 		return
 	}
 	p := pair{t, n}
-	if !c.done[p] {
-		c.done[p] = true
+	if !c.done[p] && !c.trial[p] {
+		if c.trial != nil {
+			c.trial[p] = true
+		} else {
+			c.done[p] = true
+		}
 		c.queue = append(c.queue, pending{p, path})
 	}
 }
 
 func (c *comparer) run() {
-	for len(c.queue) > 0 {
+	for len(c.queue) > 0 && !c.failed {
 		p := c.queue[len(c.queue)-1]
 		c.queue = c.queue[:len(c.queue)-1]
 		c.compare(p.path, p.t, p.n)
@@ -413,62 +428,25 @@ func (c *comparer) namedTypes() {
 			c.errorf("type %q is not found", name)
 			continue
 		}
-		if n := match(c.tree, t, list); n != nil {
-			c.later(name, t, n)
-		} else {
+		if !slices.ContainsFunc(list, func(n *node) bool { return c.equal(t, n) }) {
 			c.errorf("type %q of %d bytes, kind %d, is none of the %d of that name", name, t.Size, t.Kind, len(list))
 		}
 	}
-	c.run()
 }
 
-// match finds the entry that t was made from, as far as its head tells: a type
-// that is equal in all of it may be any of them.
-func match(tr *tree, t *symbols.Type, list []*node) *node {
-	for _, n := range list {
-		if kinds[n.tag] != t.Kind && !(n.tag == "unspecified_type" && t.Kind == symbols.NullPtr) {
-			continue
-		}
-		if size, ok := n.number("DW_AT_byte_size"); ok && size != t.Size {
-			continue
-		}
-		if t.IsComposite() && !sameFields(t, n) {
-			continue
-		}
-		if !sameChain(tr, t, n, 0) {
-			continue
-		}
-		return n
-	}
-	return nil
-}
-
-// sameChain follows what t and n are made of.
-func sameChain(tr *tree, t *symbols.Type, n *node, depth int) bool {
-	n = tr.definition(n)
-	if t == nil || n == nil || depth > 8 {
-		return depth > 8 || t == nil && n == nil
-	}
-	if kinds[n.tag] != t.Kind && t.Kind != symbols.NullPtr || n.isType() && t.Name != symbols.Spell(tr.qualified(n)) && tr.name(n) != "" {
-		return false
-	}
-	if t.Kind == symbols.Array || t.Kind == symbols.NullPtr {
+// equal tries whether t, and all that it leads to, was made from n: several types
+// may have one name, and one of them must be told.
+func (c *comparer) equal(t *symbols.Type, n *node) bool {
+	if c.done[pair{t, n}] {
 		return true
 	}
-	return sameChain(tr, t.Elem, tr.target(n, "DW_AT_type"), depth+1)
-}
-
-func sameFields(t *symbols.Type, n *node) bool {
-	i := 0
-	fields := t.Members().Fields
-	for _, k := range n.kids {
-		if k.tag != "member" && k.tag != "inheritance" && k.tag != "variable" {
-			continue
-		}
-		if i >= len(fields) || fields[i].Name != k.str("DW_AT_name") {
-			return false
-		}
-		i++
+	c.trial, c.failed, c.queue = map[pair]bool{}, false, nil
+	c.later("", t, n)
+	c.run()
+	ok := !c.failed
+	if ok {
+		maps.Copy(c.done, c.trial)
 	}
-	return i == len(fields) || len(t.Members().Parts) > 0
+	c.trial, c.failed, c.queue = nil, false, nil
+	return ok
 }
