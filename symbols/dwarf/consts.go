@@ -120,9 +120,13 @@ const (
 	atStrOffsetsBase   attrName = 0x72
 	atAddrBase         attrName = 0x73
 	atRnglistsBase     attrName = 0x74
+	atMacros           attrName = 0x79
+	atMacroInfo        attrName = 0x43
 	atDwoName          attrName = 0x76
 	atCallReturnPC     attrName = 0x7d
 	atCallValue        attrName = 0x7e
+	atCallParameter    attrName = 0x80
+	atCallDataValue    attrName = 0x86
 	atCallOrigin       attrName = 0x7f
 	atCallPC           attrName = 0x81
 	atExportSymbols    attrName = 0x89
@@ -131,6 +135,8 @@ const (
 	atGNUVector        attrName = 0x2107
 	atGNUTemplate      attrName = 0x2110
 	atGNUCallValue     attrName = 0x2111
+	atGNUCallDataValue attrName = 0x2112
+	atGNUMacros        attrName = 0x2119
 	atGNUDwoName       attrName = 0x2130
 	atGNUDwoID         attrName = 0x2131
 	atGNURangesBase    attrName = 0x2132

@@ -16,7 +16,9 @@ var (
 	_ symbols.Scoper   = (*Image)(nil)
 	_ symbols.Typer    = (*Image)(nil)
 	_ symbols.Unwinder = (*Image)(nil)
-	_ symbols.Indexer    = (*Image)(nil)
+	_ symbols.Macros   = (*Image)(nil)
+	_ symbols.Parted   = (*Image)(nil)
+	_ symbols.Indexer  = (*Image)(nil)
 )
 
 // ask runs f with the DWARF reader, if there is one and its file is whole.
@@ -111,4 +113,17 @@ func (i *Image) GlobalAt(off symbols.Offset) (v symbols.Variable, ok bool) {
 func (i *Image) Function(off symbols.Offset) (t *symbols.Type, ok bool) {
 	i.ask(func(d *dwarf.Data) { t, ok = d.Function(off) })
 	return t, ok
+}
+
+// Macro implements symbols.Macros.
+func (i *Image) Macro(off symbols.Offset, name string) (m symbols.Macro, ok bool) {
+	i.ask(func(d *dwarf.Data) { m, ok = d.Macro(off, name) })
+	return m, ok
+}
+
+// MacrosAt implements symbols.Macros.
+func (i *Image) MacrosAt(off symbols.Offset) iter.Seq[symbols.Macro] {
+	return func(yield func(symbols.Macro) bool) {
+		i.ask(func(d *dwarf.Data) { d.MacrosAt(off)(yield) })
+	}
 }
