@@ -1,7 +1,9 @@
 package dwarf
 
 import (
-	"math"
+	"encoding/binary"
+	"math/big"
+	"strings"
 
 	"dap-windbg/symbols"
 )
@@ -9,9 +11,11 @@ import (
 // operand is a value of the stack: of the generic type (an address), or of a
 // base type of size bytes.
 type operand struct {
-	bits uint64
-	size uint8
-	kind operandKind
+	bits, hi uint64 // the low-order 64 bits, and the next 64
+	wide     []byte // of a value of more than 16 bytes, in target order
+	size     uint16 // 0: generic
+	kind     operandKind
+	quad     bool // a floating-point number in the format of IEEE 754 binary128
 }
 
 type operandKind uint8
@@ -23,6 +27,12 @@ const (
 	kindFloat
 )
 
+// Sizes of values, bytes.
+const (
+	maxInteger = 16
+	maxOperand = 64 // a vector register
+)
+
 func (v operand) bitsOf(m *machine) uint {
 	if v.kind == kindGeneric {
 		return 8 * uint(m.u.addrSize)
@@ -31,13 +41,19 @@ func (v operand) bitsOf(m *machine) uint {
 }
 
 func (v operand) wrapped(m *machine) operand {
-	if n := v.bitsOf(m); n < 64 {
-		v.bits &= 1<<n - 1
+	switch n := v.bitsOf(m); {
+	case n <= 64:
+		v.hi = 0
+		if n < 64 {
+			v.bits &= 1<<n - 1
+		}
+	case n < 128:
+		v.hi &= 1<<(n-64) - 1
 	}
 	return v
 }
 
-// signed sign-extends the value.
+// signed sign-extends the low 64 bits of the value.
 func (v operand) signed(m *machine) int64 {
 	n := v.bitsOf(m)
 	if n == 0 || n >= 64 {
@@ -46,17 +62,69 @@ func (v operand) signed(m *machine) int64 {
 	return int64(v.bits<<(64-n)) >> (64 - n)
 }
 
-func (v operand) float() float64 {
-	if v.size == 4 {
-		return float64(math.Float32frombits(uint32(v.bits)))
+// integer is the value as the kind reads it; asSigned reads it with a sign.
+func (v operand) integer(m *machine, asSigned bool) *big.Int {
+	v = v.wrapped(m)
+	i := new(big.Int).SetUint64(v.hi)
+	i.Lsh(i, 64).Or(i, new(big.Int).SetUint64(v.bits))
+	if n := v.bitsOf(m); asSigned && n > 0 && i.Bit(int(n)-1) != 0 {
+		i.Sub(i, new(big.Int).Lsh(big.NewInt(1), n))
 	}
-	return math.Float64frombits(v.bits)
+	return i
 }
 
-func (v operand) withFloat(x float64) operand {
-	if v.bits = math.Float64bits(x); v.size == 4 {
-		v.bits = uint64(math.Float32bits(float32(x)))
+// withInteger is v's type with the value i, wrapped.
+func (v operand) withInteger(m *machine, i *big.Int) operand {
+	mod := new(big.Int).Lsh(big.NewInt(1), 128)
+	i = new(big.Int).Mod(i, mod)
+	v.bits = new(big.Int).And(i, new(big.Int).SetUint64(1<<64-1)).Uint64()
+	v.hi = new(big.Int).Rsh(i, 64).Uint64()
+	return v.wrapped(m)
+}
+
+// bytes is the value in target order, of its own size.
+func (v operand) bytes(m *machine) []byte {
+	if v.wide != nil {
+		return append([]byte(nil), v.wide...)
 	}
+	n := int(m.u.addrSize)
+	if v.size > 0 {
+		n = int(v.size)
+	}
+	return v.extended(n, false, m)
+}
+
+// extended is an integer value as n bytes of target order.
+func (v operand) extended(n int, asSigned bool, m *machine) []byte {
+	le := v.integer(m, asSigned)
+	if le.Sign() < 0 {
+		le.Add(le, new(big.Int).Lsh(big.NewInt(1), uint(8*max(n, maxInteger))))
+	}
+	b := le.FillBytes(make([]byte, max(n, maxInteger)))
+	b = b[len(b)-n:] // big endian
+	if !m.u.data.opt.BigEndian {
+		for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+			b[i], b[j] = b[j], b[i]
+		}
+	}
+	return b
+}
+
+// withBytes is v's type with the value in b, in target order; a generic value
+// is at most 8 bytes.
+func (v operand) withBytes(m *machine, b []byte) operand {
+	if len(b) > maxInteger {
+		v.wide = append([]byte(nil), b...)
+		return v
+	}
+	var le [maxInteger]byte
+	for i, c := range b {
+		if m.u.data.opt.BigEndian {
+			i = len(b) - 1 - i
+		}
+		le[i] = c
+	}
+	v.bits, v.hi = binary.LittleEndian.Uint64(le[:]), binary.LittleEndian.Uint64(le[8:])
 	return v
 }
 
@@ -70,17 +138,21 @@ func (m *machine) baseType(off uint64) (operand, bool) {
 		return operand{}, false
 	}
 	size, _ := d.uint(atByteSize)
+	if bits, ok := d.uint(atBitSize); ok && size == 0 {
+		size = (bits + 7) / 8
+	}
 	enc, _ := d.uint(atEncoding)
-	if size < 1 || size > 8 {
+	if size < 1 || size > maxOperand {
 		return operand{}, false
 	}
-	v := operand{size: uint8(size), kind: kindUnsigned}
+	v := operand{size: uint16(size), kind: kindUnsigned}
 	switch encodings[enc] {
 	case symbols.Signed, symbols.SignedChar:
 		v.kind = kindSigned
 	case symbols.FloatEnc:
 		v.kind = kindFloat
-		return v, size == 4 || size == 8
+		arch := m.f.Registers().Set.Arch.Name
+		v.quad = size == 16 && (arch != "amd64" && arch != "i386" || strings.Contains(d.name(), "128"))
 	case symbols.ComplexFloat:
 		return operand{}, false
 	}
@@ -97,21 +169,20 @@ func (m *machine) convert(off uint64, reinterpret bool) error {
 		return unavailable("conversion to a type that is not supported")
 	}
 	switch {
-	case reinterpret, v.kind != kindFloat && to.kind != kindFloat:
-		to.bits = v.bits
-		if v.kind == kindSigned && !reinterpret {
-			to.bits = uint64(v.signed(m))
+	case reinterpret:
+		b := v.bytes(m)
+		if want := int(to.bitsOf(m) / 8); len(b) != want {
+			return unavailable("reinterpretation as a type of another size")
 		}
-	case v.kind == kindFloat && to.kind == kindFloat:
-		to = to.withFloat(v.float())
-	case v.kind == kindFloat:
-		if to.bits = uint64(int64(v.float())); to.kind == kindUnsigned && v.float() >= 1<<63 {
-			to.bits = uint64(v.float())
-		}
-	case v.kind == kindSigned:
-		to = to.withFloat(float64(v.signed(m)))
+		to = to.withBytes(m, b)
+	case v.wide != nil || to.size > maxInteger:
+		return unavailable("conversion of a vector")
+	case v.kind != kindFloat && to.kind != kindFloat:
+		to = to.withInteger(m, v.integer(m, v.kind == kindSigned))
 	default:
-		to = to.withFloat(float64(v.bits))
+		if to, err = m.convertFloat(v, to); err != nil {
+			return err
+		}
 	}
 	m.pushOperand(to)
 	return nil
@@ -124,22 +195,15 @@ func (m *machine) arithmetic(b *buf, op uint8) error {
 		return err
 	}
 	switch op {
-	case opAbs:
-		if y.kind == kindFloat {
-			y = y.withFloat(math.Abs(y.float()))
-		} else if y.signed(m) < 0 && y.kind != kindUnsigned {
-			y.bits = -y.bits
+	case opAbs, opNeg, opNot:
+		if y, err = m.unary(op, y); err != nil {
+			return err
 		}
-	case opNeg:
-		if y.kind == kindFloat {
-			y = y.withFloat(-y.float())
-		} else {
-			y.bits = -y.bits
-		}
-	case opNot:
-		y.bits = ^y.bits
 	case opPlusUconst:
-		y.bits += b.uleb()
+		add := operand{bits: b.uleb(), size: y.size, kind: y.kind}
+		if y, err = m.binary(opPlus, y, add); err != nil {
+			return err
+		}
 	default:
 		x, err := m.pop()
 		if err != nil {
@@ -153,90 +217,102 @@ func (m *machine) arithmetic(b *buf, op uint8) error {
 	return nil
 }
 
+func (m *machine) unary(op uint8, y operand) (operand, error) {
+	if y.wide != nil {
+		return y, unavailable("arithmetic on a vector")
+	}
+	if y.kind == kindFloat {
+		if op == opNot {
+			return y, unavailable("expression computes bits of a floating-point value")
+		}
+		f, err := m.float(y)
+		if err != nil {
+			return y, err
+		}
+		if op == opAbs {
+			return m.withFloat(y, f.Abs(f))
+		}
+		return m.withFloat(y, f.Neg(f))
+	}
+	i := y.integer(m, y.kind != kindUnsigned)
+	switch op {
+	case opAbs:
+		i.Abs(i)
+	case opNeg:
+		i.Neg(i)
+	case opNot:
+		i.Not(i)
+	}
+	return y.withInteger(m, i), nil
+}
+
 func (m *machine) binary(op uint8, x, y operand) (operand, error) {
-	if op >= opEq {
+	switch {
+	case x.wide != nil || y.wide != nil:
+		return x, unavailable("arithmetic on a vector")
+	case (x.kind == kindFloat) != (y.kind == kindFloat):
+		return x, unavailable("expression mixes integers and floating-point values")
+	case x.kind == kindFloat:
+		return m.floatOp(op, x, y)
+	case op >= opEq:
 		return m.compare(op, x, y), nil
 	}
-	if x.kind == kindFloat {
-		return floatOp(op, x, y)
+	signed := x.kind == kindSigned || x.kind == kindGeneric && (op == opDiv || op == opShra)
+	if op == opShr || op == opMod && x.kind == kindGeneric {
+		signed = false
 	}
-	r := x
+	if op == opShra {
+		signed = true
+	}
+	a, b := x.integer(m, signed), y.integer(m, signed)
+	r := new(big.Int)
 	switch op {
 	case opAnd:
-		r.bits &= y.bits
+		r.And(a, b)
 	case opOr:
-		r.bits |= y.bits
+		r.Or(a, b)
 	case opXor:
-		r.bits ^= y.bits
+		r.Xor(a, b)
 	case opPlus:
-		r.bits += y.bits
+		r.Add(a, b)
 	case opMinus:
-		r.bits -= y.bits
+		r.Sub(a, b)
 	case opMul:
-		r.bits *= y.bits
+		r.Mul(a, b)
 	case opShl:
-		r.bits <<= y.bits
-	case opShr:
-		r.bits = x.wrapped(m).bits >> y.bits
-	case opShra:
-		r.bits = uint64(x.signed(m) >> min(y.bits, 63))
+		r.Lsh(a, shiftOf(m, y))
+	case opShr, opShra:
+		r.Rsh(a, shiftOf(m, y))
 	case opDiv, opMod:
-		return m.divide(op, x, y)
-	}
-	return r, nil
-}
-
-// divide: division is signed for the generic type, modulo is not.
-func (m *machine) divide(op uint8, x, y operand) (operand, error) {
-	if y.bits == 0 {
-		return x, unavailable("expression divides by zero")
-	}
-	signed := x.kind == kindSigned || x.kind == kindGeneric && op == opDiv
-	a, b := x.signed(m), y.signed(m)
-	switch {
-	case !signed && op == opDiv:
-		x.bits /= y.bits
-	case !signed:
-		x.bits %= y.bits
-	case b == -1: // the one quotient that overflows
-		x.bits = uint64(-a)
-		if op == opMod {
-			x.bits = 0
+		if b.Sign() == 0 {
+			return x, unavailable("expression divides by zero")
 		}
-	case op == opDiv:
-		x.bits = uint64(a / b)
-	default:
-		x.bits = uint64(a % b)
+		if op == opDiv {
+			r.Quo(a, b)
+		} else {
+			r.Rem(a, b)
+		}
 	}
-	return x, nil
+	return x.withInteger(m, r), nil
 }
 
-func floatOp(op uint8, x, y operand) (operand, error) {
-	a, b := x.float(), y.float()
-	switch op {
-	case opPlus:
-		return x.withFloat(a + b), nil
-	case opMinus:
-		return x.withFloat(a - b), nil
-	case opMul:
-		return x.withFloat(a * b), nil
-	case opDiv:
-		return x.withFloat(a / b), nil
+// shiftOf bounds a shift: beyond the widest value the result is the same.
+func shiftOf(m *machine, y operand) uint {
+	y = y.wrapped(m)
+	if y.hi != 0 || y.bits > 8*maxInteger {
+		return 8 * maxInteger
 	}
-	return x, unavailable("expression computes bits of a floating-point value")
+	return uint(y.bits)
 }
 
 func (m *machine) compare(op uint8, x, y operand) operand {
-	var less, equal bool
-	switch x.kind {
-	case kindFloat:
-		less, equal = x.float() < y.float(), x.float() == y.float()
-	case kindUnsigned:
-		less, equal = x.bits < y.bits, x.bits == y.bits
-	default:
-		less, equal = x.signed(m) < y.signed(m), x.signed(m) == y.signed(m)
-	}
-	r := map[uint8]bool{opEq: equal, opGe: !less, opGt: !less && !equal, opLe: less || equal, opLt: less, opNe: !equal}[op]
+	signed := x.kind != kindUnsigned
+	return truth(op, x.integer(m, signed).Cmp(y.integer(m, signed)))
+}
+
+// truth is the generic 1 or 0 of a comparison that came out as order.
+func truth(op uint8, order int) operand {
+	r := map[uint8]bool{opEq: order == 0, opGe: order >= 0, opGt: order > 0, opLe: order <= 0, opLt: order < 0, opNe: order != 0}[op]
 	if r {
 		return operand{bits: 1}
 	}

@@ -19,7 +19,7 @@ type machine struct {
 	depth int    // of nested expressions and frames
 	steps int
 
-	object uint64 // what push_object_address gives, 0: the frame's CFA
+	object uint64 // what push_object_address gives, 0: there is none
 
 	stack []operand
 	where where
@@ -71,15 +71,41 @@ func (m *machine) run(expr []byte) error {
 		if m.steps++; m.steps > maxSteps || len(m.stack) > maxStack || len(m.out) > maxPieces {
 			return unavailable("expression does not end")
 		}
+		at := b.off
 		op := b.u8()
-		if err := m.exec(&b, op); err != nil {
+		err := m.exec(&b, op)
+		if err == nil && b.bad {
+			err = unavailable("expression cut short")
+		}
+		if err == nil {
+			continue
+		}
+		var lost *symbols.UnavailableError
+		if !errors.As(err, &lost) || !m.toPiece(&b, at) {
 			return err
 		}
-		if b.bad {
-			return unavailable("expression cut short")
-		}
+		m.stack, m.where = m.stack[:0], whereLost
 	}
 	return nil
+}
+
+// toPiece goes on from the operation at off to the end of the piece that it is
+// part of: what one piece cannot tell, the others can.
+func (m *machine) toPiece(b *buf, off int) bool {
+	next := buf{d: b.d, off: off, be: b.be}
+	for next.left() > 0 {
+		at := next.off
+		switch op := next.u8(); op {
+		case opPiece, opBitPiece:
+			*b = buf{d: b.d, off: at, be: b.be}
+			return true
+		default:
+			if !m.skip(&next, op) || next.bad {
+				return false
+			}
+		}
+	}
+	return false
 }
 
 // pieces is the result of a finished expression.
@@ -125,29 +151,22 @@ func (m *machine) piece() (symbols.Piece, error) {
 		return symbols.Piece{Kind: symbols.Lost}, nil
 	}
 	if m.where == whereStack {
-		return symbols.Piece{Kind: symbols.Literal, Bytes: m.literal(nil)}, nil
+		return symbols.Piece{Kind: symbols.Literal, Bytes: m.top().bytes(m)}, nil
 	}
 	return symbols.Piece{Kind: symbols.InMemory, Addr: arch.Addr(m.top().bits)}, nil
 }
 
 // literal is the top of the stack as bytes, of the size of t when it is known.
 func (m *machine) literal(t *symbols.Type) []byte {
-	v := m.top()
-	n := int(m.u.addrSize)
-	if v.size > 0 {
-		n = int(v.size)
+	v, size := m.top(), t.ByteSize()
+	if t == nil || size <= 0 || size > maxValueBytes || v.wide != nil {
+		return v.bytes(m)
 	}
-	bits := v.bits
-	if v.kind == kindSigned {
-		bits = uint64(v.signed(m))
+	asSigned := v.kind == kindSigned
+	if st := t.Strip(); v.kind == kindGeneric && st.Kind == symbols.Base {
+		asSigned = st.Encoding == symbols.Signed || st.Encoding == symbols.SignedChar
 	}
-	if s := t.ByteSize(); t != nil && s > 0 && s <= maxValueBytes {
-		if st := t.Strip(); v.kind == kindGeneric && st.Kind == symbols.Base && (st.Encoding == symbols.Signed || st.Encoding == symbols.SignedChar) {
-			bits = uint64(v.signed(m))
-		}
-		n = int(s)
-	}
-	return intBytes(bits, n, m.u.data.opt.BigEndian)
+	return v.extended(int(size), asSigned, m)
 }
 
 func (m *machine) top() operand {
@@ -184,9 +203,8 @@ func (m *machine) value(expr []byte) (operand, error) {
 		v, err := m.registerIndex(m.reg)
 		return operand{bits: v}, err
 	case whereLiteral:
-		b := buf{d: m.bytes, be: m.u.data.opt.BigEndian}
 		if n := len(m.bytes); n > 0 && n <= 8 {
-			return operand{bits: b.uint(n)}, nil
+			return operand{}.withBytes(m, m.bytes), nil
 		}
 	case whereMemory, whereStack:
 		return m.pop()
@@ -238,23 +256,46 @@ func (m *machine) outcome(addr uint64, n, want int, err error) error {
 	return unavailable(fmt.Sprintf("memory at 0x%x cannot be read", addr))
 }
 
-// deref reads n bytes at the address on top of the stack.
+// deref reads n bytes at the address on top of the stack, as a value of t.
 func (m *machine) deref(n int, t operand) error {
 	a, err := m.pop()
 	if err != nil {
 		return err
 	}
-	if n < 1 || n > 8 {
+	if n < 1 || n > maxOperand || t.kind == kindGeneric && n > 8 || t.kind != kindGeneric && n > int(t.size) {
 		return unavailable(fmt.Sprintf("expression reads %d bytes at once", n))
 	}
-	var tmp [8]byte
-	if err := m.read(a.bits, tmp[:n]); err != nil {
+	tmp := make([]byte, n)
+	if err := m.read(a.bits, tmp); err != nil {
 		return err
 	}
-	b := buf{d: tmp[:n], be: m.u.data.opt.BigEndian}
-	t.bits = b.uint(n)
-	m.pushOperand(t)
+	m.pushOperand(t.withBytes(m, tmp))
 	return nil
+}
+
+// registerValue is register n as a value of t.
+func (m *machine) registerValue(n uint64, t operand) (operand, error) {
+	i, err := m.index(n)
+	if err != nil {
+		return t, err
+	}
+	regs := m.f.Registers()
+	b, ok := regs.Bytes(i)
+	if !ok {
+		_, err := m.registerIndex(i)
+		return t, err
+	}
+	size := int(t.size)
+	if t.kind == kindGeneric {
+		size = int(m.u.addrSize)
+	}
+	if len(b) < size {
+		return t, unavailable("register " + regs.Set.Regs[i].Name + " is smaller than the value")
+	}
+	if m.u.data.opt.BigEndian {
+		b = b[len(b)-size:]
+	}
+	return t.withBytes(m, b[:size]), nil
 }
 
 // frameBase evaluates the function's DW_AT_frame_base.
@@ -278,112 +319,4 @@ func (m *machine) frameBase() (uint64, error) {
 	r, err := s.value(expr)
 	m.steps = s.steps
 	return r.bits, err
-}
-
-// entryValue evaluates what expr was when the function was entered: by what the
-// caller's call site says it passed.
-func (m *machine) entryValue(expr []byte) error {
-	caller, err := m.f.Caller(m.ctx)
-	if err != nil {
-		return err
-	}
-	if caller == nil || caller.Base() != m.f.Base() || caller.Registers() == nil {
-		return unavailable("the value at entry is known to a caller we cannot ask")
-	}
-	s, err := m.sub()
-	if err != nil {
-		return err
-	}
-	s.f = caller
-	ret := uint64(caller.Registers().PC()) - m.bias()
-	v, err := s.callSite(ret, expr, m.fn)
-	m.steps = s.steps
-	if err != nil {
-		return err
-	}
-	m.pushOperand(v)
-	return nil
-}
-
-// callSite finds the call that returns to ret and evaluates what it passed in
-// the place expr.
-func (m *machine) callSite(ret uint64, expr []byte, callee *die) (operand, error) {
-	none := unavailable("the caller does not record what it passed")
-	fn, ok := m.u.data.functionDIE(ret - 1)
-	if !ok {
-		return operand{}, none
-	}
-	site, ok := fn.callSite(ret, 0)
-	if !ok || callee != nil && !site.calls(callee) {
-		return operand{}, none
-	}
-	var v value
-	found := false
-	site.children(func(p *die) bool {
-		if p.ab.tag != tagCallParam && p.ab.tag != tagGNUCallParam {
-			return true
-		}
-		if l, ok := p.attr(atLocation); !ok || string(l.b) != string(expr) {
-			return true
-		}
-		if v, found = p.attr(atCallValue); !found {
-			v, found = p.attr(atGNUCallValue)
-		}
-		return false
-	})
-	if !found || !v.block() {
-		return operand{}, none
-	}
-	m.u, m.fn, m.pc = fn.u, &fn, ret-1
-	return m.value(v.b)
-}
-
-// callSite searches the function's blocks for the call that returns to ret.
-func (d *die) callSite(ret uint64, depth int) (die, bool) {
-	var out die
-	found := false
-	d.children(func(c *die) bool {
-		switch c.ab.tag {
-		case tagCallSite:
-			a, ok := c.address(atCallReturnPC)
-			found = ok && a == ret
-		case tagGNUCallSite:
-			a, ok := c.address(atLowPC)
-			found = ok && a == ret
-		case tagLexicalBlock, tagInlined:
-			if depth < maxDepth {
-				if in, ok := c.callSite(ret, depth+1); ok {
-					out, found = in, true
-				}
-			}
-			return !found
-		default:
-			return true
-		}
-		if found {
-			out = *c
-		}
-		return !found
-	})
-	return out, found
-}
-
-// calls reports whether the call site may be a call of fn: an indirect call may
-// be of anything, a direct one names its function.
-func (d *die) calls(fn *die) bool {
-	r := d.target(atCallOrigin)
-	if r == 0 {
-		r = d.target(atAbstractOrigin)
-	}
-	if r == 0 {
-		return true
-	}
-	to, ok := d.u.data.die(r)
-	if !ok {
-		return true
-	}
-	if a, b := to.linkage(), fn.linkage(); a != "" && b != "" {
-		return a == b
-	}
-	return to.mergedString(atName) == fn.mergedString(atName)
 }

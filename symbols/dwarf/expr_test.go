@@ -59,7 +59,7 @@ var exprCases = []struct {
 	{"pieces", []byte{opReg0 + 3, opPiece, 8, opPiece, 4, opLit0 + 1, opStackValue, opPiece, 4, opBreg0 + 3, 0, opBitPiece, 3, 5}, []symbols.Piece{
 		{Kind: symbols.InRegister, Register: 1, BitSize: 64},
 		{Kind: symbols.Lost, BitSize: 32},
-		{Kind: symbols.Literal, Bytes: intBytes(1, 8, false), BitSize: 32},
+		{Kind: symbols.Literal, Bytes: intBytes(1, 4, false), BitSize: 32},
 		{Kind: symbols.InMemory, Addr: 0x1234, BitSize: 3, BitOffset: 5},
 	}},
 	{"entry value without caller", []byte{opEntryValue, 1, opReg0 + 3, opStackValue}, nil},

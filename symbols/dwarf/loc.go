@@ -49,6 +49,7 @@ func (l *location) pieces(ctx context.Context, f symbols.Frame, pc symbols.Offse
 		if err != nil {
 			return nil, err
 		}
+		m.object = uint64(o)
 		m.push(uint64(o))
 	}
 	if err := m.run(expr); err != nil {

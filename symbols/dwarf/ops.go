@@ -1,6 +1,10 @@
 package dwarf
 
-import "fmt"
+import (
+	"fmt"
+
+	"dap-windbg/symbols"
+)
 
 // Operations, DWARF 5 table 7.9, and GNU's.
 const (
@@ -78,6 +82,7 @@ const (
 
 	opGNUPushTLS         = 0xe0
 	opGNUUninit          = 0xf0
+	opGNUEncodedAddr     = 0xf1
 	opGNUImplicitPointer = 0xf2
 	opGNUEntryValue      = 0xf3
 	opGNUConstType       = 0xf4
@@ -144,16 +149,17 @@ func (m *machine) exec(b *buf, op uint8) error {
 // ask the frame.
 func (m *machine) execLocating(b *buf, op uint8) error {
 	switch op {
-	case opCallFrameCFA, opPushObject: // a member's frame has the object for CFA
-		if op == opPushObject && m.object != 0 {
-			m.push(m.object)
-			return nil
-		}
+	case opCallFrameCFA:
 		cfa, err := m.f.CFA(m.ctx)
 		if err != nil {
 			return err
 		}
 		m.push(uint64(cfa))
+	case opPushObject:
+		if m.object == 0 {
+			return unavailable("expression asks for an object where there is none")
+		}
+		m.push(m.object)
 	case opFormTLS, opGNUPushTLS:
 		return m.threadLocal()
 	case opPiece:
@@ -171,8 +177,7 @@ func (m *machine) execLocating(b *buf, op uint8) error {
 	case opEntryValue, opGNUEntryValue:
 		return m.entryValue(b.take(b.uleb()))
 	case opGNUParameterRef:
-		b.u32()
-		return unavailable("the value is known to an inlined caller only")
+		return m.atEntry(passed{param: m.u.ref(m.u.off + uint64(b.u32()))})
 	case opCall2, opCall4, opCallRef, opGNUVariableValue:
 		return m.call(b, op)
 	default:
@@ -193,37 +198,62 @@ func (m *machine) execTyped(b *buf, op uint8) error {
 	switch op {
 	case opConstType, opGNUConstType:
 		t, ok := m.baseType(b.uleb())
-		v := buf{d: b.take(uint64(b.u8())), be: b.be}
-		if !ok || v.left() < 1 || v.left() > 8 {
+		v := b.take(uint64(b.u8()))
+		if !ok || len(v) < 1 || len(v) > maxOperand || t.kind != kindGeneric && len(v) != int(t.size) || t.kind == kindGeneric && len(v) > 8 {
 			return unavailable("constant of a type that is not supported")
 		}
-		t.bits = v.uint(v.left())
-		m.pushOperand(t)
+		m.pushOperand(t.withBytes(m, v))
 	case opRegvalType, opGNURegvalType:
 		reg := b.uleb()
 		t, ok := m.baseType(b.uleb())
 		if !ok {
 			return unavailable("register of a type that is not supported")
 		}
-		v, err := m.register(reg)
+		v, err := m.registerValue(reg, t)
 		if err != nil {
 			return err
 		}
-		t.bits = v
-		m.pushOperand(t)
-	case opDerefType, opGNUDerefType:
+		m.pushOperand(v)
+	case opDerefType, opGNUDerefType, opXderefType:
 		n := int(b.u8())
 		t, ok := m.baseType(b.uleb())
 		if !ok {
 			return unavailable("memory of a type that is not supported")
 		}
-		return m.deref(n, t)
+		return m.derefSpace(op == opXderefType, n, t)
+	case opXderef:
+		return m.derefSpace(true, int(m.u.addrSize), operand{})
+	case opXderefSize:
+		return m.derefSpace(true, int(b.u8()), operand{})
 	case opConvert, opGNUConvert, opReinterpret, opGNUReinterpret:
 		return m.convert(b.uleb(), op == opReinterpret || op == opGNUReinterpret)
+	case opGNUEncodedAddr:
+		return unavailable("DW_OP_GNU_encoded_addr is not for debug information")
 	default:
 		return unavailable(fmt.Sprintf("operation 0x%02x is not known", op))
 	}
 	return nil
+}
+
+// derefSpace is deref, with the number of an address space below the address
+// when other is set. Only the first space is known.
+func (m *machine) derefSpace(other bool, n int, t operand) error {
+	if !other {
+		return m.deref(n, t)
+	}
+	a, err := m.pop()
+	if err != nil {
+		return err
+	}
+	space, err := m.pop()
+	if err != nil {
+		return err
+	}
+	if space.bits != 0 {
+		return unavailable(fmt.Sprintf("address space %d is not known", space.bits))
+	}
+	m.pushOperand(a)
+	return m.deref(n, t)
 }
 
 func constOp(b *buf, op uint8) uint64 {
@@ -275,19 +305,6 @@ func (m *machine) indexed(i, add uint64) error {
 	return nil
 }
 
-func (m *machine) threadLocal() error {
-	off, err := m.pop()
-	if err != nil {
-		return err
-	}
-	a, err := m.f.TLS(m.ctx, m.u.data.threadOffset(off.bits))
-	if err != nil {
-		return err
-	}
-	m.push(uint64(a))
-	return nil
-}
-
 func (m *machine) branch(b *buf, op uint8) error {
 	off := int(int16(b.u16()))
 	if op == opBra {
@@ -309,19 +326,37 @@ func (m *machine) addPiece(bits, bitOff uint64) error {
 	if bits > 1<<32 || bitOff > 1<<32 {
 		return unavailable("piece of an impossible size")
 	}
-	where := m.where
-	if where == whereDone {
-		where = whereLost // a piece without a place
+	if m.where == whereDone {
+		m.where = whereLost // a piece without a place
 	}
-	m.where = where
 	p, err := m.piece()
 	if err != nil {
 		return err
+	}
+	if m.where == whereStack && p.Kind == symbols.Literal {
+		p.Bytes, bitOff = m.lowBits(bits, bitOff), 0
 	}
 	p.BitSize, p.BitOffset = int(bits), int(bitOff)
 	m.out = append(m.out, p)
 	m.stack, m.where = m.stack[:0], whereDone
 	return nil
+}
+
+// lowBits is the part of a computed value that a piece takes: its low-order bits.
+func (m *machine) lowBits(bits, off uint64) []byte {
+	v := m.top()
+	if v.wide != nil {
+		return v.bytes(m)
+	}
+	if off > 0 {
+		i := v.integer(m, false)
+		v = operand{size: v.size, kind: v.kind}.withInteger(m, i.Rsh(i, uint(min(off, 128))))
+	}
+	whole := v.bytes(m)
+	if n := int(bits+7) / 8; n > 0 && n < len(whole) {
+		return v.extended(n, false, m)
+	}
+	return whole
 }
 
 // call runs another DIE's location with this stack, or pushes its value.
@@ -333,7 +368,7 @@ func (m *machine) call(b *buf, op uint8) error {
 	case opCall4:
 		r = m.u.ref(m.u.off + uint64(b.u32()))
 	default:
-		r = ref(b.offset(m.u.is64))
+		r = m.u.base + ref(m.fileOffset(b))
 	}
 	d, ok := m.u.data.die(r)
 	if !ok {
@@ -350,6 +385,7 @@ func (m *machine) call(b *buf, op uint8) error {
 	if err != nil {
 		return err
 	}
+	d.u.load()
 	s.u, s.stack = d.u, m.stack
 	expr, err := s.choose(v)
 	if err != nil {
@@ -360,6 +396,10 @@ func (m *machine) call(b *buf, op uint8) error {
 	}
 	m.steps, m.stack = s.steps, s.stack
 	m.where, m.reg, m.bytes = s.where, s.reg, s.bytes
+	m.to, m.shift = s.to, s.shift
+	if len(s.out) > 0 {
+		return unavailable("expression calls one that has pieces")
+	}
 	if op == opGNUVariableValue && s.where == whereMemory {
 		t := m.u.data.typeOf(d.mergedTarget(atType))
 		return m.deref(int(min(max(t.ByteSize(), 1), 8)), operand{})
@@ -392,4 +432,58 @@ func (m *machine) shuffle(b *buf, op uint8) error {
 		m.pushOperand(m.stack[n-1-pick])
 	}
 	return nil
+}
+
+// skip passes the operands of an operation.
+func (m *machine) skip(b *buf, op uint8) bool {
+	switch {
+	case op >= opBreg0 && op < opBreg0+32:
+		b.sleb()
+		return true
+	case op >= opLit0 && op < opBreg0:
+		return true
+	}
+	form, ok := operands[op]
+	for i := range len(form) {
+		switch form[i] {
+		case '1':
+			b.skip(1)
+		case '2':
+			b.skip(2)
+		case '4':
+			b.skip(4)
+		case '8':
+			b.skip(8)
+		case 'u':
+			b.uleb()
+		case 's':
+			b.sleb()
+		case 'a':
+			b.skip(uint64(m.u.addrSize))
+		case 'r':
+			m.fileOffset(b)
+		case 'b':
+			b.take(b.uleb())
+		case 'c':
+			b.take(uint64(b.u8()))
+		}
+	}
+	return ok
+}
+
+// operands are the operands of each operation (DWARF 5 table 7.9): bytes by their
+// number, u and s LEB128, a an address, r an offset in .debug_info, b and c a
+// block with its length as a ULEB128 number or one byte.
+var operands = map[uint8]string{
+	opAddr: "a", opDeref: "", opConst1u: "1", opConst1s: "1", opConst2u: "2", opConst2s: "2", opConst4u: "4", opConst4s: "4",
+	opConst8u: "8", opConst8s: "8", opConstu: "u", opConsts: "s", opDup: "", opDrop: "", opOver: "", opPick: "1", opSwap: "",
+	opRot: "", opXderef: "", opAbs: "", opAnd: "", opDiv: "", opMinus: "", opMod: "", opMul: "", opNeg: "", opNot: "", opOr: "",
+	opPlus: "", opPlusUconst: "u", opShl: "", opShr: "", opShra: "", opXor: "", opBra: "2", opEq: "", opGe: "", opGt: "", opLe: "",
+	opLt: "", opNe: "", opSkip: "2", opRegx: "u", opFbreg: "s", opBregx: "us", opPiece: "u", opDerefSize: "1", opXderefSize: "1",
+	opNop: "", opPushObject: "", opCall2: "2", opCall4: "4", opCallRef: "r", opFormTLS: "", opCallFrameCFA: "", opBitPiece: "uu",
+	opImplicitValue: "b", opStackValue: "", opImplicitPointer: "rs", opAddrx: "u", opConstx: "u", opEntryValue: "b",
+	opConstType: "uc", opRegvalType: "uu", opDerefType: "1u", opXderefType: "1u", opConvert: "u", opReinterpret: "u",
+	opGNUPushTLS: "", opGNUUninit: "", opGNUImplicitPointer: "rs", opGNUEntryValue: "b", opGNUConstType: "uc",
+	opGNURegvalType: "uu", opGNUDerefType: "1u", opGNUConvert: "u", opGNUReinterpret: "u", opGNUParameterRef: "4",
+	opGNUAddrIndex: "u", opGNUConstIndex: "u", opGNUVariableValue: "r",
 }

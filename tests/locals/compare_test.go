@@ -125,7 +125,7 @@ func same(a, b frame) bool {
 	if a.PC != b.PC || a.Inlined != b.Inlined {
 		return false
 	}
-	if a.Linkage != "" && b.Linkage != "" && strings.HasPrefix(a.Linkage, "_Z") {
+	if strings.HasPrefix(a.Linkage, "_Z") && strings.HasPrefix(b.Linkage, "_Z") {
 		return a.Linkage == b.Linkage
 	}
 	return typeName(a.Function) == typeName(b.Function) || bare(a.Function) == bare(b.Function)
