@@ -217,7 +217,7 @@ func (w *window) exec(ctx context.Context, line string) {
 // breakIn stops a running debuggee; false when there is none to stop.
 func (w *window) breakIn(ctx context.Context) bool {
 	s := w.dbg.Session()
-	if s == nil {
+	if s == nil || s.Doing() {
 		return false
 	}
 	running := false

@@ -411,8 +411,11 @@ func (l *loop) took(o *opening) bool {
 	if o.m.Tried || l.modules.opening[o.m.Base] != o {
 		return false
 	}
-	o.m.Tried, o.m.Err = true, o.err
-	if o.err == nil {
+	if errors.Is(o.err, context.Canceled) {
+		o.err = &GivenUpError{o.m.Name}
+	}
+	o.m.Tried, o.m.Err, o.m.Forced = true, o.err, o.any
+	if o.img != nil {
 		o.m.Image = o.img
 		l.index(o.m)
 	}

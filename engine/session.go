@@ -14,6 +14,7 @@ type Session struct {
 	inbox chan *request
 	done  chan struct{} // closed when Run has ended
 	now   atomic.Pointer[context.CancelFunc]
+	doing atomic.Bool
 	after sync.Mutex // serves Look when there is no loop any more
 	l     *loop
 }
@@ -82,10 +83,15 @@ func (s *Session) send(ctx context.Context, kind requestKind, f func(ctx context
 func (s *Session) Do(ctx context.Context, f func(context.Context, *View) error) error {
 	return s.send(ctx, stopped, func(ctx context.Context) error {
 		v := &View{l: s.l}
-		defer func() { v.l = nil }()
+		s.doing.Store(true)
+		defer func() { v.l = nil; s.doing.Store(false) }()
 		return f(ctx, v)
 	})
 }
+
+// Doing reports whether a Do is being served: the debuggee is stopped, and Look
+// would wait.
+func (s *Session) Doing() bool { return s.doing.Load() }
 
 // Look runs f in the loop whatever the debuggee does. When it is gone the
 // tables are as they were last.

@@ -171,7 +171,7 @@ func (f *files) setPath(d *Debugger, kind, path string) (string, error) {
 		switch {
 		case at < 0:
 			added = append(added, fresh[i])
-		case strings.Contains(fresh[i].String(), "***"):
+		case strings.Contains(fresh[i].String(), "xxxxx"):
 			fresh[i] = old[at]
 		}
 	}

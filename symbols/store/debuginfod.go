@@ -82,6 +82,7 @@ func (s *search) debuginfod(e Element, kind, source string) (local, from string)
 		}
 		err := s.get(s.ctx, where, local)
 		if err == nil {
+			s.try(where, "fetched")
 			return local, where
 		}
 		if isAbsent(err) {

@@ -38,7 +38,9 @@ type Element struct {
 // PathError: an entry of a path that cannot be understood.
 type PathError struct{ Element, Reason string }
 
-func (e *PathError) Error() string { return fmt.Sprintf("path entry %q: %s", e.Element, e.Reason) }
+func (e *PathError) Error() string {
+	return fmt.Sprintf("path entry %q: %s", Redact(e.Element), e.Reason)
+}
 
 // Hint says what the user can do.
 func (e *PathError) Hint() string {
@@ -184,11 +186,11 @@ func Redact(text string) string {
 			host = address[:slash]
 		}
 		if user := strings.LastIndexByte(host, '@'); user >= 0 {
-			out.WriteString("***@")
+			out.WriteString("xxxxx@")
 			address = address[user+1:]
 		}
 		if query := strings.IndexByte(address, '?'); query >= 0 {
-			address = address[:query] + "?***"
+			address = address[:query] + "?xxxxx"
 		}
 		out.WriteString(address)
 		text = rest

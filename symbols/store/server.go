@@ -223,6 +223,7 @@ func (s *search) fromURL(store, key, keep string, plain bool) *file {
 		where := base + escape(k)
 		err := s.get(s.ctx, where, local)
 		if err == nil {
+			s.try(where, "fetched")
 			return s.fetched(where, local)
 		}
 		s.try(where, err.Error())
@@ -250,6 +251,7 @@ func (s *search) packedAt(where, local string) (*file, bool) {
 		err = s.fetch(s.ctx, where, local, unpacker(cab, s.o.MaxSize))
 	}
 	if err == nil {
+		s.try(where, "fetched and expanded")
 		return s.fetched(where, local), true
 	}
 	s.try(where, err.Error())
