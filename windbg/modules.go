@@ -452,9 +452,13 @@ func (c *call) load(ctx context.Context, p picker, how engine.Loading) error {
 	return err
 }
 
-// loadedLine tells of symbols that were loaded; that they are of another build the
-// module's event tells.
-func (c *call) loadedLine(m *engine.Module) { c.printf("Symbols loaded for %s\n", m.Name) }
+// loadedLine tells of symbols that were loaded. What is wrong with them the module's
+// event has told.
+func (c *call) loadedLine(m *engine.Module) {
+	if m.Err == nil || m.Forced {
+		c.printf("Symbols loaded for %s\n", m.Name)
+	}
+}
 
 // moduleEvent is the console's line for a module event.
 func (i *Interpreter) moduleEvent(e engine.ModuleEvent) string {
