@@ -43,7 +43,7 @@ var may = map[string][]string{
 	"eval":               {"arch", "symbols"},
 	"eval/natvis":        {"arch", "symbols", "eval"},
 	"engine":             {"arch", "symbols", "targets", "systems", "eval"},
-	"windbg":             {"arch", "symbols", "targets", "systems", "eval", "engine"},
+	"windbg":             {"arch", "binfmt/elf", "binfmt/pe", "symbols", "targets", "systems", "eval", "engine"},
 	"launch":             {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf"},
 	"adapter":            {"arch", "symbols", "targets", "eval", "engine", "launch"},
 	"console":            {"targets", "engine", "launch", "windbg"},

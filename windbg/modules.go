@@ -19,6 +19,7 @@ var symbolCommands = []command{
 	{"ln", "ln Addr", "nearest symbols", stopped, nearest},
 	{"lm", "lm [v o l e u k sm] [1m | f | n | t] [a Addr] [m Pattern] [M Path]",
 		"modules: v details, o not the unloaded, l with symbols, e with a problem of symbols, u and k user's and kernel's, sm by name", anytime, listModules},
+	{"!dh", "!dh [-a | -f | -s] Module", "headers of a module's image: -f of the file, -s of its sections", stopped, imageHeaders},
 	{"!lmi", "!lmi Module", "details of a module", stopped, moduleInfo},
 	{".reload", ".reload [/f] [/i] [/u] [/l] [/n | /user] [/v] [/w] [Module | Module=Addr[,Size]]",
 		"drop symbols and read the module list again; /f loads now, /i accepts another build, /u unloads, /l lists, /n the kernel's only, /v tells of each, =Addr adds a module", stopped, reload},
