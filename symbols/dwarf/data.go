@@ -28,23 +28,14 @@ type Options struct {
 	Image     symbols.Image // set as Type.Image; may be nil
 	// Release says that the bytes of a section will not be read soon. May be nil.
 	Release func(b []byte)
-	// ID names the build, for Kept; at most 64 bytes are used.
-	ID []byte
-	// Kept is where the index of names is kept between runs; nil keeps none.
-	Kept Keeper
+	// Kept returns where the index of names is kept between runs, nil when it is
+	// not. It is called once, when the index is made. May be nil.
+	Kept func() *index.Kept
 	// Guard runs f and reports whether it came to its end; false when the
 	// sections cannot be read any more. It is used where the reader is called
 	// later or on its own goroutines: types' members, locations, the index. Nil
 	// runs f plainly.
 	Guard func(f func()) bool
-}
-
-// Keeper keeps an image's index.
-type Keeper interface {
-	// Open returns the index that was kept.
-	Open() (*index.Index, error)
-	// Keep keeps x and returns what to use from now on.
-	Keep(x *index.Index) (*index.Index, error)
 }
 
 // Data is the debugging information of one image. It implements symbols.Liner,

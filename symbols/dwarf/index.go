@@ -29,7 +29,8 @@ func (d *Data) Asking() (done func()) {
 // Indexed reports whether the index is complete.
 func (d *Data) Indexed() bool { return d.index.ready.Load() != nil }
 
-// smallInfo is how many bytes of DIEs are scanned in a few milliseconds.
+// smallInfo is how many bytes of DIEs are scanned in a few milliseconds; the index
+// of an image with fewer is not kept.
 const smallInfo = 2 << 20
 
 // Small reports whether making the index takes no time worth speaking of.
@@ -71,17 +72,21 @@ func (d *Data) makeIndex(ctx context.Context) {
 		close(n.running)
 		n.running = nil
 	}()
-	if k := d.opt.Kept; k != nil && !n.damaged.Load() {
+	var k *index.Kept
+	if d.opt.Kept != nil && !d.Small() {
+		d.opt.Guard(func() { k = d.opt.Kept() })
+	}
+	if k != nil && !n.damaged.Load() {
 		if x, err := k.Open(); err == nil {
 			n.ready.Store(x)
 			return
 		}
 	}
-	x := d.buildIndex(ctx)
+	x := d.buildIndex(ctx, k.ID())
 	if x == nil {
 		return
 	}
-	if k := d.opt.Kept; k != nil && len(d.Missing()) == 0 {
+	if k != nil && len(d.Missing()) == 0 {
 		if kept, err := k.Keep(x); err == nil {
 			x = kept
 		}
@@ -110,7 +115,7 @@ func (d *Data) withIndex(f func(x *index.Index)) {
 const shardSize = 4 << 20
 
 // buildIndex makes the index from the DIEs; nil when ctx ended.
-func (d *Data) buildIndex(ctx context.Context) *index.Index {
+func (d *Data) buildIndex(ctx context.Context, id []byte) *index.Index {
 	units := d.everyUnit()
 	b := indexBuild{d: d, ctx: ctx, units: units, builders: make([]*index.Builder, max(min(runtime.GOMAXPROCS(0), len(units)), 1))}
 	var wg sync.WaitGroup
@@ -129,13 +134,13 @@ func (d *Data) buildIndex(ctx context.Context) *index.Index {
 	var x *index.Index
 	d.opt.Guard(func() {
 		str := d.section(secStr)
-		x, _ = index.Build(b.builders, d.opt.ID, starts, func(n uint32) []byte { return stringAt(str, uint64(n)) })
+		x, _ = index.Build(b.builders, id, starts, func(n uint32) []byte { return stringAt(str, uint64(n)) })
 		for _, id := range []sectionID{secStr, secAbbrev, secLine, secRnglists} {
 			d.release(d.section(id))
 		}
 	})
 	if x == nil { // the file is gone, or too large for the form: nothing is found
-		x, _ = index.Build(nil, d.opt.ID, nil, nil)
+		x, _ = index.Build(nil, id, nil, nil)
 	}
 	return x
 }

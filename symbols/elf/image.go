@@ -23,6 +23,7 @@ import (
 	"dap-windbg/binfmt/mmap"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/dwarf"
+	"dap-windbg/symbols/index"
 )
 
 // Options of Open. The zero value is useful.
@@ -40,6 +41,8 @@ type Options struct {
 	// Sections say where sections of a relocatable file are loaded, by name; the
 	// others get addresses behind them. Linked files have their own.
 	Sections map[string]uint64
+	// Index keeps indexes of names between runs; nil keeps none.
+	Index *index.Cache
 	// Unwinder makes the image's unwinder on first use; nil: the image has none.
 	Unwinder func(*Image) symbols.Unwinder
 }
@@ -155,6 +158,9 @@ func (i *Image) openDWARF() {
 	o.Section = p.bytes
 	if p.file != nil {
 		o.Release = p.file.Release
+	}
+	if i.opt.Index != nil {
+		o.Kept = func() *index.Kept { return i.opt.Index.For(p.identity()) }
 	}
 	o.Open = func(c symbols.Companion, accept func(func(string) []byte) error) (func(string) []byte, error) {
 		return i.companion(p, c, accept)

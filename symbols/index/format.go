@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"sync/atomic"
+
+	"dap-windbg/binfmt/mmap"
 )
 
 // Kind sorts entries.
@@ -129,54 +131,63 @@ type Index struct {
 	tables  [tabCount]extent
 	checked []atomic.Uint64 // a bit for each block of the body
 	bad     atomic.Bool
-	body    uint64 // where the blocks begin
+	body    uint64     // where the blocks begin
+	file    *mmap.File // that data is of, nil when it is memory
+	guard   mmap.Guard // around the first look at a block
 }
 
 // Open makes an Index of the bytes of a file for the image that id names. It
 // looks at the header alone.
 func Open(data, id []byte) (*Index, error) {
-	x, err := open(data, id)
-	if err != nil {
+	x := &Index{}
+	if err := x.open(data, id); err != nil {
 		return nil, err
 	}
-	blocks := (uint64(len(data)) - x.body + blockSize - 1) >> blockShift
-	if x.tables[tabSums].count != blocks {
-		return nil, &FormatError{"the checksums do not cover it"}
-	}
-	x.checked = make([]atomic.Uint64, (blocks+63)/64)
 	return x, nil
 }
 
-func open(data, id []byte) (*Index, error) {
+func (x *Index) open(data, id []byte) error {
+	if err := x.header(data, id); err != nil {
+		return err
+	}
+	blocks := (uint64(len(data)) - x.body + blockSize - 1) >> blockShift
+	if x.tables[tabSums].count < blocks {
+		return &FormatError{"the checksums do not cover it"}
+	}
+	x.checked = make([]atomic.Uint64, (blocks+63)/64)
+	return nil
+}
+
+func (x *Index) header(data, id []byte) error {
 	le := binary.LittleEndian
 	switch {
 	case len(data) < headerSize || string(data[:len(magic)]) != magic:
-		return nil, &FormatError{"not an index"}
+		return &FormatError{"not an index"}
 	case le.Uint32(data[offVersion:]) != version:
-		return nil, &FormatError{fmt.Sprintf("version %d, not %d", le.Uint32(data[offVersion:]), version)}
+		return &FormatError{fmt.Sprintf("version %d, not %d", le.Uint32(data[offVersion:]), version)}
 	case le.Uint32(data[offSum:]) != crc32.Checksum(data[:offSum], castagnoli):
-		return nil, &FormatError{"damaged header"}
+		return &FormatError{"damaged header"}
 	case le.Uint64(data[offLength:]) != uint64(len(data)):
-		return nil, &FormatError{"cut short"}
+		return &FormatError{"cut short"}
 	}
 	if n := le.Uint64(data[offIDLen:]); n > maxID || string(data[offID:offID+n]) != string(id) {
-		return nil, &FormatError{"of another image"}
+		return &FormatError{"of another image"}
 	}
-	x := &Index{data: data}
+	x.data = data
 	end := uint64(headerSize)
 	for t := range x.tables {
 		e := extent{le.Uint64(data[offTables+16*t:]), le.Uint64(data[offTables+16*t+8:])}
 		if e.off < end || e.off&7 != 0 || e.off > uint64(len(data)) || e.count > (uint64(len(data))-e.off)/recordSize[t] || e.count >= None {
-			return nil, &FormatError{"tables out of bounds"}
+			return &FormatError{"tables out of bounds"}
 		}
 		end = e.off + e.count*recordSize[t]
 		x.tables[t] = e
 	}
 	if x.tables[tabNames].count == 0 || x.tables[tabFiles].count == 0 {
-		return nil, &FormatError{"tables without an end"}
+		return &FormatError{"tables without an end"}
 	}
 	x.body = x.tables[tabStrings].off
-	return x, nil
+	return nil
 }
 
 // Damaged reports whether a block was met whose checksum is wrong. What was
@@ -213,8 +224,12 @@ func (x *Index) verify(first, last uint64) bool {
 		}
 		lo := x.body + b<<blockShift
 		hi := min(lo+blockSize, uint64(len(x.data)))
-		sum := x.data[x.tables[tabSums].off+4*b:]
-		if crc32.Checksum(x.data[lo:hi], castagnoli) != binary.LittleEndian.Uint32(sum) {
+		right := false
+		x.guard.Do(func() {
+			sum := x.data[x.tables[tabSums].off+4*b:]
+			right = crc32.Checksum(x.data[lo:hi], castagnoli) == binary.LittleEndian.Uint32(sum)
+		})
+		if !right {
 			x.bad.Store(true)
 			return false
 		}

@@ -1,0 +1,50 @@
+package elf
+
+import (
+	"encoding/binary"
+	"hash/crc64"
+	"os"
+	"strings"
+
+	"dap-windbg/binfmt/elf"
+)
+
+// identity names the debug information of a file, for what is kept between runs:
+// its build-id, and what its headers tell of the sections, for tools rewrite
+// debug information and leave the build-id. A file without build-id goes by its
+// size and time as well. Nil for what is not kept: a relocatable file's addresses
+// depend on where it is loaded.
+func (p *part) identity() []byte {
+	if p.Type == elf.Rel || p.file == nil {
+		return nil
+	}
+	h := crc64.New(crc64.MakeTable(crc64.ECMA))
+	number := func(v uint64) { _ = binary.Write(h, binary.LittleEndian, v) }
+	for k := range p.Sections {
+		s := &p.Sections[k]
+		if !strings.HasPrefix(s.Name, ".debug_") && !strings.HasPrefix(s.Name, ".zdebug_") && !strings.HasPrefix(s.Name, ".gnu_debug") {
+			continue
+		}
+		_, _ = h.Write([]byte(s.Name))
+		number(uint64(s.Flags))
+		if raw, ok := p.Raw(s); ok {
+			number(uint64(len(raw)))
+			_, _ = h.Write(raw[:min(len(raw), 256)])
+			_, _ = h.Write(raw[len(raw)-min(len(raw), 256):])
+		}
+	}
+	low, high := p.Loaded()
+	number(low)
+	number(high)
+	id := p.BuildID()
+	if len(id) == 0 {
+		st, err := os.Stat(p.path)
+		if err != nil {
+			return nil
+		}
+		number(uint64(st.Size()))
+		number(uint64(st.ModTime().UnixNano()))
+		_, _ = h.Write(p.file.Data[:min(len(p.file.Data), 4096)])
+	}
+	return append(append([]byte(nil), id[:min(len(id), 40)]...), h.Sum(nil)...)
+}
