@@ -88,17 +88,20 @@ func (s *scope) listSegment(ctx context.Context, it *item) (segment, error) {
 	return g, nil
 }
 
-// probe tells whether the pointer to the elements is written for another layout,
-// before a page asks for them.
+// probe tells whether the expressions of the elements are written for another
+// layout, before a page asks for them.
 func (s *scope) probe(ctx context.Context, it *item) error {
 	var err error
 	switch it.kind {
 	case "ArrayItems":
 		_, _, err = s.first(ctx, it)
 	case "LinkedListItems", "TreeItems":
-		_, err = s.eval(ctx, it.head)
+		var head eval.Value
+		if head, err = s.pointee(ctx, it.head); err == nil && head.Addr != 0 && len(it.nodes) == 1 {
+			_, err = s.in(head).eval(ctx, it.nodes[0].code)
+		}
 	}
-	if err != nil && misfit(err) {
+	if err != nil && (misfit(err) || retry(err)) {
 		return err
 	}
 	return nil

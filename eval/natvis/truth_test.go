@@ -146,9 +146,16 @@ type library struct {
 	compiler []string
 }
 
+// libraries are those installed, and in the long run the libc++ of another ABI
+// layout, which cannot be installed beside the first one: LIBCXX names a wrapper
+// of its compiler.
 func libraries(t *testing.T) []library {
-	return []library{
+	list := []library{
 		{"libstdc++", []string{"g++", "-std=c++20", "-g", "-O0"}},
 		{"libc++ 14", []string{"clang++", "-std=c++20", "-stdlib=libc++", "-g", "-O0"}},
 	}
+	if cc := os.Getenv("LIBCXX"); cc != "" {
+		list = append(list, library{cc, []string{cc, "-std=c++20", "-g", "-O0"}})
+	}
+	return list
 }
