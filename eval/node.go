@@ -148,6 +148,16 @@ func (e *cppExpr) Eval(ctx context.Context, env Env) (Value, error) {
 
 // tree returns the syntax tree, asking env which names are types when it matters.
 func (e *cppExpr) tree(ctx context.Context, env Env) (node, error) {
+	if src, ok := expandMacros(ctx, env, e.src); ok {
+		x, _, err := parseCPP(src, false)
+		if x, ok := x.(*cppExpr); ok && err == nil {
+			return x.resolve(ctx, env)
+		}
+	}
+	return e.resolve(ctx, env)
+}
+
+func (e *cppExpr) resolve(ctx context.Context, env Env) (node, error) {
 	if e.root != nil {
 		return e.root, nil
 	}
