@@ -161,7 +161,7 @@ func (f *following) step(in arch.Inst) error {
 	case in.Op == "lea" && first == sp && in.Mem != nil && in.Mem.Index == "" && (in.Mem.Base == sp || in.Mem.Base == fp):
 		base, _ := f.regs.Get(in.Mem.Base)
 		f.regs.SetSP(arch.Addr(base + uint64(in.Mem.Disp)))
-	case (first == sp && in.Op != "cmp" && in.Op != "test") || in.Op == "enter" || strings.HasPrefix(in.Op, "pusha") || strings.HasPrefix(in.Op, "popa"):
+	case in.Op == "xchg" && rest == sp, (first == sp && in.Op != "cmp" && in.Op != "test") || in.Op == "enter" || strings.HasPrefix(in.Op, "pusha") || strings.HasPrefix(in.Op, "popa"):
 		return errNoFrame
 	case in.Op != "nop":
 		f.forget(first)

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dap-windbg/arch"
+	"dap-windbg/eval"
 )
 
 // gdbFrame is a frame as testdata/frames.py tells it.
@@ -206,7 +208,7 @@ func TestFrames(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			prog := build(t, "frames.c", c.flags...)
-			stops := slices.Concat([]string{"main"}, dots(12), []string{"outer"}, dots(60), []string{"handler"}, dots(30), []string{"compare"}, dots(40),
+			stops := slices.Concat([]string{"main"}, dots(12), []string{"outer"}, dots(40), []string{"handler"}, dots(30), []string{"compare"}, dots(30),
 				[]string{"nanosleep"}, dots(25), []string{"write"}, dots(12))
 			compareFrames(t, c.cpu, prog, stops)
 		})
@@ -227,7 +229,113 @@ func TestColdParts(t *testing.T) {
 			if cold == nil {
 				t.Fatalf("the compiler has made no cold part:\n%s", out)
 			}
-			compareFrames(t, arch.AMD64, prog, append([]string{"main", "*0x" + string(cold[1])}, dots(150)...))
+			compareFrames(t, arch.AMD64, prog, append([]string{"main", "*0x" + string(cold[1])}, dots(90)...))
 		})
 	}
+}
+
+// TestUnknownCode goes through code made at run time: what its code shows, what
+// frame pointers show, and what a look at the stack shows.
+func TestUnknownCode(t *testing.T) {
+	s := launch(t, Options{}, build(t, "jit.c", "-O2"))
+	s.stop()
+	for i, c := range []struct {
+		kinds []FrameKind // of the frames from the one inside on
+	}{
+		{[]FrameKind{ByContext, ByCFI, ByCode, ByCFI}},
+		{[]FrameKind{ByContext, ByCFI, ByCode, ByCode, ByCFI}},
+		{[]FrameKind{ByContext, ByCFI, ByFramePointer, ByCFI}},
+		{[]FrameKind{ByContext, ByCFI, ByScan, ByCFI}},
+	} {
+		s.goTo("back")
+		got, end := s.frames()
+		unknown := len(c.kinds) - 3
+		for k, kind := range c.kinds {
+			want := map[int]string{0: "back", 1 + unknown: "through", 2 + unknown: "main"}[k]
+			if k >= len(got) || got[k].Kind != kind || got[k].Symbol.Name != want {
+				t.Fatalf("call %d, frame %d is not %s, kind %d; %s\n%s", i, k, want, kind, end, both(got, nil))
+			}
+		}
+		if end != "" || got[len(got)-1].Symbol.Name != "_start" {
+			t.Errorf("call %d: %s\n%s", i, end, both(got, nil))
+		}
+		// At each instruction of the unknown code itself, its caller is known.
+		for ; ; s.goTo(".") {
+			got, end := s.frames()
+			if got[0].Symbol.Name == "through" {
+				break
+			}
+			names := ""
+			for _, f := range got {
+				names += f.Symbol.Name + " "
+			}
+			if !strings.Contains(names, " through main ") {
+				t.Fatalf("call %d, at %x: %s; %s", i, uint64(got[0].PC), names, end)
+			}
+		}
+	}
+}
+
+// TestKeptRegisters: in a caller's frame the registers that calls may change are
+// unknown, and so are the variables in them; those that calls preserve are known.
+func TestKeptRegisters(t *testing.T) {
+	s := launch(t, Options{}, build(t, "kept.c", "-O2"))
+	s.stop()
+	s.goTo("clobber")
+	s.goTo(".")
+	s.do(func(ctx context.Context, v *View) error {
+		if _, err := v.SelectFrame(ctx, 1); err != nil {
+			return err
+		}
+		f, err := v.Frame(ctx)
+		if err != nil {
+			return err
+		}
+		if f.Symbol.Name != "keeps" {
+			return fmt.Errorf("frame 1 is %s", f.Symbol.Name)
+		}
+		for _, name := range []string{"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "eflags"} {
+			if v, ok := f.Regs.Get(name); ok {
+				t.Errorf("%s is known to be %x", name, v)
+			}
+		}
+		for _, name := range []string{"rbx", "rbp", "rsp", "r12", "r13", "r14", "r15", "rip"} {
+			if _, ok := f.Regs.Get(name); !ok {
+				t.Errorf("%s is unknown", name)
+			}
+		}
+		vars, err := v.Locals(ctx, f)
+		said := map[string]bool{}
+		for _, x := range vars {
+			n, err := eval.Int(ctx, v.Env(f), x.Value)
+			said[x.Name] = x.Value.Err == nil && err == nil
+			if want, ok := map[string]uint64{"a": 1, "kept": 33}[x.Name]; ok && said[x.Name] && n != want {
+				t.Errorf("%s is %d", x.Name, n)
+			}
+		}
+		if gone, ok := said["gone"]; !ok || gone || !said["kept"] {
+			t.Errorf("known: %v", said)
+		}
+		return err
+	})
+}
+
+// TestDeepRecursion unwinds close to as many frames as there may be.
+func TestDeepRecursion(t *testing.T) {
+	s := launch(t, Options{}, build(t, "kept.c", "-O1", "-fno-optimize-sibling-calls"))
+	s.stop()
+	s.goTo("deep")
+	s.goTo("clobber")
+	s.trace.trips(t)
+	start := time.Now()
+	got, end := s.frames()
+	took := time.Since(start)
+	n, text := s.trace.trips(t)
+	if len(got) < 9980 || end != "" {
+		t.Errorf("%d frames, %s", len(got), end)
+	}
+	if n > 5 {
+		t.Errorf("%d round trips\n%.2000s", n, text)
+	}
+	t.Logf("%d frames in %d round trips, %v", len(got), n, took)
 }

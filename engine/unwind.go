@@ -21,6 +21,7 @@ type walk struct {
 	kind    FrameKind
 	frames  []*Frame
 	levels  int // frames that have code
+	stacks  int // times that the stack went on below
 	over    bool
 	entered entered // of the frame last added, until the frames above its caller are
 	whole   bool    // the outermost frame was reached
@@ -130,7 +131,7 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 		w.over, w.end = true, err.Error()
 	case ret == 0:
 		w.over, w.whole = true, true
-	case caller.SP() != 0 && caller.SP() < r.SP() && l.sameStack(r.SP(), caller.SP()), caller.PC() == r.PC() && caller.SP() == r.SP():
+	case caller.SP() != 0 && caller.SP() < r.SP() && !l.otherStack(w, r, caller), caller.PC() == r.PC() && caller.SP() == r.SP():
 		w.over, w.end = true, "the stack does not go on: the caller's frame lies below"
 	case len(w.frames) >= maxFrames:
 		w.over, w.end = true, "10,000 frames are enough"
@@ -143,9 +144,15 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 	return nil
 }
 
-// sameStack tells a step backwards on one stack from a switch of stacks, as a
-// signal handler's own stack makes it.
-func (l *loop) sameStack(a, b arch.Addr) bool { return a-b < 1<<20 }
+// maxStacks is how many stacks a walk may go through; a kernel has a handful.
+const maxStacks = 16
+
+// otherStack tells a switch of stacks, as a signal handler's own stack or an
+// interrupt makes it, from a step backwards on one.
+func (l *loop) otherStack(w *walk, r, caller *arch.Registers) bool {
+	w.stacks++
+	return w.stacks <= maxStacks && (r.SP()-caller.SP() >= 1<<20 || caller.Interrupted)
+}
 
 // callerOf unwinds one frame by the best means there is.
 func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem symbols.Memory) (*arch.Registers, arch.Addr, FrameKind, error) {
@@ -288,16 +295,13 @@ func (l *loop) byFramePointer(ctx context.Context, r *arch.Registers, mem symbol
 	if l.arch.Name == "riscv64" {
 		at, cfa = fp-2*ptr, fp
 	}
-	saved, err := l.pointer(ctx, mem, at)
+	saved, err := l.pointer(ctx, mem, at) // no frame pointer if the caller keeps none
 	if err != nil {
 		return nil, 0, err
 	}
 	ret, err := l.pointer(ctx, mem, at+ptr)
 	if err != nil {
 		return nil, 0, err
-	}
-	if saved != 0 && saved <= fp {
-		return nil, 0, errNoFrame
 	}
 	if ok, err := l.isReturn(ctx, ret, mem); !ok {
 		return nil, 0, noFrame(err)
