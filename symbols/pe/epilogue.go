@@ -28,7 +28,7 @@ func (w *walk) epilogue(f pe.Function) bool {
 			return true
 		case in.Kind == arch.Jump: // a call in tail position leaves the function
 			inside := in.HasTarget && in.Mem == nil && in.Target >= w.base+arch.Addr(f.Begin) && in.Target < w.base+arch.Addr(f.End)
-			if inside || !in.HasTarget && n == 0 {
+			if inside || !in.HasTarget && n == 0 && !w.restored(f) {
 				return false
 			}
 			*w.regs = *trial
@@ -45,6 +45,25 @@ func (w *walk) epilogue(f pe.Function) bool {
 		b, pc = b[in.Len:], pc+arch.Addr(in.Len)
 	}
 	return false
+}
+
+// restored reports whether the instruction before PC gives the stack back: a jump
+// through a register is then a call in tail position, and else that of a switch.
+func (w *walk) restored(f pe.Function) bool {
+	begin := w.base + arch.Addr(f.Begin)
+	b, _, ok := w.image.file.At(f.Begin)
+	n := uint64(w.regs.PC() - begin)
+	if !ok || n > uint64(len(b)) {
+		return false
+	}
+	last := arch.Inst{}
+	for at := uint64(0); at < n; at += uint64(last.Len) {
+		var err error
+		if last, err = arch.AMD64.Decode(b[at:min(uint64(len(b)), at+15)], begin+arch.Addr(at)); err != nil {
+			return false
+		}
+	}
+	return last.Op == "pop" || (last.Op == "add" || last.Op == "lea") && strings.HasPrefix(last.Args, "rsp,")
 }
 
 func (w *walk) popped(trial *arch.Registers, name string) {

@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"dap-windbg/arch"
 	stdelf "debug/elf"
+	stdpe "debug/pe"
 
+	"dap-windbg/arch"
 	"dap-windbg/targets"
 )
 
@@ -146,6 +147,49 @@ func TestPointers(t *testing.T) {
 	}
 }
 
+// TestPE: a PE image lies where it prefers to, and its pointers are right there.
+func TestPE(t *testing.T) {
+	path := build(t, "x86_64-w64-mingw32-gcc", "-Wl,-e,_start")
+	img, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := stdpe.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l := loaded{img, t, map[string]uint64{}}
+	for _, s := range f.Symbols {
+		if s.SectionNumber > 0 {
+			l.symbols[s.Name] = uint64(img.main.Base) + uint64(f.Sections[s.SectionNumber-1].VirtualAddress) + uint64(s.Value)
+		}
+	}
+	for i, want := range []string{"one", "two", "three"} {
+		if got := string(l.bytes(l.pointer(l.symbols["words"]+uint64(8*i)), len(want)+1)); got != want+"\x00" {
+			t.Errorf("words[%d] is %q", i, got)
+		}
+	}
+	if got := l.pointer(l.symbols["call"]); got != l.symbols["add"] || got == 0 {
+		t.Errorf("call is %x, add lies at %x", got, l.symbols["add"])
+	}
+	if got := l.bytes(uint64(img.main.Base), 2); string(got) != "MZ" {
+		t.Errorf("the image begins with %q", got)
+	}
+	for _, b := range l.bytes(l.symbols["blank"], 160) {
+		if b != 0 {
+			t.Fatal("uninitialised data is not zero")
+		}
+	}
+	if img.info.OS != "windows" || img.main.Stamp == 0 || img.main.Size == 0 {
+		t.Errorf("info %+v, module %+v", img.info, img.main)
+	}
+	var fault *targets.FaultError
+	if n, err := img.ReadMemory(context.Background(), targets.Space{}, img.main.Base+arch.Addr(img.main.Size)-4, make([]byte, 8)); n > 4 || !errors.As(err, &fault) {
+		t.Errorf("over the end: %d bytes, %v", n, err)
+	}
+}
+
 // TestEdges: reads end where the image does, and what the file does not hold is zero.
 func TestEdges(t *testing.T) {
 	l := load(t, build(t, "gcc", "-fpie", "-pie"))
@@ -252,6 +296,9 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
+		f.Add(data)
+	}
+	if data, err := os.ReadFile(build(f, "x86_64-w64-mingw32-gcc", "-s", "-Wl,-e,_start")); err == nil {
 		f.Add(data)
 	}
 	path := filepath.Join(f.TempDir(), "image")
