@@ -201,6 +201,7 @@ func (w *window) exec(ctx context.Context, line string) {
 			case <-keys:
 				if !w.breakIn(ctx) || n > 0 {
 					cancel()
+					w.dbg.GiveUpTransfers()
 				}
 			}
 		}

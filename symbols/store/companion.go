@@ -2,9 +2,9 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"dap-windbg/binfmt/elf"
+	"dap-windbg/binfmt/mmap"
 	"dap-windbg/symbols"
 )
 
@@ -22,25 +23,47 @@ import (
 // name that can be checked by neither is looked for in folders of the user's
 // choosing alone.
 func (s *Store) Companion(c symbols.Companion) (string, error) {
+	return s.companionOnce(s.life, c)
+}
+
+// companionOnce looks for a companion once; the answer holds until Forget, also
+// when the search was given up.
+func (s *Store) companionOnce(ctx context.Context, c symbols.Companion) (string, error) {
 	name := strings.Join([]string{c.Kind.String(), c.For, c.Name, c.Dir, hex.EncodeToString(c.ID)}, "\x00")
 	s.mu.Lock()
 	once := s.companions[name]
 	if once == nil {
-		once = sync.OnceValues(func() (string, error) { return s.companion(c) })
+		once = sync.OnceValues(func() (string, error) { return s.companion(ctx, c) })
 		s.companions[name] = once
 	}
 	s.mu.Unlock()
 	path, err := once()
-	if err != nil && s.life.Err() == nil && !errors.As(err, new(*symbols.NotFoundError)) {
+	if err != nil {
 		s.mu.Lock()
-		delete(s.companions, name) // it was given up: the next one may ask anew
+		s.lacking[c.For] = true
 		s.mu.Unlock()
 	}
 	return path, err
 }
 
-func (s *Store) companion(c symbols.Companion) (string, error) {
-	ctx, stop := s.cancellable(s.life)
+// prefetch looks for the common file of a file that is about to be opened: its
+// reader cannot be kept waiting by a server as well as the search can.
+func (s *search) prefetch(f *file) {
+	c := symbols.Companion{For: f.path}
+	var ok bool
+	var guard mmap.Guard
+	guard.Do(func() {
+		if c.Name, c.ID, ok = f.AltLink(); !ok {
+			c.Name, c.ID, ok = supplement(f.File, 0)
+		}
+	})
+	if ok {
+		s.companionOnce(s.ctx, c)
+	}
+}
+
+func (s *Store) companion(ctx context.Context, c symbols.Companion) (string, error) {
+	ctx, stop := s.cancellable(ctx)
 	defer stop()
 	key := symbols.Key{Path: c.Name, BuildID: c.ID}
 	if c.Kind != symbols.Supplement {
@@ -97,27 +120,28 @@ func (s *search) supplementPlaces(c symbols.Companion) []place {
 	return append(out, s.debugPlaces(nil)...)
 }
 
-// supplementID is the checksum of a supplementary file (DWARF 5, section 7.3.6),
-// which is what the files that refer to it know it by.
-func supplementID(e *elf.File) []byte {
+// supplement reads .debug_sup (DWARF 5, section 7.3.6): the name of the common file
+// and the checksum it is known by. kind is 1 in the common file itself, else 0.
+func supplement(e *elf.File, kind byte) (name string, id []byte, ok bool) {
 	s, ok := e.Section(".debug_sup")
 	if !ok {
-		return nil
+		return "", nil, false
 	}
 	b, err := e.Data(s)
-	if err != nil || len(b) < 4 || b[2] != 1 {
-		return nil
+	if err != nil || len(b) < 4 || b[2] != kind {
+		return "", nil, false
 	}
-	name := bytes.IndexByte(b[3:], 0)
-	if name < 0 {
-		return nil
+	b = b[3:]
+	end := bytes.IndexByte(b, 0)
+	if end < 0 {
+		return "", nil, false
 	}
-	b = b[3+name+1:]
+	name, b = string(b[:end]), b[end+1:]
 	n, used := binary.Uvarint(b)
 	if used <= 0 || n != uint64(len(b)-used) {
-		return nil
+		return "", nil, false
 	}
-	return b[used:]
+	return name, slices.Clone(b[used:]), true
 }
 
 // packagePlaces: beside the image and its debug file, in the folders of the symbol

@@ -214,7 +214,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestInterrupt: a transfer that is given up ends at once, and may be asked for anew.
+// TestInterrupt: a transfer that is given up ends at once, and is not begun again unbidden.
 func TestInterrupt(t *testing.T) {
 	begun := make(chan struct{}, 8)
 	var answer atomic.Bool
@@ -243,7 +243,39 @@ func TestInterrupt(t *testing.T) {
 	}
 	answer.Store(true)
 	go ask()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	s.Forget()
+	go ask()
 	if err := <-ended; !errors.As(err, new(*symbols.NotFoundError)) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAnew: an image whose common file was not there is opened anew once asked to.
+func TestAnew(t *testing.T) {
+	debug, common, _ := dwz(t, "4", "../.dwz/common.debug")
+	dir := t.TempDir()
+	debug = move(t, debug, filepath.Join(dir, "lib", "a"))
+	opens := 0
+	s := newStore(t, Options{NoLocal: true, SymbolPath: filepath.Dir(debug), Open: func(image, debug string) (symbols.Image, error) {
+		opens++
+		return open(image, debug)
+	}})
+	for i, want := range []int{1, 1, 2, 2} {
+		switch i {
+		case 2:
+			move(t, common, filepath.Join(dir, ".dwz", "common.debug"))
+			s.Forget()
+		case 3:
+			s.Forget()
+		}
+		if _, err := s.Find(t.Context(), symbols.Key{Path: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if opens != want {
+			t.Errorf("%d: opened %d times, want %d", i, opens, want)
+		}
 	}
 }

@@ -140,7 +140,7 @@ func (s *search) load(name string) *file {
 			return
 		}
 		if got = e.BuildID(); s.common && len(got) == 0 {
-			got = supplementID(e)
+			_, got, _ = supplement(e, 1)
 		}
 	}) {
 		err = errors.New("the file was cut short while it was read")
@@ -229,11 +229,17 @@ func (q *search) run() (symbols.Image, error) {
 	}
 	if image != nil && !image.wrong {
 		if image.hasDWARF() {
+			q.prefetch(image)
 			return q.open(image.path, "")
 		}
 		q.mismatch = nil // another build's image is no matter any more
 	}
 	debug := q.best((*file).hasDWARF, "has no debug information", q.debugPlaces(image)...)
+	for _, f := range []*file{image, debug} {
+		if f != nil {
+			q.prefetch(f)
+		}
+	}
 	var found symbols.Image
 	var err error
 	switch {

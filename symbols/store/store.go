@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,6 +84,8 @@ type Store struct {
 	tiers                 map[string]bool      // servers with two tiers
 	slots                 chan struct{}        // transfers under way
 	companions            map[string]func() (string, error)
+	lacking               map[string]bool // files that lack a companion
+	old                   []func() (symbols.Image, error)
 
 	life    context.Context // ends with Close
 	end     context.CancelFunc
@@ -111,8 +116,8 @@ func New(o Options) (*Store, error) {
 		o.DebugInfoDCache = sharedCache()
 	}
 	s := &Store{o: o, sysroot: o.Sysroot, images: map[[2]string]func() (symbols.Image, error){}, flights: map[string]*flight{}, down: map[string]time.Time{},
-		companions: map[string]func() (string, error){},
-		gone:       map[string]time.Time{}, tiers: map[string]bool{}, slots: make(chan struct{}, o.Parallel)}
+		companions: map[string]func() (string, error){}, lacking: map[string]bool{},
+		gone: map[string]time.Time{}, tiers: map[string]bool{}, slots: make(chan struct{}, o.Parallel)}
 	s.life, s.end = context.WithCancel(context.Background())
 	for _, p := range []struct {
 		set  func(string) error
@@ -148,8 +153,9 @@ func (s *Store) Interrupt() {
 func (s *Store) Close() error {
 	s.end()
 	s.mu.Lock()
-	images := s.images
-	s.images = map[[2]string]func() (symbols.Image, error){}
+	images := append(slices.Collect(maps.Values(s.images)), s.old...)
+	clear(s.images)
+	s.old = nil
 	s.mu.Unlock()
 	var first error
 	for _, opened := range images {
@@ -225,6 +231,19 @@ func (s *Store) Forget() {
 	clear(s.gone)
 	clear(s.tiers)
 	clear(s.companions)
+	for key, opened := range s.images { // what lacks a companion is opened anew
+		if s.lacking[stamped(key[0])] || s.lacking[stamped(key[1])] {
+			s.old = append(s.old, opened)
+			delete(s.images, key)
+		}
+	}
+	clear(s.lacking)
+}
+
+// stamped is the file that a stamp is of.
+func stamped(stamp string) string {
+	name, _, _ := strings.Cut(stamp, "\x00")
+	return name
 }
 
 // tell is `!sym noisy`.

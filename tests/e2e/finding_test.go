@@ -154,3 +154,25 @@ func TestGiveUp(t *testing.T) {
 	k.say("q")
 	k.end(patience)
 }
+
+// TestCommonFile: what dwz took out of a program comes from a real debuginfod.
+func TestCommonFile(t *testing.T) {
+	dir, served := t.TempDir(), t.TempDir()
+	var text strings.Builder
+	for i := range 60 { // enough for dwz to find something in common
+		fmt.Fprintf(&text, "struct record_%d { int first_member_%d; struct record_%d *next_%d; double weight_%d[%d]; } r%d;\n", i, i, i, i, i, i+1, i)
+	}
+	for _, name := range []string{"one", "two"} {
+		src := filepath.Join(dir, name+".c")
+		if err := os.WriteFile(src, []byte(text.String()+"int main(void) { return 0; }\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		must(t, "gcc", "-g", "-gdwarf-4", "-Wl,--build-id", "-o", filepath.Join(dir, name), src)
+	}
+	common := filepath.Join(served, "common.debug")
+	must(t, "dwz", "-m", common, "-M", "../no/such/common.debug", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
+	url := debuginfod(t, served)
+	debugger(t, "!sym noisy\n.sympath DebugInfoD*"+url+"\n.reload /f one\ndt one!record_7\nq\n", "cdb", filepath.Join(dir, "one")).must(t, 0,
+		"SYMSRV: .*/no/such/common.debug - not there", "SYMSRV: .*/debuginfo - fetched",
+		`\+0x000 first_member_7 +: Int4B`, `\+0x010 weight_7 +: \[8\] Double`)
+}
