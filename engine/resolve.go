@@ -163,8 +163,10 @@ func (l *loop) masm(ctx context.Context, expr string) (arch.Addr, error) {
 
 // masmIn evaluates an address expression: a plain symbol, a number, or more.
 func (l *loop) masmIn(ctx context.Context, f *Frame, expr string) (arch.Addr, error) {
-	if a, err := l.address(ctx, strings.TrimSpace(expr)); err == nil && strings.Contains(expr, "!") {
-		return a, nil
+	if strings.Contains(expr, "!") { // else the evaluator asks for the name: looking it up takes time
+		if a, err := l.address(ctx, strings.TrimSpace(expr)); err == nil {
+			return a, nil
+		}
 	}
 	e, err := eval.Parse(expr, eval.Options{Dialect: eval.MASM})
 	if err != nil {
