@@ -78,7 +78,7 @@ var builds = []build{
 
 	// The same, written in other ways.
 	{command: "gcc -g -O2 -gz=zlib" + plain, twin: "gcc -g -O2" + plain},
-	{command: "gcc -g -O2 -gz=zstd" + plain, twin: "gcc -g -O2" + plain},
+	{command: "gcc -g -O2" + plain + " && objcopy --compress-debug-sections=zstd $OUT", twin: "gcc -g -O2" + plain},
 	{command: "gcc -g -O2 -gdwarf-4 -gz=zlib-gnu" + plain, twin: "gcc -g -O2 -gdwarf-4" + plain, heavy: true},
 	{command: "g++ -g -O2" + zoo + " && dwz $OUT", twin: "g++ -g -O2" + zoo},
 	{command: "g++ -g -O2" + zoo + " && cp $OUT $OUT.2 && dwz -m $OUT.common $OUT $OUT.2", twin: "g++ -g -O2" + zoo, heavy: true},
@@ -95,7 +95,16 @@ var builds = []build{
 const sources = "testdata"
 
 // make builds, if that was not done before, and returns the program's path.
-func (b build) make(tb testing.TB) string { return compile(tb, b.command) }
+// base is the program of its twin, which lies beside it: they have one
+// compilation directory.
+func (b build) make(tb testing.TB) (program, base string) {
+	if b.twin == "" {
+		program = compile(tb, b.command)
+		return program, program
+	}
+	program = compile(tb, "OUT=base; "+b.twin+"; OUT=program; "+b.command)
+	return program, filepath.Join(filepath.Dir(program), "base")
+}
 
 func compile(tb testing.TB, command string) string {
 	tb.Helper()
@@ -141,7 +150,7 @@ func digest(tb testing.TB, command string) string {
 		}
 		h.Write(text)
 	}
-	cc, _, _ := strings.Cut(command, " ")
+	cc, _, _ := strings.Cut(strings.TrimPrefix(command, "OUT=base; "), " ")
 	flag := "--version"
 	if cc == "go" {
 		flag = "version"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -39,15 +40,16 @@ func (c *comparer) report() {
 	}
 }
 
-// TestPrograms compares every build of the small programs.
+// TestPrograms compares every build of the small programs. A twin's oracle reads
+// the other one's file.
 func TestPrograms(t *testing.T) {
 	for _, b := range builds {
-		if b.heavy && !heavy || b.twin != "" {
+		if b.heavy && !heavy {
 			continue
 		}
 		t.Run(b.command, func(t *testing.T) {
-			path := b.make(t)
-			compareAll(t, path, path, open(t, path, ours.Options{}))
+			program, base := b.make(t)
+			compareAll(t, base, base, open(t, program, ours.Options{}))
 		})
 	}
 }
@@ -69,6 +71,25 @@ func TestLibc(t *testing.T) {
 	const libc = "/lib/x86_64-linux-gnu/libc.so.6"
 	debug := debugFile(t, libc)
 	compareAll(t, libc, debug, open(t, libc, ours.Options{Debug: debug}))
+}
+
+// TestKernel compares the functions, rows and types of Debian's kernel. There are
+// so many that only every sixteenth unit's are compared, but all rows.
+func TestKernel(t *testing.T) {
+	if !heavy {
+		t.Skip("HEAVY is not set")
+	}
+	all, err := filepath.Glob("/usr/lib/debug/boot/vmlinux-*")
+	if err != nil || len(all) == 0 {
+		t.Fatal("no kernel with debug information", err)
+	}
+	path := all[len(all)-1]
+	c := newComparer(t, dumpUnits(t, path, 16), open(t, path, ours.Options{}))
+	live := code(t, path)
+	c.symbols(path)
+	c.rows(lines(t, path), live)
+	c.functions(live)
+	c.report()
 }
 
 // debugFile is where the distribution keeps the debug file of an image.

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"os/exec"
@@ -72,15 +73,66 @@ func dump(tb testing.TB, path string) *tree {
 	return parseTree(out)
 }
 
+// dumpUnits reads one unit in n of a file, as it is printed; of the others only the
+// root.
+func dumpUnits(tb testing.TB, path string, n int) *tree {
+	tb.Helper()
+	cmd := exec.Command(dwarfdump, "--debug-info", path)
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	p := treeParser{t: newTree()}
+	in := bufio.NewScanner(pipe)
+	in.Buffer(nil, 1<<24)
+	for skip := false; in.Scan(); {
+		line := in.Bytes()
+		if bytes.Contains(line, []byte(" Unit: length")) {
+			skip = false
+		}
+		if !skip {
+			p.line(string(line))
+		}
+		if p.node != nil && len(p.open) == 2 && len(p.t.units)%n != 0 {
+			p.drop()
+			skip = true
+		}
+	}
+	if err := cmd.Wait(); err != nil || in.Err() != nil {
+		tb.Fatal(err, in.Err())
+	}
+	return p.end()
+}
+
+// drop forgets the entry just begun.
+func (p *treeParser) drop() {
+	parent := p.node.parent
+	parent.kids = nil
+	delete(p.t.byKey, p.node.key)
+	p.open, p.node = p.open[:1], nil
+}
+
+func newTree() *tree {
+	return &tree{byKey: map[place]*node{}, bySig: map[uint64]*node{}, byName: map[string][]*node{}, names: map[uint64][]*node{}}
+}
+
 func parseTree(out []byte) *tree {
-	t := &tree{byKey: map[place]*node{}, bySig: map[uint64]*node{}, byName: map[string][]*node{}, names: map[uint64][]*node{}}
-	p := treeParser{t: t}
+	p := treeParser{t: newTree()}
 	for len(out) > 0 {
 		line, rest, _ := bytes.Cut(out, []byte("\n"))
 		out = rest
 		p.line(string(line))
 	}
+	return p.end()
+}
+
+// end resolves what needs all entries.
+func (p *treeParser) end() *tree {
 	p.flush()
+	t := p.t
 	for _, u := range t.units {
 		if u.root != nil && u.sig != 0 {
 			if n := t.byKey[place{u.root.key.section, u.typeOff}]; n != nil {

@@ -69,7 +69,7 @@ func (c *comparer) symbols(path string) {
 	}
 	for _, w := range table {
 		link, _, _ := strings.Cut(w.name, "@")
-		if w.addr < c.img.LinkBase() || w.addr-c.img.LinkBase() > c.img.Size() || strings.ContainsRune("aNn", rune(w.kind)) || link == "" || link[0] == '$' || threadLocal(w, c) {
+		if w.addr < c.img.LinkBase() || w.addr-c.img.LinkBase() > c.img.Size() || strings.ContainsRune("aNn", rune(w.kind)) || link == "" || assemblerLabel(link) || threadLocal(w, c) {
 			continue
 		}
 		s, ok := byLinkage[where{link, c.off(w.addr)}]
@@ -107,6 +107,10 @@ func (c *comparer) symbols(path string) {
 		}
 	}
 }
+
+// assemblerLabel tells marks between code and data, and labels that the assembler
+// should have dropped.
+func assemblerLabel(name string) bool { return name[0] == '$' || strings.HasPrefix(name, ".L") }
 
 // threadLocal tells names of thread-local storage, whose values are no addresses.
 func threadLocal(w nmSymbol, c *comparer) bool {

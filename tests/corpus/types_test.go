@@ -422,6 +422,9 @@ func (c *comparer) parameters(path string, t *symbols.Type, n *node) {
 // namedTypes asks for every type by its name: one of those that have it must come.
 func (c *comparer) namedTypes() {
 	for name, list := range c.tree.byName {
+		if strings.HasPrefix(name, "DW_ATE_") {
+			continue // LLVM's, for conversions in expressions: no program has them
+		}
 		t, ok := c.img.Type(name)
 		c.count["type by name"]++
 		if !ok {
