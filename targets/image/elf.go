@@ -41,6 +41,7 @@ func (t *Target) openELF() error {
 	if !ok || f.Is64 != (m.arch.PtrSize == 8) || f.Order.Uint16([]byte{1, 0}) != 1 {
 		return &NoImageError{t.file.Path, fmt.Sprintf("is for a machine that is not known (ELF machine %d)", f.Machine)}
 	}
+	f.Place(nil)
 	low, high := f.Loaded()
 	bias := uint64(0)
 	if f.Type == elf.Dyn && low == 0 {
@@ -66,7 +67,30 @@ func (t *Target) openELF() error {
 		t.regions = append(t.regions, r)
 	}
 	t.relocate = func(t *Target) { (&loader{t: t, f: f, m: m, bias: bias}).run() }
+	if f.Type == elf.Rel {
+		t.relocate = func(t *Target) { t.complete(f) }
+	}
 	return nil
+}
+
+// complete puts the relocated sections of an object in place; a section with
+// relocations that are not known stays as it is.
+func (t *Target) complete(f *elf.File) {
+	for i := range f.Sections {
+		s := &f.Sections[i]
+		if s.Flags&elf.FlagAlloc == 0 || s.Type == elf.SecNobits || s.Size == 0 {
+			continue
+		}
+		b, err := f.Relocated(s)
+		if err != nil {
+			continue
+		}
+		for k := range t.regions {
+			if r := &t.regions[k]; r.addr == s.Addr && r.size == uint64(len(b)) {
+				r.data = b
+			}
+		}
+	}
 }
 
 // hasCode tells an image from a separate debug file, whose segments name bytes

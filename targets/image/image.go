@@ -150,8 +150,17 @@ func (t *Target) copy(addr uint64, p []byte) (n int) {
 	for n < len(p) {
 		at := addr + uint64(n)
 		i := sort.Search(len(t.regions), func(i int) bool { return t.regions[i].addr > at }) - 1
-		if i < 0 || at < addr || at-t.regions[i].addr >= t.regions[i].size {
+		if at < addr {
 			return n
+		}
+		if i < 0 || at-t.regions[i].addr >= t.regions[i].size {
+			gap := min(t.gap(i, at), uint64(len(p)-n))
+			if gap == 0 {
+				return n
+			}
+			clear(p[n : n+int(gap)])
+			n += int(gap)
+			continue
 		}
 		r := &t.regions[i]
 		off := at - r.addr
@@ -164,6 +173,25 @@ func (t *Target) copy(addr uint64, p []byte) (n int) {
 		n += len(rest)
 	}
 	return n
+}
+
+// pageSize is what memory is given in: a page that has a byte of the image is there
+// as a whole.
+const pageSize = 0x1000
+
+// gap is how many bytes from at on lie behind region i on a page of the image, but
+// in no region.
+func (t *Target) gap(i int, at uint64) uint64 {
+	page := at &^ (pageSize - 1)
+	end := page + (pageSize - 1)
+	here := i >= 0 && t.regions[i].addr+t.regions[i].size > page
+	if i+1 < len(t.regions) && t.regions[i+1].addr <= end {
+		here, end = true, t.regions[i+1].addr-1
+	}
+	if !here {
+		return 0
+	}
+	return end - at + 1
 }
 
 // overlay stores the pointers that lie in p, wholly or in part.

@@ -14,6 +14,7 @@ import (
 	stdpe "debug/pe"
 
 	"dap-windbg/arch"
+	"dap-windbg/binfmt/elf"
 	"dap-windbg/targets"
 )
 
@@ -147,6 +148,42 @@ func TestPointers(t *testing.T) {
 	}
 }
 
+// TestObject: an object's sections are laid out, and its relocations applied.
+func TestObject(t *testing.T) {
+	dir := t.TempDir()
+	src, out := filepath.Join(dir, "a.c"), filepath.Join(dir, "a.o")
+	if err := os.WriteFile(src, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := exec.Command("gcc", "-c", "-O1", "-o", out, src).CombinedOutput(); err != nil {
+		t.Fatalf("gcc: %v\n%s", err, b)
+	}
+	img, err := Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := elf.Parse(img.file.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Place(nil)
+	l := loaded{img, t, map[string]uint64{}}
+	table, _ := e.SymbolTable(elf.SecSymtab)
+	for s := range table.All() {
+		l.symbols[string(table.Name(s.NameOffset))] = s.Value
+	}
+	for i, want := range []string{"one", "two", "three"} {
+		if got := string(l.bytes(l.pointer(l.symbols["words"]+uint64(8*i)), len(want)+1)); got != want+"\x00" {
+			t.Errorf("words[%d] is %q", i, got)
+		}
+	}
+	if got := l.pointer(l.symbols["to_number"]); got != l.symbols["number"] || got == 0 {
+		t.Errorf("to_number is %x, number lies at %x", got, l.symbols["number"])
+	}
+	// Memory comes in pages: what lies between sections is there.
+	l.bytes(uint64(img.main.Base), int(img.main.Size))
+}
+
 // TestPE: a PE image lies where it prefers to, and its pointers are right there.
 func TestPE(t *testing.T) {
 	path := build(t, "x86_64-w64-mingw32-gcc", "-Wl,-e,_start")
@@ -185,7 +222,7 @@ func TestPE(t *testing.T) {
 		t.Errorf("info %+v, module %+v", img.info, img.main)
 	}
 	var fault *targets.FaultError
-	if n, err := img.ReadMemory(context.Background(), targets.Space{}, img.main.Base+arch.Addr(img.main.Size)-4, make([]byte, 8)); n > 4 || !errors.As(err, &fault) {
+	if n, err := img.ReadMemory(context.Background(), targets.Space{}, img.main.Base+arch.Addr(img.main.Size)-4, make([]byte, 8)); n != 4 || !errors.As(err, &fault) {
 		t.Errorf("over the end: %d bytes, %v", n, err)
 	}
 }
@@ -193,7 +230,7 @@ func TestPE(t *testing.T) {
 // TestEdges: reads end where the image does, and what the file does not hold is zero.
 func TestEdges(t *testing.T) {
 	l := load(t, build(t, "gcc", "-fpie", "-pie"))
-	end := uint64(l.main.Base) + l.main.Size
+	end := (uint64(l.main.Base) + l.main.Size + pageSize - 1) &^ (pageSize - 1)
 	p := make([]byte, 64)
 	n, err := l.ReadMemory(context.Background(), targets.Space{}, arch.Addr(end-16), p)
 	var fault *targets.FaultError
