@@ -111,17 +111,24 @@ func (l *loop) begins(a arch.Addr) bool {
 	return ok && s.Offset == m.offset(a)
 }
 
-// byLink is for a function of a CPU with a link register that is stopped at its
-// first instruction.
+// byLink is for a function of a CPU with a link register that has not made its
+// frame, or makes none: at its first instruction, or when the register leads into
+// another function than what the frame pointer's record says.
 func (l *loop) byLink(ctx context.Context, r *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
 	lr, ok := r.Get(l.arch.Link)
-	if !ok || !r.Interrupted || !l.begins(r.PC()) {
+	ret := plainAddress(r, arch.Addr(lr))
+	if !ok || !r.Interrupted || !l.begins(r.PC()) && l.locate(ret-1).Symbol == l.locate(r.PC()).Symbol {
 		return nil, 0, errNoFrame
 	}
-	if ok, err := l.isReturn(ctx, arch.Addr(lr), mem); !ok {
+	if ok, err := l.isReturn(ctx, ret, mem); !ok {
 		return nil, 0, noFrame(err)
 	}
-	return after(r, arch.Addr(lr), r.SP()), r.SP(), nil
+	if !l.begins(r.PC()) {
+		if c, _, err := l.byFramePointer(ctx, r, mem); isNeed(err) || err == nil && c.PC() == ret {
+			return nil, 0, noFrame(err)
+		}
+	}
+	return after(r, ret, r.SP()), r.SP(), nil
 }
 
 // step carries out what an instruction does to the stack and its pointers.

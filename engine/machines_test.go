@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,48 @@ func TestMachines(t *testing.T) {
 			}
 			if deepest < 4 {
 				t.Errorf("only %d calls deep", deepest)
+			}
+		})
+	}
+}
+
+// TestFramePointers walks programs for other CPUs that have nothing but frame pointers.
+func TestFramePointers(t *testing.T) {
+	none := []string{"-O1", "-g0", "-fno-omit-frame-pointer", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-optimize-sibling-calls"}
+	for _, c := range []struct {
+		name, cpu string
+		flags     []string
+	}{
+		{"arm64", "aarch64", none},
+		{"arm64 with signed return addresses", "aarch64", append(none[:len(none):len(none)], "-mbranch-protection=standard")},
+		{"riscv64", "riscv64", none},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := foreign(t, c.cpu, "qemu-"+c.cpu, c.flags...)
+			for range 3 {
+				s.goTo("inner")
+			}
+			for i := range 20 {
+				got, end := s.frames()
+				var names []string
+				for _, f := range got {
+					names = append(names, f.Symbol.Name)
+				}
+				text := strings.Join(names, " ")
+				want := "inner deep deep deep deep begin _start"
+				if strings.HasPrefix(text, "leaf") {
+					want = "leaf " + want
+				}
+				// The prologue has not made the frame before its fifth instruction.
+				if (i == 0 || i > 5) && text != want {
+					t.Errorf("after %d instructions: %s, want %s; %s", i, text, want, end)
+				}
+				for _, f := range got[1:] {
+					if f.Kind == ByCFI {
+						t.Errorf("after %d instructions: %s was found by call frame information", i, f.Symbol.Name)
+					}
+				}
+				s.goTo(".")
 			}
 		})
 	}

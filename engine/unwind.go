@@ -303,12 +303,30 @@ func (l *loop) byFramePointer(ctx context.Context, r *arch.Registers, mem symbol
 	if err != nil {
 		return nil, 0, err
 	}
+	ret = plainAddress(r, ret)
 	if ok, err := l.isReturn(ctx, ret, mem); !ok {
 		return nil, 0, noFrame(err)
 	}
 	c := bare(r, ret, cfa)
 	c.PutName(l.arch.FP, uint64(saved))
 	return c, cfa, nil
+}
+
+// plainAddress takes the authentication code out of an arm64 return address: the
+// bits that the target's mask names, else all above a 48-bit address. Bit 55
+// tells kernel from user addresses.
+func plainAddress(r *arch.Registers, a arch.Addr) arch.Addr {
+	if r.Set.Arch != arch.ARM64 {
+		return a
+	}
+	mask := ^arch.Addr(1<<48 - 1)
+	if m, ok := r.Get("pauth_cmask"); ok && m != 0 {
+		mask = arch.Addr(m)
+	}
+	if a>>55&1 != 0 {
+		return a | mask
+	}
+	return a &^ mask
 }
 
 // scanWords is how far the last resort looks for a return address.
@@ -328,6 +346,7 @@ func (l *loop) byScan(ctx context.Context, r *arch.Registers, mem symbols.Memory
 		if err != nil {
 			return nil, 0, err
 		}
+		v = plainAddress(r, v)
 		if _, in := l.moduleAt(v); !in {
 			continue
 		}

@@ -12,13 +12,10 @@
 //  3. apply.go applies the Row to registers and memory; expr.go evaluates the
 //     expressions in it.
 //
-// FramePointer is the step of last resort, for code without any information.
-//
 // # Ladder
 //
-// A new CPU needs its DWARF numbers and CalleeSaved in arch, a case in
-// framepointer.go, and a row in constant (apply.go) when it has registers that
-// never change within a thread.
+// A new CPU needs its DWARF numbers and CalleeSaved in arch, and a row in constant
+// (apply.go) when it has registers that never change within a thread.
 //
 // What it must not know: ELF, targets, the engine, how images are found.
 package cfi

@@ -366,7 +366,6 @@ func FuzzSections(f *testing.F) {
 				regs.SetPC(arch.Addr(pc))
 				regs.Interrupted = true
 				u.Unwind(t.Context(), 0, regs, &window{pieces: map[uint64][]byte{0xf00: make([]byte, 0x400)}})
-				FramePointer(t.Context(), regs, &window{pieces: map[uint64][]byte{0xf00: make([]byte, 0x400)}})
 			}
 		}
 	})

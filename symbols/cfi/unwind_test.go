@@ -202,33 +202,3 @@ func compare(t *testing.T, frame int, got *arch.Registers, want map[string]uint6
 		t.Errorf("frame %d: rax is known after a call", frame)
 	}
 }
-
-// TestFramePointer follows frame pointers at each instruction of code that keeps
-// them, prologue and epilogue included, up to the signal handler.
-func TestFramePointer(t *testing.T) {
-	_, stops := steps(t, "-O0", "-g")
-	for n, stop := range stops {
-		mem := memoryOf(t, stop)
-		regs := registersOf(stop.Frames[0].Registers)
-		regs.Interrupted = true
-		for i := 1; !stop.Frames[i-1].Signal; i++ {
-			next, _, flights, err := mem.run(t, func(m symbols.Memory) (*arch.Registers, arch.Addr, error) {
-				return FramePointer(t.Context(), regs, m)
-			})
-			if err != nil {
-				t.Fatalf("stop %d, frame %d, pc %x: %v", n, i, uint64(regs.PC()), err)
-			}
-			if flights > 2 {
-				t.Errorf("stop %d: %d flights", n, flights)
-			}
-			want := stop.Frames[i].Registers
-			if uint64(next.PC()) != want["rip"] || uint64(next.SP()) != want["rsp"] {
-				t.Fatalf("stop %d, frame %d: pc %x sp %x, gdb says %x %x", n, i, next.PC(), next.SP(), want["rip"], want["rsp"])
-			}
-			if next.FP() != 0 && uint64(next.FP()) != want["rbp"] && !stop.Frames[i].Signal {
-				t.Fatalf("stop %d, frame %d: fp %x, gdb says %x", n, i, next.FP(), want["rbp"])
-			}
-			regs = next
-		}
-	}
-}
