@@ -389,3 +389,35 @@ func TestParallel(t *testing.T) {
 		t.Errorf("%d at once", most.Load())
 	}
 }
+
+// TestProgress: a transfer is told as it goes, and its end whatever comes of it.
+func TestProgress(t *testing.T) {
+	const size = 4 << 20
+	for _, whole := range []bool{true, false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			chunk := make([]byte, size/8)
+			for range map[bool]int{true: 8, false: 3}[whole] {
+				w.Write(chunk)
+				w.(http.Flusher).Flush()
+			}
+		}))
+		var last [2]int64
+		var told []string
+		s := newStore(t, Options{NoLocal: true, SymbolPath: "DebugInfoD*" + server.URL, Client: server.Client(), Backoff: time.Millisecond,
+			Progress: func(_ string, done, total int64) { last = [2]int64{done, total} },
+			Noisy:    func(a symbols.Attempt) { told = append(told, a.Result) }})
+		s.SetNoisy(true)
+		if _, err := s.Find(t.Context(), symbols.Key{Path: "x", BuildID: []byte{1, 2, 3}}); err == nil {
+			t.Fatal("found zeros")
+		}
+		text := strings.Join(told, "\n")
+		if !strings.Contains(text, " percent of 4194304 bytes") || strings.Contains(text, "again in 1ms") == whole {
+			t.Errorf("told %q", told)
+		}
+		if last[0] == 0 || last[0] != last[1] {
+			t.Errorf("progress ended at %v", last)
+		}
+		server.Close()
+	}
+}

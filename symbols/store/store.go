@@ -152,6 +152,7 @@ func (s *Store) Interrupt() {
 // Close closes the images found. They must not be in use.
 func (s *Store) Close() error {
 	s.end()
+	defer s.o.Client.CloseIdleConnections()
 	s.mu.Lock()
 	images := append(slices.Collect(maps.Values(s.images)), s.old...)
 	clear(s.images)
