@@ -24,8 +24,8 @@ type skimmer struct {
 	far      map[ref]bool // what this unit inlines from others
 	plainStr bool         // strp is a number of the index
 	out      *index.Builder
-	paths    map[string]uint32 // files by compilation directory, directory and name
-	key      []byte
+	paths    map[pathKey]uint32
+	dirs     []uint32
 	files    []uint32
 	// found, when set, is told of inlined calls, and nothing is collected.
 	found func(at uint64, origin ref)

@@ -3,6 +3,8 @@ package dwarf
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,6 +94,7 @@ func (d *Data) makeIndex(ctx context.Context) {
 		}
 	}
 	n.ready.Store(x)
+	debug.FreeOSMemory() // several times what is left was needed
 }
 
 // withIndex runs f on the whole index; once more on a new one when it meets
@@ -109,6 +112,20 @@ func (d *Data) withIndex(f func(x *index.Index)) {
 		d.index.damaged.Store(true)
 		d.index.ready.CompareAndSwap(x, nil)
 	}
+}
+
+// startOf returns where the unit begins that has the DIE, as the index tells.
+func (d *Data) startOf(r ref) (uint64, bool) {
+	x := d.index.ready.Load()
+	if x == nil || r >= ref(len(d.section(secInfo))) {
+		return 0, false
+	}
+	at := func(i int) uint64 { s, _ := x.Unit(uint32(i)); return s }
+	i := sort.Search(int(x.Units()), func(i int) bool { return at(i) > uint64(r) }) - 1
+	if i < 0 || x.Damaged() {
+		return 0, false
+	}
+	return at(i), true
 }
 
 // shardSize is how many bytes of DIEs a worker takes at a time.
@@ -173,7 +190,7 @@ func (b *indexBuild) shard() (first, last int) {
 }
 
 func (b *indexBuild) work(out *index.Builder) {
-	s := skimmer{out: out, pause: b.pause, paths: map[string]uint32{}}
+	s := skimmer{out: out, pause: b.pause, paths: map[pathKey]uint32{}}
 	for {
 		first, last := b.shard()
 		if first == last || !b.pause() {
@@ -227,27 +244,59 @@ func (s *skimmer) lines(u *unit, num uint32) {
 	if !r.hasLine {
 		return
 	}
+	s.files = s.files[:0]
+	if !s.quickFiles(u, r) {
+		s.allFiles(u, r)
+	}
+	s.out.Files(num, s.files)
+}
+
+// pathKey is a file of a line program by the places of its texts in
+// .debug_line_str: name, directory, compilation directory.
+type pathKey struct{ name, dir, comp uint32 }
+
+// quickFiles reads the tables as compilers write them in version 5; false when
+// they are otherwise.
+func (s *skimmer) quickFiles(u *unit, r *rootAttrs) bool {
+	b := u.file.buf(secLine, r.line)
+	n, is64, ok := b.initialLength()
+	if !ok {
+		return false
+	}
+	b.d = b.d[:uint64(b.off)+n]
+	if version, ok := lineHead(&b, is64); !ok || version != 5 {
+		return false
+	}
+	strs := u.file.section(secLineStr)
+	s.dirs = s.dirs[:0]
+	if !headEntries(&b, is64, func(dir uint32, _ uint64) { s.dirs = append(s.dirs, dir) }) || len(s.dirs) == 0 {
+		return false
+	}
+	return headEntries(&b, is64, func(name uint32, dir uint64) {
+		if dir >= uint64(len(s.dirs)) {
+			return
+		}
+		key := pathKey{name, s.dirs[dir], s.dirs[0]}
+		id, ok := s.paths[key]
+		if !ok {
+			f := lineFile{name: stringAt(strs, uint64(name)), dir: stringAt(strs, uint64(s.dirs[dir])), base: dir == 0}
+			id = s.out.Path(f.path(r.dir))
+			s.paths[key] = id
+		}
+		s.files = append(s.files, id)
+	})
+}
+
+// allFiles reads tables of every form.
+func (s *skimmer) allFiles(u *unit, r *rootAttrs) {
+	s.files = s.files[:0]
 	h, ok := u.data.lineHeader(r.line, u)
 	if !ok {
 		return
 	}
-	s.files = s.files[:0]
 	for _, f := range h.files {
-		if len(f.name) == 0 {
-			continue
+		if len(f.name) > 0 {
+			s.files = append(s.files, s.out.Path(f.path(r.dir)))
 		}
-		// Joining is slow and most files are in many units.
-		s.key = append(append(append(append(s.key[:0], r.dir...), 0), f.dir...), 0)
-		if f.base {
-			s.key = append(s.key, '.', 0)
-		}
-		s.key = append(s.key, f.name...)
-		id, ok := s.paths[string(s.key)]
-		if !ok {
-			id = s.out.Path(f.path(r.dir))
-			s.paths[string(s.key)] = id
-		}
-		s.files = append(s.files, id)
 	}
-	s.out.Files(num, s.files)
 }

@@ -22,9 +22,10 @@ func (d *Data) Inlined(name string) []symbols.Place {
 		}
 		origins[unit][ref(r)] = true
 	}
-	found := d.find(index.Inline, name)
+	found, full := d.find(index.Inline, name), name
 	d.withIndex(func(x *index.Index) {
 		for _, e := range found {
+			full, _ = qualified(x, e.Scope, string(x.Name(e.Name)))
 			add(e.Unit, e.DIE)
 			for u := range x.Users(e.DIE) {
 				add(u, e.DIE)
@@ -42,11 +43,7 @@ func (d *Data) Inlined(name string) []symbols.Place {
 			continue
 		}
 		u := units[n]
-		for _, off := range s.copies(u, want) {
-			if p, ok := u.copyPlace(off); ok {
-				out = append(out, p)
-			}
-		}
+		out = append(out, u.copyPlaces(s.copies(u, want), full)...)
 	}
 	slices.SortFunc(out, func(a, b symbols.Place) int { return cmp.Compare(a.Offset, b.Offset) })
 	return slices.CompactFunc(out, func(a, b symbols.Place) bool { return a.Offset == b.Offset })
@@ -64,21 +61,52 @@ func (s *skimmer) copies(u *unit, want map[ref]bool) []uint64 {
 	return out
 }
 
-// copyPlace is the place where the inlined call at off begins.
-func (u *unit) copyPlace(off uint64) (symbols.Place, bool) {
-	u.load()
-	c, ok := u.readDIE(off)
-	if !ok {
-		return symbols.Place{}, false
+// copyPlaces are the places where inlined calls begin. Units that have one are
+// many, so nothing of them is kept but their lines for a while.
+func (u *unit) copyPlaces(calls []uint64, name string) []symbols.Place {
+	if len(calls) == 0 {
+		return nil
 	}
-	rs := c.ranges()
+	u.rootAttrs()
+	t := readAbbrevs(abbrevKey{u.file, u.abbrevOff, u.layout})
+	var out []symbols.Place
+	for _, off := range calls {
+		b := u.buf(off)
+		ab := t.get(b.uleb())
+		if ab == nil {
+			continue
+		}
+		c, ok := u.decode(off, &b, ab)
+		if !ok {
+			continue
+		}
+		if low, ok := c.entry(); ok {
+			out = append(out, u.copyPlace(low, symbols.Spell(name)))
+		}
+	}
+	return out
+}
+
+func (u *unit) copyPlace(low uint64, name string) symbols.Place {
+	p := symbols.Place{Offset: u.data.offset(low), Function: name, Inlined: true}
+	lines := u.liner()
+	if t := lines.lineTable(); t != nil {
+		if i, s, ok := t.find(low); ok {
+			p.Line = lines.line(t, s, i)
+		}
+	}
+	return p
+}
+
+// entry is the address by which an inlined call is entered.
+func (d *die) entry() (uint64, bool) {
+	rs := d.ranges()
 	if len(rs) == 0 {
-		return symbols.Place{}, false
+		return 0, false
 	}
-	d := u.data
 	low := rs[0].low
-	if v, ok := c.attr(atEntryPC); ok {
-		a, isAddr := u.address(v)
+	if v, ok := d.attr(atEntryPC); ok {
+		a, isAddr := d.u.address(v)
 		if !isAddr {
 			a = low + v.u
 		}
@@ -86,12 +114,5 @@ func (u *unit) copyPlace(off uint64) (symbols.Place, bool) {
 			low = a
 		}
 	}
-	p := symbols.Place{Offset: d.offset(low), Function: d.functionName(&c), Inlined: true}
-	lines := u.liner()
-	if t := lines.lineTable(); t != nil {
-		if i, s, ok := t.find(low); ok {
-			p.Line = lines.line(t, s, i)
-		}
-	}
-	return p, true
+	return low, true
 }

@@ -2,7 +2,7 @@ package dwarf
 
 import (
 	"bytes"
-	"encoding/binary"
+	"slices"
 	"strings"
 
 	"dap-windbg/symbols/index"
@@ -50,29 +50,45 @@ func (d *Data) sieve(file string, exact bool) []fileMatch {
 
 // unitsNaming asks the index.
 func (d *Data) unitsNaming(want []string, exact bool) []*unit {
-	nums := map[uint32]bool{}
+	var starts []ref
 	d.withIndex(func(x *index.Index) {
-		clear(nums)
+		starts = starts[:0]
 		for n, path := range x.Paths(want[len(want)-1], !exact) {
 			if pathMatches(path, want, exact) {
 				for u := range x.FileUnits(n) {
-					nums[u] = true
+					start, _ := x.Unit(u)
+					starts = append(starts, ref(start))
 				}
 			}
 		}
 	})
+	slices.Sort(starts)
 	var out []*unit
 	lines := map[uint64]bool{} // type units share theirs
-	for i, u := range d.allUnits() {
-		if !nums[uint32(i)] {
+	for _, start := range slices.Compact(starts) {
+		u := d.unitFrom(start)
+		if u == nil {
 			continue
 		}
-		if r := u.rootAttrs(); r.hasLine && !lines[r.line] {
-			lines[r.line] = true
+		if u = u.liner(); u.rootAttrs().hasLine && !lines[u.root.line] {
+			lines[u.root.line] = true
 			out = append(out, u)
 		}
 	}
 	return out
+}
+
+// unitFrom returns the unit that begins at start.
+func (d *Data) unitFrom(start ref) *unit {
+	if start < ref(len(d.section(secInfo))) {
+		return d.main.spaces[0].from(uint64(start))
+	}
+	for _, head := range []ref{12, 20, 24, 32} { // lengths of headers, at most, of units with line programs
+		if u := d.unitOf(start + head); u != nil {
+			return u
+		}
+	}
+	return nil
 }
 
 // maxSingles is how many programs are brought to their units one by one.
@@ -190,66 +206,88 @@ func (s *headSieve) index(in, what []byte) int {
 	return -1
 }
 
-func (s *headSieve) marked(off uint64) bool {
-	return off < uint64(len(s.strs)) && s.marks[off/64]&(1<<(off%64)) != 0
+func (s *headSieve) marked(off uint32) bool {
+	return int(off) < len(s.strs) && s.marks[off/64]&(1<<(off%64)) != 0
 }
 
 // names reports whether the program whose length was just read may name the file.
 // What has an unusual form may.
 func (s *headSieve) names(b *buf, is64 bool) bool {
-	version := b.u16()
+	version, ok := lineHead(b, is64)
+	switch {
+	case !ok:
+		return false
+	case version < 5: // names are written out
+		return s.index(b.d[b.off:], append(append([]byte(nil), s.base...), 0)) >= 0
+	}
+	hit := false
+	ok = headEntries(b, is64, func(uint32, uint64) {}) && headEntries(b, is64, func(name uint32, _ uint64) { hit = hit || s.marked(name) })
+	return !ok || hit
+}
+
+// lineHead gets over a line program's head up to the directories, where its
+// length was just read, and cuts b to the head.
+func lineHead(b *buf, is64 bool) (version uint16, ok bool) {
+	version = b.u16()
 	if version == 5 {
 		b.skip(2)
 	}
 	length := b.offset(is64)
 	if b.bad || length > uint64(b.left()) {
-		return false
+		return version, false
 	}
 	b.d = b.d[:b.off+int(length)]
-	if version < 5 { // names are written out
-		return s.index(b.d[b.off:], append(append([]byte(nil), s.base...), 0)) >= 0
+	if version >= 4 {
+		b.skip(1)
 	}
-	b.skip(5)
+	b.skip(4)
 	if ops := b.u8(); ops > 0 {
 		b.skip(uint64(ops) - 1)
 	}
-	_, ok := s.entries(b, is64)
-	hit, usual := s.entries(b, is64)
-	return !ok || !usual || hit
+	return version, !b.bad
 }
 
-// entries goes over the directories or the files of a version 5 head. hit: one is
-// marked; false: they have a form this does not read.
-func (s *headSieve) entries(b *buf, is64 bool) (hit, ok bool) {
+// headEntries goes over the directories or the files of a version 5 head and
+// tells where their names are in .debug_line_str; false when they have a form
+// that this does not read.
+func headEntries(b *buf, is64 bool, f func(name uint32, dir uint64)) bool {
 	l := layout{version: 5, is64: is64, addrSize: 8}
 	var steps [255]step
-	path := -1
+	path, dir := -1, -1
 	n := int(b.u8())
 	for i := range n {
-		content, f := b.uleb(), form(b.uleb())
-		if content == lnctPath {
-			if path = i; f != formLineStrp || is64 || b.be {
-				return false, false
-			}
+		content, fm := b.uleb(), form(b.uleb())
+		var ok bool
+		if steps[i], ok = stepOf(fm, l); !ok {
+			return false
 		}
-		if steps[i], ok = stepOf(f, l); !ok {
-			return false, false
+		switch {
+		case content == lnctPath && fm == formLineStrp && !is64 && !b.be:
+			path = i
+		case content == lnctDirectory && fm == formUdata:
+			dir = i
+		case content == lnctPath || content == lnctDirectory:
+			return false
 		}
 	}
 	for count := b.uleb(); count > 0 && n > 0 && !b.bad; count-- {
+		var name uint32
+		var in uint64
 		for i, st := range steps[:n] {
 			switch {
 			case i == path:
-				hit = hit || b.off+4 <= len(b.d) && s.marked(uint64(binary.LittleEndian.Uint32(b.d[b.off:])))
-				b.skip(4)
-			case st.kind == skipULEB && b.off < len(b.d) && b.d[b.off] < 0x80:
-				b.off++
+				name = uint32(b.uint(4))
+			case i == dir:
+				in = b.uleb()
 			default:
 				b.step(st, l)
 			}
 		}
+		if !b.bad {
+			f(name, in)
+		}
 	}
-	return hit, !b.bad
+	return !b.bad && (path >= 0 || n == 0)
 }
 
 func endsWith(name []byte, base string, exact bool) bool {

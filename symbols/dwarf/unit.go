@@ -85,6 +85,7 @@ func (s *space) units() []*unit {
 			b.off = int(u.end)
 		}
 		s.all.Store(true)
+		s.file.data.release(s.file.section(s.id)) // one page of each unit, and what the system reads around it
 	})
 	return s.list
 }
@@ -109,7 +110,7 @@ func (s *space) unit(b buf) (*unit, bool) {
 }
 
 // maxEarly is how many units are made one by one before the list of all is.
-const maxEarly = 16
+const maxEarly = 64
 
 // from returns the unit that begins at off, which the caller knows; nil when
 // there is none. The first few need no list of all units.
@@ -150,6 +151,13 @@ func (s *space) at(r ref) *unit {
 			}
 		}
 		s.mu.Unlock()
+		if s.base == 0 && s.id == secInfo {
+			if off, ok := s.file.data.startOf(r); ok {
+				if u := s.from(off); u != nil && r >= u.ref(u.first) && r < u.ref(u.end) {
+					return u
+				}
+			}
+		}
 	}
 	units := s.units()
 	i := sort.Search(len(units), func(i int) bool { return units[i].ref(units[i].end) > r })

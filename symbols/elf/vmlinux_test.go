@@ -2,6 +2,7 @@ package elf
 
 import (
 	"context"
+	"dap-windbg/symbols/index"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ func resident(tb testing.TB, names ...string) map[string]int {
 // largest image there is.
 func BenchmarkKernel(b *testing.B) {
 	path := vmlinux(b)
+	cache := &index.Cache{Dir: b.TempDir()}
 	for _, c := range []struct {
 		name string
 		ask  func(i *Image) bool
@@ -68,10 +70,41 @@ func BenchmarkKernel(b *testing.B) {
 			return n >= 5
 		}},
 		{"index", func(i *Image) bool { return i.Index(context.Background()) == nil }},
+		{"first kept", func(i *Image) bool { return i.Index(context.Background()) == nil }},
+		{"index kept", func(i *Image) bool { return i.Index(context.Background()) == nil }},
+		{"function kept", func(i *Image) bool {
+			if i.Index(context.Background()) != nil {
+				return false
+			}
+			for s := range i.Lookup("start_kernel") {
+				_, ok := i.Body(s.Offset)
+				return ok
+			}
+			return false
+		}},
+		{"line kept", func(i *Image) bool {
+			return i.Index(context.Background()) == nil && len(i.Places("init/main.c", 913)) > 0
+		}},
+		{"type kept", func(i *Image) bool { t, ok := i.Type("task_struct"); return ok && len(t.Members().Fields) > 100 }},
+		{"types kept", func(i *Image) bool {
+			n := 0
+			for range i.Types("*_operations") {
+				n++
+			}
+			return n > 10
+		}},
+		{"inlined kept", func(i *Image) bool {
+			return i.Index(context.Background()) == nil && len(i.Inlined("list_add_tail")) > 10
+		}},
 	} {
-		b.Run(c.name, func(b *testing.B) {
+		name, kept := strings.CutSuffix(c.name, " kept")
+		b.Run(name+map[bool]string{true: "-kept"}[kept], func(b *testing.B) {
 			for b.Loop() {
-				i, err := Open(path, Options{})
+				var o Options
+				if kept {
+					o.Index = cache
+				}
+				i, err := Open(path, o)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -63,10 +63,18 @@ type joiner struct {
 	pathOf [][]uint32
 }
 
-// foundName is a name and its text.
-type foundName struct {
-	hash uint32
-	text []byte
+// foundName is a name and where its text is: with a builder, or the caller.
+type foundName struct{ hash, number, builder uint32 }
+
+const callers = None // for the builder of the caller's names
+
+// name's text, by index in names.
+func (j *joiner) textOf(i uint32) []byte {
+	n := &j.names[i]
+	if n.builder == callers {
+		return j.text(n.number)
+	}
+	return j.builders[n.builder].names.get(n.number)
 }
 
 // name returns the index in names of builder k's name n.
@@ -76,7 +84,7 @@ func (j *joiner) name(k int, n uint32) uint32 {
 	}
 	p := j.byPlace.find(n)
 	if p.index == 0 {
-		*p = place{n, j.add(j.text(n)) + 1}
+		*p = place{n, j.add(j.text(n), callers, n) + 1}
 	}
 	return p.index - 1
 }
@@ -111,17 +119,17 @@ func (p *places) find(n uint32) *place {
 	return &p.slots[i]
 }
 
-func (j *joiner) add(text []byte) uint32 {
+func (j *joiner) add(text []byte, builder, number uint32) uint32 {
 	j.byText.rehash(func(i uint32) uint32 { return j.names[i].hash })
 	h := Hash(text)
 	i := j.byText.slot(h)
 	for ; j.byText.slots[i] != 0; i = (i + 1) & j.byText.mask() {
 		n := j.byText.slots[i] - 1
-		if j.names[n].hash == h && bytes.Equal(j.names[n].text, text) {
+		if j.names[n].hash == h && bytes.Equal(j.textOf(n), text) {
 			return n
 		}
 	}
-	j.names = append(j.names, foundName{h, text})
+	j.names = append(j.names, foundName{h, number, builder})
 	j.strings += uint64(len(text)) + 1
 	j.byText.slots[i] = uint32(len(j.names))
 	j.byText.used++
@@ -136,7 +144,7 @@ func (j *joiner) scopes(b *Builder) {
 	k := len(j.interned)
 	ids := make([]uint32, len(b.names.ends))
 	for i := range ids {
-		ids[i] = j.add(b.names.get(uint32(i)))
+		ids[i] = j.add(b.names.get(uint32(i)), uint32(k), uint32(i))
 	}
 	j.interned = append(j.interned, ids)
 	b.names.set = set{}
@@ -192,7 +200,7 @@ func (j *joiner) rank() {
 			hi++
 		}
 		if hi > lo+1 {
-			slices.SortFunc(j.order[lo:hi], func(a, b uint32) int { return bytes.Compare(j.names[a].text, j.names[b].text) })
+			slices.SortFunc(j.order[lo:hi], func(a, b uint32) int { return bytes.Compare(j.textOf(a), j.textOf(b)) })
 		}
 		lo = hi
 	}
@@ -270,11 +278,10 @@ func (w *writer) strings(j *joiner) {
 	text := w.rec(tabStrings, 0)
 	le := binary.LittleEndian
 	for i, n := range j.order {
-		name := &j.names[n]
 		r := w.rec(tabNames, uint64(i))
-		le.PutUint32(r, name.hash)
+		le.PutUint32(r, j.names[n].hash)
 		le.PutUint32(r[4:], at)
-		at += uint32(copy(text[at:], name.text)) + 1
+		at += uint32(copy(text[at:], j.textOf(n))) + 1
 	}
 	r := w.rec(tabNames, uint64(len(j.order)))
 	le.PutUint32(r, None)
