@@ -21,6 +21,7 @@ func unassemble(ctx context.Context, c *call) error {
 		return err
 	}
 	last := ""
+	var pair arch.Upper
 	for n > 0 || end > at {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -41,7 +42,7 @@ func unassemble(ctx context.Context, c *call) error {
 				return nil
 			}
 			last = c.codeHeader(inst.Addr, last)
-			c.printf("%s\n", codeRow(c.v, inst, pointerSize(c.v)))
+			c.printf("%s%s\n", codeRow(c.v, inst, pointerSize(c.v)), completed(c.v, &pair, inst))
 			at = inst.Addr + arch.Addr(max(1, len(inst.Bytes)))
 			c.i.cursor.code, c.i.cursor.codeSet = at, true
 		}
@@ -184,15 +185,33 @@ func unassembleFunction(ctx context.Context, c *call) error {
 		return nil
 	}
 	last := ""
+	var pair arch.Upper
 	for _, inst := range insts {
 		last = c.codeHeader(inst.Addr, last)
-		row := codeRow(c.v, inst, pointerSize(c.v))
+		row := codeRow(c.v, inst, pointerSize(c.v)) + completed(c.v, &pair, inst)
 		if l := c.v.Locate(inst.Addr); l.Line.File != "" && !c.i.source.noLines {
 			row = fmt.Sprintf("%5d %s", l.Line.Line, row)
 		}
 		c.printf("%s\n", row)
 	}
 	return nil
+}
+
+// completed names the address that an instruction completes in a second step, as a
+// remark; "" when it completes none that has a name.
+func completed(v *engine.View, pair *arch.Upper, inst engine.Inst) string {
+	if inst.Err != nil {
+		return ""
+	}
+	to, ok := pair.Next(inst.Inst, inst.Addr)
+	if !ok {
+		return ""
+	}
+	name := nameAt(v, to)
+	if name == "" {
+		return ""
+	}
+	return "  // " + name + " (" + to.Text(pointerSize(v)) + ")"
 }
 
 // function decodes the function that holds addr, in address order. Without a known
@@ -247,11 +266,16 @@ func (c *call) calls(insts []engine.Inst) {
 		return
 	}
 	ptr := pointerSize(c.v)
+	var pair arch.Upper
 	first := c.v.Locate(insts[0].Addr)
 	c.printf("%s (%s)\n", symbolText(first.Module, first.Symbol), insts[0].Addr.Text(ptr))
 	for _, inst := range insts {
+		to, made := pair.Next(inst.Inst, inst.Addr)
 		if inst.Kind != arch.Call {
 			continue
+		}
+		if made && inst.Mem == nil && !inst.HasTarget {
+			inst.Target, inst.HasTarget = to, true
 		}
 		l := c.v.Locate(inst.Addr)
 		c.printf("  %s (%s):\n", located(l, !c.i.source.noLines), inst.Addr.Text(ptr))

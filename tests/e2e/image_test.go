@@ -45,6 +45,15 @@ func TestImage(t *testing.T) {
 			`^image!twice \[.*image\.c @ 10\]:\n`+address+` .* push    rbp`, `"hello"$`, `image!main$`, `No runnable debuggees error in 'k'`,
 			`machine \(X64\)`, `^Windows user mode, x64`)
 	})
+	t.Run("other CPUs", func(t *testing.T) {
+		for cpu, flags := range map[string][]string{"aarch64": nil, "riscv64": {"-mno-relax"}} {
+			image := filepath.Join(t.TempDir(), "image")
+			args := append(flags, "--target="+cpu+"-linux-gnu", "-g", "-O1", "-nostdlib", "-fuse-ld=lld", "-fPIE", "-pie", "-Wl,-e,main", "-o", image, filepath.Join("..", "programs", "image.c"))
+			must(t, "clang", args...)
+			debugger(t, "uf image!main\ndx -r2 first\nq\n", "cdb", "-z", image).must(t, 0,
+				`// image!counter \(`+address+`\)`, `ret$`, `name +: 0x[0-9a-f]+ : "second"`)
+		}
+	})
 	t.Run("run", func(t *testing.T) {
 		config := filepath.Join(t.TempDir(), "launch.json")
 		text := `{"type": "dap-windbg", "request": "attach", "name": "look", "coreFile": "` + program(t, "image.c") + `"}`
