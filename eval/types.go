@@ -226,6 +226,15 @@ func qualify(t *symbols.Type, inner string, depth int) string {
 	if e != nil && (e.Kind == symbols.Pointer || e.Kind == symbols.MemberPointer) {
 		return declare(e, joinDecl(words, inner), depth+1)
 	}
+	if e != nil && e.Kind == symbols.Array { // C has qualified elements only
+		a := &symbols.Type{Kind: symbols.Array, Size: e.Size, Count: e.Count, Stride: e.Stride, Elem: e.Elem}
+		for _, q := range qualifiers {
+			if has&(1<<q.kind) != 0 {
+				a.Elem = &symbols.Type{Kind: q.kind, Size: -1, Elem: a.Elem}
+			}
+		}
+		return declare(a, inner, depth+1)
+	}
 	return words + " " + declare(e, inner, depth+1)
 }
 

@@ -18,6 +18,9 @@ func (m *machine) entryPlace(expr []byte) (passed, bool) {
 		p.reg = uint64(op - opReg0)
 	case op == opRegx:
 		p.reg = b.uleb()
+	case op == opRegvalType || op == opGNURegvalType:
+		p.reg = b.uleb()
+		b.uleb()
 	case op >= opBreg0 && op < opBreg0+32 || op == opBregx:
 		if p.reg = uint64(op - opBreg0); op == opBregx {
 			p.reg = b.uleb()
@@ -194,13 +197,17 @@ func (m *machine) calls(site, fn *die) (bool, error) {
 	if r == 0 || !ok {
 		return false, nil
 	}
-	if to.ref() == fn.ref() || to.abstract() == fn.abstract() {
-		return true, nil
+	if e, ok := entryRange(&to, to.ranges()); ok {
+		at, ok := entryRange(fn, fn.ranges())
+		return ok && at.low == e.low, nil
 	}
-	if a, b := to.linkage(), fn.linkage(); a != "" && b != "" {
+	if !to.flag(atDeclaration) {
+		return false, nil
+	}
+	if a, b := to.linkage(), fn.linkage(); a != "" || b != "" {
 		return a == b, nil
 	}
-	return to.flag(atDeclaration) && fn.mergedFlag(atExternal) && to.mergedString(atName) == fn.mergedString(atName), nil
+	return fn.mergedFlag(atExternal) && to.mergedString(atName) == fn.mergedString(atName), nil
 }
 
 // threadLocal pushes the address of the thread-local variable whose offset is

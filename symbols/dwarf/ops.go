@@ -230,7 +230,7 @@ func (m *machine) execTyped(b *buf, op uint8) error {
 	case opGNUEncodedAddr:
 		return unavailable("DW_OP_GNU_encoded_addr is not for debug information")
 	default:
-		return unavailable(fmt.Sprintf("operation 0x%02x is not known", op))
+		return unavailable(unknownOperation(op))
 	}
 	return nil
 }
@@ -487,3 +487,5 @@ var operands = map[uint8]string{
 	opGNURegvalType: "uu", opGNUDerefType: "1u", opGNUConvert: "u", opGNUReinterpret: "u", opGNUParameterRef: "4",
 	opGNUAddrIndex: "u", opGNUConstIndex: "u", opGNUVariableValue: "r",
 }
+
+func unknownOperation(op uint8) string { return fmt.Sprintf("operation 0x%02x is not known", op) }

@@ -70,10 +70,12 @@ func (n *tally) String() string {
 // The oracle's own defects: docs/fidelity.md tells of each, and TestDefects shows
 // that ours is what the program finds.
 const (
-	beyondPieces = "beyond-pieces"
-	entryRecord  = "entry-record"
-	tailCallPC   = "tail-call-pc"
-	unbuilt      = "unbuilt-base"
+	beyondPieces  = "beyond-pieces"
+	entryRecord   = "entry-record"
+	tailCallPC    = "tail-call-pc"
+	unbuilt       = "unbuilt-base"
+	wideOperand   = "wide-operand"
+	mixedOperands = "mixed-operands"
 )
 
 // compare holds our stops against the oracle's.
@@ -107,7 +109,7 @@ func (n *tally) frames(where string, pc uint64, a, b []frame) {
 				a = a[1:]
 				continue
 			}
-			n.differ("%s: pc %#x inlined %v; the oracle has %s pc %#x inlined %v", at, a[0].PC, a[0].Inlined, b[0].Function, b[0].PC, b[0].Inlined)
+			n.differ("%s %s: pc %#x inlined %v; the oracle has %s %s pc %#x inlined %v", at, a[0].Linkage, a[0].PC, a[0].Inlined, b[0].Function, b[0].Linkage, b[0].PC, b[0].Inlined)
 			return
 		}
 		n.Frames++
@@ -134,7 +136,10 @@ func same(a, b frame) bool {
 // bare is a function's own name, without scopes and parameters.
 func bare(name string) string {
 	name, _, _ = strings.Cut(name, "(")
-	return typeName(name[strings.LastIndex(name, "::")+1:])
+	if i := strings.LastIndex(name, "::"); i >= 0 {
+		name = name[i+2:]
+	}
+	return typeName(name)
 }
 
 func (n *tally) variables(where string, caller bool, a, b []variable) {
@@ -215,6 +220,10 @@ func (n *tally) values(where string, caller bool, a, b [][2]string) {
 		case x == y:
 		case y == unstable || y == unasked:
 			n.Unstable++
+		case !unknown(x) && y == "<error: That operation is not available on integers of more than 8 bytes.>":
+			n.explain(wideOperand)
+		case !unknown(x) && y == "<error: Incompatible types on DWARF stack>":
+			n.explain(mixedOperands)
 		case x == "<out>" && tail > 0 && i >= tail && (y == "0" || y == "0x" || y == "<synthetic>"):
 			n.explain(beyondPieces)
 		case x == "<out>" && caller:

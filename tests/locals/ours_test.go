@@ -232,10 +232,29 @@ func spell(t *symbols.Type, inner string) string {
 	if t == nil {
 		return "void " + inner
 	}
-	mark := map[symbols.TypeKind]string{symbols.Pointer: "*", symbols.Reference: "&", symbols.RvalueReference: "&&",
-		symbols.Const: "const", symbols.Volatile: "volatile", symbols.Restrict: "restrict", symbols.Atomic: "_Atomic"}[t.Kind]
+	var has [symbols.Unspecified + 1]bool
+	for e := t; ; e = e.Elem {
+		if e != nil && (e.Kind == symbols.Const || e.Kind == symbols.Volatile || e.Kind == symbols.Restrict || e.Kind == symbols.Atomic) {
+			has[e.Kind] = true
+			continue
+		}
+		words := ""
+		for i, w := range []string{"const ", "volatile ", "restrict ", "_Atomic "} {
+			if has[int(symbols.Const)+i] {
+				words += w
+			}
+		}
+		if words == "" {
+			break
+		}
+		if e != nil && e.Kind == symbols.Array { // C has qualified elements only
+			return spell(&symbols.Type{Kind: symbols.Array, Count: e.Count, Elem: &symbols.Type{Kind: symbols.Const, Elem: e.Elem}}, inner)
+		}
+		return spell(e, words+inner)
+	}
+	mark := map[symbols.TypeKind]string{symbols.Pointer: "*", symbols.Reference: "&", symbols.RvalueReference: "&&"}[t.Kind]
 	switch {
-	case mark != "" && t.Elem != nil && (t.Elem.Kind == symbols.Array || t.Elem.Kind == symbols.Func) && mark[0] < 'A':
+	case mark != "" && t.Elem != nil && (t.Elem.Kind == symbols.Array || t.Elem.Kind == symbols.Func):
 		return spell(t.Elem, "("+mark+inner+")")
 	case mark != "":
 		return spell(t.Elem, mark+" "+inner)
