@@ -3,6 +3,8 @@
 GO ?= go
 N ?= 50
 FUZZTIME ?= 20s
+PACKAGES ?= ./...
+READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
 	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev \
@@ -42,14 +44,15 @@ test: install build cross
 test-heavy: test
 	@sh tests/install.sh '/usr/lib/debug/boot=linux-image-amd64-dbg'
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
-	FUZZTIME=60s $(MAKE) fuzz
+	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz
+	$(MAKE) fuzz
 
 bench: install build
 	@sh tests/install.sh lldb-19=lldb-19
 	@$(GO) run ./tests/bench
 
 fuzz:
-	@GO="$(GO)" FUZZTIME=$(FUZZTIME) sh tests/fuzz.sh
+	@GO="$(GO)" FUZZTIME=$(FUZZTIME) PACKAGES="$(PACKAGES)" sh tests/fuzz.sh
 
 generate: build
 	./dap-windbg reference commands >docs/commands.md
