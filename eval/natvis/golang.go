@@ -10,12 +10,15 @@ import (
 	"dap-windbg/symbols"
 )
 
-// native are intrinsics that every rule can call: what a Go interface holds is
-// told by the run-time type beside it, which no expression can turn into a type.
+// native are intrinsics that every rule can call, for types that only the running
+// program tells: what a Go interface holds by the run-time type beside it, what a
+// std::any holds by the function that manages it.
 var native = map[string]func(context.Context, *scope, []eval.Value) (eval.Value, error){
-	"go_value": goValue,
-	"go_type":  goTypeName,
-	"go_self":  func(_ context.Context, s *scope, _ []eval.Value) (eval.Value, error) { return s.self, nil },
+	"go_value":  goValue,
+	"go_type":   goTypeName,
+	"held_by":   heldBy,
+	"held_type": heldType,
+	"go_self":   func(_ context.Context, s *scope, _ []eval.Value) (eval.Value, error) { return s.self, nil },
 }
 
 // Flags and kinds of internal/abi.Type.
@@ -276,7 +279,5 @@ func goTypeName(ctx context.Context, s *scope, args []eval.Value) (eval.Value, e
 	if err != nil {
 		return eval.Value{}, err
 	}
-	char, _ := eval.Builtin(s.Env, "char")
-	n := int64(len(name))
-	return eval.Value{Type: &symbols.Type{Kind: symbols.Array, Elem: char, Count: n, Size: n}, Bytes: []byte(name)}, nil
+	return characters(s, name), nil
 }

@@ -229,6 +229,9 @@ func (s *scope) text(ctx context.Context, parts []part) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if text == "" && v.Type.IsComposite() {
+			text = "{...}"
+		}
 		b.WriteString(text)
 	}
 	return b.String(), nil

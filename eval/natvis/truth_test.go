@@ -159,3 +159,29 @@ func libraries(t *testing.T) []library {
 	}
 	return list
 }
+
+// TestValues: what is shown of the library's small types is what the program says.
+func TestValues(t *testing.T) {
+	for _, l := range libraries(t) {
+		t.Run(l.name, func(t *testing.T) {
+			compiler := append([]string{}, l.compiler...)
+			for i, a := range compiler {
+				if a == "-std=c++20" && l.name != "libc++ 14" {
+					compiler[i] = "-std=c++23"
+				}
+			}
+			p := start(t, compiler, filepath.Join("testdata", "values.cpp"))
+			env, m := modelled{p, visualizers(t)}, visualizers(t)
+			list := truths(t, p.said)
+			for _, x := range list {
+				o := object(t, m, env, x.name)
+				if o.Err != nil || o.Text != x.text && !strings.HasPrefix(o.Text, x.text+" ") {
+					t.Errorf("%s is %s (%v), not %s", x.name, o.Text, o.Err, x.text)
+				}
+			}
+			if len(list) < 65 {
+				t.Error("too few values:", len(list))
+			}
+		})
+	}
+}
