@@ -43,6 +43,7 @@ test: install build cross
 
 test-heavy: test
 	@sh tests/install.sh '/usr/lib/debug/boot=linux-image-amd64-dbg'
+	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./tests/corpus ./tests/locals
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz
 	$(MAKE) fuzz
