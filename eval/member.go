@@ -197,6 +197,9 @@ func field(ctx context.Context, env Env, v Value, f symbols.Field) (Value, error
 	}
 	if v.Place == InMemory {
 		out.Place, out.Addr = InMemory, v.Addr+arch.Addr(off)
+		if f.Type != nil && f.Type.Dynamic != nil {
+			return resolve(ctx, objectFrame{env: env, addr: out.Addr}, 0, out)
+		}
 	}
 	if v.Bytes != nil {
 		if off < 0 || size < 0 || off+size > int64(len(v.Bytes)) {

@@ -370,7 +370,7 @@ func (m *Model) page(ctx context.Context, env Env, v Value, t *symbols.Type, exp
 	var err error
 	if v.Place == InMemory && v.Bytes == nil && hi > lo && int64(hi-lo)*size <= pageBytes {
 		part := Value{Type: arrayOf(elem(t), int64(hi-lo)), Place: InMemory, Addr: v.Addr + arch.Addr(int64(lo)*size)}
-		part.Type.Size, part.Type.Stride = int64(hi-lo)*size, t.Stride
+		part.Type.Size, part.Type.Stride, part.Type.Lower = int64(hi-lo)*size, t.Stride, t.Lower
 		if part.Bytes, err = Fetch(ctx, env, part); err != nil && retry(err) {
 			return nil, err
 		}
@@ -421,7 +421,7 @@ func (h *hole) note(err error) {
 }
 
 func (m *Model) elementObject(ctx context.Context, env Env, v Value, i, at int, prefix string, f Format, h *hole) (*Object, error) {
-	name := "[" + strconv.Itoa(i) + "]"
+	name := "[" + strconv.FormatInt(int64(i)+strip(v.Type).Lower, 10) + "]"
 	expr := ""
 	if prefix != "" {
 		expr = prefix + name

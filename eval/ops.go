@@ -166,7 +166,7 @@ func (n *indexNode) eval(ev *evaluator) (Value, error) {
 		return Value{}, &TypeError{i.t, "is not an index"}
 	}
 	if t := strip(x.Type); t.Kind == symbols.Array {
-		return element(ev.ctx, ev.env, x, int64(i.lo))
+		return element(ev.ctx, ev.env, x, int64(i.lo)-t.Lower)
 	}
 	if to, ok, err := follow(ev.ctx, ev.env, x, int64(i.lo)); ok {
 		return to, err

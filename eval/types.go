@@ -282,8 +282,8 @@ func strip(t *symbols.Type) *symbols.Type {
 
 // stride is the distance between the elements of array or pointer type t.
 func stride(t *symbols.Type) int64 {
-	if t.Kind == symbols.Array && t.Stride > 0 {
-		return t.Stride
+	if t.Kind == symbols.Array && t.Stride != 0 {
+		return t.Stride // below 0 for what lies backwards, which is not shown
 	}
 	e := strip(elem(t))
 	switch {

@@ -75,7 +75,7 @@ func fromLocation(ctx context.Context, f symbols.Frame, t *symbols.Type, loc sym
 	}
 	size := t.ByteSize()
 	if len(pieces) == 1 && pieces[0].BitSize == 0 {
-		return whole(f, out, pieces[0], size, pc), nil
+		return resolve(ctx, f, pc, whole(f, out, pieces[0], size, pc))
 	}
 	return assemble(ctx, f, out, pieces, size, pc)
 }
