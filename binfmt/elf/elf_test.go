@@ -273,7 +273,9 @@ func TestDamaged(t *testing.T) {
 
 // visit asks everything of a file.
 func visit(f *File) {
+	f.Place(map[string]uint64{".text": 0x7000})
 	f.Loaded()
+	f.MiniDebug()
 	f.BuildID()
 	f.DebugLink()
 	f.AltLink()
@@ -287,6 +289,7 @@ func visit(f *File) {
 	}
 	for i := range f.Sections {
 		f.Data(&f.Sections[i])
+		f.Joined(&f.Sections[i])
 		for range f.Relocations(&f.Sections[i]) {
 		}
 	}
@@ -295,6 +298,9 @@ func visit(f *File) {
 func FuzzParse(f *testing.F) {
 	f.Add(read(f, compile(f, "-nostdlib", "-Wl,-e,main", "-shared", "-fPIC")))
 	f.Add(read(f, compile(f, "-c")))
+	for _, target := range targets {
+		f.Add(object(f, target))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if file, err := Parse(data); err == nil {
 			visit(file)

@@ -54,11 +54,26 @@ func (i *Image) openTable() *table {
 			continue
 		}
 		if st, ok := c.p.SymbolTable(c.kind); ok {
-			t.symbols, t.strings, t.static = st, st.Strings, c.kind == elf.SecSymtab
+			t.static = c.kind == elf.SecSymtab
+			if mini := i.miniSymbols(); !t.static && mini != nil {
+				st, t.static = st.With(mini), true
+			}
+			t.symbols, t.strings = st, st.Strings
 			break
 		}
 	}
 	return t
+}
+
+// miniSymbols returns the functions that a stripped image packs besides its
+// dynamic symbols.
+func (i *Image) miniSymbols() *elf.SymbolTable {
+	f, err := i.main.MiniDebug()
+	if err != nil || f == nil {
+		return nil
+	}
+	st, _ := f.SymbolTable(elf.SecSymtab)
+	return st
 }
 
 func (t *table) plt() []entry {
