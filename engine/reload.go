@@ -55,7 +55,7 @@ func (v *View) LoadAll(ctx context.Context, bases []arch.Addr, how Loading) ([]*
 	}
 	any, canAny := l.o.Store.(anyBuild)
 	for _, m := range ms {
-		if how.Force || how.Mismatched {
+		if how.Force || how.Mismatched || m.Err == errUnloaded {
 			m.Tried, m.Image, m.Err, m.Forced = false, nil, nil, false
 			delete(l.modules.opening, m.Base)
 		}

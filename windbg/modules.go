@@ -132,33 +132,38 @@ func listModules(ctx context.Context, c *call) error {
 		return targets.ErrGone
 	}
 	return c.s.Look(ctx, func(l *engine.Live) error {
-		ptr := pointerOf(l.Info())
-		mods := slices.Clone(l.Modules())
-		slices.SortFunc(mods, func(a, b *engine.Module) int {
-			if o.byName {
-				return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Base, b.Base))
-			}
-			return cmp.Compare(a.Base, b.Base)
-		})
-		if !o.one {
-			c.printf("%s", moduleHeader(ptr))
-		}
-		for _, m := range mods {
-			if o.picks(m, at) {
-				c.printf("%s\n", o.row(m, ptr))
-				if o.verbose && !o.one {
-					c.printf("%s", moduleDetails(m))
-				}
-			}
-		}
-		if gone := l.Unloaded(); len(gone) > 0 && o == (lmOptions{}) {
-			c.printf("\nUnloaded modules:\n")
-			for _, m := range gone {
-				c.printf("%s %s   %s\n", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name)
-			}
-		}
+		c.modules(l, o, at)
 		return nil
 	})
+}
+
+// modules writes the list of lm.
+func (c *call) modules(l *engine.Live, o lmOptions, at arch.Addr) {
+	ptr := pointerOf(l.Info())
+	mods := slices.Clone(l.Modules())
+	slices.SortFunc(mods, func(a, b *engine.Module) int {
+		if o.byName {
+			return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Base, b.Base))
+		}
+		return cmp.Compare(a.Base, b.Base)
+	})
+	if !o.one {
+		c.printf("%s", moduleHeader(ptr))
+	}
+	for _, m := range mods {
+		if o.picks(m, at) {
+			c.printf("%s\n", o.row(m, ptr))
+			if o.verbose && !o.one {
+				c.printf("%s", moduleDetails(m))
+			}
+		}
+	}
+	if gone := l.Unloaded(); len(gone) > 0 && o == (lmOptions{}) {
+		c.printf("\nUnloaded modules:\n")
+		for _, m := range gone {
+			c.printf("%s %s   %s\n", m.Base.Text(ptr), moduleEnd(m).Text(ptr), m.Name)
+		}
+	}
 }
 
 func (o lmOptions) picks(m *engine.Module, at arch.Addr) bool {
@@ -233,7 +238,18 @@ func moduleDetails(m *engine.Module) string {
 	if m.Err != nil {
 		fmt.Fprintf(&b, "    Symbols:          %s\n", errorText(m.Err, 0))
 	}
+	for _, err := range missing(m) {
+		fmt.Fprintf(&b, "    Missing:          %s\n", errorText(err, 0))
+	}
 	return b.String()
+}
+
+// missing tells the files of a module's debug information that could not be had.
+func missing(m *engine.Module) []error {
+	if p, ok := m.Image.(symbols.Parted); ok {
+		return p.Missing()
+	}
+	return nil
 }
 
 func buildID(m *engine.Module) string {
@@ -290,6 +306,9 @@ func moduleInfo(ctx context.Context, c *call) error {
 	if m.Err != nil {
 		label("Error", errorText(m.Err, 0))
 	}
+	for _, err := range missing(m) {
+		label("Missing", errorText(err, 0))
+	}
 	return nil
 }
 
@@ -303,7 +322,8 @@ func reload(ctx context.Context, c *call) error {
 	name := c.all()
 	switch {
 	case set["l"]:
-		return listModules(ctx, c)
+		c.modules(c.v.Live(), lmOptions{}, 0)
+		return nil
 	case strings.Contains(name, "="):
 		return c.addModule(ctx, name, set["f"] || set["i"])
 	case set["u"]:
@@ -329,7 +349,7 @@ func reload(ctx context.Context, c *call) error {
 		err = c.load(ctx, picker{name: "*", kernel: set["n"], user: set["user"]}, how)
 	}
 	if set["v"] && err == nil {
-		err = listModules(ctx, c)
+		c.modules(c.v.Live(), lmOptions{}, 0)
 	}
 	return err
 }
