@@ -299,8 +299,12 @@ func testUserFile(t *testing.T, p *process) {
 	}
 	m := &eval.Model{Visualizer: set}
 	var b strings.Builder
-	for _, name := range strings.Fields("ilist ilist,view(short) matrix shape shape,view(kind) circle packed loop wrong fixed fixed,!") {
+	for _, name := range strings.Fields("ilist ilist,view(short) matrix shape shape,view(kind) circle packed loop wrong fixed fixed,! columns skipped owner shell animal dog cat chain elsewhere first second third") {
 		dx(&b, p, object(t, m, p, name), 0, 3)
+	}
+	kids, err := object(t, m, p, "skipped").Children(context.Background(), p, 995, 10)
+	if err != nil || len(kids) != 5 || kids[0].Name != "item 995" || kids[4].Text != "1998" {
+		t.Error(kids, err)
 	}
 	golden(t, "user.golden", pointers.ReplaceAllString(b.String(), "0x..."))
 	if !set.Unload(file) || set.Unload(file) {

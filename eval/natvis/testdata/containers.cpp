@@ -131,12 +131,26 @@ Wrong wrong;
 int raw[3] = {7, 8, 9};
 Fixed<int, 3> fixed{raw, 2};
 
+struct Columns { int dims[2] = {2, 3}; int data[6] = {1, 2, 3, 4, 5, 6}; } columns;
+struct Skipped { int n = 1000; } skipped;
+struct Owner { Shape *held = &shape; } owner;
+struct Shell { Shape *held = &shape; } shell;
+struct Animal { int tag = 0; };
+struct Cat : Animal { int lives = 9; Cat() { tag = 1; } } cat;
+Animal &animal = cat, dog;
+struct Chain { Node *head = nullptr; } chain;
+struct Elsewhere { int x = 26; } elsewhere;
+struct First { int a = 1; } first;
+struct Second { int a = 1; } second;
+struct Third { const char *text = "text"; Kind which = Kind::B; int letter = 65; double real = 2.5; int *list = raw; int count = 2; } third;
+
 std::vector<int>::iterator inints = ints.begin() + 1;
 std::set<int>::iterator inset = ordered.begin();
 
 int main() {
     for (int i = 0; i < 500; i++) map500[i] = i * i;
     for (int i = 3; i > 0; i--) ilist.head = new Node{ilist.head, i}, ilist.n++;
+    chain.head = ilist.head;
     for (int i = 0; i < 300; i++) deq.push_back(i);
     for (int i = 0; i < 5; i++) deq.pop_front();
     deq.push_front(-1);
