@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -13,8 +15,34 @@ import (
 	"dap-windbg/arch"
 )
 
-// foreign builds testdata/bare.c for another CPU and runs it under QEMU, stopped
-// at its first instruction.
+// emulate runs a program for another CPU under QEMU, stopped at its first instruction.
+func emulate(t *testing.T, qemu, prog string, flags ...string) (addr string, cmd *exec.Cmd) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd = exec.Command(qemu, append(flags, "-g", port, prog)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		// Its first connection is its only one: wait for the port to be taken instead.
+		probe, err := net.Listen("tcp", addr)
+		if err != nil {
+			return addr, cmd
+		}
+		if probe.Close(); time.Now().After(end) {
+			t.Fatal("QEMU does not listen")
+		}
+	}
+}
+
+// foreign builds testdata/bare.c for another CPU and runs it.
 func foreign(t *testing.T, cpu, qemu string, flags ...string) *session {
 	t.Helper()
 	prog := filepath.Join(t.TempDir(), "bare")
@@ -22,26 +50,7 @@ func foreign(t *testing.T, cpu, qemu string, flags ...string) *session {
 	if out, err := exec.Command(cross(t, cpu), args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command(qemu, "-g", port, prog)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		// Its first connection is its only one: wait for the port to be taken instead.
-		if probe, err := net.Listen("tcp", addr); err != nil {
-			break
-		} else if probe.Close(); time.Now().After(end) {
-			t.Fatal("QEMU does not listen")
-		}
-	}
+	addr, cmd := emulate(t, qemu, prog)
 	s := connect(t, Options{}, addr, cmd)
 	s.stop()
 	return s
@@ -147,6 +156,52 @@ func TestFramePointers(t *testing.T) {
 				}
 				s.goTo(".")
 			}
+		})
+	}
+}
+
+// TestMachinesWithLibrary compares stacks in other CPUs' C libraries and signal
+// handlers with gdb's. It needs those libraries.
+func TestMachinesWithLibrary(t *testing.T) {
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("HEAVY=1 runs it")
+	}
+	for _, c := range []struct {
+		name, cpu string
+		arch      *arch.Arch
+		qemu      []string // gdb fails at signal frames with SVE's registers
+		flags     []string
+	}{
+		{"arm64 -O2", "aarch64", arch.ARM64, []string{"-cpu", "cortex-a57"}, []string{"-O2"}},
+		{"arm64 -O0", "aarch64", arch.ARM64, []string{"-cpu", "cortex-a57"}, nil},
+		{"riscv64 -O2", "riscv64", arch.RISCV64, nil, []string{"-O2"}},
+		{"riscv64 -O0", "riscv64", arch.RISCV64, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			prog := filepath.Join(t.TempDir(), "frames")
+			if out, err := exec.Command(cross(t, c.cpu), append([]string{"-g", "-static", "-o", prog, "testdata/frames.c"}, c.flags...)...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			stops := slices.Concat([]string{"main"}, dots(12), []string{"outer"}, dots(60), []string{"handler"}, dots(30), []string{"compare"}, dots(40),
+				[]string{"nanosleep"}, dots(25))
+			addr, first := emulate(t, "qemu-"+c.cpu, prog, c.qemu...)
+			want := gdbStops(t, "gdb-multiarch", addr, c.arch, prog, stops)
+			addr, second := emulate(t, "qemu-"+c.cpu, prog, c.qemu...)
+			s := connect(t, Options{}, addr, second)
+			s.stop()
+			n := 0
+			for i, stop := range stops {
+				s.goTo(stop)
+				got, end := s.frames()
+				got[0].Thread.Process = int64(second.Process.Pid) // which QEMU does not tell
+				for k := range want[i] {
+					want[i][k].PID = uint64(first.Process.Pid)
+				}
+				if n += sameFrames(t, fmt.Sprint("stop ", i, " ", end), got, want[i]); t.Failed() {
+					t.FailNow()
+				}
+			}
+			t.Logf("%d frames at %d stops compared", n, len(stops))
 		})
 	}
 }
