@@ -97,10 +97,16 @@ func (l *loop) disassembleBefore(ctx context.Context, a arch.Addr, n int) ([]Ins
 	if err != nil {
 		return nil, err
 	}
-	for len(best) < n { // above the function: whatever ends where it starts
+	for len(best) < n { // above the function: the one before it, else whatever ends where it starts
 		start := from
 		if len(best) > 0 {
 			start = best[0].Addr
+		}
+		if all, err := l.functionUpTo(ctx, start); err != nil {
+			return nil, err
+		} else if len(all) > 0 {
+			best = append(all, best...)
+			continue
 		}
 		more := l.guess(ctx, start)
 		best = append([]Inst{more}, best...)
@@ -109,6 +115,20 @@ func (l *loop) disassembleBefore(ctx context.Context, a arch.Addr, n int) ([]Ins
 		}
 	}
 	return best[max(0, len(best)-n):], nil
+}
+
+// functionUpTo decodes the function that holds the byte before a, up to a; nothing
+// when its instructions do not end there.
+func (l *loop) functionUpTo(ctx context.Context, a arch.Addr) ([]Inst, error) {
+	fn := l.functionAt(a - 1)
+	if fn == 0 || fn >= a || a-fn > 1<<16 {
+		return nil, ctx.Err()
+	}
+	all, err := l.endingAt(ctx, fn, a)
+	if n := len(all); err != nil || n == 0 || all[n-1].Err != nil || all[n-1].Addr+arch.Addr(all[n-1].Len) != a {
+		return nil, err
+	}
+	return all, nil
 }
 
 // endingAt decodes [from, a).
