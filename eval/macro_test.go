@@ -81,11 +81,12 @@ func TestExpandMacros(t *testing.T) {
 func TestMacrosInExpressions(t *testing.T) {
 	e := macroEnv(append(macroDefs, "BROKEN ) + (", "WORD int")...)
 	e.names["BROKEN"] = Integer(e, "int", 5)
+	e.names["text"] = Value{Type: &symbols.Type{Kind: symbols.Array, Count: 4, Size: 4, Elem: &symbols.Type{Kind: symbols.Base, Name: "char", Size: 1, Encoding: symbols.SignedChar}}, Bytes: []byte{1, 2, 40, 4}}
 	for _, c := range []struct {
 		src  string
 		want int64
 	}{
-		{"BUFSIZE", 8192}, {"MAX(3, 4) * 2", 8}, {"-MINUS", 1}, {"(WORD)3.5", 3}, {"sizeof(WORD)", 4}, {"BROKEN", 5}, {"BIG / BUFSIZE", 8192},
+		{"BUFSIZE", 8192}, {"MAX(3, 4) * 2", 8}, {"-MINUS", 1}, {"(WORD)3.5", 3}, {"sizeof(WORD)", 4}, {"MAX(3, text[2])", 40}, {"sizeof(WORD[3])", 12}, {"BROKEN", 5}, {"BIG / BUFSIZE", 8192},
 	} {
 		x, err := Parse(c.src, Options{})
 		if err != nil {

@@ -197,7 +197,9 @@ func (p *parser) declaratorTail(s *typeSpec, add func(byte, int64)) bool {
 		if !ok || !p.accept("]") {
 			return false
 		}
+		was := s.definite
 		add('[', n)
+		s.definite = was || stars > 0 // "(a[3])" may be an element
 	}
 	for range stars {
 		add('*', 0)

@@ -55,8 +55,10 @@ func (i *Image) openTable() *table {
 		}
 		if st, ok := c.p.SymbolTable(c.kind); ok {
 			t.static = c.kind == elf.SecSymtab
-			if mini := i.miniSymbols(); !t.static && mini != nil {
-				st, t.static = st.With(mini), true
+			if !t.static {
+				if mini := i.miniSymbols(); mini != nil {
+					st, t.static = st.With(mini), true
+				}
 			}
 			t.symbols, t.strings = st, st.Strings
 			break
