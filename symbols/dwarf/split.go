@@ -1,6 +1,7 @@
 package dwarf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,14 @@ type MissingFile struct {
 	Err error
 }
 
-func (m MissingFile) Error() string { return fmt.Sprintf("%v: %v", m.Companion, m.Err) }
+func (m MissingFile) Error() string {
+	if e := new(symbols.NotFoundError); errors.As(m.Err, &e) {
+		return m.Err.Error() // says what
+	}
+	return strings.TrimSpace(fmt.Sprintf("%v %s", m.Kind, m.Name)) + ": " + m.Err.Error()
+}
+
+func (m MissingFile) Unwrap() error { return m.Err }
 
 type missingFiles struct {
 	mu   sync.Mutex
