@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,6 +92,24 @@ func (s *session) frames() (out []Frame, end string) {
 	return out, end
 }
 
+// local is a variable of a frame.
+func (s *session) local(f *Frame, name string) (n uint64, err error) {
+	s.t.Helper()
+	s.do(func(ctx context.Context, v *View) error {
+		var at *Frame
+		if at, err = v.SelectFrame(ctx, f.Index); err != nil {
+			return nil
+		}
+		var x eval.Value
+		if x, err = v.Eval(ctx, at, name, eval.Options{}); err == nil {
+			n, err = eval.Int(ctx, v.Env(at), x)
+		}
+		_, _ = v.SelectFrame(ctx, 0)
+		return nil
+	})
+	return n, err
+}
+
 // sameFrames compares a stack with gdb's. Inlined calls are compared elsewhere;
 // a tail call's frame has registers of its own in our eyes only.
 func sameFrames(t *testing.T, what string, got []Frame, want []gdbFrame) (compared int) {
@@ -165,11 +184,41 @@ func TestTailCalls(t *testing.T) {
 						tails++
 					}
 				}
+				if i == 1 { // the parameters, of which nothing is left but what the callers passed
+					for k, want := range []uint64{4, 3, 2} {
+						if n, err := s.local(&got[k], "a"); err != nil || n != want {
+							t.Errorf("%s: a is %d, %v; want %d", got[k].Symbol.Name, n, err, want)
+						}
+					}
+				}
 			}
 			if tails < 6 {
 				t.Errorf("%d frames of tail calls", tails)
 			}
 		})
+	}
+}
+
+// TestTailCallsOfClang: clang says where a tail call is rather than where it would
+// return to, which gdb passes over.
+func TestTailCallsOfClang(t *testing.T) {
+	prog := filepath.Join(t.TempDir(), "tail")
+	if out, err := exec.Command("clang", "-g", "-gdwarf-5", "-O2", "-w", "-o", prog, "testdata/tail.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s := launch(t, Options{}, prog)
+	s.stop()
+	for i, want := range []string{"last main", "last second first main", "last main", "last finish start main", "last main",
+		"last round_and round_and main", "last round_and main", "last main", "last second kept around main"} {
+		s.goTo("last")
+		got, end := s.frames()
+		names := ""
+		for _, f := range got {
+			names += f.Symbol.Name + " "
+		}
+		if !strings.HasPrefix(names, want+" __libc_start") {
+			t.Errorf("stop %d: %s, want %s; %s", i, names, want, end)
+		}
 	}
 }
 

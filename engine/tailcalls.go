@@ -25,6 +25,7 @@ type tailSite struct {
 type entered struct {
 	entry arch.Addr // of the frame's function
 	cfa   arch.Addr
+	regs  *arch.Registers // when nothing of the function has run: all are still its caller's
 }
 
 // entryOf is where the function of a frame is entered, 0 unknown.
@@ -49,13 +50,16 @@ func (l *loop) addTailFrames(ctx context.Context, w *walk, r *arch.Registers) {
 		return
 	}
 	kind := w.kind
-	for _, site := range l.tailChain(ctx, r.PC(), from.entry) {
+	for i, site := range l.tailChain(ctx, r.PC(), from.entry) {
 		s := r.Clone()
-		s.SetPC(site.pc)
 		s.SetSP(from.cfa)
 		if l.arch.Link == "" {
 			s.SetSP(from.cfa - arch.Addr(l.arch.PtrSize))
 		}
+		if target, ok := l.calls(ctx, site); i == 0 && from.regs != nil && ok && target == from.entry {
+			s = from.regs.Clone()
+		}
+		s.SetPC(site.pc)
 		s.Interrupted = site.call.Exact
 		w.kind = ByTailCall
 		l.addFrames(w, s, s.LookupPC(), from.cfa, r.PC())

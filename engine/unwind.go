@@ -137,7 +137,10 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 		w.over, w.end = true, "10,000 frames are enough"
 	default:
 		if kind == ByCFI && !caller.Interrupted {
-			w.entered = entered{entryOf(w.frames[len(w.frames)-1]), cfa}
+			w.entered = entered{entry: entryOf(w.frames[len(w.frames)-1]), cfa: cfa}
+			if r.Interrupted && r.PC() == w.entered.entry {
+				w.entered.regs = r
+			}
 		}
 		w.regs, w.kind = caller, kind
 	}
