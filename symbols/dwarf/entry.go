@@ -91,7 +91,7 @@ func (m *machine) callSite(p passed, callee *die) (operand, error) {
 	}
 	if ok, err := m.calls(&site, callee); err != nil {
 		return operand{}, err
-	} else if !ok {
+	} else if !ok || callee.mayReenter() {
 		return operand{}, unavailable("the caller called another function, which went on to this one")
 	}
 	var v value
@@ -167,6 +167,51 @@ func (d *die) callSite(ret uint64, depth int) (die, bool) {
 		return !found
 	})
 	return out, found
+}
+
+// maxReentry bounds the functions that mayReenter looks at.
+const maxReentry = 256
+
+// mayReenter reports whether the function may have come to run by a tail call of
+// its own, or of one it tail-calls: then the caller's call passed something to an
+// earlier run. A tail call that only says where the jump is counts when it is
+// known to lead back.
+func (d *die) mayReenter() bool {
+	first, ok := entryRange(d, d.ranges())
+	if !ok {
+		return true
+	}
+	seen := map[uint64]bool{first.low: true}
+	may := false
+	for todo := []die{*d}; len(todo) > 0 && !may; {
+		fn := todo[0]
+		todo = todo[1:]
+		fn.callSites(0, func(site *die) {
+			if !site.flag(atCallTailCall) && !site.flag(atGNUTailCall) {
+				return
+			}
+			strict := site.has(atCallReturnPC) || site.ab.tag == tagGNUCallSite
+			r := site.target(atCallOrigin)
+			if r == 0 {
+				r = site.target(atAbstractOrigin)
+			}
+			to, ok := site.u.data.die(r)
+			e, known := addrRange{}, false
+			if ok && r != 0 {
+				e, known = entryRange(&to, to.ranges())
+			}
+			switch {
+			case !known:
+				may = may || strict
+			case e.low == first.low || len(seen) >= maxReentry:
+				may = true
+			case !seen[e.low]:
+				seen[e.low] = true
+				todo = append(todo, to)
+			}
+		})
+	}
+	return may
 }
 
 // calls reports whether the call site is a call of fn. One that does not say

@@ -11,6 +11,8 @@ import (
 
 // tally is what a comparison counted.
 type tally struct {
+	lists locations
+
 	Stops, Frames, Variables, Scalars int
 	Unavailable                       struct{ Ours, Theirs, Both int }
 	// Known counts scalars that the oracle tells; Withheld are those of them in
@@ -74,13 +76,14 @@ const (
 	entryRecord   = "entry-record"
 	tailCallPC    = "tail-call-pc"
 	unbuilt       = "unbuilt-base"
+	inlinedEntry  = "inlined-entry-value"
 	wideOperand   = "wide-operand"
 	mixedOperands = "mixed-operands"
 )
 
 // compare holds our stops against the oracle's.
-func compare(program string, mine, theirs []stop) tally {
-	var n tally
+func compare(program string, lists locations, mine, theirs []stop) tally {
+	n := tally{lists: lists}
 	for i := range min(len(mine), len(theirs)) {
 		a, b := mine[i], theirs[i]
 		if a.Kind != b.Kind || a.PC != b.PC {
@@ -113,7 +116,7 @@ func (n *tally) frames(where string, pc uint64, a, b []frame) {
 			return
 		}
 		n.Frames++
-		n.variables(at, caller || a[0].PC != pc, a[0].Variables, b[0].Variables)
+		n.variables(at, view{caller || a[0].PC != pc, b[0].Entry, a[0].Inlined, a[0].PC, ""}, a[0].Variables, b[0].Variables)
 		caller = caller || !a[0].Inlined
 		a, b = a[1:], b[1:]
 	}
@@ -142,7 +145,7 @@ func bare(name string) string {
 	return typeName(name)
 }
 
-func (n *tally) variables(where string, caller bool, a, b []variable) {
+func (n *tally) variables(where string, at view, a, b []variable) {
 	theirs := map[string][]variable{}
 	for _, v := range b {
 		theirs[v.Name] = append(theirs[v.Name], v)
@@ -163,7 +166,8 @@ func (n *tally) variables(where string, caller bool, a, b []variable) {
 		if typeName(v.Type) != typeName(o.Type) {
 			n.differ("%s: %s has type %q, the oracle says %q", where, v.Name, v.Type, o.Type)
 		}
-		n.values(where+": "+v.Name, caller, v.Value, o.Value)
+		at.name = v.Name
+		n.values(where+": "+v.Name, at, v.Value, o.Value)
 	}
 	for _, left := range theirs {
 		for _, v := range left {
@@ -191,9 +195,17 @@ func typeName(name string) string { return elaborated.Replace(symbols.Canonical(
 
 func unknown(text string) bool { return text == "<out>" || text == "<memory>" }
 
-// values holds the scalars of a variable against each other. caller tells that
-// the frame has called another.
-func (n *tally) values(where string, caller bool, a, b [][2]string) {
+// view is what matters of a frame for its values.
+type view struct {
+	caller  bool // it has called another
+	entry   bool // at the first instruction of its function
+	inlined bool
+	pc      uint64
+	name    string // of the variable
+}
+
+// values holds the scalars of a variable against each other.
+func (n *tally) values(where string, at view, a, b [][2]string) {
 	theirs := map[string]string{}
 	for _, v := range b {
 		theirs[symbols.Canonical(v[0])] = v[1]
@@ -224,9 +236,13 @@ func (n *tally) values(where string, caller bool, a, b [][2]string) {
 			n.explain(wideOperand)
 		case !unknown(x) && y == "<error: Incompatible types on DWARF stack>":
 			n.explain(mixedOperands)
+		case at.entry && n.lists.has(at.name, at.pc, true, ""):
+			n.explain(entryRecord)
+		case at.inlined && n.lists.has(at.name, at.pc-1, false, "entry_value"):
+			n.explain(inlinedEntry)
 		case x == "<out>" && tail > 0 && i >= tail && (y == "0" || y == "0x" || y == "<synthetic>"):
 			n.explain(beyondPieces)
-		case x == "<out>" && caller:
+		case x == "<out>" && at.caller:
 			n.Unavailable.Ours++
 			n.Withheld = append(n.Withheld, fmt.Sprintf("%s%s: the oracle has %s", where, p, y))
 		default:

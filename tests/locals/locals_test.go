@@ -70,10 +70,11 @@ func one(t *testing.T, all *tally, program, name string, seed, places int) {
 	p.Follow = !strings.Contains(name, "clang") && !strings.Contains(name, ".cpp")
 	theirs := oracle(t, p)
 	mine := ours(t, p)
-	n := compare(name, mine, theirs)
+	lists := locationLists(t, program)
+	n := compare(name, lists, mine, theirs)
 	if len(n.Different) > 0 { // what is not initialised may be another each time
 		settle(theirs, oracle(t, p))
-		n = compare(name, mine, theirs)
+		n = compare(name, lists, mine, theirs)
 	}
 	t.Log(&n)
 	keep(t, strings.ReplaceAll(name, " ", ""), n.Different)

@@ -50,7 +50,8 @@ type frame struct {
 	Linkage   string     `json:"linkage"`
 	PC        uint64     `json:"pc"`
 	Inlined   bool       `json:"inlined"`
-	Tail      bool       `json:"-"` // ours only: found by the call sites of tail calls
+	Entry     bool       `json:"entry"` // at the first instruction of its function
+	Tail      bool       `json:"-"`     // ours only: found by the call sites of tail calls
 	Variables []variable `json:"variables"`
 }
 

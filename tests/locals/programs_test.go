@@ -175,3 +175,58 @@ func keep(t *testing.T, name string, lines []string) {
 		os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o644)
 	}
 }
+
+// listed is an entry of the location list of a variable.
+type listed struct {
+	low, high uint64
+	expr      string
+}
+
+// locations are the entries by the variable's name.
+type locations map[string][]listed
+
+var listedEntry = regexp.MustCompile(`\[0x([0-9a-f]+), 0x([0-9a-f]+)\): (.*)`)
+var namedEntry = regexp.MustCompile(`DW_AT_(?:name|abstract_origin)\s*\((?:0x[0-9a-f]+ )?"([^"]*)"\)`)
+
+// locationLists reads all location lists of a program.
+func locationLists(t *testing.T, program string) locations {
+	t.Helper()
+	out, err := exec.Command("llvm-dwarfdump", "--debug-info", program).Output()
+	if err != nil {
+		t.Fatalf("llvm-dwarfdump: %v", err)
+	}
+	all := locations{}
+	var entries []listed
+	name := ""
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "0x") {
+			all[name] = append(all[name], entries...)
+			name, entries = "", nil
+		}
+		if m := listedEntry.FindStringSubmatch(line); m != nil {
+			low, _ := strconv.ParseUint(m[1], 16, 64)
+			high, _ := strconv.ParseUint(m[2], 16, 64)
+			entries = append(entries, listed{low, high, m[3]})
+		}
+		if m := namedEntry.FindStringSubmatch(line); m != nil {
+			name = m[1]
+		}
+	}
+	all[name] = append(all[name], entries...)
+	return all
+}
+
+// has reports whether the list of a variable of this name has an entry for pc,
+// or an empty one there, whose expression has what.
+func (l locations) has(name string, pc uint64, empty bool, what string) bool {
+	for _, e := range l[name] {
+		in := pc >= e.low && pc < e.high
+		if empty {
+			in = pc == e.low && pc == e.high
+		}
+		if in && strings.Contains(e.expr, what) {
+			return true
+		}
+	}
+	return false
+}

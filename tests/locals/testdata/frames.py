@@ -135,6 +135,11 @@ def variables(frame):
     return out
 
 
+def fn_start(frame):
+    c = called(frame.block())
+    return c and c[1]
+
+
 def frames(stop):
     out, f = [], gdb.newest_frame()
     for _ in range(64):
@@ -147,7 +152,7 @@ def frames(stop):
         f.select()  # gdb follows pointers to what has no address in the selected frame only
         if fn is not None and fn.symtab.objfile.filename == plan["program"]:
             out.append({"function": fn.name, "linkage": fn.linkage_name, "pc": f.pc() - bias, "inlined": f.type() == gdb.INLINE_FRAME,
-                        "variables": variables(f)})
+                        "entry": f.pc() == fn_start(f), "variables": variables(f)})
         f = f.older()
     return out
 
