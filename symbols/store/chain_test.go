@@ -421,3 +421,28 @@ func TestProgress(t *testing.T) {
 		server.Close()
 	}
 }
+
+// TestSourceStores: srv* on the source path has sources under their recorded paths.
+func TestSourceStores(t *testing.T) {
+	b := prog(t)
+	server := newShelf(t, map[string][]byte{"/raw/build/a b/x.c": content(t, b.source)})
+	near := tree(t, map[string]string{"deep/y.c": b.source})
+	s := newStore(t, Options{NoLocal: true, SourcePath: "srv*" + near + "*" + server.URL + "/raw", Client: server.Client()})
+	for path, want := range map[string]string{"/build/a b/x.c": b.source, "/build/q/../a b/x.c": b.source, "/somewhere/deep/y.c": filepath.Join(near, "deep", "y.c")} {
+		got, err := s.Source(t.Context(), symbols.Key{}, path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		same(t, got, want)
+	}
+	server.count()
+	for range 2 {
+		if got, err := s.Source(t.Context(), symbols.Key{}, "/build/none.c"); err == nil {
+			t.Errorf("found %s", got)
+		}
+	}
+	if n := server.count(); n != 1 {
+		t.Errorf("asked %d times for what is not there", n)
+	}
+}

@@ -19,12 +19,6 @@ func (s *Store) fetch(ctx context.Context, place, local string, get getter) erro
 	if err := os.MkdirAll(filepath.Dir(local), 0o700); err != nil {
 		return err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	t := &transfer{Store: s, ctx: ctx, place: place, local: local}
 	if err := t.open(); err != nil {
 		return err

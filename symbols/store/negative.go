@@ -99,6 +99,12 @@ func (s *Store) get(ctx context.Context, where, local string) error {
 	case down && s.o.Now().Sub(since) < downFor:
 		return errDown
 	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	err := s.fetch(ctx, where, local, s.download(where))
 	if errors.Is(err, errAbsent) {
 		s.useless(where)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"hash/fnv"
 	"os"
+	gopath "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,21 +106,35 @@ func (s *Store) Source(ctx context.Context, key symbols.Key, path string) (strin
 	return "", q.fail(path)
 }
 
-// sourceIn looks for a source in one element; folders only on the source path.
-func (s *search) sourceIn(e Element, path string, folder bool) string {
-	if e.Kind == DebugInfoD && strings.HasPrefix(path, "/") {
+// sourceIn looks for a source in one element; folders and stores only on the source
+// path. A store has a source under the path that the compiler recorded.
+func (s *search) sourceIn(e Element, path string, onSourcePath bool) string {
+	switch {
+	case e.Kind == DebugInfoD && strings.HasPrefix(path, "/"):
 		local, _ := s.debuginfod(e, "source", path)
 		return local
-	}
-	if e.Kind != Folder || !folder {
-		return ""
-	}
-	parts := slices.DeleteFunc(strings.Split(slashes(path), "/"), func(p string) bool { return p == "" || p == "." })
-	for i := range parts {
-		if strings.Contains(parts[i], ":") || slices.Contains(parts[i:], "..") {
-			continue
+	case e.Kind == Folder && onSourcePath:
+		return s.sourceBelow(e.Path, path)
+	case e.Kind == Server && onSourcePath:
+		for _, store := range e.Stores {
+			local := ""
+			if dir, ok := localStore(store); ok {
+				local = s.sourceBelow(s.cacheDir(dir), path)
+			} else if clean := gopath.Clean("/" + slashes(path)); clean != "/" {
+				local = s.mapped(strings.TrimRight(store, "/") + escape(clean))
+			}
+			if local != "" || s.ctx.Err() != nil {
+				return local
+			}
 		}
-		if local := filepath.Join(e.Path, filepath.Join(parts[i:]...)); s.isFile(local) {
+	}
+	return ""
+}
+
+// sourceBelow looks below a folder, by ever fewer leading elements of the path.
+func (s *search) sourceBelow(dir, path string) string {
+	for _, local := range below(dir, path) {
+		if s.isFile(local) {
 			return local
 		}
 	}

@@ -57,7 +57,7 @@ type Options struct {
 	// and refusals are answers and not asked about again.
 	Retries int
 	Backoff time.Duration
-	// Parallel bounds how many transfers go on at once; 0 is 6.
+	// Parallel bounds how many transfers from servers go on at once; 0 is 6.
 	Parallel int
 	// Stall is how long a server or the debuggee may say nothing; 0 is 30 s.
 	Stall time.Duration

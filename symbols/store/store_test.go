@@ -22,7 +22,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	// Mappings go when the runtime finds the time for it.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.runCleanups"), goleak.Cleanup(func(code int) {
 		if b, err := program(); err == nil {
 			os.RemoveAll(b.dir)
 		}
