@@ -328,16 +328,19 @@ func TestDebugFile(t *testing.T) {
 
 // FuzzOpen: whatever the file says, opening and reading end in bytes or an error.
 func FuzzOpen(f *testing.F) {
-	for _, args := range [][]string{{"-fpie", "-pie"}, {"-m32", "-fpic", "-shared"}, {"-fpie", "-pie", "-Wl,-z,pack-relative-relocs"}} {
-		data, err := os.ReadFile(build(f, "gcc", args...))
+	for _, args := range [][]string{{"-fpie", "-pie"}, {"-m32", "-fpic", "-shared"}, {"-fpie", "-pie", "-Wl,--pack-dyn-relocs=relr"}} {
+		// Small ones: the fuzzer shrinks what it finds.
+		data, err := os.ReadFile(build(f, "clang", append(args, "-s", "-fuse-ld=lld", "-Wl,-z,noseparate-code,-z,max-page-size=16,-z,norelro")...))
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(data)
 	}
-	if data, err := os.ReadFile(build(f, "x86_64-w64-mingw32-gcc", "-s", "-Wl,-e,_start")); err == nil {
-		f.Add(data)
+	data, err := os.ReadFile(build(f, "clang", "--target=x86_64-w64-mingw32", "-s", "-fuse-ld=lld", "-Wl,-e,_start"))
+	if err != nil {
+		f.Fatal(err)
 	}
+	f.Add(data)
 	path := filepath.Join(f.TempDir(), "image")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
