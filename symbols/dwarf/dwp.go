@@ -62,6 +62,9 @@ func (d *Data) pack() *dwp {
 // index reads one of the two indexes.
 func (p *dwp) index(id sectionID) packIndex {
 	b := p.file.buf(id, 0)
+	if b.left() < 16 {
+		return nil
+	}
 	version := b.u16()
 	if b.u16(); version == 0 { // 32 bits, big endian, in version 2
 		b.off = 2

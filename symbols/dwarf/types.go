@@ -65,8 +65,27 @@ func (d *Data) makeType(r ref, depth int) *symbols.Type {
 		t.Name = symbols.Spell(full)
 	}
 	t.Declaration = e.flag(atDeclaration)
+	if e.u.root.lang == symbols.Go {
+		t.Go = d.goType(&e, depth)
+	}
 	d.fillType(t, &e, depth)
 	return t
+}
+
+// goType reads what the Go linker adds to a type.
+func (d *Data) goType(e *die, depth int) *symbols.GoType {
+	kind, ok := e.uint(atGoKind)
+	if !ok {
+		return nil
+	}
+	g := &symbols.GoType{Kind: uint8(min(kind, 255)), Package: e.string(atGoPackage)}
+	if r := e.target(atGoKey); r != 0 {
+		g.Key = d.makeType(r, depth+1)
+	}
+	if r := e.target(atGoElem); r != 0 {
+		g.Elem = d.makeType(r, depth+1)
+	}
+	return g
 }
 
 func (d *die) tag() tag {

@@ -138,6 +138,7 @@ func (c *comparer) compare(path string, t *symbols.Type, n *node) {
 	} else if kind != symbols.Array {
 		c.later(path+"*", t.Elem, c.tree.target(e, "DW_AT_type"))
 	}
+	c.goType(path, t, n)
 	switch kind {
 	case symbols.Base:
 		c.encoding(path, t, n)
@@ -151,6 +152,24 @@ func (c *comparer) compare(path string, t *symbols.Type, n *node) {
 		c.parameters(path, t, n)
 	case symbols.MemberPointer:
 		c.later(path+"::", t.Owner, c.tree.target(n, "DW_AT_containing_type"))
+	}
+}
+
+// goType compares what the Go linker says besides.
+func (c *comparer) goType(path string, t *symbols.Type, n *node) {
+	kind, ok := n.number("DW_AT_GO_kind")
+	if !ok {
+		return
+	}
+	if !fact(c, "Go type", path, t.Go != nil, true) {
+		return
+	}
+	fact(c, "Go kind", path, int64(t.Go.Kind), kind)
+	if to := n.text("DW_AT_GO_key"); to != "" {
+		c.later(path+" key", t.Go.Key, c.tree.target(n, "DW_AT_GO_key"))
+	}
+	if to := n.text("DW_AT_GO_elem"); to != "" {
+		c.later(path+" element", t.Go.Elem, c.tree.target(n, "DW_AT_GO_elem"))
 	}
 }
 
@@ -196,45 +215,44 @@ func (c *comparer) array(path string, t *symbols.Type, n *node) {
 		}
 	}
 	fact(c, "vector", path, t.Vector, n.text("DW_AT_GNU_vector") != "")
-	dynamic := n.text("DW_AT_data_location") != ""
 	for i, d := range dims {
 		if t == nil || t.Kind != symbols.Array {
 			c.errorf("%s: only %d of %d dimensions", path, i, len(dims))
 			return
 		}
-		count, computed := extent(d, fortran)
-		dynamic = dynamic || computed
-		fact(c, "count", path, t.Count, count)
+		fact(c, "count", path, t.Count, c.tree.extent(d, fortran))
 		if i == len(dims)-1 {
 			c.later(path+"[]", t.Elem, c.tree.target(n, "DW_AT_type"))
 		}
 		t = t.Elem
 	}
-	_ = dynamic
 }
 
 // extent is the number of elements of a subrange, -1 when it is computed.
-func extent(d *node, fortran bool) (count int64, computed bool) {
+func (t *tree) extent(d *node, fortran bool) int64 {
 	low := int64(0)
 	if fortran {
 		low = 1
 	}
 	for _, name := range []string{"DW_AT_count", "DW_AT_upper_bound", "DW_AT_lower_bound"} {
 		s := d.text(name)
-		if _, ok := d.number(name); s != "" && (!ok || len(s) == 10 && strings.HasPrefix(s, "0x")) {
-			return -1, true // an expression, or a reference: always 8 digits
+		if _, ok := d.number(name); s != "" && !ok {
+			return -1 // an expression
+		}
+		if to := t.target(d, name); to != nil && len(s) == 10 && (to.tag == "variable" || to.tag == "formal_parameter") {
+			return -1 // a reference is printed like a number of 8 digits
 		}
 	}
 	if n, ok := d.number("DW_AT_lower_bound"); ok {
 		low = n
 	}
 	if n, ok := d.number("DW_AT_count"); ok {
-		return n, false
+		return n
 	}
 	if n, ok := d.number("DW_AT_upper_bound"); ok {
-		return max(n-low+1, 0), false
+		return max(n-low+1, 0)
 	}
-	return -1, false
+	return -1
 }
 
 func (c *comparer) members(path string, t *symbols.Type, n *node) {
