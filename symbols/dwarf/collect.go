@@ -22,7 +22,8 @@ type skimmer struct {
 	scopes   []skimScope  // of this unit, in the order of places
 	pending  []completion // of this unit
 	far      map[ref]bool // what this unit inlines from others
-	plainStr bool         // strp is a number of the index
+	farNames map[ref]index.Entry
+	plainStr bool // strp is a number of the index
 	out      *index.Builder
 	paths    map[pathKey]uint32
 	dirs     []uint32
@@ -84,7 +85,7 @@ func (s *skimmer) run(u *unit, num uint32) {
 		s.complete(&s.pending[i])
 	}
 	for r := range s.far {
-		s.out.Use(index.Use{DIE: uint64(r), Unit: num})
+		s.inlinesFar(r)
 	}
 }
 
@@ -248,8 +249,7 @@ func (s *skimmer) declaredIn(r ref) uint32 {
 	if u := s.unit; r >= u.ref(u.first) && r < u.ref(u.end) {
 		return s.scopeAt(u.offset(r))
 	}
-	id, _ := s.farScope(r)
-	return id
+	return s.farScope(r)
 }
 
 // name numbers the DIE's own name.
@@ -415,13 +415,35 @@ func (s *skimmer) hasCode(a *skimAbbrev) bool {
 	return ok && s.unit.data.live(low, high)
 }
 
+// inlinesFar enters that the unit inlines a function of another one.
+func (s *skimmer) inlinesFar(r ref) {
+	e, ok := s.farNames[r]
+	if !ok {
+		e = index.Entry{DIE: uint64(r), Kind: index.Inline, Scope: index.None}
+		var named bool
+		if e.Name, named = s.nameAt(r); named {
+			e.Scope = s.farScope(r)
+		} else {
+			e.DIE = 0
+		}
+		if s.farNames == nil {
+			s.farNames = map[ref]index.Entry{}
+		}
+		s.farNames[r] = e
+	}
+	if e.DIE != 0 {
+		e.Unit = s.num
+		s.out.Add(e, 0)
+	}
+}
+
 // complete enters a DIE under the name and in the scope of the one it completes.
 func (s *skimmer) complete(c *completion) {
 	u := s.unit
 	r := u.target(c.target)
 	scope := uint32(index.None)
 	if r < u.ref(u.first) || r >= u.ref(u.end) {
-		scope, r = s.farScope(r)
+		scope = s.farScope(r)
 		if !c.named {
 			c.name, c.named = s.nameAt(r)
 		}
@@ -453,11 +475,10 @@ func (s *skimmer) follow(c *completion, r ref) uint32 {
 		}
 		next := u.target(s.value(a, m))
 		if next < u.ref(u.first) || next >= u.ref(u.end) {
-			scope, last := s.farScope(next)
 			if !c.named {
-				c.name, c.named = s.nameAt(last)
+				c.name, c.named = s.nameAt(next)
 			}
-			return scope
+			return s.farScope(next)
 		}
 		r = next
 	}
@@ -476,8 +497,8 @@ func (s *skimmer) scopeAt(off uint64) uint32 {
 	return s.scopes[i].id
 }
 
-// farScope numbers the scope of a DIE of another unit, and returns the DIE.
-func (s *skimmer) farScope(r ref) (uint32, ref) {
+// farScope numbers the scope of a DIE of another unit.
+func (s *skimmer) farScope(r ref) uint32 {
 	d := s.unit.data
 	var names []index.Scope
 	d.enclosing(r, func(_ *unit, sc *scope, l label) bool {
@@ -502,5 +523,5 @@ func (s *skimmer) farScope(r ref) (uint32, ref) {
 		names[i].Parent = id
 		id = s.out.Scope(names[i])
 	}
-	return id, r
+	return id
 }

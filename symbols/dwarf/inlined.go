@@ -27,9 +27,6 @@ func (d *Data) Inlined(name string) []symbols.Place {
 		for _, e := range found {
 			full, _ = qualified(x, e.Scope, string(x.Name(e.Name)))
 			add(e.Unit, e.DIE)
-			for u := range x.Users(e.DIE) {
-				add(u, e.DIE)
-			}
 		}
 	})
 	if len(origins) == 0 {

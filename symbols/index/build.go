@@ -236,7 +236,6 @@ func newWriter(j *joiner, units []uint64) (*writer, error) {
 	for k, b := range j.builders {
 		count[tabGlobals] += uint64(len(b.globals))
 		count[tabCode] += uint64(len(b.code))
-		count[tabUses] += uint64(len(b.uses))
 		count[tabFileUnits] += uint64(len(b.files))
 		for _, c := range j.recs[k] {
 			count[tabEntries] += uint64(len(c))
@@ -372,10 +371,9 @@ func (w *writer) rest(j *joiner, units []uint64) {
 	}
 	var globals []Global
 	var code []Code
-	var uses []Use
 	for _, b := range j.builders {
-		globals, code, uses = append(globals, b.globals...), append(code, b.code...), append(uses, b.uses...)
-		b.globals, b.code, b.uses = nil, nil, nil
+		globals, code = append(globals, b.globals...), append(code, b.code...)
+		b.globals, b.code = nil, nil
 	}
 	slices.SortFunc(globals, func(a, b Global) int {
 		if c := cmp.Compare(a.Addr, b.Addr); c != 0 {
@@ -394,17 +392,6 @@ func (w *writer) rest(j *joiner, units []uint64) {
 		le.PutUint64(r, c.Low)
 		le.PutUint64(r[8:], c.High)
 		le.PutUint32(r[16:], c.Unit)
-	}
-	slices.SortFunc(uses, func(a, b Use) int {
-		if c := cmp.Compare(a.DIE, b.DIE); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.Unit, b.Unit)
-	})
-	for i, u := range uses {
-		r := w.rec(tabUses, uint64(i))
-		le.PutUint64(r, u.DIE)
-		le.PutUint32(r[8:], u.Unit)
 	}
 	w.files(j)
 }

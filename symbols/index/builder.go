@@ -15,7 +15,6 @@ type Builder struct {
 
 	globals   []Global
 	code      []Code
-	uses      []Use
 	files     []uint32 // paths of unit after unit
 	unitFiles []unitFiles
 }
@@ -105,9 +104,6 @@ func (b *Builder) Global(g Global) { b.globals = append(b.globals, g) }
 
 // Code enters a unit's code.
 func (b *Builder) Code(c Code) { b.code = append(b.code, c) }
-
-// Use enters that a unit inlines a function of another unit.
-func (b *Builder) Use(u Use) { b.uses = append(b.uses, u) }
 
 // Files enters the paths that a unit's line program names.
 func (b *Builder) Files(unit uint32, paths []uint32) {

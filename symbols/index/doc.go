@@ -19,7 +19,6 @@
 //	paths     source files, each ended by NUL
 //	files     place in paths, first of the file's units
 //	fileUnits units by file
-//	uses      units that inline functions of other units; by DIE
 //	entries   what a name stands for; by name, then by DIE
 //
 // The hash of a name does not tell upper from lower case, so that one search

@@ -66,12 +66,6 @@ type Code struct {
 	Unit      uint32
 }
 
-// Use says that a unit inlines a function of another unit.
-type Use struct {
-	DIE  uint64 // of the function
-	Unit uint32
-}
-
 // table numbers the tables in their order in the file.
 type table int
 
@@ -86,7 +80,6 @@ const (
 	tabPaths
 	tabFiles
 	tabFileUnits
-	tabUses
 	tabEntries // last, for how many there are is known last
 	tabCount
 )
@@ -94,7 +87,7 @@ const (
 // recordSize is the size of a table's records in bytes.
 var recordSize = [tabCount]uint64{
 	tabSums: 4, tabStrings: 1, tabNames: 12, tabEntries: 16, tabScopes: 12, tabUnits: 8,
-	tabGlobals: 16, tabCode: 24, tabPaths: 1, tabFiles: 8, tabFileUnits: 4, tabUses: 12,
+	tabGlobals: 16, tabCode: 24, tabPaths: 1, tabFiles: 8, tabFileUnits: 4,
 }
 
 const (

@@ -226,25 +226,6 @@ func (x *Index) FileUnits(f uint32) iter.Seq[uint32] {
 	}
 }
 
-// Users yields the other units that inline the function with the DIE.
-func (x *Index) Users(die uint64) iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		get := func(i int) (uint64, uint32) {
-			r := x.at(tabUses, uint64(i), recordSize[tabUses])
-			if r == nil {
-				return 0, None
-			}
-			return binary.LittleEndian.Uint64(r), binary.LittleEndian.Uint32(r[8:])
-		}
-		n := int(x.tables[tabUses].count)
-		for i := sort.Search(n, func(i int) bool { d, _ := get(i); return d >= die }); i < n; i++ {
-			if d, u := get(i); d != die || !yield(u) {
-				return
-			}
-		}
-	}
-}
-
 // Verify checks the whole index, for whoever reads all of it.
 func (x *Index) Verify() bool {
 	if n := uint64(len(x.data)) - x.body; x.checked != nil && n > 0 {
