@@ -284,6 +284,7 @@ func visit(f *File) {
 		if t, ok := f.SymbolTable(k); ok {
 			for s := range t.All() {
 				t.Name(s.NameOffset)
+				t.Version(s.Index)
 			}
 		}
 	}

@@ -142,7 +142,7 @@ func (t *SymbolTable) With(other *SymbolTable) *SymbolTable {
 	if t.file.Is64 != other.file.Is64 || t.file.Order != other.file.Order {
 		return t
 	}
-	out := &SymbolTable{file: t.file, size: t.size}
+	out := &SymbolTable{file: t.file, size: t.size, dynamic: t.dynamic}
 	out.Strings = append(append(append(out.Strings, t.Strings...), 0), other.Strings...)
 	out.entries = append(append(out.entries, t.entries[:t.Len()*t.size]...), other.entries[:other.Len()*other.size]...)
 	for i := t.Len(); i < out.Len(); i++ {

@@ -3,6 +3,7 @@ package elf
 import (
 	"bytes"
 	"iter"
+	"sync"
 )
 
 // Symbol is an entry of a symbol table. Its name is read by SymbolTable.Name.
@@ -52,6 +53,10 @@ type SymbolTable struct {
 	file    *File
 	entries []byte
 	size    int // of an entry
+	dynamic bool
+
+	versionsOnce sync.Once
+	versions     versions
 }
 
 // SymbolTable returns the table of the given section type, SecSymtab or SecDynsym.
@@ -71,7 +76,7 @@ func (f *File) symbols(s *Section) (*SymbolTable, bool) {
 	if uint64(s.Link) >= uint64(len(f.Sections)) {
 		return nil, false
 	}
-	t := &SymbolTable{file: f, size: 16}
+	t := &SymbolTable{file: f, size: 16, dynamic: s.Type == SecDynsym}
 	if f.Is64 {
 		t.size = 24
 	}

@@ -61,8 +61,17 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 
 // matches returns the symbols that match a pattern, by address. The string table
 // is searched first, and only symbols whose names lie where it had a hit are read.
+//
+// A pattern may end in a version, "memcpy@GLIBC_2.2.5", or in that of a default,
+// "memcpy@@GLIBC_2.14". A name without means the default one where there is one.
 func (t *table) matches(pattern string, fold bool) []entry {
-	m := t.matcher(pattern, fold)
+	whole := t.matcher(pattern, fold)
+	base, version, versioned := strings.Cut(pattern, "@")
+	m := whole
+	if versioned {
+		m = t.matcher(base, fold)
+	}
+	of := symbols.CompilePattern(strings.TrimPrefix(version, "@"), fold)
 	var out []entry
 	near := m.near.all()
 	last := 0
@@ -71,13 +80,22 @@ func (t *table) matches(pattern string, fold bool) []entry {
 		if !near && !m.near.has(name, &last) {
 			continue
 		}
-		if e, ok := t.symbol(k); ok && m.match(name) {
-			out = append(out, e)
+		e, ok := t.symbol(k)
+		if !ok || !m.match(name) {
+			continue
 		}
+		if v, old := t.version(&e); versioned && (old && strings.HasPrefix(version, "@") || !of.Match(v)) {
+			continue
+		}
+		out = append(out, e)
+	}
+	old := func(e entry) bool { _, old := t.version(&e); return old }
+	if !versioned && !symbols.Wild(pattern) && !all(out, old) {
+		out = slices.DeleteFunc(out, old)
 	}
 	if symbols.Wild(pattern) || strings.Contains(pattern, "@") {
 		for _, e := range t.plt() {
-			if m.match(e.name) {
+			if whole.match(e.name) {
 				out = append(out, e)
 			}
 		}
@@ -89,6 +107,10 @@ func (t *table) matches(pattern string, fold bool) []entry {
 		return bytes.Compare(t.bytes(a.name), t.bytes(b.name))
 	})
 	return out
+}
+
+func all(es []entry, is func(entry) bool) bool {
+	return !slices.ContainsFunc(es, func(e entry) bool { return !is(e) })
 }
 
 // matcher tests names for a pattern.

@@ -34,6 +34,7 @@ type entry struct {
 	addr, size uint64
 	name       uint32 // place in strings, or madeName + index in names
 	info       uint8  // ELF type and binding
+	number     uint32 // in symbols; 0 of what is in made
 }
 
 const madeName = 1 << 31
@@ -104,7 +105,7 @@ func (t *table) symbol(k int) (entry, bool) {
 	if s.Value < t.image.low || s.Value > t.image.high || uint64(s.NameOffset) >= uint64(len(t.strings)) || mappingSymbol(t.strings[s.NameOffset:]) {
 		return entry{}, false
 	}
-	return entry{addr: s.Value, size: s.Size, name: s.NameOffset, info: s.Info}, true
+	return entry{addr: s.Value, size: s.Size, name: s.NameOffset, info: s.Info, number: uint32(k)}, true
 }
 
 // sorted returns the numbers of all places by address; at one address in the
@@ -217,11 +218,23 @@ func (i *Image) symbol(e *entry) symbols.Symbol {
 		Name: n.name, Params: n.params, Kind: e.kind(), Offset: symbols.Offset(e.addr - i.low), Size: e.size,
 		Global: e.info>>4 != elf.BindLocal, Indirect: e.info&15 == elf.TypeIfunc,
 	}
+	if v, old := t.version(e); old {
+		s.Name += "@" + v
+	}
 	if l := t.linkage(e.name); l != s.Name {
 		s.Linkage = l
 	}
 	s.Public = !i.known(&s)
 	return s
+}
+
+// version is what a symbol has behind its "@", "" for most; old when it is not
+// the default one.
+func (t *table) version(e *entry) (v string, old bool) {
+	if e.number == 0 {
+		return "", false
+	}
+	return t.symbols.Version(int(e.number))
 }
 
 // known reports whether the debug information speaks of the symbol. Of data that
@@ -248,6 +261,9 @@ func (t *table) rank(e *entry) int {
 	}
 	if e.size == 0 {
 		r += 500
+	}
+	if _, old := t.version(e); old {
+		r += 3
 	}
 	name := t.linkage(e.name)
 	r += 10 * (len(name) - len(strings.TrimLeft(name, "_")))
