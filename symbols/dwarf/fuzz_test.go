@@ -91,8 +91,10 @@ func askEverything(t *testing.T, d *Data, pc uint64) {
 		d.Body(off)
 		d.Function(off)
 		d.GlobalAt(off)
+		d.CallAt(off)
 		scopes, _ := d.Scopes(off)
 		for _, s := range scopes {
+			d.TailCalls(s.Low)
 			walkType(s.Return, 0)
 			for _, v := range s.Variables {
 				walkType(v.Type, 0)
