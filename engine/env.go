@@ -307,6 +307,15 @@ func (e *env) globalIn(ctx context.Context, m *Module, name string) (eval.Value,
 		}
 	}
 	for s := range m.Image.Lookup(name) {
+		if typed && !spelled(s, name) {
+			if _, ok := ty.Type(name); ok {
+				break // C++ minds the case: what has this name is a type
+			}
+			if g, ok := ty.Global(s.Name); ok {
+				v, err := eval.FromVariable(ctx, &frameOf{e.l, e.f, m, e.mem}, g, 0)
+				return v, true, err
+			}
+		}
 		v := eval.Value{Place: eval.InMemory, Addr: m.addr(s.Offset)}
 		if s.Kind == symbols.Function && typed {
 			v.Type, _ = ty.Function(s.Offset)
@@ -317,6 +326,12 @@ func (e *env) globalIn(ctx context.Context, m *Module, name string) (eval.Value,
 		return v, true, nil
 	}
 	return eval.Value{}, false, nil
+}
+
+// spelled reports whether a symbol has the name in the case it is asked for.
+func spelled(s symbols.Symbol, name string) bool {
+	last := name[strings.LastIndex(name, ":")+1:]
+	return strings.Contains(s.Name, last) || strings.Contains(s.Linkage, last)
 }
 
 // unknownType is what a symbol without debug information is taken for: a

@@ -12,8 +12,8 @@ func TestImage(t *testing.T) {
 	for _, flags := range [][]string{{"-pie", "-fPIE"}, {"-no-pie"}} {
 		t.Run(flags[0], func(t *testing.T) {
 			image := program(t, "image.c", flags...)
-			commands := "x image!count*\nlm\ndt node\ndx -r2 first\n?? first.next->next->name\n? dwo(counter)\nda greeting\ndd image!counter L1\nu image!twice L3\nub image!main L1\nuf image!twice\nln image!twice\n" +
-				"bp main\nbp `image.c:11`\nbl\nk\ng\np\nr\ned counter 1\nls\n.lastevent\nvertarget\nq\n"
+			commands := "x image!count*\nlm\ndt node\ndx -r2 first\n?? first.next->next->name\n?? COUNTER\n?? sizeof(node)\n?? sizeof(Twice)\n? dwo(counter)\nda greeting\ndd image!counter L1\nu image!twice L3\nub image!main L1\nuf image!twice\nln image!twice\n" +
+				"bp main\nbp `image.c:13`\nbl\nk\ng\np\nr\ned counter 1\nls\n.lastevent\nvertarget\nq\n"
 			debugger(t, commands, "cdb", "-z", image).must(t, 4,
 				`^Loading Dump File \[.*/image\]`,
 				"^ModLoad: "+address+" "+address+"   .*/image",
@@ -21,15 +21,15 @@ func TestImage(t *testing.T) {
 				`^`+address+` +`+address+` +image +T \(service symbols: DWARF Private Symbols\)`,
 				`\+0x008 next +: Ptr64 node`,
 				`^first +\[Type: node\]$`, `name +: 0x[0-9a-f]+ : "second"`, `name +: 0x[0-9a-f]+ : "first" \[Type: const char \*\]`,
-				`^ "third"$`,
+				`^ "third"$`, `^int 0n42$`, `^unsigned long 0x18$`, `^unsigned long 4$`,
 				`^Evaluate expression: 42 = `,
 				`^`+address+`  "hello"$`,
 				`^`+address+`  0000002a$`,
-				`u image!twice L3\nimage!twice \[.*image\.c @ 10\]:\n`+address+` .* push    rbp`,
+				`u image!twice L3\nimage!twice \[.*image\.c @ 12\]:\n`+address+` .* push    rbp`,
 				`^image!twice\+.*\n.* ret$`,
-				`^ +10 .* push    rbp\n(.*\n)* +10 .* ret$`,
+				`^ +12 .* push    rbp\n(.*\n)* +12 .* ret$`,
 				`Exact matches:\n    image!twice`,
-				`0 e Disable Clear  `+address+`  \[.*image\.c @ 11\].*image!main`,
+				`0 e Disable Clear  `+address+`  \[.*image\.c @ 13\].*image!main`,
 				`\^ No runnable debuggees error in 'k'`, `\^ No runnable debuggees error in 'g'`, `\^ No runnable debuggees error in 'p'`, `\^ No runnable debuggees error in 'r'`,
 				"Not supported by this target: writing memory",
 				"No source file is current", "Last event: ", "Far end: an image file")
@@ -42,7 +42,7 @@ func TestImage(t *testing.T) {
 			`^Loading Dump File \[.*/image\.exe\]`,
 			`^`+address+` image!counter = 0n42$`, `^`+address+` +`+address+` +image +.*\(service symbols: DWARF Private Symbols\)`,
 			`\+0x008 next +: Ptr64 node`, `name +: 0x[0-9a-f]+ : "second"`,
-			`^image!twice \[.*image\.c @ 10\]:\n`+address+` .* push    rbp`, `"hello"$`, `image!main$`, `No runnable debuggees error in 'k'`,
+			`^image!twice \[.*image\.c @ 12\]:\n`+address+` .* push    rbp`, `"hello"$`, `image!main$`, `No runnable debuggees error in 'k'`,
 			`machine \(X64\)`, `^Windows user mode, x64`)
 	})
 	t.Run("other CPUs", func(t *testing.T) {

@@ -5,6 +5,8 @@ struct node {
 	const char *name;
 };
 struct node third = {3, 0, "third"}, second = {2, &third, "second"}, first = {1, &second, "first"};
+struct Twice { int of; };
+struct Twice half;
 int counter = 42;
 char greeting[] = "hello";
 int twice(int x) { return 2 * x; }
