@@ -1,7 +1,8 @@
 // Package targets is the vocabulary in which everything above speaks to a
 // debuggee: what all can do is Target, what some can do is one small interface
 // each. The protocols live in subpackages: rsp (GDB remote protocol), kd
-// (Windows kernel debugger protocol), kdb (the text console of Linux's kdb).
+// (Windows kernel debugger protocol), kdb (the text console of Linux's kdb); image
+// is a file that nobody runs, with memory and modules and no threads.
 //
 // What a protocol does not promise, nobody above may assume. There are two
 // grades of "cannot": a target that does not implement an optional interface has
