@@ -26,6 +26,9 @@ func (v Value) synthetic() (Pointee, bool) {
 	return Pointee{}, false
 }
 
+// Synthetic reports whether v is a pointer or reference to what has no address.
+func (v Value) Synthetic() bool { _, ok := v.synthetic(); return ok }
+
 // noAddress is why the bits of a pointer are not known.
 const noAddress = "a pointer to what has no address"
 

@@ -43,6 +43,7 @@ type variable struct {
 	Param bool        `json:"param"`
 	Type  string      `json:"type"`
 	Value [][2]string `json:"value"`
+	shaky bool        // two runs do not agree about part of it
 }
 
 type frame struct {

@@ -376,22 +376,16 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		w.tell(path, why(v.Err))
 		return nil
 	}
-	if t.IsPointer() {
-		o, err := w.model.Raw(w.ctx, w.env, "", "", v, eval.Format{})
+	if v.Synthetic() {
+		w.tell(path, "<synthetic>")
+		if !w.follow {
+			return nil
+		}
+		to, err := eval.Indirect(w.ctx, w.env, v)
 		if err != nil {
 			return err
 		}
-		if o.Text == eval.SyntheticPointer {
-			w.tell(path, "<synthetic>")
-			if !w.follow {
-				return nil
-			}
-			to, err := eval.Indirect(w.ctx, w.env, v)
-			if err != nil {
-				return err
-			}
-			return w.value(to, "*"+path, depth+1)
-		}
+		return w.value(to, "*"+path, depth+1)
 	}
 	b, err := eval.Fetch(w.ctx, w.env, v)
 	if err != nil {

@@ -38,6 +38,10 @@ def leaf(value, base):
 
 
 def member(value, f):
+    if f.is_base_class and isinstance(getattr(f, "bitpos", None), int) and value.address is not None:
+        # by its place: value[f] also looks at the virtual bases on its way
+        at = int(value.address) + f.bitpos // 8
+        return gdb.Value(at).cast(f.type.pointer()).dereference()
     try:
         return value[f]
     except TypeError:  # the class is another copy of the same one

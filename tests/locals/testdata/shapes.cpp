@@ -73,6 +73,14 @@ NOINLINE static int virtuals(const Both &b, Left *l, Right *r) {
   return a + t + root.id;
 }
 
+NOINLINE static int whole(Both copy) {
+  int a = copy.id + copy.right;
+  sink = a;
+  copy.left += a;
+  sink = copy.left;
+  return copy.left + copy.tag;
+}
+
 NOINLINE static int lambdas(int n) {
   int total = 0;
   auto add = [&total, n](int k) { int both = k + n; total += both; sink = total; return both; };
@@ -166,12 +174,14 @@ struct Counter {
 };
 
 int main(int argc, char **) {
-  Both both(argc + 4);
+  auto whose = std::make_unique<Both>(argc + 4);
+  Both &both = *whose;
   Bits bits = {-3, 1, -5000000000L / 2, 17, true};
   Packed packed = {argc, {0x01020304}, {1.5f, -2.5f}};
   int total = useBits(bits, packed);
   total += int(usePair({argc + 3, 2.25}, {7, -9}, 1.5));
   total += virtuals(both, &both, &both);
+  total += whole(both);
   total += lambdas(argc + 2);
   total += catching(argc) + catching(argc + 5);
   std::vector<int> numbers = {1, 2, 3, argc};
