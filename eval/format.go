@@ -14,11 +14,21 @@ var specs = map[string]func(f *Format){
 	"d":  func(f *Format) { f.Radix = 10 },
 	"o":  func(f *Format) { f.Radix = 8 },
 	"b":  func(f *Format) { f.Radix = 2 },
+	"xb": func(f *Format) { f.Radix, f.Bare = 16, true },
+	"hb": func(f *Format) { f.Radix, f.Bare = 16, true },
+	"Xb": func(f *Format) { f.Radix, f.Upper, f.Bare = 16, true, true },
+	"Hb": func(f *Format) { f.Radix, f.Upper, f.Bare = 16, true, true },
+	"bb": func(f *Format) { f.Radix, f.Bare = 2, true },
 	"!":  func(f *Format) { f.Raw = true },
 	"na": func(f *Format) { f.NoAddress = true },
 	"nd": func(f *Format) {}, // the derived type is never guessed
 	"nr": func(f *Format) { f.NoRaw = true },
+	// nvo: the number of an enumerator alone
+	"nvo": func(f *Format) { f.Spec = "nvo" },
 }
+
+// noElements is the Length of ",[0]".
+const noElements = -1
 
 // specWords are the specifiers kept in Format.Spec.
 var specWords = map[string]bool{"c": true, "s": true, "sb": true, "s8": true, "s8b": true, "su": true, "sub": true,
@@ -74,7 +84,9 @@ func (f *Format) spec(s string) bool {
 // length takes what stands in "[...]".
 func (f *Format) length(s string) bool {
 	if n, err := strconv.ParseInt(s, 0, 32); err == nil {
-		f.Length = int(max(n, 0))
+		if f.Length = int(max(n, 0)); n == 0 {
+			f.Length = noElements
+		}
 		return n >= 0
 	}
 	f.LengthExpr = s

@@ -13,12 +13,13 @@ type Format struct {
 	Radix  int    // 0: natural (decimal signed, hex unsigned as dx does), 10, 16, 8, 2
 	Raw    bool   // no visualisers (",!")
 	Spec   string // format specifier after the comma: "x", "s", "su", "s32", "c", "en", "d" ...
-	Length int    // ",N": elements shown of a pointer or array, 0 or less: none
+	Length int    // ",N": elements shown of a pointer or array, 0: as many as its type says, -1: none
 	Style  Style
 
 	LengthExpr string // ",[expr]": as Length, evaluated where the value is
 	View       string // ",view(name)": which view of a visualiser
 	Upper      bool   // ",X": hex digits in upper case
+	Bare       bool   // ",xb": no "0x" or "0b" before the digits
 	NoAddress  bool   // ",na": pointers show what they point to only
 	NoRaw      bool   // ",nr": no "[<Raw View>]" child
 }

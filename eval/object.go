@@ -51,7 +51,9 @@ func (f *Format) resolve(ctx context.Context, env Env) error {
 		return err
 	}
 	f.LengthExpr = ""
-	f.Length = int(min(n, 1<<31-1))
+	if f.Length = int(min(n, 1<<31-1)); n == 0 {
+		f.Length = noElements
+	}
 	return nil
 }
 

@@ -82,6 +82,9 @@ func (ev *evaluator) truth(b bool) (Value, error) {
 func (ev *evaluator) addressOf(x node) (Value, error) {
 	v, err := ev.eval(x)
 	if err != nil {
+		if p, ok := ev.pointerToMember(x, err); ok {
+			return p, nil
+		}
 		return Value{}, err
 	}
 	switch {
@@ -265,6 +268,11 @@ func (n *binaryNode) eval(ev *evaluator) (Value, error) {
 		return ev.truth(y.truth())
 	case ".*", "->*":
 		return ev.memberPointer(n)
+	}
+	if isCompare(n.op) {
+		if v, ok, err := ev.compareClasses(n); ok || err != nil {
+			return v, err
+		}
 	}
 	x, err := ev.number(n.x)
 	if err != nil {

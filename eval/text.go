@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -61,15 +60,15 @@ func (m *Model) plainText(ctx context.Context, env Env, v Value, f Format) (stri
 // scalarText formats the bytes of a number, character, bool or enumeration.
 func scalarText(b []byte, v Value, t *symbols.Type, bigEndian bool, f Format) (string, error) {
 	if t.Kind == symbols.Base && t.Encoding == symbols.ComplexFloat {
-		re, err := floatText(order(b[:len(b)/2], bigEndian))
+		re, err := floatText(order(b[:len(b)/2], bigEndian), f)
 		if err != nil {
 			return "", err
 		}
-		im, err := floatText(order(b[len(b)/2:], bigEndian))
+		im, err := floatText(order(b[len(b)/2:], bigEndian), f)
 		return re + " + " + im + "i", err
 	}
 	if isFloat(t) {
-		return floatText(order(b, bigEndian))
+		return floatText(order(b, bigEndian), f)
 	}
 	n, err := decode(t, b, v.BitSize, bigEndian)
 	if err != nil {
@@ -130,7 +129,10 @@ func integerText(n number, width int, f Format) string {
 	case 8:
 		return "0" + n.mask(width).digits(8)
 	case 2:
-		if f.Style == DT {
+		switch {
+		case f.Bare:
+			return n.mask(width).digits(2)
+		case f.Style == DT:
 			return "0y" + n.mask(width).digits(2)
 		}
 		return "0b" + n.mask(width).digits(2)
@@ -138,6 +140,9 @@ func integerText(n number, width int, f Format) string {
 		s := n.mask(width).digits(16)
 		if f.Upper {
 			s = strings.ToUpper(s)
+		}
+		if f.Bare {
+			return s
 		}
 		return "0x" + s
 	}
@@ -150,10 +155,17 @@ func integerText(n number, width int, f Format) string {
 	return "0x" + n.mask(width).digits(16)
 }
 
-func floatText(b []byte) (string, error) {
+// floatText writes a floating value as %e, %f or %g does when asked to, else as
+// short as it can be read back.
+func floatText(b []byte, f Format) (string, error) {
+	verb, digits := byte('g'), -1
+	switch f.Spec {
+	case "e", "f", "g":
+		verb, digits = f.Spec[0], 6
+	}
 	if len(b) == 10 || len(b) == 12 || len(b) == 16 {
 		if x, class := decodeX87(b); class == x87Number {
-			return trimFloat(x), nil
+			return x.Text(verb, digits), nil
 		}
 	}
 	x, ok := decodeFloat(b)
@@ -170,10 +182,8 @@ func floatText(b []byte) (string, error) {
 	case math.IsInf(x, 0):
 		return strings.TrimPrefix(strconv.FormatFloat(x, 'g', -1, 64), "+"), nil
 	}
-	return strconv.FormatFloat(x, 'g', -1, bits), nil
+	return strconv.FormatFloat(x, verb, digits, bits), nil
 }
-
-func trimFloat(x *big.Float) string { return x.Text('g', -1) }
 
 // enumText writes "Red (1)", "A | B (3)" for flags, or the number alone.
 func enumText(n number, t *symbols.Type, width int, f Format) string {
@@ -189,7 +199,7 @@ func enumText(n number, t *symbols.Type, width int, f Format) string {
 	name := enumName(n, t)
 	text := integerText(n, width, num)
 	switch {
-	case name == "":
+	case name == "" || f.Spec == "nvo":
 		return text
 	case f.Spec == "en":
 		return name
@@ -251,6 +261,14 @@ func join(addr, what string, f Format) string {
 	return addr + " " + what
 }
 
+// joinString is join of a string, which may be empty and without quotes.
+func joinString(addr, s string, f Format) string {
+	if f.NoAddress {
+		return s
+	}
+	return join(addr, s, f)
+}
+
 func codeText(ctx context.Context, env Env, a arch.Addr, f Format) string {
 	return join(addressText(uint64(a), env.Arch(), f), env.Symbol(ctx, a), f)
 }
@@ -274,13 +292,15 @@ func (m *Model) pointerText(ctx context.Context, env Env, v Value, t *symbols.Ty
 		unit = u
 	}
 	switch {
+	case unit > 0 && f.Length == noElements:
+		return joinString(addr, prefixOf(unit, f)+quote(nil, unit, false, false, bare(f)), f), nil
 	case n.lo == 0:
 		return addr, nil
 	case strip(to).Kind == symbols.Func:
 		return codeText(ctx, env, arch.Addr(n.lo), f), nil
 	case unit > 0:
 		s, err := m.stringAt(ctx, env, arch.Addr(n.lo), unit, f)
-		return join(addr, s, f), err
+		return joinString(addr, s, f), err
 	case f.Style == DX && isScalar(strip(to)) && strip(to).Kind != symbols.Pointer && f.Length <= 0:
 		f.Spec = ""
 		s, err := m.plainText(ctx, env, Value{Type: to, Place: InMemory, Addr: arch.Addr(n.lo)}, f)
@@ -337,6 +357,9 @@ func (m *Model) arrayText(ctx context.Context, env Env, v Value, t *symbols.Type
 	if unit == 0 || size <= 0 || size > maxValue {
 		return m.elements(ctx, env, v, t, f)
 	}
+	if f.Length == noElements {
+		return prefixOf(unit, f) + quote(nil, unit, false, false, bare(f)), nil
+	}
 	shown := int64(m.limit() * unit)
 	if f.Length > 0 {
 		shown = int64(f.Length * unit)
@@ -360,27 +383,4 @@ func (m *Model) arrayText(ctx context.Context, env Env, v Value, t *symbols.Type
 		b, more = b[:end], false
 	}
 	return prefixOf(unit, f) + quote(b, unit, env.Arch().BigEndian, more, bare(f)), nil
-}
-
-// memberPointerText writes the offset of a data member or the function's symbol.
-func memberPointerText(ctx context.Context, env Env, v Value, t *symbols.Type, f Format) (string, error) {
-	b, err := Fetch(ctx, env, v)
-	if err != nil {
-		return "", err
-	}
-	word := min(len(b), env.Arch().PtrSize)
-	n, err := decode(lp64.named("unsigned long"), b[:word], 0, env.Arch().BigEndian)
-	if err != nil {
-		return "", err
-	}
-	if strip(elem(t)).Kind != symbols.Func {
-		if int64(n.lo) == -1 {
-			return addressText(0, env.Arch(), f), nil // Itanium C++ ABI 2.3: null is -1
-		}
-		return fmt.Sprintf("0x%x", n.lo), nil
-	}
-	if n.lo&1 != 0 {
-		return fmt.Sprintf("virtual function at 0x%x of the vtable", n.lo-1), nil
-	}
-	return codeText(ctx, env, arch.Addr(n.lo), f), nil
 }

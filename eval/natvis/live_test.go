@@ -235,3 +235,42 @@ func TestGo(t *testing.T) {
 		}
 	}
 }
+
+// corners are values that debuggers get wrong, and what they are: text and, where
+// that says too little, one child.
+var corners = map[string]string{
+	"bottom.t": "1", "left.t": "1", "bottom.l + bottom.r + bottom.b": "9",
+	"bits.s3": "-3", "bits.s5": "-16", "bits.i7": "-64", "bits.u9": "0x1ff", "bits.big": "-549755813888", "bits.flag": "true",
+	"anon.kind": "7", "anon.number": "131073", "anon.low": "1", "anon.high": "2", "anon.named.inner": "9", "anon.bytes": `"abc"`,
+	"member": "&C::second", "nomember": "0x0", "third": "&D::third", "method": "&C::f", "virt": "&C::v", "virt2": "&D::w", "nomethod": "0x0",
+	"&C::second": "&C::second", "c.*member": "2", "d.*third": "3", "c.*(&C::first)": "1",
+	"color": "Green (200)", "flags": "A | C4 (5)", "odd": "9", "matrix[1][2]": "6", "wide": "-1267650600228229401496703205376",
+	"extended": "1.5", "hidden": "11", "local.a": "12", "outer::nested": "13", "C::shared": "42", "c.shared": "42",
+	"holder.good": `"good"`, "holder.last": "2", `holder.good == "good"`: "true",
+}
+
+// TestCorners looks at them on a running program, as GCC and clang describe it.
+func TestCorners(t *testing.T) {
+	source := filepath.Join("testdata", "corners.cpp")
+	for _, compiler := range []string{"g++", "clang++"} {
+		bin := filepath.Join(t.TempDir(), "corners")
+		build(t, ".", compiler, "-std=c++20", "-g", "-O0", "-o", bin, source)
+		l := stopAt(t, bin, "corners.cpp", lookHere(t, source))
+		for src, want := range corners {
+			if o, _ := l.object(src); o.Text != want || o.Err != nil {
+				t.Errorf("%s: %s is %s (%v), not %s", compiler, src, o.Text, o.Err, want)
+			}
+		}
+		// one member that cannot be read leaves the others as they are
+		_, kids := l.object("holder")
+		if len(kids) != 5 || kids[0].Text != "1" || kids[3].Text != `"good"` || kids[4].Text != "2" {
+			t.Errorf("%s: %d members, %v", compiler, len(kids), kids)
+		}
+		_, kids = l.object("broken")
+		for _, k := range kids {
+			if k.Err == nil || !strings.HasPrefix(k.Err.Error(), "Unable to read memory at Address 0x") {
+				t.Errorf("%s: broken.%s: %v", compiler, k.Name, k.Err)
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package eval
+
+import (
+	"strings"
+
+	"dap-windbg/symbols"
+)
+
+// Comparisons of classes that act as strings or pointers, by what their
+// visualisers show.
+
+// maxCompared bounds the text of a string that is compared.
+const maxCompared = 1 << 20
+
+// compareClasses compares when a side is a class that is a string or a smart
+// pointer; ok false when none is.
+func (ev *evaluator) compareClasses(n *binaryNode) (Value, bool, error) {
+	if _, knows := ev.env.(Modeler); !knows || effects(n.x) || effects(n.y) {
+		return Value{}, false, nil
+	}
+	x, err := ev.eval(n.x)
+	if err != nil {
+		return Value{}, false, nil // the usual way tells
+	}
+	y, err := ev.eval(n.y)
+	if err != nil || !isClass(x) && !isClass(y) {
+		return Value{}, false, nil
+	}
+	a, isPtr, err := ev.pointerOf(x)
+	if err == nil && isPtr {
+		var b number
+		if b, isPtr, err = ev.pointerOf(y); err == nil && isPtr {
+			v, err := ev.binary(n.op, a, b)
+			return v, true, err
+		}
+	}
+	if err != nil {
+		return Value{}, false, err
+	}
+	s, ok, err := ev.stringOf(x)
+	if err != nil || !ok {
+		return Value{}, false, err
+	}
+	t, ok, err := ev.stringOf(y)
+	if err != nil || !ok {
+		return Value{}, false, err
+	}
+	c := strings.Compare(s, t)
+	v, err := ev.truth(map[string]bool{"==": c == 0, "!=": c != 0, "<": c < 0, "<=": c <= 0, ">": c > 0, ">=": c >= 0}[n.op])
+	return v, true, err
+}
+
+func isClass(v Value) bool {
+	t := strip(v.Type)
+	if t.Kind == symbols.Reference || t.Kind == symbols.RvalueReference {
+		t = strip(elem(t))
+	}
+	return t.IsComposite()
+}
+
+// pointerOf is v as a plain pointer: a smart pointer's, which may be null, a
+// pointer's own, or the constant 0.
+func (ev *evaluator) pointerOf(v Value) (number, bool, error) {
+	if isClass(v) {
+		v, err := deref(ev.ctx, ev.env, v)
+		if err != nil {
+			return number{}, false, err
+		}
+		m := ev.model(v)
+		if m == nil {
+			return number{}, false, nil
+		}
+		s, ok := m.Visualizer.(SmartPointers)
+		if !ok {
+			return number{}, false, nil
+		}
+		p, ok, err := s.SmartPointer(ev.ctx, ev.env, m, v)
+		if err != nil || !ok {
+			return number{}, false, err
+		}
+		n, err := load(ev.ctx, ev.env, p)
+		return n, err == nil, err
+	}
+	t := strip(v.Type)
+	if t.Kind != symbols.Pointer && t.Kind != symbols.NullPtr && !isArith(t) {
+		return number{}, false, nil
+	}
+	n, err := load(ev.ctx, ev.env, v)
+	return n, err == nil, err
+}
+
+// stringOf is the text of v: of a class what its StringView yields, of characters
+// these up to the terminator.
+func (ev *evaluator) stringOf(v Value) (string, bool, error) {
+	v, err := deref(ev.ctx, ev.env, v)
+	if err != nil {
+		return "", false, err
+	}
+	if m := ev.model(v); m != nil {
+		o, ok, err := m.Visualizer.Visualize(ev.ctx, ev.env, m, "", "", v, Format{NoRaw: true})
+		if err != nil || !ok || o.Whole == nil {
+			return "", false, err
+		}
+		text, err := o.Whole(ev.ctx, ev.env)
+		return text, err == nil, err
+	}
+	t := strip(v.Type)
+	if t.Kind != symbols.Pointer && t.Kind != symbols.Array {
+		return "", false, nil
+	}
+	spec := map[int]string{1: "sb", 2: "sub", 4: "s32b"}[charUnit(elem(t))]
+	if spec == "" {
+		return "", false, nil
+	}
+	text, err := (&Model{MaxString: maxCompared}).plainText(ev.ctx, ev.env, v, Format{Spec: spec, NoAddress: true})
+	return text, err == nil, err
+}
