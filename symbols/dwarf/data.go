@@ -64,9 +64,10 @@ type Data struct {
 	gapMu  sync.Once
 	gapMap []unitRange // from the units that .debug_aranges leaves out
 
-	lines lineCache
-	index names
-	types typeCache
+	lines  lineCache
+	index  names
+	linked linkedIndex
+	types  typeCache
 }
 
 // ref is the place of a DIE on the line of all spaces; it fits 47 bits. No DIE is
@@ -136,6 +137,8 @@ const (
 	secMacinfo
 	secCuIndex
 	secTuIndex
+	secNames
+	secGDBIndex
 	secCount
 )
 
@@ -143,7 +146,7 @@ var sectionNames = [secCount]string{
 	".debug_info", ".debug_types", ".debug_abbrev", ".debug_str", ".debug_line_str",
 	".debug_str_offsets", ".debug_addr", ".debug_line", ".debug_ranges", ".debug_rnglists",
 	".debug_loc", ".debug_loclists", ".debug_aranges", ".debug_macro", ".debug_macinfo",
-	".debug_cu_index", ".debug_tu_index",
+	".debug_cu_index", ".debug_tu_index", ".debug_names", ".gdb_index",
 }
 
 // section is loaded, and maybe decompressed, on first use.

@@ -20,10 +20,12 @@ var integerNames = map[string][]string{
 // arguments may be spelled in any way. Those inside functions come last.
 func (d *Data) find(kind index.Kind, name string) (out []index.Entry) {
 	name = strings.TrimPrefix(strings.TrimSpace(name), "::")
-	d.withIndex(func(x *index.Index) {
-		q := finder{x: x, kind: kind}
-		out = q.find(name)
-	})
+	if !d.Indexed() && !d.Small() {
+		out = d.quick(kind, name)
+	}
+	if len(out) == 0 {
+		d.withIndex(func(x *index.Index) { out = finder{x, kind}.find(name) })
+	}
 	slices.SortStableFunc(out, func(a, b index.Entry) int { return int(a.Flags&index.Local) - int(b.Flags&index.Local) })
 	return out
 }
