@@ -262,7 +262,7 @@ func (m *machine) threadLocal() error {
 	if err != nil {
 		return err
 	}
-	a, err := m.f.TLS(m.ctx, off.bits)
+	a, err := m.f.TLS(m.ctx, m.u.data.threadOffset(off.bits))
 	if err != nil {
 		return err
 	}
