@@ -149,13 +149,27 @@ func peFileHeader(b *strings.Builder, f *pe.File) {
 	}
 	headerRow(b, uint64(f.Machine), "machine ("+name+")")
 	headerRow(b, uint64(len(f.Sections)), "number of sections")
-	headerRow(b, uint64(f.Stamp), "time date stamp "+time.Unix(int64(f.Stamp), 0).UTC().Format("Mon Jan _2 15:04:05 2006"))
+	headerRow(b, uint64(f.Stamp), "time date stamp "+stampText(f.Stamp))
 	b.WriteString("\n")
 	headerRow(b, uint64(f.SymbolsOffset), "file pointer to symbol table")
 	headerRow(b, uint64(f.SymbolCount), "number of symbols")
 	headerRow(b, uint64(f.OptionalSize), "size of optional header")
 	headerRow(b, uint64(f.Characteristics), "characteristics")
 	b.WriteString(bits(uint64(f.Characteristics), peCharacteristics))
+}
+
+// stampText is a time stamp as a date, which it need not be: reproducible builds
+// have a hash there.
+func stampText(stamp uint32) string {
+	return time.Unix(int64(stamp), 0).UTC().Format("Mon Jan _2 15:04:05 2006")
+}
+
+// checksum is that of a PE image's header, 0 where it is not known.
+func checksum(m *engine.Module) uint32 {
+	if i, ok := m.Image.(interface{ File() *pe.File }); ok {
+		return i.File().Checksum
+	}
+	return 0
 }
 
 func peOptionalHeader(b *strings.Builder, f *pe.File) {

@@ -205,7 +205,7 @@ func timestamp(m *engine.Module) string {
 	if m.Stamp == 0 {
 		return "unavailable (00000000)"
 	}
-	return fmt.Sprintf("%08X", m.Stamp)
+	return fmt.Sprintf("%s (%08X)", stampText(m.Stamp), m.Stamp)
 }
 
 func (o lmOptions) row(m *engine.Module, ptr int) string {
@@ -234,7 +234,7 @@ func moduleDetails(m *engine.Module) string {
 		fmt.Fprintf(&b, "    Build ID:         %s\n", id)
 	}
 	fmt.Fprintf(&b, "    Timestamp:        %s\n", timestamp(m))
-	fmt.Fprintf(&b, "    CheckSum:         00000000\n    ImageSize:        %08x\n", uint64(moduleEnd(m)-m.Base))
+	fmt.Fprintf(&b, "    CheckSum:         %08X\n    ImageSize:        %08x\n", checksum(m), uint64(moduleEnd(m)-m.Base))
 	if m.Err != nil {
 		fmt.Fprintf(&b, "    Symbols:          %s\n", errorText(m.Err, 0))
 	}
