@@ -370,8 +370,8 @@ func (s *skimmer) variable(a *skimAbbrev, at uint64, top *skimLevel, flags index
 	flags |= s.declared(a)
 	if top.in == inFunction || top.in == inOther {
 		flags &^= index.Declared
-		if !s.unit.static(v) {
-			return
+		if _, fixed := s.unit.fixedAddress(v); !fixed && !s.unit.threadLocal(v) {
+			return // what is computed from an address is a value
 		}
 	}
 	key := uint32(0)

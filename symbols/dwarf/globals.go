@@ -145,6 +145,15 @@ func (u *unit) fixedAddress(v value) (uint64, bool) {
 	return a, ok && !b.bad && b.left() == 0
 }
 
+// threadLocal reports whether a location is in thread-local storage.
+func (u *unit) threadLocal(v value) bool {
+	if !v.block() || len(v.b) == 0 {
+		return false
+	}
+	last := v.b[len(v.b)-1]
+	return u.static(v) && (last == opGNUPushTLS || last == opFormTLS)
+}
+
 // Function returns the type of the function entered at off.
 func (d *Data) Function(off symbols.Offset) (*symbols.Type, bool) {
 	fn, ok := d.functionDIE(d.addr(off))

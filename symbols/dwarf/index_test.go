@@ -207,7 +207,7 @@ func walkAll(t testing.TB, path string, f func(s said)) map[stddwarf.Offset]said
 		case stddwarf.TagVariable:
 			s.kind = index.Variable
 			loc, _ := entry.Val(stddwarf.AttrLocation).([]byte)
-			s.counts = top.open || len(loc) > 0 && (loc[0] == opAddr || loc[0] == opAddrx)
+			s.counts = top.open || len(loc) == 9 && loc[0] == opAddr || len(loc) == 2 && loc[0] == opAddrx
 		case stddwarf.TagSubprogram:
 			s.kind = index.Function
 			ranges, err := d.Ranges(entry)
