@@ -96,7 +96,7 @@ func (d *die) field(owner *die) symbols.Field {
 		Name: d.name(), Type: d.u.data.typeOf(d.target(atType)),
 		Base: d.ab.tag == tagInheritance, Artificial: d.flag(atArtificial),
 	}
-	if d.ab.tag == tagVariable || d.ab.tag == tagMember && d.flag(atExternal) {
+	if d.ab.tag == tagVariable || d.ab.tag == tagMember && (d.flag(atExternal) || d.flag(atDeclaration)) {
 		d.staticField(&f)
 		return f
 	}

@@ -297,7 +297,7 @@ func (c *comparer) field(path string, t *symbols.Type, f *symbols.Field, n *node
 	path += "." + n.str("DW_AT_name")
 	fact(c, "field name", path, f.Name, n.str("DW_AT_name"))
 	fact(c, "base", path, f.Base, n.tag == "inheritance")
-	static := n.tag == "variable" || n.text("DW_AT_external") != ""
+	static := n.tag == "variable" || n.text("DW_AT_external") != "" || n.text("DW_AT_declaration") != ""
 	fact(c, "static", path, f.Static, static)
 	c.later(path, f.Type, c.tree.target(n, "DW_AT_type"))
 	if static {
