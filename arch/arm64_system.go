@@ -30,7 +30,7 @@ var armHints = [128]string{0: "nop", 1: "yield", 2: "wfe", 3: "wfi", 4: "sev", 5
 	32: "bti", 34: "bti c", 36: "bti j", 38: "bti jc"}
 
 // armState names the fields of PSTATE that msr sets at once, by op1:op2.
-var armState = map[uint32]string{3: "uao", 4: "pan", 5: "spsel", 1<<3 | 0: "allint", 3<<3 | 1: "ssbs", 3<<3 | 2: "dit", 3<<3 | 4: "tco", 3<<3 | 6: "daifset", 3<<3 | 7: "daifclr"}
+var armState = map[uint32]string{3: "uao", 4: "pan", 5: "spsel", 1 << 3: "allint", 3<<3 | 1: "ssbs", 3<<3 | 2: "dit", 3<<3 | 4: "tco", 3<<3 | 6: "daifset", 3<<3 | 7: "daifclr"}
 
 // armBarriers names what a barrier waits for, by CRm.
 var armBarriers = [16]string{1: "oshld", 2: "oshst", 3: "osh", 5: "nshld", 6: "nshst", 7: "nsh", 9: "ishld", 10: "ishst", 11: "ish", 13: "ld", 14: "st", 15: "sy"}
