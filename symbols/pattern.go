@@ -3,7 +3,7 @@ package symbols
 import "strings"
 
 // Pattern matches names as WinDbg's `x` does: * any run, ? any character,
-// [a-b] a set. Everything else stands for itself.
+// [a-b] a set. Everything else stands for itself, and so does a whole pattern.
 type Pattern struct {
 	text string
 	tail string // what a match ends with, as far as it has no wildcard
@@ -36,6 +36,9 @@ func Wild(text string) bool {
 func (p *Pattern) Match(name string) bool {
 	if p.fold {
 		name = strings.ToLower(name)
+	}
+	if name == p.text { // "[...]" may be what it says: Go's type arguments
+		return true
 	}
 	star, mark := -1, 0
 	for i, k := 0, 0; ; {

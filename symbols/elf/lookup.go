@@ -19,6 +19,9 @@ func (i *Image) Lookup(pattern string) iter.Seq[symbols.Symbol] {
 		if pattern == "" {
 			return
 		}
+		if i.dwarf != nil {
+			defer i.dwarf.Asking()()
+		}
 		i.guard.Do(func() {
 			if found, more := i.lookup(pattern, false, yield); found == 0 && more {
 				i.lookup(pattern, true, yield)
