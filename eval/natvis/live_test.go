@@ -16,13 +16,15 @@ import (
 	"dap-windbg/eval"
 	"dap-windbg/launch"
 	"dap-windbg/targets"
+	"dap-windbg/targets/wire"
 )
 
 // live is a program stopped under a real gdbserver.
 type live struct {
-	t   *testing.T
-	ctx context.Context
-	s   *engine.Session
+	t     *testing.T
+	ctx   context.Context
+	s     *engine.Session
+	trace string
 }
 
 // stopAt runs bin to a line of file.
@@ -33,12 +35,13 @@ func stopAt(t *testing.T, bin, file string, line int) *live {
 	t.Cleanup(cancel)
 	p := launch.NewPlan()
 	p.Program = targets.Program{Path: bin}
+	p.Trace = filepath.Join(t.TempDir(), "trace")
 	d, err := launch.Start(ctx, p, launch.Hooks{Emit: func(engine.Event) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close(context.Background(), targets.Kill) })
-	l := &live{t, ctx, d.Session()}
+	l := &live{t, ctx, d.Session(), p.Trace}
 	if _, err := l.s.SetBreakpoints(ctx, "test", []engine.Breakpoint{{ID: -1, File: file, Line: line}}); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +89,81 @@ func (l *live) object(src string) (o *eval.Object, kids []*eval.Object) {
 		l.t.Fatalf("%s: %v", src, err)
 	}
 	return o, kids
+}
+
+// trips counts the round trips so far.
+func (l *live) trips() int {
+	l.t.Helper()
+	f, err := os.Open(l.trace)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer f.Close()
+	list, err := wire.Parse(f)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return wire.RoundTrips(list)
+}
+
+// page expands part of src, and returns it with the round trips that it took.
+func (l *live) page(src string, from, count int) ([]*eval.Object, int) {
+	l.t.Helper()
+	before := l.trips()
+	var kids []*eval.Object
+	err := l.s.Do(l.ctx, func(ctx context.Context, v *engine.View) error {
+		f, err := v.Frame(ctx)
+		if err != nil {
+			return err
+		}
+		o, err := v.Object(ctx, f, src, src)
+		if err != nil {
+			return err
+		}
+		kids, err = v.Children(ctx, f, o, o.Named+from, count)
+		return err
+	})
+	if err != nil {
+		l.t.Fatalf("%s: %v", src, err)
+	}
+	return kids, l.trips() - before
+}
+
+// TestTrips: a page of a large container costs what that page needs.
+func TestTrips(t *testing.T) {
+	source := filepath.Join("testdata", "truth.cpp")
+	bin := filepath.Join(t.TempDir(), "truth")
+	build(t, ".", "g++", "-std=c++20", "-g", "-O0", "-o", bin, source)
+	l := stopAt(t, bin, "truth.cpp", lookHere(t, source))
+	l.object("all") // the frame itself is known from here on
+	pages := []struct {
+		src        string
+		from       int
+		name, text string
+		most       int // round trips
+	}{
+		{"vecmany", 500_000, "[500000]", "1500000", 2},
+		{"vecint[3]", 0, "[0]", "-3", 2},
+		{"vectext[3]", 500, "[500]", `"w500"`, 3},
+		{"deqint[3]", 600, "[600]", "4197", 4},
+		{"mapmany", 0, "[0]", "-9", 40},
+		{"lstmany", 0, "[0]", "-1", 20},
+		{"mapmany", 500_000, "[1000000]", "499991", 1_500}, // walked to, in large blocks
+		{"mapmany", 500_100, "[1000200]", "500091", 1_500},
+	}
+	if os.Getenv("HEAVY") == "" {
+		pages = pages[:len(pages)-2]
+	}
+	for _, tt := range pages {
+		kids, trips := l.page(tt.src, tt.from, 100)
+		t.Logf("%s from %d: %d round trips", tt.src, tt.from, trips)
+		if len(kids) != 100 || kids[0].Name != tt.name || kids[0].Text != tt.text {
+			t.Errorf("%s from %d: %d elements, %v", tt.src, tt.from, len(kids), kids[0])
+		}
+		if trips > tt.most {
+			t.Errorf("%s from %d takes %d round trips, more than %d", tt.src, tt.from, trips, tt.most)
+		}
+	}
 }
 
 // unordered are containers whose order differs from run to run.

@@ -147,15 +147,14 @@ type library struct {
 }
 
 // libraries are those installed, and in the long run the libc++ of another ABI
-// layout, which cannot be installed beside the first one: LIBCXX names a wrapper
-// of its compiler.
+// layout, which cannot be installed beside the first one.
 func libraries(t *testing.T) []library {
 	list := []library{
 		{"libstdc++", []string{"g++", "-std=c++20", "-g", "-O0"}},
 		{"libc++ 14", []string{"clang++", "-std=c++20", "-stdlib=libc++", "-g", "-O0"}},
 	}
-	if cc := os.Getenv("LIBCXX"); cc != "" {
-		list = append(list, library{cc, []string{cc, "-std=c++20", "-g", "-O0"}})
+	if os.Getenv("HEAVY") != "" {
+		list = append(list, library{"libc++ 19", []string{"sh", "testdata/libcxx19.sh", "-std=c++20", "-g", "-O0"}})
 	}
 	return list
 }

@@ -177,6 +177,6 @@ int main(int argc, char **) {
     for (auto name : {"vecmany", "mapmany", "lstmany"}) line(name, "#", "1000000");
     puts("ready");
     fflush(stdout);
-    getchar();
+    getchar(); // look here
     _Exit(0);
 }
