@@ -26,6 +26,9 @@
 // (types.go, members.go, globals.go) → locations (loc.go, expr.go, ops.go,
 // arith.go).
 //
-// Not read yet: split DWARF (.dwo, .dwp), supplementary files (dwz -m),
-// .debug_names and .gdb_index.
+// The debug information of one image may lie in several files, which Options.Open
+// finds: split units (split.go) in files of their own or in a package (dwp.go),
+// and what several images share (supplement.go). All DIEs have a place on one line
+// (data.go), so that nobody else need know. The macros that code sees are read from
+// the preprocessor's log (macro.go).
 package dwarf

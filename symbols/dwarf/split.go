@@ -278,6 +278,8 @@ func (d *Data) everyUnit() []*unit {
 }
 
 func (d *Data) openEvery() []*unit {
+	whole := []sectionID{secInfo, secTypes, secAbbrev, secStr, secLine, secLineStr, secStrOffsets, secRnglists, secRanges, secAddr}
+	d.parallel(len(whole), func(i int) { d.section(whole[i]) }) // they may be compressed
 	own := d.allUnits()
 	out := slices.Clone(own)
 	d.parallel(len(out), func(i int) { out[i] = own[i].full() })
