@@ -172,7 +172,7 @@ func TestNames(t *testing.T) {
 			}
 			for pattern, want := range map[string]string{
 				"main": "main", "twice": "twice", "fact": "fact", "FACT": "fact", "zoo::Box<double>::get": "zoo::Box<double>::get",
-				"zoo::Box::get": "zoo::Box<double>::get", "zoo::Shape::s*": "zoo::Shape::sides", "count?r": "counter",
+				"zoo::Box<double>::sides": "zoo::Box<double>::sides", "zoo::Shape::~Shape": "zoo::Shape::~Shape", "zoo::Box::get": "zoo::Box<double>::get", "zoo::Shape::s*": "zoo::Shape::sides", "count?r": "counter",
 			} {
 				if s := first(pattern); s.Name != want {
 					t.Errorf("%s is %+v", pattern, s)

@@ -284,9 +284,16 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 	p := symbols.CompilePattern(pattern, fold)
 	want := symbols.Canonical(pattern)
 	exact := !fold && !symbols.Wild(pattern)
+	must := ""
+	if exact {
+		must = lastIdentifier(pattern)
+	}
 	t := i.names()
 	for k := range t.entries {
 		e := &t.entries[k]
+		if must != "" && !strings.Contains(e.name, must) {
+			continue // demangling takes time
+		}
 		n := i.parse(e.name)
 		match := p.Match(n.name) || p.Match(e.name) || p.Match(withoutTemplates(n.name)) || exact && want != pattern && symbols.Canonical(n.name) == want
 		if !match {
@@ -298,6 +305,17 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 		}
 	}
 	return found, true
+}
+
+// lastIdentifier is the identifier that every spelling of a name has, mangled or
+// not: the last component's, a destructor's class. "" when there is none.
+func lastIdentifier(name string) string {
+	name = withoutTemplates(name)
+	last := strings.TrimPrefix(name[strings.LastIndexByte(name, ':')+1:], "~")
+	if strings.HasPrefix(last, "operator") || strings.ContainsAny(last, " ()*&<>[]{}=+-/%^|!,'\"$") {
+		return ""
+	}
+	return last
 }
 
 // withoutTemplates removes template arguments: "a<b>::c" is "a::c".
