@@ -1,6 +1,9 @@
 package engine
 
-import "dap-windbg/symbols"
+import (
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+)
 
 // scopeMemo keeps an image's answers about places: a step asks for the same few
 // many times. Whoever gets scopes must not change them.
@@ -9,10 +12,11 @@ type scopeMemo struct {
 	at    map[symbols.Offset][]symbols.Scope
 	calls map[symbols.Offset]callMemo
 	tails map[symbols.Offset]tailMemo
+	named map[string]nameMemo // functions that calls in the image name
 }
 
 // callMemo is the call that returns to a place, tailMemo the tail calls of a
-// function, when there are any known.
+// function, nameMemo where a function is, when that is known.
 type (
 	callMemo struct {
 		call symbols.Call
@@ -21,6 +25,11 @@ type (
 	tailMemo struct {
 		calls []symbols.Call
 		ok    bool
+	}
+	nameMemo struct {
+		addr  arch.Addr
+		ok    bool
+		among arch.Addr // the images that were searched
 	}
 )
 
@@ -48,8 +57,8 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 
 // remember makes the memo fit for one more answer.
 func (m *Module) remember() {
-	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes {
-		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}}
+	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes {
+		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}}
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -24,6 +25,7 @@ type tailSite struct {
 // tail calls between the two starts from.
 type entered struct {
 	entry arch.Addr // of the frame's function
+	names [3]string // of the function: most calls name it, and nothing is to be searched
 	cfa   arch.Addr
 	regs  *arch.Registers // when nothing of the function has run: all are still its caller's
 }
@@ -41,6 +43,15 @@ func entryOf(f *Frame) arch.Addr {
 	return 0
 }
 
+// namesOf are the names that a call of a frame's function may use.
+func namesOf(f *Frame) (names [3]string) {
+	names[0], names[1] = f.Symbol.Linkage, f.Symbol.Name
+	if f.Scope != nil && !f.Scope.Inlined {
+		names[2] = f.Scope.Linkage
+	}
+	return names
+}
+
 // addTailFrames appends the frames between the frame last added and its caller,
 // whose registers are r: there are some when the call at the caller's pc is of
 // another function than the one that runs, and only one way leads there.
@@ -50,7 +61,7 @@ func (l *loop) addTailFrames(ctx context.Context, w *walk, r *arch.Registers) {
 		return
 	}
 	kind := w.kind
-	for i, site := range l.tailChain(ctx, r.PC(), from.entry) {
+	for i, site := range l.tailChain(ctx, r.PC(), from) {
 		s := r.Clone()
 		s.SetSP(from.cfa)
 		if l.arch.Link == "" {
@@ -69,8 +80,8 @@ func (l *loop) addTailFrames(ctx context.Context, w *walk, r *arch.Registers) {
 }
 
 // tailChain finds the tail calls between the call that returns to ret and the
-// function entered at callee, innermost first: what all ways have in common.
-func (l *loop) tailChain(ctx context.Context, ret, callee arch.Addr) []tailSite {
+// function that runs, innermost first: what all ways have in common.
+func (l *loop) tailChain(ctx context.Context, ret arch.Addr, callee entered) []tailSite {
 	m, ok := l.moduleAt(ret)
 	if !ok || l.need(ctx, m) != nil {
 		return nil
@@ -80,10 +91,10 @@ func (l *loop) tailChain(ctx context.Context, ret, callee arch.Addr) []tailSite 
 		return nil
 	}
 	call, ok := m.callAt(tc, m.offset(ret))
-	if !ok {
+	if !ok || call.Name != "" && slices.Contains(callee.names[:], call.Name) {
 		return nil
 	}
-	s := chainSearch{l: l, ctx: ctx, callee: callee, seen: map[arch.Addr]bool{}}
+	s := chainSearch{l: l, ctx: ctx, callee: callee.entry, seen: map[arch.Addr]bool{}}
 	if !s.visit(tailSite{pc: ret, m: m, call: call}, nil) || s.ways == 0 {
 		return nil
 	}
@@ -174,9 +185,27 @@ func (l *loop) calls(ctx context.Context, site tailSite) (arch.Addr, bool) {
 	case c.Direct:
 		return site.m.addr(c.Target), true
 	case c.Name != "":
-		return l.functionNamed(ctx, site.m, c.Name)
+		site.m.remember()
+		f, known := site.m.known.named[c.Name]
+		if among := l.imagesMark(); !known || f.among != among {
+			f.addr, f.ok = l.functionNamed(ctx, site.m, c.Name)
+			f.among = l.imagesMark()
+			site.m.remember()
+			site.m.known.named[c.Name] = f
+		}
+		return f.addr, f.ok
 	}
 	return 0, false
+}
+
+// imagesMark changes when images come, go or are opened.
+func (l *loop) imagesMark() (mark arch.Addr) {
+	for _, m := range l.modules.rows {
+		if mark += m.Base; m.Image != nil {
+			mark++
+		}
+	}
+	return mark
 }
 
 // functionNamed finds a function by linkage name as the linker does: in the

@@ -137,7 +137,8 @@ func (l *loop) stepUp(ctx context.Context, w *walk, mem symbols.Memory) error {
 		w.over, w.end = true, "10,000 frames are enough"
 	default:
 		if kind == ByCFI && !caller.Interrupted {
-			w.entered = entered{entry: entryOf(w.frames[len(w.frames)-1]), cfa: cfa}
+			f := w.frames[len(w.frames)-1]
+			w.entered = entered{entry: entryOf(f), names: namesOf(f), cfa: cfa}
 			if r.Interrupted && r.PC() == w.entered.entry {
 				w.entered.regs = r
 			}
