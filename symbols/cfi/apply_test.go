@@ -232,3 +232,32 @@ func TestLink(t *testing.T) {
 		t.Errorf("i386: pc %x, CFA %x, %v", got.PC(), cfa, err)
 	}
 }
+
+// TestFrameAddress: who knows the CFA better is asked first, and the rules of the
+// registers count from what is answered.
+func TestFrameAddress(t *testing.T) {
+	regs := arch.NewRegisters(arch.AMD64.DefaultSet())
+	regs.SetPC(0x1010)
+	regs.SetSP(0x8000)
+	regs.Interrupted = true
+	for _, c := range []struct {
+		known bool
+		err   error
+		cfa   arch.Addr
+	}{{true, nil, 0x8018}, {false, nil, 0x8008}, {true, &symbols.NeedError{Addr: 1, Size: 8}, 0}} {
+		u := one(arch.AMD64, 16, cfaDefCFA, 7, 8, 0x80|16, 1)
+		u.s.FrameAddress = func(_ context.Context, off symbols.Offset, callee *arch.Registers, _ symbols.Memory) (uint64, bool, error) {
+			if off != 0x1010 || callee != regs {
+				t.Errorf("asked about %x", off)
+			}
+			return 0x8018, c.known, c.err
+		}
+		got, cfa, err := u.Unwind(t.Context(), 0, regs, words(0x8000, 0x1234, 0, 0x5678))
+		if cfa != c.cfa || !errors.Is(err, c.err) {
+			t.Errorf("%+v: CFA %x, %v", c, cfa, err)
+		}
+		if want := map[arch.Addr]arch.Addr{0x8008: 0x1234, 0x8018: 0x5678}[cfa]; err == nil && (got.PC() != want || got.SP() != c.cfa) {
+			t.Errorf("%+v: pc %x, sp %x", c, got.PC(), got.SP())
+		}
+	}
+}
