@@ -439,11 +439,21 @@ func (f *frameOf) CFA(context.Context) (arch.Addr, error) {
 
 // TLS asks the far end; programs under a plain gdbserver have libthread_db there.
 func (f *frameOf) TLS(ctx context.Context, off uint64) (arch.Addr, error) {
+	var known *symbols.UnavailableError
 	if sys, ok := f.l.o.System.(threadLocal); ok && f.f != nil && f.m != nil {
 		base := f.l.threadBase(ctx, f.f)
-		if a, err := sys.TLS(ctx, &world{ctx, f.l, f.mem}, base, f.m.Module, off); err == nil || isNeed(err) {
+		if finder, ok := sys.(threadFinder); ok && base == 0 {
+			a, err := finder.ThreadPointer(ctx, &world{ctx, f.l, f.mem}, f.f.Thread.Thread)
+			if isNeed(err) {
+				return 0, err
+			}
+			base = a
+		}
+		a, err := sys.TLS(ctx, &world{ctx, f.l, f.mem}, base, f.m.Module, off)
+		if err == nil || isNeed(err) {
 			return a, err
 		}
+		errors.As(err, &known)
 	}
 	q, ok := f.l.t.(targets.Queryer)
 	if !ok || f.f == nil || f.m == nil {
@@ -451,7 +461,10 @@ func (f *frameOf) TLS(ctx context.Context, off uint64) (arch.Addr, error) {
 	}
 	annex := fmt.Sprintf("%x %x %x", f.f.Thread.Thread, off, uint64(f.m.Dynamic))
 	p, err := q.Query(ctx, targets.TLSAddress, annex)
-	if err != nil {
+	switch {
+	case err != nil && known != nil:
+		return 0, known
+	case err != nil:
 		return 0, &symbols.UnavailableError{Reason: "thread-local storage: " + err.Error()}
 	}
 	if len(p) > 8 {
@@ -464,6 +477,12 @@ func (f *frameOf) TLS(ctx context.Context, off uint64) (arch.Addr, error) {
 // thread pointer.
 type threadLocal interface {
 	TLS(ctx context.Context, w systems.World, thread arch.Addr, m targets.Module, off uint64) (arch.Addr, error)
+}
+
+// threadFinder is a System that finds the thread pointer of a thread where no
+// register tells it.
+type threadFinder interface {
+	ThreadPointer(ctx context.Context, w systems.World, tid int64) (arch.Addr, error)
 }
 
 // threadBase is the thread pointer of a frame's thread, 0 unknown.

@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"dap-windbg/arch"
@@ -53,7 +56,7 @@ func (l *loop) watch(ctx context.Context) {
 	if l.o.System == nil || l.r == nil {
 		return
 	}
-	l.modules.phased = !l.t.Info().Attached && l.number == 1
+	l.modules.phased = !l.t.Info().Attached && l.number == 1 && !l.singleNotice()
 	if a, ok := l.watchByName(ctx); ok {
 		l.modules.watch = append(l.modules.watch, a)
 		return
@@ -71,6 +74,12 @@ func (l *loop) watch(ctx context.Context) {
 	if err == nil && at != 0 {
 		l.modules.watch = append(l.modules.watch, at)
 	}
+}
+
+// singleNotice reports whether the loader tells of a change once, when it is
+// done: musl's does, which never unloads.
+func (l *loop) singleNotice() bool {
+	return slices.ContainsFunc(l.modules.rows, func(m *Module) bool { return strings.HasPrefix(path.Base(m.Path), "ld-musl") })
 }
 
 const (

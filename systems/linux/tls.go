@@ -20,8 +20,10 @@ type threadLayout struct {
 }
 
 var threadLayouts = map[string]threadLayout{
-	"amd64": {register: "fs_base", dtv: 8},
-	"arm64": {register: "tpidr", dtv: 0, above: true, gap: 16},
+	"amd64":   {register: "fs_base", dtv: 8},
+	"i386":    {register: "gs_base", dtv: 4},
+	"arm64":   {register: "tpidr", dtv: 0, above: true, gap: 16},
+	"riscv64": {register: "tp", dtv: -16, above: true},
 }
 
 // ThreadPointer returns the thread pointer held in a register; false where the
@@ -83,6 +85,9 @@ func (t *tls) block(m targets.Module) (uint64, string) {
 			return at, ""
 		}
 	}
+	if block, reason, ok := t.musl(m); ok {
+		return block, reason
+	}
 	id, ok := t.moduleID(m)
 	if !ok {
 		return 0, "the C library's tables for thread-local storage of " + m.Path + " cannot be read"
@@ -109,6 +114,81 @@ func (t *tls) block(m targets.Module) (uint64, string) {
 	}
 	return entry[0], ""
 }
+
+// musl finds the block in musl's table, which has one word for each image with
+// thread-local storage, in the order in which they were loaded and after their
+// number (src/internal/pthread_impl.h, ldso/dynlink.c). ok is false for another
+// C library: musl's loader is its C library and has a name of its own.
+func (t *tls) musl(m targets.Module) (block uint64, reason string, ok bool) {
+	debug, err := t.world.Address("_dl_debug_addr") // musl alone has it
+	t.note(err)
+	head := []uint64(nil)
+	if err == nil {
+		head = t.words(uint64(debug), 1)
+	}
+	if head == nil {
+		return 0, "", false
+	}
+	at := t.tp + uint64(t.layout.dtv)
+	if t.layout.above { // struct pthread ends at the thread pointer, with the table's address
+		at = t.tp - uint64(t.ptrSize)
+	}
+	table := t.words(at, 1)
+	id := uint64(0)
+	for _, l := range t.links(head[0]) {
+		if !t.hasThreadLocal(l) {
+			continue
+		}
+		id++
+		if l.dynamic != uint64(m.Dynamic) && (m.Dynamic != 0 || l.bias != m.Bias) {
+			continue
+		}
+		if table == nil {
+			return 0, "the thread's table of thread-local storage cannot be read", true
+		}
+		entry := t.words(table[0], 1)
+		if entry == nil || id > entry[0] {
+			return 0, "the thread has no storage for " + m.Path + " yet", true
+		}
+		if entry = t.words(table[0]+id*uint64(t.ptrSize), 1); entry == nil || entry[0] == 0 {
+			return 0, "the thread has no storage for " + m.Path + " yet", true
+		}
+		if t.layout.above && t.layout.gap == 0 {
+			return entry[0] - riscvBias, "", true
+		}
+		return entry[0], "", true
+	}
+	return 0, m.Path + " has no thread-local storage", true
+}
+
+// riscvBias is how far behind a block's start its pointer in musl's table points
+// on RISC-V (DTP_OFFSET).
+const riscvBias = 0x800
+
+// hasThreadLocal reports whether an image of the loader's list has a segment of
+// thread-local storage.
+func (t *tls) hasThreadLocal(l link) bool {
+	bases := []uint64{l.bias}
+	if l.bias == 0 {
+		bases = fixedBases
+	}
+	for _, base := range bases {
+		in := t.mapped(base, targets.Module{Base: arch.Addr(base), Bias: l.bias, Path: l.name})
+		if in == nil {
+			continue
+		}
+		for _, s := range in.file.Segments {
+			if s.Type == elf.SegTLS {
+				return true
+			}
+		}
+		break
+	}
+	return false
+}
+
+// fixedBases are where linkers put programs that cannot be moved.
+var fixedBases = []uint64{0x400000, 0x8048000, 0x10000}
 
 // static finds the main image's block by its segment's size and alignment.
 func (t *tls) static(m targets.Module) (uint64, bool) {

@@ -37,7 +37,7 @@ func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byt
 			return nil, err
 		}
 		v, ok := parseHex(string(r.reply))
-		if !ok {
+		if !ok || r.reply[0] == 'E' { // an error; addresses come in small letters
 			return nil, wrote("finding thread-local storage", r)
 		}
 		return binary.LittleEndian.AppendUint64(nil, v), nil

@@ -240,7 +240,7 @@ func (n *tally) values(where string, at view, a, b [][2]string) {
 			n.explain(mixedOperands)
 		case at.entry && n.lists.has(at.name, at.pc, true, ""):
 			n.explain(entryRecord)
-		case at.inlined && n.lists.has(at.name, at.pc-1, false, "entry_value"):
+		case at.inlined && (n.lists.has(at.name, at.pc, false, "entry_value") || n.lists.has(at.name, at.pc-1, false, "entry_value")):
 			n.explain(inlinedEntry)
 		case x == "<out>" && tail > 0 && i >= tail && (y == "0" || y == "0x" || y == "<synthetic>"):
 			n.explain(beyondPieces)

@@ -68,9 +68,9 @@ const patience = 4 * time.Minute
 
 // gdbserver runs a program, without address randomisation and with a fixed
 // environment, and returns where it listens.
-func gdbserver(t *testing.T, program string) string {
+func gdbserver(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("gdbserver", "--once", "127.0.0.1:0", program)
+	cmd := exec.Command("gdbserver", append([]string{"--once", "127.0.0.1:0", program}, args...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LD_BIND_NOW=1"}
 	out, err := cmd.StderrPipe()
 	if err != nil {
