@@ -8,7 +8,9 @@ READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
 	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev \
-	llvm-objdump=llvm ld.lld=lld zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
+	llvm-objdump=llvm llvm-dwp=llvm llvm-dwarfdump=llvm llvm-readobj=llvm ld.lld=lld dwz=dwz \
+	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
+	aarch64-linux-gnu-objdump=binutils-aarch64-linux-gnu /usr/aarch64-linux-gnu/lib/libc.so.6=libc6-arm64-cross zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
