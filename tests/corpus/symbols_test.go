@@ -64,6 +64,7 @@ func (c *comparer) symbols(path string) {
 		if link == "" {
 			link = s.Name
 		}
+		link, _, _ = strings.Cut(link, "@") // a symbol's version
 		byLinkage[where{link, s.Offset}] = s
 		byName[where{symbols.Canonical(s.Name), s.Offset}] = s
 	}
@@ -96,6 +97,7 @@ func (c *comparer) symbols(path string) {
 			continue
 		}
 		name, _, _ := strings.Cut(s.Name, " [clone ")
+		name, _, _ = strings.Cut(name, "@")
 		fact(c, "demangled name", link, symbols.Canonical(name), symbols.Canonical(withoutEmpty(names[link])))
 		at, ok := c.img.At(c.off(w.addr))
 		if fact(c, "symbol at address", w.name, ok, true) {
