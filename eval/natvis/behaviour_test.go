@@ -31,6 +31,7 @@ func TestBehaviour(t *testing.T) {
 	t.Run("overloads of garbage", func(t *testing.T) { testGarbageOverloads(t, p, m) })
 	t.Run("paging", func(t *testing.T) { testPaging(t, p, m) })
 	t.Run("corrupt", func(t *testing.T) { testCorrupt(t, p, m) })
+	t.Run("ruined", func(t *testing.T) { testRuined(t, p, m) })
 	t.Run("garbage", func(t *testing.T) { testGarbage(t, p, m) })
 	t.Run("rounds", func(t *testing.T) { testRounds(t, p, m) })
 	t.Run("user file", func(t *testing.T) { testUserFile(t, p) })
@@ -41,6 +42,7 @@ func TestLibcxx(t *testing.T) {
 	p := start(t, []string{"clang++", "-std=c++20", "-stdlib=libc++", "-g", "-O0"}, filepath.Join("testdata", "containers.cpp"))
 	m := visualizers(t)
 	testContainers(t, p, m, "libcxx.golden")
+	testRuined(t, p, m)
 	testOverloads(t, p, m)
 }
 
@@ -149,6 +151,35 @@ func testCorrupt(t *testing.T, p *process, m *eval.Model) {
 	cancel()
 	if _, err := object(t, m, p, "cyclic").Children(ctx, p, 900_000, 10); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// testRuined: whatever is wrong with a container, it takes few reads to see that,
+// it is told, and it is told in the place of the container or of its element.
+func testRuined(t *testing.T, p *process, m *eval.Model) {
+	for _, name := range strings.Fields("mapcycle mapstray hashcycle backwards vast strvast deqstray cyclic wild") {
+		env := &counting{process: p}
+		before := p.reads
+		o := object(t, m, env, name)
+		kids, err := o.Children(context.Background(), env, 0, 3000)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		told := o.Err != nil
+		for _, k := range kids {
+			told = told || k.Err != nil
+		}
+		if !told {
+			t.Errorf("%s: %q with %d children tells no error", name, o.Text, len(kids))
+		}
+		if n := p.reads - before; n > 5_000 || env.bytes > 1<<20 {
+			t.Errorf("%s: %d reads of %d bytes", name, n, env.bytes)
+		}
+		for _, k := range kids[:min(1, len(kids))] {
+			if k.Name != "[<Raw View>]" || k.Err != nil {
+				t.Errorf("%s: the raw view is %s (%v)", name, k.Name, k.Err)
+			}
+		}
 	}
 }
 

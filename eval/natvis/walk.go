@@ -176,7 +176,7 @@ func version(s *scope) uint64 {
 func (w *walker) step(ctx context.Context) error {
 	w.steps++
 	switch {
-	case w.steps > maxWalk, w.size >= 0 && int64(w.steps) > w.size+1:
+	case w.steps > maxWalk, w.size >= 0 && int64(w.steps) > w.size:
 		return &CorruptError{"its links do not end"}
 	case w.steps >= 1<<14:
 		w.readAhead(1 << 16)

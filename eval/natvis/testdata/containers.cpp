@@ -25,6 +25,11 @@
 #include <variant>
 #include <vector>
 
+#ifdef _LIBCPP_VERSION
+enum { LIBCXX = 1 };
+#else
+enum { LIBCXX = 0 };
+#endif
 struct Point { int x, y; };
 struct Base { virtual ~Base() {} int b = 1; };
 struct Derived : Base { int d = 2; };
@@ -91,6 +96,11 @@ std::string *strptr = &longstr;
 Point corner = {7, 8};
 std::list<int> broken = {1, 2, 3}, cyclic = {1, 2, 3};
 std::vector<int> wild = {1};
+std::map<int, int> mapcycle = {{1, 1}, {2, 2}, {3, 3}}, mapstray = {{1, 1}, {2, 2}, {3, 3}};
+std::unordered_map<int, int> hashcycle = {{1, 1}, {2, 2}};
+std::vector<int> backwards = {1, 2}, vast = {1};
+std::string strvast = "a string that does not fit in place";
+std::deque<int> deqstray = {1, 2};
 
 // To be assigned to.
 std::vector<int> spare = {1, 2};
@@ -163,6 +173,18 @@ int main() {
     cyc[0] = cyc;
     ((unsigned long *)&cyclic)[2] = 1ul << 30;
     ((unsigned long *)&wild)[0] = 0x1000, ((unsigned long *)&wild)[1] = ((unsigned long *)&wild)[2] = 0x100001000;
+    auto words = [](auto &x) { return (unsigned long *)&x; };
+    unsigned long *root = (unsigned long *)(LIBCXX ? words(mapcycle)[1] : words(mapcycle)[2]);
+    root[LIBCXX ? 1 : 3] = (unsigned long)root; // a node that is its own right subtree
+    unsigned long *other = (unsigned long *)(LIBCXX ? words(mapstray)[1] : words(mapstray)[2]);
+    other[LIBCXX ? 1 : 3] = 0x10;
+    unsigned long *bucket = (unsigned long *)words(hashcycle)[2];
+    bucket[0] = (unsigned long)bucket;
+    words(hashcycle)[3] = 1ul << 20;
+    words(backwards)[1] = words(backwards)[0] - 400;
+    words(vast)[1] = words(vast)[0] + (1ul << 60);
+    words(strvast)[LIBCXX ? 1 : 1] = 1ul << 60;
+    words(deqstray)[LIBCXX ? 1 : 5] = 0x18;
     printf("ready\n");
     fflush(stdout);
     getchar();
