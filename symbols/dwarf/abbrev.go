@@ -132,6 +132,13 @@ func (d *Data) abbrevTable(key abbrevKey) *abbrevTable {
 	return t
 }
 
+// dropAbbrevs forgets a table; whoever uses it keeps it.
+func (d *Data) dropAbbrevs(key abbrevKey) {
+	d.abbrevMu.Lock()
+	defer d.abbrevMu.Unlock()
+	delete(d.abbrevs, key)
+}
+
 func readAbbrevs(key abbrevKey) *abbrevTable {
 	t := &abbrevTable{}
 	type cut struct{ attrs, steps int }

@@ -58,6 +58,7 @@ type Data struct {
 
 	abbrevMu sync.Mutex
 	abbrevs  map[abbrevKey]*abbrevTable
+	loaded   loadedUnits
 
 	pcOnce sync.Once
 	pcMap  []unitRange // from .debug_aranges

@@ -20,7 +20,7 @@ type value struct {
 // readDIE decodes the entry at off; false for the null entry and damage.
 func (u *unit) readDIE(off uint64) (die, bool) {
 	b := u.buf(off)
-	ab := u.abbrevs.get(b.uleb())
+	ab := u.table().get(b.uleb())
 	if ab == nil || b.bad {
 		return die{}, false
 	}
@@ -338,6 +338,7 @@ func (d *die) after() (uint64, bool) {
 	}
 	b := d.u.buf(d.next)
 	var m marks
+	table := d.u.table()
 	for depth := 1; depth > 0; {
 		code := b.uleb()
 		if code == 0 {
@@ -347,7 +348,7 @@ func (d *die) after() (uint64, bool) {
 			depth--
 			continue
 		}
-		ab := d.u.abbrevs.get(code)
+		ab := table.get(code)
 		if ab == nil || !ab.run(&b, d.u.layout, &m) {
 			return 0, false
 		}

@@ -22,7 +22,7 @@ type cachedLines struct {
 }
 
 // maxCachedRows bounds the line cache: 24 bytes a row.
-const maxCachedRows = 1 << 20
+const maxCachedRows = 1 << 19
 
 // lineTable returns the decoded line program of u, nil when it has none.
 func (u *unit) lineTable() *lineTable {

@@ -18,17 +18,19 @@ func (d *Data) Places(file string, line int) []symbols.Place {
 		found = d.sieve(file, false)
 	}
 	best := 0
-	for _, m := range found {
-		if n, ok := m.nearest(line); ok && (best == 0 || n < best) {
-			best = n
+	var places []symbols.Place
+	for _, m := range found { // each is decoded once, for they may be thousands
+		n, ok := m.nearest(line)
+		if !ok || best != 0 && n > best {
+			continue
 		}
+		if n != best {
+			best, places = n, nil
+		}
+		places = append(places, m.places(n)...)
 	}
 	if best == 0 {
 		return nil
-	}
-	var places []symbols.Place
-	for _, m := range found {
-		places = append(places, m.places(best)...)
 	}
 	slices.SortFunc(places, func(a, b symbols.Place) int { return cmp.Compare(a.Offset, b.Offset) })
 	places = slices.CompactFunc(places, func(a, b symbols.Place) bool { return a.Offset == b.Offset })
@@ -201,7 +203,7 @@ func (d *Data) Body(off symbols.Offset) (symbols.Place, bool) {
 	if !ok {
 		return p, true
 	}
-	i = t.body(i, s, e, u.abbrevs.loclists)
+	i = t.body(i, s, e, u.table().loclists)
 	p.Line = u.line(t, s, i)
 	p.Offset = max(p.Line.Start, off)
 	return p, true

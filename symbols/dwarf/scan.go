@@ -40,19 +40,20 @@ type scope struct {
 	kind     tag
 }
 
-// scan reads the unit's DIEs, once; a skeleton's are those of its split unit.
+// scan reads the unit's DIEs, unless it did lately; a skeleton's are those of its split unit.
 func (u *unit) scan() *unitScan {
 	if f := u.full(); f != u {
 		return f.scan()
 	}
-	u.scanOnce.Do(func() {
-		u.load()
-		s := scanner{u: u, out: &unitScan{}, isC: u.root.lang == symbols.C}
-		s.run()
-		slices.SortStableFunc(s.out.funcs, func(a, b function) int { return cmp.Compare(a.low, b.low) })
-		u.scanned = s.out
-	})
-	return u.scanned
+	if s := u.scanned.Load(); s != nil {
+		return s
+	}
+	u.load()
+	s := scanner{u: u, out: &unitScan{}, isC: u.root.lang == symbols.C}
+	s.run()
+	slices.SortStableFunc(s.out.funcs, func(a, b function) int { return cmp.Compare(a.low, b.low) })
+	u.scanned.Store(s.out)
+	return s.out
 }
 
 // maxDepth bounds the nesting of DIEs.
@@ -79,6 +80,7 @@ func (s *scanner) run() {
 	b := u.buf(u.first)
 	s.base = b
 	s.stack = append(s.stack, level{scope: -1, kind: tagCompileUnit})
+	table := u.table()
 	for b.left() > 0 && len(s.stack) > 0 {
 		off := b.off
 		code := b.uleb()
@@ -92,7 +94,7 @@ func (s *scanner) run() {
 			}
 			continue
 		}
-		ab := u.abbrevs.get(code)
+		ab := table.get(code)
 		if ab == nil || !ab.run(&b, u.layout, &s.m) {
 			break
 		}

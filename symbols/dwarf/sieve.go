@@ -30,10 +30,14 @@ func (d *Data) sieve(file string, exact bool) []fileMatch {
 	}
 	var out []fileMatch
 	for _, u := range units {
-		files, dir := u.fileTable()
+		r := u.rootAttrs()
+		h, ok := d.lineHeader(r.line, u) // not kept: a header is in thousands
+		if !ok {
+			continue
+		}
 		var m map[uint32]bool
-		for i, f := range files {
-			if !endsWith(f.name, base, exact) || !pathMatches(f.path(dir), want, exact) {
+		for i, f := range h.files {
+			if !endsWith(f.name, base, exact) || !pathMatches(f.path(r.dir), want, exact) {
 				continue
 			}
 			if m == nil {
@@ -100,11 +104,15 @@ func (d *Data) lineUnitsAt(programs []uint64) []*unit {
 	var out []*unit
 	left := map[uint64]bool{}
 	for _, off := range programs {
-		if u := d.lineUnit(off); len(programs) <= maxSingles && u != nil {
-			out = append(out, u)
+		var u *unit
+		if len(programs) <= maxSingles {
+			u = d.lineUnit(off)
+		}
+		if u == nil {
+			left[off] = true
 			continue
 		}
-		left[off] = true
+		out = append(out, u)
 	}
 	if len(left) == 0 {
 		return out

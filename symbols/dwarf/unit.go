@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"dap-windbg/symbols"
 )
@@ -21,8 +22,8 @@ type unit struct {
 	sig       uint64 // type units
 	typeOff   uint64 // of the type, from off
 
-	once    sync.Once
-	abbrevs *abbrevTable
+	abbrevs atomic.Pointer[abbrevTable] // nil until used, and again when many units were
+	scanned atomic.Pointer[unitScan]    // as abbrevs
 
 	rootOnce sync.Once
 	root     rootAttrs
@@ -33,8 +34,6 @@ type unit struct {
 	splitOnce sync.Once
 	split     *unit // of a skeleton; nil when its file is missing
 
-	scanOnce sync.Once
-	scanned  *unitScan
 }
 
 // rootAttrs is what the rest needs of a unit's root DIE.
@@ -263,11 +262,42 @@ func (u *unit) buf(off uint64) buf {
 }
 
 // load makes the unit ready for readDIE.
-func (u *unit) load() {
-	u.once.Do(func() {
-		u.rootAttrs()
-		u.abbrevs = u.data.abbrevTable(abbrevKey{u.file, u.abbrevOff, u.layout})
-	})
+func (u *unit) load() { u.rootAttrs(); u.table() }
+
+// table returns the unit's abbreviations.
+func (u *unit) table() *abbrevTable {
+	if t := u.abbrevs.Load(); t != nil {
+		return t
+	}
+	t := u.data.abbrevTable(abbrevKey{u.file, u.abbrevOff, u.layout})
+	u.abbrevs.Store(t)
+	u.data.loaded.add(u)
+	return t
+}
+
+// maxLoaded is how many units keep their abbreviations and scans.
+const maxLoaded = 256
+
+// loadedUnits are the units that keep something that can be made again, in the
+// order they were loaded.
+type loadedUnits struct {
+	mu   sync.Mutex
+	list []*unit
+}
+
+func (l *loadedUnits) add(u *unit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, u)
+	if len(l.list) <= maxLoaded {
+		return
+	}
+	old := l.list[0]
+	l.list[0] = nil
+	l.list = l.list[1:]
+	old.abbrevs.Store(nil)
+	old.scanned.Store(nil)
+	old.data.dropAbbrevs(abbrevKey{old.file, old.abbrevOff, old.layout})
 }
 
 // rootAttrs reads the root DIE, once. It needs one abbreviation only.
