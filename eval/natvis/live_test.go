@@ -63,7 +63,7 @@ func lookHere(t *testing.T, file string) int {
 		t.Fatal(err)
 	}
 	for i, l := range strings.Split(string(data), "\n") {
-		if strings.Contains(l, "// look here") {
+		if strings.Contains(l, "look here") {
 			return i + 1
 		}
 	}
@@ -348,6 +348,32 @@ func TestCorners(t *testing.T) {
 		for _, k := range kids {
 			if k.Err == nil || !strings.HasPrefix(k.Err.Error(), "Unable to read memory at Address 0x") {
 				t.Errorf("%s: broken.%s: %v", compiler, k.Name, k.Err)
+			}
+		}
+	}
+}
+
+// TestFortran: arrays with their own bounds, allocated ones, strings and records.
+func TestFortran(t *testing.T) {
+	source := filepath.Join("testdata", "fortran.f90")
+	bin := filepath.Join(t.TempDir(), "fortran")
+	build(t, ".", "gfortran", "-g", "-O0", "-o", bin, source)
+	l := stopAt(t, bin, "fortran.f90", lookHere(t, source))
+	for src, want := range map[string][]string{
+		"a":    {"", "[1]", "1", "[2]", "2", "[3]", "3"},
+		"v":    {"", "[1]", "2.5", "[2]", "2.5", "[3]", "2.5", "[4]", "2.5"},
+		"s":    {`"hello"`},
+		"z":    {"1 + 2i"},
+		"flag": {"true"},
+		"p":    {"", "x", "7", "y", "1.5"},
+	} {
+		o, kids := l.object(src)
+		if o.Text != want[0] || o.Err != nil {
+			t.Errorf("%s is %s (%v), not %s", src, o.Text, o.Err, want[0])
+		}
+		for i, x := range want[1:] {
+			if i/2 >= len(kids) || i%2 == 0 && kids[i/2].Name != x || i%2 == 1 && kids[i/2].Text != x {
+				t.Errorf("%s: child %d is not %s", src, i/2, x)
 			}
 		}
 	}
