@@ -77,6 +77,7 @@ const (
 	beyondPieces  = "beyond-pieces"
 	entryRecord   = "entry-record"
 	tailCallPC    = "tail-call-pc"
+	tailInlined   = "tail-call-inlined"
 	inlinedEntry  = "inlined-entry-value"
 	wideOperand   = "wide-operand"
 	mixedOperands = "mixed-operands"
@@ -107,6 +108,11 @@ func (n *tally) frames(where string, pc uint64, a, b []frame) {
 	caller := false
 	for len(a) > 0 && len(b) > 0 {
 		at := fmt.Sprintf("%s frame %d %s", where, len(b), a[0].Function)
+		if k := tailBehind(a); k > 0 && b[0].PC == a[0].PC && !b[0].Inlined {
+			n.explain(tailInlined)
+			a, b, caller = a[k+1:], b[1:], true
+			continue
+		}
 		if !same(a[0], b[0]) {
 			if a[0].Tail && len(a) > 1 {
 				n.explain(tailCallPC)
@@ -124,6 +130,22 @@ func (n *tally) frames(where string, pc uint64, a, b []frame) {
 	if len(b) > 0 {
 		n.differ("%s: %d frames of the oracle are missing", where, len(b))
 	}
+}
+
+// tailBehind is how many inlined calls come before the frame of the tail call
+// that they are in; 0 when a begins with no such calls.
+func tailBehind(a []frame) int {
+	for i, f := range a {
+		switch {
+		case f.PC != a[0].PC:
+			return 0
+		case !f.Inlined && f.Tail:
+			return i
+		case !f.Inlined:
+			return 0
+		}
+	}
+	return 0
 }
 
 // same reports whether both are the frame of one call.

@@ -94,24 +94,33 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// TestTailCallPC: frames of tail calls that say where the jump is, not where it
-// would return to, which the oracle does not read.
-func TestTailCallPC(t *testing.T) {
-	program := compile(t, build{"clang", []string{"-O2"}}, "testdata/tail.c")
-	mine, theirs := atProbe(t, program, "probe")
-	way := func(fs []frame) string {
-		var names []string
-		for _, f := range fs {
-			names = append(names, f.Function)
+// TestTailCallFrames: frames of tail calls that the oracle leaves out: of call
+// sites that say where the jump is, not where it would return to, and of inlined
+// calls that a tail call is in.
+func TestTailCallFrames(t *testing.T) {
+	for _, c := range []struct {
+		defect, source string
+		build          build
+	}{
+		{tailCallPC, "tail.c", build{"clang", []string{"-O2"}}},
+		{tailInlined, "tailinlined.c", build{"gcc", []string{"-O2"}}},
+	} {
+		program := compile(t, c.build, "testdata/"+c.source)
+		mine, theirs := atProbe(t, program, "probe")
+		way := func(fs []frame) string {
+			var names []string
+			for _, f := range fs {
+				names = append(names, f.Function)
+			}
+			return strings.Join(names, " ")
 		}
-		return strings.Join(names, " ")
-	}
-	out, err := exec.Command(program).CombinedOutput()
-	if len(out) == 0 {
-		t.Fatal(err)
-	}
-	real := strings.TrimSpace(string(out))
-	if a, b := way(mine), way(theirs); a != real || b == real {
-		t.Errorf("the program came by %q; ours %q, the oracle's %q", real, a, b)
+		out, err := exec.Command(program).CombinedOutput()
+		if len(out) == 0 {
+			t.Fatal(err)
+		}
+		real := strings.TrimSpace(string(out))
+		if a, b := way(mine), way(theirs); a != real || b == real {
+			t.Errorf("%s: the program came by %q; ours %q, the oracle's %q", c.defect, real, a, b)
+		}
 	}
 }

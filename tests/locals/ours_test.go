@@ -248,7 +248,13 @@ func spell(t *symbols.Type, inner string) string {
 			break
 		}
 		if e != nil && e.Kind == symbols.Array { // C has qualified elements only
-			return spell(&symbols.Type{Kind: symbols.Array, Count: e.Count, Elem: &symbols.Type{Kind: symbols.Const, Elem: e.Elem}}, inner)
+			elem := e.Elem
+			for kind := symbols.Const; kind <= symbols.Atomic; kind++ {
+				if has[kind] {
+					elem = &symbols.Type{Kind: kind, Elem: elem}
+				}
+			}
+			return spell(&symbols.Type{Kind: symbols.Array, Count: e.Count, Elem: elem}, inner)
 		}
 		return spell(e, words+inner)
 	}
