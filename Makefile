@@ -10,7 +10,9 @@ TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=
 	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev \
 	llvm-objdump=llvm llvm-dwp=llvm llvm-dwarfdump=llvm llvm-readobj=llvm ld.lld=lld dwz=dwz \
 	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
-	aarch64-linux-gnu-objdump=binutils-aarch64-linux-gnu /usr/aarch64-linux-gnu/lib/libc.so.6=libc6-arm64-cross zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
+	aarch64-linux-gnu-objdump=binutils-aarch64-linux-gnu /usr/aarch64-linux-gnu/lib/libc.so.6=libc6-arm64-cross \
+	qemu-aarch64=qemu-user aarch64-linux-gnu-gcc-12=gcc-12-aarch64-linux-gnu riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu deb:gcc-12-multilib=gcc-12-multilib zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
+HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch deb:libc6-dev-arm64-cross=libc6-dev-arm64-cross deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
@@ -44,8 +46,8 @@ test: install build cross
 	$(GO) test -race $(RACE)
 
 test-heavy: test
-	@sh tests/install.sh '/usr/lib/debug/boot=linux-image-amd64-dbg'
-	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./tests/corpus ./tests/locals
+	@sh tests/install.sh $(HEAVY_TOOLS)
+	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./tests/corpus ./tests/locals
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz
 	$(MAKE) fuzz
