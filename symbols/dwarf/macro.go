@@ -34,7 +34,7 @@ const (
 // maxMacros bounds the entries of one walk, imports included, and maxImports how
 // deep those nest.
 const (
-	maxMacros  = 1 << 22
+	maxMacros  = 1 << 18
 	maxImports = 32
 )
 

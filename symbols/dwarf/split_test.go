@@ -54,7 +54,7 @@ func splitSample(f *testing.F, pack bool, args ...string) (image, other map[stri
 // FuzzSplit asks everything of images whose units are in arbitrary other files.
 func FuzzSplit(f *testing.F) {
 	for _, args := range [][]string{
-		{"g++", "-O1", "-gdwarf-5"}, {"g++", "-O1", "-gdwarf-4"}, {"g++", "-O1", "-gdwarf-5", "-g3", "-fdebug-types-section"},
+		{"g++", "-O1", "-gdwarf-5"}, {"g++", "-O1", "-gdwarf-4"}, {"g++", "-O1", "-gdwarf-5", "-g3", "-undef", "-fdebug-types-section"},
 		{"g++", "-O1", "-gdwarf-4", "-fdebug-types-section"}, {"clang++", "-O1", "-gdwarf-5"},
 	} {
 		image, other := splitSample(f, false, args...)
