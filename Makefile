@@ -6,13 +6,17 @@ FUZZTIME ?= 20s
 PACKAGES ?= ./...
 READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
-TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ objdump=binutils debuginfod=debuginfod curl=curl \
-	qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils node=nodejs npm=npm nvim=neovim clang=clang deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev /usr/include/stdio.h=libc6-dev \
-	llvm-objdump=llvm llvm-dwp=llvm llvm-dwarfdump=llvm llvm-readobj=llvm ld.lld=lld dwz=dwz \
+TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-dev deb:libc6-dbg=libc6-dbg \
+	objdump=binutils dwp=binutils dwz=dwz zstd=zstd unshare=util-linux curl=curl debuginfod=debuginfod \
+	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \
+	llvm-objdump=llvm llvm-dwp=llvm llvm-readobj=llvm llvm-dwarfdump-19=llvm-19 \
+	gfortran=gfortran rustc=rustc node=nodejs npm=npm nvim=neovim \
+	deb:gcc-12-multilib=gcc-12-multilib deb:g++-12-multilib=g++-12-multilib \
 	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
-	aarch64-linux-gnu-objdump=binutils-aarch64-linux-gnu /usr/aarch64-linux-gnu/lib/libc.so.6=libc6-arm64-cross \
-	qemu-aarch64=qemu-user aarch64-linux-gnu-gcc-12=gcc-12-aarch64-linux-gnu riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu deb:gcc-12-multilib=gcc-12-multilib zstd=zstd unshare=util-linux deb:libc6-dbg=libc6-dbg
-HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch deb:libc6-dev-arm64-cross=libc6-dev-arm64-cross deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross
+	aarch64-linux-gnu-gcc-12=gcc-12-aarch64-linux-gnu aarch64-linux-gnu-g++-12=g++-12-aarch64-linux-gnu deb:libc6-dev-arm64-cross=libc6-dev-arm64-cross \
+	riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu riscv64-linux-gnu-g++-12=g++-12-riscv64-linux-gnu deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross \
+	qemu-aarch64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils
+HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
