@@ -21,7 +21,9 @@ var integerNames = map[string][]string{
 func (d *Data) find(kind index.Kind, name string) (out []index.Entry) {
 	name = strings.TrimPrefix(strings.TrimSpace(name), "::")
 	if !d.Indexed() && !d.Small() {
-		out = d.quick(kind, name)
+		if out = d.quick(kind, name); len(out) == 0 {
+			out = d.byString(kind, name)
+		}
 	}
 	if len(out) == 0 {
 		d.withIndex(func(x *index.Index) { out = finder{x, kind}.find(name) })

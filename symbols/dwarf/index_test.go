@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -402,6 +403,34 @@ func TestAskWhileIndexing(t *testing.T) {
 	wg.Wait()
 	if !d.Indexed() {
 		t.Error("not indexed")
+	}
+}
+
+// TestByString: what is found by the places of strings is what the index finds.
+func TestByString(t *testing.T) {
+	for _, words := range []string{"g++ -g -O1 -std=c++17", "clang++ -gdwarf-4 -O1 -std=c++17 -stdlib=libstdc++"} {
+		path := buildProgram(t, words, map[string]string{"a.cc": program})
+		d, full := openSections(t, path), openSections(t, path)
+		if err := full.Index(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, kind := range []index.Kind{index.Type, index.Variable} {
+			for _, name := range []string{"outer::v2::Versioned", "outer::Versioned", "outer::Box<int, 4>", "outer::Either", "outer::Four", "outer::(anonymous namespace)::hidden_counter", "nameless", "nothing", "outer::nothing"} {
+				got := d.byString(kind, name)
+				if len(got) == 0 {
+					continue
+				}
+				found++
+				want := slices.DeleteFunc(full.find(kind, name), func(e index.Entry) bool { return e.Flags&(index.Declared|index.Alias) != 0 })
+				if len(want) == 0 || want[0].DIE != got[0].DIE {
+					t.Errorf("%s: %s: 0x%x, the index has %+v", words, name, got[0].DIE, want)
+				}
+			}
+		}
+		if found < 5 || d.Indexed() {
+			t.Errorf("%s: %d found", words, found)
+		}
 	}
 }
 
