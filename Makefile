@@ -7,7 +7,7 @@ PACKAGES ?= ./...
 READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-dev deb:libc6-dbg=libc6-dbg \
-	objdump=binutils dwp=binutils dwz=dwz zstd=zstd unshare=util-linux curl=curl debuginfod=debuginfod \
+	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux curl=curl debuginfod=debuginfod \
 	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \
 	llvm-objdump=llvm llvm-dwp=llvm llvm-readobj=llvm llvm-dwarfdump-19=llvm-19 \
 	gfortran=gfortran rustc=rustc node=nodejs npm=npm nvim=neovim \
