@@ -21,10 +21,12 @@
 // # Ladder
 //
 // units and abbreviations (unit.go, abbrev.go) → attributes (die.go) → ranges
-// (ranges.go) → lines (line.go, lines.go) → scan and index (scan.go, index.go)
-// → scopes (scopes.go) → breakpoint places (places.go) → types and globals
+// (ranges.go) → lines (line.go, lines.go) and which units name a file (sieve.go)
+// → functions and scopes of a unit (scan.go) → names of all units (skim.go,
+// collect.go, complete.go, index.go), and names before those are there
+// (bystring.go, linked.go) → scopes (scopes.go) → breakpoint places (places.go) → types and globals
 // (types.go, members.go, globals.go) → locations (loc.go, expr.go, ops.go,
-// arith.go).
+// arith.go, float.go; what a caller passed, entry.go).
 //
 // The debug information of one image may lie in several files, which Options.Open
 // finds: split units (split.go) in files of their own or in a package (dwp.go),
