@@ -9,7 +9,7 @@ trap 'rm -f "$one"' EXIT
 cat >"$one" <<'END'
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-$GO test -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 2s -parallel 1 "$1" >"$log" 2>&1 && status=0 || status=$?
+$GO test -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 200ms -parallel 1 "$1" >"$log" 2>&1 && status=0 || status=$?
 echo "fuzz $1 $2: $(grep -o 'execs: [0-9]*' "$log" | tail -1)"
 [ $status = 0 ] && exit 0
 grep -q 'context deadline exceeded' "$log" && ! grep -q -e 'Failing input' -e 'panic' "$log" && exit 0
