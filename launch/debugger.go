@@ -171,7 +171,7 @@ func (d *Debugger) open(ctx context.Context, g *debuggee) error {
 		system = linux.New()
 	}
 	g.session = engine.New(g.target, engine.Options{
-		System: system, Store: imageStore{d.files.store}, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
+		System: system, Store: imageStore{d.files.store, machine(&d.plan) != ""}, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
 		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
 	})
 	d.mu.Lock()

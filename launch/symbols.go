@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
@@ -26,19 +27,42 @@ func (f *files) openImage(image, debug string) (symbols.Image, error) {
 }
 
 // imageStore finds ELF images, and what goes with them, by the store; a PE image is
-// its own file.
-type imageStore struct{ *store.Store }
+// its own file, where the debuggee's files are this machine's.
+type imageStore struct {
+	*store.Store
+	foreign bool
+}
 
 // Find implements symbols.Store.
 func (s imageStore) Find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
-	if isPE(key.Path) {
-		return pe.Open(key.Path, pe.Options{Key: key, Unwinder: unwinderPE})
+	if s.isPE(key.Path) {
+		return openPE(key)
 	}
 	return s.Store.Find(ctx, key)
 }
 
-// isPE looks at a file's first bytes.
-func isPE(path string) bool {
+// FindAny is Find without regard to the build; a PE image has no other.
+func (s imageStore) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, error) {
+	if s.isPE(key.Path) {
+		return openPE(key)
+	}
+	return s.Store.FindAny(ctx, key)
+}
+
+func openPE(key symbols.Key) (symbols.Image, error) {
+	i, err := pe.Open(key.Path, pe.Options{Key: key, Unwinder: unwinderPE})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// isPE looks at a file's first bytes. What is no file is not opened: a pipe would
+// have us wait.
+func (s imageStore) isPE(path string) bool {
+	if st, err := os.Stat(path); s.foreign || err != nil || !filepath.IsAbs(path) || !st.Mode().IsRegular() {
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
