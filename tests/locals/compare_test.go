@@ -105,17 +105,19 @@ func compare(program string, lists locations, mine, theirs []stop) tally {
 }
 
 func (n *tally) frames(where string, pc uint64, a, b []frame) {
-	caller := false
+	caller, beyond := false, 0
 	for len(a) > 0 && len(b) > 0 {
 		at := fmt.Sprintf("%s frame %d %s", where, len(b), a[0].Function)
 		if k := tailBehind(a); k > 0 && b[0].PC == a[0].PC && !b[0].Inlined {
 			n.explain(tailInlined)
 			a, b, caller = a[k+1:], b[1:], true
+			beyond += k // both are cut at the same number of frames
 			continue
 		}
 		if !same(a[0], b[0]) {
 			if a[0].Tail && len(a) > 1 {
 				n.explain(tailCallPC)
+				beyond++
 				a = a[1:]
 				continue
 			}
@@ -127,7 +129,7 @@ func (n *tally) frames(where string, pc uint64, a, b []frame) {
 		caller = caller || !a[0].Inlined
 		a, b = a[1:], b[1:]
 	}
-	if len(b) > 0 {
+	if len(b) > beyond {
 		n.differ("%s: %d frames of the oracle are missing", where, len(b))
 	}
 }
