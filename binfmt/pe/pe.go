@@ -183,6 +183,9 @@ func (f *File) parseSection(d []byte) Section {
 	}
 }
 
+// maxSectionName is the longest section name taken, bytes; a linked image's are short.
+const maxSectionName = 256
+
 // longName resolves "/123": the name at that offset of the string table.
 func (f *File) longName(name string) string {
 	digits, long := strings.CutPrefix(name, "/")
@@ -190,7 +193,7 @@ func (f *File) longName(name string) string {
 	if !long || err != nil {
 		return name
 	}
-	if s := f.stringAt(off); s != "" {
+	if s := f.stringAt(off); s != "" && len(s) <= maxSectionName {
 		return s
 	}
 	return name
@@ -214,6 +217,18 @@ func cstring(b []byte) string {
 		return string(b[:n])
 	}
 	return ""
+}
+
+// budget bounds what a table's names and rows come to: those of a sound file do not
+// overlap, so they are no more than the file.
+type budget int
+
+func (f *File) budget() budget { return budget(len(f.data) + maxText) }
+
+// take reports whether n bytes more are within the budget.
+func (b *budget) take(n int) bool {
+	*b -= budget(n)
+	return *b >= 0
 }
 
 // slice returns d[off:off+n] when it is there.

@@ -41,9 +41,11 @@ func (f *File) parseSymbols() {
 	}
 }
 
-// Symbols yields the COFF symbols without their auxiliary records.
+// Symbols yields the COFF symbols without their auxiliary records. Names may share
+// the end of another.
 func (f *File) Symbols() iter.Seq[Symbol] {
 	return func(yield func(Symbol) bool) {
+		left := 4 * f.budget()
 		for d := f.symbols; len(d) >= symbolSize; {
 			s := Symbol{Value: binary.LittleEndian.Uint32(d[8:]), Section: int16(binary.LittleEndian.Uint16(d[12:])),
 				Type: binary.LittleEndian.Uint16(d[14:]), Class: d[16]}
@@ -52,7 +54,7 @@ func (f *File) Symbols() iter.Seq[Symbol] {
 			} else {
 				s.Name = cstring(append(slices.Clone(d[:8]), 0))
 			}
-			if !yield(s) {
+			if !left.take(len(s.Name)) || !yield(s) {
 				return
 			}
 			d = d[min(uint64(len(d)), (1+uint64(d[17]))*symbolSize):]
@@ -84,10 +86,10 @@ func (f *File) Exports() (module string, list []Export) {
 	functions = uint32(min(uint64(functions), uint64(len(addrs)/4)))
 	names = uint32(min(uint64(names), uint64(len(nameAddrs)/4), uint64(len(ordinals)/2)))
 	named := make(map[uint32]string, names)
-	left := 2*len(f.data) + maxText // names that overlap must not fill memory
+	left := f.budget()
 	for i := range names {
 		name := f.text(binary.LittleEndian.Uint32(nameAddrs[4*i:]))
-		if left -= len(name); left < 0 {
+		if !left.take(len(name)) {
 			break
 		}
 		named[uint32(binary.LittleEndian.Uint16(ordinals[2*i:]))] = name
@@ -99,6 +101,9 @@ func (f *File) Exports() (module string, list []Export) {
 		}
 		if e.Addr >= dir.Addr && e.Addr-dir.Addr < dir.Size {
 			e.Forward = f.text(e.Addr)
+		}
+		if !left.take(len(e.Forward)) {
+			break
 		}
 		list = append(list, e)
 	}
@@ -117,6 +122,7 @@ type Import struct {
 func (f *File) Imports() iter.Seq[Import] {
 	return func(yield func(Import) bool) {
 		d, _ := f.directory(DirImport)
+		left := 2 * f.budget() // one name may be imported twice
 		for ; len(d) >= 20; d = d[20:] {
 			u := func(o int) uint32 { return binary.LittleEndian.Uint32(d[o:]) }
 			lookup, name, slots := u(0), u(12), u(16)
@@ -126,14 +132,15 @@ func (f *File) Imports() iter.Seq[Import] {
 			if lookup == 0 {
 				lookup = slots
 			}
-			if !f.importsOf(f.text(name), lookup, slots, yield) {
+			module := f.text(name)
+			if !left.take(20+len(module)) || !f.importsOf(module, lookup, slots, &left, yield) {
 				return
 			}
 		}
 	}
 }
 
-func (f *File) importsOf(module string, lookup, slot uint32, yield func(Import) bool) bool {
+func (f *File) importsOf(module string, lookup, slot uint32, left *budget, yield func(Import) bool) bool {
 	width := uint32(4)
 	if f.Is64 {
 		width = 8
@@ -153,7 +160,7 @@ func (f *File) importsOf(module string, lookup, slot uint32, yield func(Import) 
 		} else {
 			i.Name = f.text(uint32(v) + 2) // behind a hint
 		}
-		if !yield(i) {
+		if !left.take(int(width)+len(i.Name)) || !yield(i) {
 			return false
 		}
 	}
