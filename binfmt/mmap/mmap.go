@@ -23,6 +23,10 @@ type File struct {
 
 // Open maps the file at path. A file that is not regular is refused.
 func Open(path string) (*File, error) {
+	// Before it is opened: a pipe would have its opener wait.
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package mmap
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -28,6 +29,15 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := Open(dir); err == nil {
 		t.Error("a directory was mapped")
+	}
+	if runtime.GOOS != "windows" {
+		pipe := filepath.Join(dir, "pipe") // nobody writes to it
+		if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if _, err := Open(pipe); err == nil {
+			t.Error("a pipe was mapped")
+		}
 	}
 }
 
