@@ -10,13 +10,13 @@ TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-d
 	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux curl=curl debuginfod=debuginfod \
 	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \
 	llvm-objdump=llvm llvm-dwp=llvm llvm-readobj=llvm llvm-dwarfdump-19=llvm-19 \
-	gfortran=gfortran rustc=rustc node=nodejs npm=npm nvim=neovim \
+	csmith=csmith deb:libcsmith-dev=libcsmith-dev musl-gcc=musl-tools gfortran=gfortran rustc=rustc node=nodejs npm=npm nvim=neovim \
 	deb:gcc-12-multilib=gcc-12-multilib deb:g++-12-multilib=g++-12-multilib \
 	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
 	aarch64-linux-gnu-gcc-12=gcc-12-aarch64-linux-gnu aarch64-linux-gnu-g++-12=g++-12-aarch64-linux-gnu deb:libc6-dev-arm64-cross=libc6-dev-arm64-cross \
 	riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu riscv64-linux-gnu-g++-12=g++-12-riscv64-linux-gnu deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross \
 	qemu-aarch64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils
-HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch
+HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 

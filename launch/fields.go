@@ -103,6 +103,8 @@ var Fields = []Field{
 		func(p *Plan, v value) error { p.Natvis = v.list; return nil }},
 	{"debugInfoD", listField, inBoth, "[]", `["https://debuginfod.example.org"]`, "debuginfod servers; a `DebugInfoD*` entry of symbolPath stands for those of DEBUGINFOD_URLS", nil, false,
 		func(p *Plan, v value) error { p.DebugInfoD = v.list; return nil }},
+	{"indexCache", boolField, inBoth, "true", "false", "keep the indexes of large images in the user's cache folder", nil, false,
+		func(p *Plan, v value) error { p.NoIndexCache = !v.b; return nil }},
 	{"initCommands", listField, inBoth, "[]", `[".sympath+ /sym"]`, "WinDbg commands run before connecting", nil, true,
 		func(p *Plan, v value) error { p.InitCommands = v.list; return nil }},
 	{"postConnectCommands", listField, inBoth, "[]", `["sxe ld"]`, "WinDbg commands run at the first stop", nil, true,

@@ -12,12 +12,14 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/symbols"
+	"dap-windbg/symbols/index"
 	"dap-windbg/symbols/store"
 )
 
 // files is the symbol store of a Debugger and its paths as people write them.
 type files struct {
 	store *store.Store
+	index *index.Cache // nil: indexes are not kept
 	noisy atomic.Bool
 }
 
@@ -25,6 +27,9 @@ type files struct {
 func newFiles(d *Debugger) (*files, error) {
 	p := &d.plan
 	f := &files{}
+	if dir, err := index.DefaultDir(); err == nil && !p.NoIndexCache {
+		f.index = &index.Cache{Dir: dir}
+	}
 	o := store.Options{
 		Open: f.openImage,
 		Remote: func(ctx context.Context, path string) (io.ReadCloser, error) {

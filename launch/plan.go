@@ -41,6 +41,7 @@ type Plan struct {
 	SourceMap                                  []PathMap
 	Natvis                                     []string
 	DebugInfoD                                 []string
+	NoIndexCache                               bool // indexes of large images are not kept
 
 	InitCommands, PostConnectCommands, ExitCommands []string
 

@@ -23,7 +23,7 @@ import (
 // openImage opens an ELF image with its debug file and unwind rules. The store
 // has compared their builds, or the user has forced them.
 func (f *files) openImage(image, debug string) (symbols.Image, error) {
-	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder, Companions: f.store.Companion})
+	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder, Companions: f.store.Companion, Index: f.index})
 }
 
 // imageStore finds ELF images, and what goes with them, by the store; a PE image is
