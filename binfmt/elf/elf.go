@@ -33,6 +33,9 @@ type File struct {
 
 	mu                          sync.Mutex
 	inflated, relocated, joined map[int]*made // by section
+
+	completingOnce sync.Once
+	completing     map[uint32][]*Section // relocation sections by what they complete
 }
 
 // Segment is a program header.

@@ -24,11 +24,13 @@ const maxNotes = 1 << 20
 func (f *File) Notes() iter.Seq[Note] {
 	return func(yield func(Note) bool) {
 		found := false
+		left := 2*uint64(len(f.data)) + maxNotes // segments that overlap are not read for ever
 		for i := range f.Segments {
 			s := &f.Segments[i]
-			if s.Type != SegNote || s.Filesz == 0 {
+			if s.Type != SegNote || s.Filesz == 0 || s.Filesz > left {
 				continue
 			}
+			left -= s.Filesz
 			d, ok := f.segmentBytes(s)
 			if !ok {
 				continue
@@ -40,9 +42,10 @@ func (f *File) Notes() iter.Seq[Note] {
 		}
 		for i := range f.Sections {
 			s := &f.Sections[i]
-			if found || s.Type != SecNote {
+			if found || s.Type != SecNote || s.Size > left {
 				continue
 			}
+			left -= s.Size
 			if d, ok := f.Raw(s); ok && !f.notes(d, s.Align, yield) {
 				return
 			}

@@ -17,10 +17,11 @@ func (f *File) Place(at map[string]uint64) {
 		return
 	}
 	next := f.above(at)
+	before := map[string]*Section{}
 	for i := range f.Sections {
 		s := &f.Sections[i]
 		if s.Flags&FlagAlloc == 0 {
-			f.join(s)
+			f.join(s, before)
 			continue
 		}
 		if s.Size == 0 || s.Size > 1<<40 {
@@ -38,20 +39,18 @@ func (f *File) Place(at map[string]uint64) {
 	}
 }
 
-// join gives a section that is not loaded the place that it has behind those
+// join gives a section that is not loaded the place that it has behind the one
 // before it with its name: each type unit, and the macros of each header, are a
 // section in objects, to be linked together.
-func (f *File) join(s *Section) {
+func (f *File) join(s *Section, before map[string]*Section) {
 	if s.Type != SecProgbits {
 		return
 	}
-	for i := s.Index - 1; i > 0; i-- {
-		if b := &f.Sections[i]; b.Name == s.Name && b.Type == SecProgbits && b.Flags&FlagAlloc == 0 {
-			s.Addr = b.Addr + f.inflatedSize(b)
-			f.placed = true
-			return
-		}
+	if b := before[s.Name]; b != nil {
+		s.Addr = b.Addr + f.inflatedSize(b)
+		f.placed = true
 	}
+	before[s.Name] = s
 }
 
 // Joined returns what Relocated does of all sections of a relocatable file that
@@ -68,7 +67,12 @@ func (f *File) Joined(s *Section) ([]byte, error) {
 	}
 	return f.once(&f.joined, s.Index, func() ([]byte, error) {
 		var out []byte
+		left := uint64(len(f.data))
 		for _, t := range all {
+			if t.Size > left {
+				return nil, &FormatError{t.Offset, fmt.Sprintf("sections %s overlap", t.Name)}
+			}
+			left -= t.Size
 			b, err := f.Relocated(t)
 			if err != nil {
 				return nil, err
@@ -139,16 +143,21 @@ func (f *File) Relocated(s *Section) ([]byte, error) {
 }
 
 // relocationsOf finds the sections that complete s.
-func (f *File) relocationsOf(s *Section) (out []*Section) {
+func (f *File) relocationsOf(s *Section) []*Section {
 	if f.Type != Rel {
 		return nil
 	}
-	for i := range f.Sections {
-		if r := &f.Sections[i]; (r.Type == SecRel || r.Type == SecRela) && uint64(r.Info) == uint64(s.Index) {
-			out = append(out, r)
+	f.completingOnce.Do(func() {
+		f.completing = map[uint32][]*Section{}
+		left := uint64(len(f.data)) // they do not overlap in a sound file
+		for i := range f.Sections {
+			if r := &f.Sections[i]; (r.Type == SecRel || r.Type == SecRela) && r.Size <= left {
+				left -= r.Size
+				f.completing[r.Info] = append(f.completing[r.Info], r)
+			}
 		}
-	}
-	return out
+	})
+	return f.completing[uint32(s.Index)]
 }
 
 // fix is what a relocation does with the bytes at its place.

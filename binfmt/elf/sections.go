@@ -43,12 +43,28 @@ func (f *File) parseSections(h header) error {
 	}
 	if h.shstrndx < h.shnum {
 		if tab, ok := f.Raw(&f.Sections[h.shstrndx]); ok {
-			for i := range f.Sections {
-				f.Sections[i].Name = stringAt(tab, uint64(names[i]))
-			}
+			f.name(tab, names)
 		}
 	}
 	return nil
+}
+
+// maxName bounds the name of a section or a version, bytes: sections of functions
+// have those of templates.
+const maxName = 1 << 16
+
+// name gives the sections the names at offsets of the string table. Names may share
+// the end of another; overlapping ones of a damaged file are cut off when they come
+// to more than four times the file.
+func (f *File) name(tab []byte, offsets []uint32) {
+	left := 4*len(f.data) + maxName
+	for i := range f.Sections {
+		name := stringAt(tab, uint64(offsets[i]))
+		if left -= len(name); left < 0 {
+			return
+		}
+		f.Sections[i].Name = name
+	}
 }
 
 func (f *File) parseSection(d []byte, index int) Section {
@@ -67,16 +83,18 @@ func (f *File) parseSection(d []byte, index int) Section {
 	return s
 }
 
-// stringAt returns the NUL-terminated string at off, "" when there is none.
+// stringAt returns the NUL-terminated string at off, "" when there is none in
+// maxName bytes.
 func stringAt(tab []byte, off uint64) string {
 	if off >= uint64(len(tab)) {
 		return ""
 	}
-	n := bytes.IndexByte(tab[off:], 0)
+	tab = tab[off:min(uint64(len(tab)), off+maxName)]
+	n := bytes.IndexByte(tab, 0)
 	if n < 0 {
 		return ""
 	}
-	return string(tab[off : off+uint64(n)])
+	return string(tab[:n])
 }
 
 // Section returns the first section called name that has bytes in the file.
@@ -98,10 +116,12 @@ func (f *File) Raw(s *Section) ([]byte, bool) {
 }
 
 // maxInflate bounds a decompressed section, and maxRatio how much bigger than
-// its compressed form it may claim to be. Deflate cannot exceed 1032:1.
+// its compressed form it may claim to be, from maxSmall on. Deflate cannot exceed
+// 1032:1; zstd can, but nothing that compilers write does.
 const (
 	maxInflate = 16 << 30
 	maxRatio   = 1100
+	maxSmall   = 16 << 20
 )
 
 // Data returns the section's bytes, decompressed when need be (once). A section
@@ -163,6 +183,9 @@ func (f *File) inflate(raw []byte, old bool) ([]byte, error) {
 	if size > maxInflate {
 		return nil, fmt.Errorf("claims %d bytes", size)
 	}
+	if size > maxSmall && size > uint64(len(raw))*maxRatio {
+		return nil, fmt.Errorf("%d bytes do not become %d", len(raw), size)
+	}
 	switch kind {
 	case 1:
 		return inflateZlib(raw, size)
@@ -204,9 +227,6 @@ func (f *File) inflatedSize(s *Section) uint64 {
 func (s *Section) compressedOld() bool { return len(s.Name) > 8 && s.Name[:8] == ".zdebug_" }
 
 func inflateZlib(raw []byte, size uint64) ([]byte, error) {
-	if size > uint64(len(raw))*maxRatio {
-		return nil, fmt.Errorf("%d bytes cannot become %d", len(raw), size)
-	}
 	z, err := zlib.NewReader(bytes.NewReader(raw))
 	if err != nil {
 		return nil, err

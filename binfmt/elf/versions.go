@@ -68,12 +68,17 @@ func (f *File) versions() versions {
 
 // defined reads .gnu.version_d: the first name of each entry is the version's.
 func (f *File) defined(d, strings []byte, names map[uint16]string) {
-	const base = 1 // VER_FLG_BASE: the file's own name
-	for len(d) >= 20 && len(names) < 1<<15 {
+	const base = 1                   // VER_FLG_BASE: the file's own name
+	left := 2*len(strings) + maxName // versions that overlap must not fill memory
+	for len(d) >= 20 {
 		flags, index := f.Order.Uint16(d[2:]), f.Order.Uint16(d[4:])
 		aux, next := uint64(f.Order.Uint32(d[12:])), uint64(f.Order.Uint32(d[16:]))
 		if a, ok := slice(d, aux, 8); ok && flags&base == 0 {
-			names[index&0x7fff] = stringAt(strings, uint64(f.Order.Uint32(a)))
+			name := stringAt(strings, uint64(f.Order.Uint32(a)))
+			if left -= len(name); left < 0 {
+				return
+			}
+			names[index&0x7fff] = name
 		}
 		if next == 0 || next > uint64(len(d)) {
 			return
