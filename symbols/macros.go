@@ -1,6 +1,9 @@
 package symbols
 
-import "iter"
+import (
+	"iter"
+	"strings"
+)
 
 // Macro is a definition of the C preprocessor.
 type Macro struct {
@@ -23,44 +26,26 @@ type Macros interface {
 // ParseMacro takes a definition apart as debug information writes it: "NAME text"
 // or "NAME(a,b) text". False when it is none.
 func ParseMacro(def string) (Macro, bool) {
-	n := 0
-	for n < len(def) && def[n] != ' ' && def[n] != '(' {
-		n++
+	n := strings.IndexAny(def, " (")
+	if n < 0 {
+		n = len(def)
 	}
-	m := Macro{Name: def[:n]}
-	rest := def[n:]
+	m, rest := Macro{Name: def[:n]}, def[n:]
 	if m.Name == "" {
 		return m, false
 	}
-	if rest != "" && rest[0] == '(' {
-		m.Function = true
-		word := ""
-		for i := 1; ; i++ {
-			if i >= len(rest) {
-				return m, false
+	if strings.HasPrefix(rest, "(") {
+		params, text, closed := strings.Cut(rest[1:], ")")
+		if !closed {
+			return m, false
+		}
+		m.Function, rest = true, text
+		for p := range strings.SplitSeq(params, ",") {
+			if p = strings.Trim(p, " \t"); p != "" {
+				m.Params = append(m.Params, p)
 			}
-			switch c := rest[i]; c {
-			case ' ', '\t':
-				continue
-			case ',', ')':
-				if word != "" {
-					m.Params = append(m.Params, word)
-				}
-				word = ""
-				if c == ',' {
-					continue
-				}
-			default:
-				word += string(c)
-				continue
-			}
-			rest = rest[i+1:]
-			break
 		}
 	}
-	for rest != "" && (rest[0] == ' ' || rest[0] == '\t') {
-		rest = rest[1:]
-	}
-	m.Text = rest
+	m.Text = strings.TrimLeft(rest, " \t")
 	return m, true
 }
