@@ -155,7 +155,8 @@ func (h *lineHeader) entries(b *buf, u *unit, add func(name []byte, dir uint64))
 	}
 	lu := unit{data: u.data, space: u.space, layout: h.layout, root: u.root} // string forms are as in the unit
 	lu.version = 5
-	for count := b.uleb(); count > 0 && n > 0 && !b.bad; count-- {
+	// An entry without bytes tells nothing, so there are no more than bytes.
+	for count := min(b.uleb(), uint64(b.left())); count > 0 && n > 0 && !b.bad; count-- {
 		var name []byte
 		var dir uint64
 		for _, c := range columns[:n] {
