@@ -137,7 +137,7 @@ func (d *die) bitField(f *symbols.Field, owner *die) {
 		return
 	}
 	f.BitSize = int(min(n, 1<<16))
-	storage := max(f.Type.ByteSize(), 1)
+	storage := min(max(f.Type.ByteSize(), 1), 1<<40)
 	if off, ok := d.uint(atDataBitOffset); ok { // from the start of the struct
 		bits := int64(min(off, 1<<48))
 		unit := storage * 8
@@ -148,7 +148,7 @@ func (d *die) bitField(f *symbols.Field, owner *die) {
 		f.Offset, f.BitOffset = start/8, int(bits-start)
 		return
 	}
-	if off, ok := d.attr(atBitOffset); ok { // from the most significant bit of the storage unit
+	if off, ok := d.attr(atBitOffset); ok && off.signed() == int64(int16(off.signed())) { // from the most significant bit of the storage unit
 		if size, ok := d.uint(atByteSize); ok {
 			storage = int64(min(size, 64))
 		}
@@ -178,9 +178,6 @@ func (d *die) staticField(f *symbols.Field) {
 // constantBytes gives the bytes of a DW_AT_const_value in target order.
 func constantBytes(u *unit, v value, t *symbols.Type) []byte {
 	if v.b != nil {
-		if v.form == formString || v.block() {
-			return append([]byte(nil), v.b...)
-		}
 		return append([]byte(nil), v.b...)
 	}
 	if s := u.str(v); s != nil {
