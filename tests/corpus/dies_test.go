@@ -168,7 +168,6 @@ type treeParser struct {
 	node    *node
 	name    string
 	text    strings.Builder
-	lines   int
 }
 
 func (p *treeParser) line(s string) {
