@@ -129,10 +129,11 @@ func (t *transfer) run(get getter) error {
 		if all++; !worthRetry(err) || tries > t.o.Retries || all > maxResumed || errors.Is(err, errStall) && tries > 1 {
 			return err
 		}
-		wait := t.o.Backoff << (tries - 1)
+		var after time.Duration
 		if status != nil {
-			wait = max(wait, min(status.after, maxAfter))
+			after = status.after
 		}
+		wait := pause(t.o.Backoff, tries, after)
 		t.note("%s; again in %v", err, wait)
 		select {
 		case <-time.After(wait):
@@ -142,8 +143,17 @@ func (t *transfer) run(get getter) error {
 	}
 }
 
-// maxAfter bounds how long a server can ask us to wait.
-const maxAfter = 5 * time.Second
+// maxWait bounds the time between tries, also when a server asks for more.
+const maxWait = 5 * time.Second
+
+// pause is how long to wait after so many tries, when a server asks for after.
+func pause(first time.Duration, tries int, after time.Duration) time.Duration {
+	wait := min(first, maxWait)
+	for ; tries > 1 && wait < maxWait; tries-- {
+		wait *= 2
+	}
+	return min(max(wait, after), maxWait)
+}
 
 // once copies one body to the file, from where it begins.
 func (t *transfer) once(get getter) error {

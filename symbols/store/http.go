@@ -86,8 +86,10 @@ func (e *redirectError) Error() string {
 // maxRedirects is how often a server may lead elsewhere.
 const maxRedirects = 10
 
-// checkRedirect keeps a client from being led in circles or into the open.
+// checkRedirect keeps a client from being led in circles or into the open, and from
+// telling the next server the address, which may hold a token, of the one before.
 func checkRedirect(req *http.Request, via []*http.Request) error {
+	req.Header.Del("Referer")
 	if len(via) >= maxRedirects {
 		return &redirectError{len(via)}
 	}

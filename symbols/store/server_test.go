@@ -319,6 +319,43 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestPause: no server and no number of tries makes us wait longer than maxWait.
+func TestPause(t *testing.T) {
+	for _, c := range []struct {
+		first time.Duration
+		tries int
+		after time.Duration
+		want  time.Duration
+	}{
+		{250 * time.Millisecond, 1, 0, 250 * time.Millisecond}, {250 * time.Millisecond, 3, 0, time.Second}, {250 * time.Millisecond, 100, 0, maxWait},
+		{time.Hour, 1, 0, maxWait}, {time.Millisecond, 1, time.Second, time.Second}, {time.Millisecond, 1, time.Hour, maxWait}, {time.Millisecond, 1, -1, time.Millisecond},
+	} {
+		if got := pause(c.first, c.tries, c.after); got != c.want {
+			t.Errorf("pause(%v, %d, %v) is %v", c.first, c.tries, c.after, got)
+		}
+	}
+}
+
+// TestReferer: a server that another one leads to is not told the address there.
+func TestReferer(t *testing.T) {
+	var told atomic.Value
+	end := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		told.Store(fmt.Sprint(r.Header))
+		w.Write([]byte("int x;"))
+	}))
+	defer end.Close()
+	start := httptest.NewServer(http.RedirectHandler(end.URL, http.StatusFound))
+	defer start.Close()
+	s := newStore(t, Options{NoLocal: true})
+	s.SetSourceMap(map[string]string{"/src": start.URL + "/?token=secret"})
+	if _, err := s.Source(t.Context(), symbols.Key{}, "/src/a.c"); err != nil {
+		t.Fatal(err)
+	}
+	if h, _ := told.Load().(string); h == "" || strings.Contains(h, "secret") {
+		t.Errorf("the second server was told %s", h)
+	}
+}
+
 // TestNegative: "not there" holds ten minutes, and only when every server said it.
 func TestNegative(t *testing.T) {
 	var calls atomic.Int32

@@ -53,7 +53,7 @@ type Options struct {
 
 	Client *http.Client // redirections are followed by our rules
 	// Retries is how often a transfer that failed is tried again, and Backoff the
-	// wait before the first of these, doubled each time; 0 is 2 and 250 ms. Absence
+	// wait before the first of these, doubled each time up to 5 s; 0 is 2 and 250 ms. Absence
 	// and refusals are answers and not asked about again.
 	Retries int
 	Backoff time.Duration
