@@ -37,18 +37,32 @@ func imageHeaders(ctx context.Context, c *call) error {
 	if !file && !sections || set["a"] {
 		file, sections = true, true
 	}
-	switch i := m.Image.(type) {
-	case interface{ File() *elf.File }:
-		c.printf("%s", elfHeaders(i.File(), file, sections))
-		return nil
-	case interface{ File() *pe.File }:
-		c.printf("%s", peHeaders(i.File(), file, sections))
-		return nil
+	var text string
+	if i, ok := m.Image.(guarded); ok {
+		whole := i.Guard(func() {
+			switch i := m.Image.(type) {
+			case interface{ File() *elf.File }:
+				text = elfHeaders(i.File(), file, sections)
+			case interface{ File() *pe.File }:
+				text = peHeaders(i.File(), file, sections)
+				if file {
+					text += peDebug(i.File())
+				}
+			}
+		})
+		if !whole {
+			return &Error{Text: m.Image.Path() + " was cut short since it was opened"}
+		}
 	}
-	text, err := c.headersInMemory(ctx, m, file, sections)
+	if text == "" {
+		text, err = c.headersInMemory(ctx, m, file, sections)
+	}
 	c.printf("%s", text)
 	return err
 }
+
+// guarded images read files that may be cut short: false of Guard says so.
+type guarded interface{ Guard(read func()) bool }
 
 // headersInMemory reads the headers of a module whose file is not here. Sections
 // of ELF files are not in memory.
@@ -114,7 +128,8 @@ func named(table []numbered, v uint64) string {
 	return ""
 }
 
-// peHeaders are the headers of a PE image in WinDbg's form.
+// peHeaders are the headers of a PE image in WinDbg's form, which are the same in
+// its file and in memory.
 func peHeaders(f *pe.File, file, sections bool) string {
 	var b strings.Builder
 	if file {
@@ -125,9 +140,6 @@ func peHeaders(f *pe.File, file, sections bool) string {
 		for i := range f.Sections {
 			peSection(&b, i+1, &f.Sections[i])
 		}
-	}
-	if file {
-		peDebug(&b, f)
 	}
 	return b.String()
 }
@@ -215,7 +227,7 @@ func peOptionalHeader(b *strings.Builder, f *pe.File) {
 }
 
 func peSection(b *strings.Builder, n int, s *pe.Section) {
-	fmt.Fprintf(b, "\nSECTION HEADER #%X\n%8s name\n", n, s.Name)
+	fmt.Fprintf(b, "\nSECTION HEADER #%X\n%8s name\n", n, shown(s.Name))
 	for _, x := range []struct {
 		value uint32
 		title string
@@ -246,23 +258,30 @@ func peSection(b *strings.Builder, n int, s *pe.Section) {
 	line(strings.Join(access, " "))
 }
 
-func peDebug(b *strings.Builder, f *pe.File) {
+// maxDebug bounds the rows shown of a damaged debug directory.
+const maxDebug = 256
+
+// peDebug is the debug directory, which tells places in the file.
+func peDebug(f *pe.File) string {
 	list := f.Debug()
+	list = list[:min(len(list), maxDebug)]
 	if len(list) == 0 {
-		return
+		return ""
 	}
-	fmt.Fprintf(b, "\n\nDebug Directories(%d)\n\tType       Size     Address  Pointer\n", len(list))
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n\nDebug Directories(%d)\n\tType       Size     Address  Pointer\n", len(list))
 	for _, e := range list {
 		kind := named(peDebugTypes, uint64(e.Type))
 		if kind == "" {
 			kind = fmt.Sprintf("(%5d)", e.Type)
 		}
-		fmt.Fprintf(b, "\t%-8s %6x    %8x %8x", kind, e.Size, e.Addr, e.RawOffset)
+		fmt.Fprintf(&b, "\t%-8s %6x    %8x %8x", kind, e.Size, e.Addr, e.RawOffset)
 		if cv, ok := f.CodeView(); ok && kind == "cv" {
-			fmt.Fprintf(b, "\tFormat: RSDS, {%s}, %d, %s", cv, cv.Age, cv.Path)
+			fmt.Fprintf(&b, "\tFormat: RSDS, {%s}, %d, %s", cv, cv.Age, shown(cv.Path))
 		}
 		b.WriteString("\n")
 	}
+	return b.String()
 }
 
 // Names of the PE format: Microsoft's "PE Format", in the words of WinDbg's !dh.

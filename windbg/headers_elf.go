@@ -70,7 +70,7 @@ func segment(f *elf.File, kind uint32) (*elf.Segment, bool) {
 	return nil, false
 }
 
-// access spells flags as "Read Write Execute".
+// access spells flags as "Execute Read Write".
 func access(read, write, execute bool) string {
 	var s []string
 	for _, x := range []struct {
@@ -102,11 +102,16 @@ func elfSegments(b *strings.Builder, f *elf.File) {
 	}
 }
 
-// noteText is what stands before the first zero byte, without what no line can show.
+// noteText is what stands before the first zero byte, as it can be shown.
 func noteText(p []byte, most int) string {
 	s, _, _ := strings.Cut(string(p[:min(len(p), most)]), "\x00")
+	return shown(s)
+}
+
+// shown is a file's text without what no line can show, such as a terminal's orders.
+func shown(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return '?'
 		}
 		return r
@@ -122,8 +127,8 @@ func elfSections(b *strings.Builder, f *elf.File) {
 		if kind == "" {
 			kind = fmt.Sprintf("0x%x", s.Type)
 		}
-		fmt.Fprintf(b, "  %2d %-24s %-12s %0*x %8x  %8x %6x  %s\n", i, s.Name, kind, w, s.Addr, s.Size, s.Offset, s.Align,
-			access(s.Flags&elf.FlagAlloc != 0, s.Flags&flagWrite != 0, s.Flags&elf.FlagExec != 0))
+		fmt.Fprintf(b, "  %2d %-24s %-12s %0*x %8x  %8x %6x  %s\n", i, shown(s.Name), kind, w, s.Addr, s.Size, s.Offset, s.Align,
+			access(s.Flags&elf.FlagAlloc != 0, s.Flags&elf.FlagWrite != 0, s.Flags&elf.FlagExec != 0))
 	}
 }
 
@@ -199,7 +204,6 @@ func elfNotes(b *strings.Builder, f *elf.File) {
 const (
 	segInterp  = 3
 	tagStrings = 5
-	flagWrite  = 1
 )
 
 // Names of the ELF format: System V ABI and its GNU extensions.

@@ -48,7 +48,7 @@ func TestHeadersPE(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := peHeaders(f, true, true)
+	text := peHeaders(f, true, true) + peDebug(f)
 	theirs := said(t, "llvm-readobj", "--file-headers", "--sections", path)
 	for key, title := range map[string]string{
 		"SectionCount": "number of sections", "SymbolCount": "number of symbols", "PointerToSymbolTable": "file pointer to symbol table",
@@ -129,6 +129,13 @@ func TestHeadersELF(t *testing.T) {
 	}
 }
 
+// TestShown: names from files give the terminal no orders.
+func TestShown(t *testing.T) {
+	if got := shown("a\x1b[2J\u009bb\nüß"); got != "a?[2J?b?üß" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestHeadersDamaged: headers of whatever bytes end in text.
 func TestHeadersDamaged(t *testing.T) {
 	_, e := compiled(t, "gcc")
@@ -142,6 +149,7 @@ func TestHeadersDamaged(t *testing.T) {
 			}
 			if f, err := pe.Parse(d); err == nil {
 				peHeaders(f, true, true)
+				peDebug(f)
 			}
 		}
 	}

@@ -242,6 +242,9 @@ func (i *Image) Section(name string) (data []byte, addr uint64, ok bool) {
 // File returns the headers of the image itself.
 func (i *Image) File() *elf.File { return i.main.File }
 
+// Guard runs what reads the File; false when the file was cut short meanwhile.
+func (i *Image) Guard(read func()) bool { return i.guard.Do(read) }
+
 // Key implements symbols.Image.
 func (i *Image) Key() symbols.Key { return i.key }
 

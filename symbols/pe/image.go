@@ -132,6 +132,9 @@ func (i *Image) Section(name string) (data []byte, addr uint64, ok bool) {
 // File returns the headers.
 func (i *Image) File() *pe.File { return i.file }
 
+// Guard runs what reads the File; false when the file was cut short meanwhile.
+func (i *Image) Guard(read func()) bool { return i.guard.Do(read) }
+
 // Key implements symbols.Image.
 func (i *Image) Key() symbols.Key { return i.key }
 
