@@ -181,7 +181,7 @@ func (w *walk) function(f pe.Function, rva uint32) error {
 		if rva >= f.Begin && rva-f.Begin < uint32(prolog) && w.interrupted {
 			done = rva - f.Begin
 		}
-		w.codes(b[4:4+2*count], version, done, b[3])
+		w.codes(b[4:4+2*count], done, b[3])
 		if flags&unwindChained == 0 {
 			return nil
 		}
@@ -197,9 +197,9 @@ func (w *walk) function(f pe.Function, rva uint32) error {
 
 // codes undoes those of one UNWIND_INFO whose instruction lies before offset done
 // of the prologue. frame names the frame register and its scaled offset.
-func (w *walk) codes(c []byte, version uint8, done uint32, frame uint8) {
+func (w *walk) codes(c []byte, done uint32, frame uint8) {
 	base := w.regs.SP() // what saves count from
-	if frame&15 != 0 && w.frameSet(c, version, done) {
+	if frame&15 != 0 && w.frameSet(c, done) {
 		if fp, ok := w.regs.Get(numbered[frame&15]); ok {
 			base = arch.Addr(fp) - arch.Addr(frame>>4)*16
 		}
@@ -211,7 +211,7 @@ func (w *walk) codes(c []byte, version uint8, done uint32, frame uint8) {
 		return uint32(binary.LittleEndian.Uint16(c[2*k:]))
 	}
 	u32 := func(k int) uint32 { return u16(k) | u16(k+1)<<16 }
-	for k := 0; 2*k+1 < len(c); k += slots(c[2*k+1], version) {
+	for k := 0; 2*k+1 < len(c); k += slots(c[2*k+1]) {
 		op, info := c[2*k+1]&15, c[2*k+1]>>4
 		if uint32(c[2*k]) > done && done != 255 {
 			continue
@@ -247,8 +247,8 @@ func (w *walk) codes(c []byte, version uint8, done uint32, frame uint8) {
 var numbers = [16]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"}
 
 // frameSet reports whether the frame register has been set where the prologue is.
-func (w *walk) frameSet(c []byte, version uint8, done uint32) bool {
-	for k := 0; 2*k+1 < len(c); k += slots(c[2*k+1], version) {
+func (w *walk) frameSet(c []byte, done uint32) bool {
+	for k := 0; 2*k+1 < len(c); k += slots(c[2*k+1]) {
 		if c[2*k+1]&15 == setFramePointer {
 			return uint32(c[2*k]) <= done
 		}
@@ -257,7 +257,7 @@ func (w *walk) frameSet(c []byte, version uint8, done uint32) bool {
 }
 
 // slots is how many a code takes.
-func slots(code, version uint8) int {
+func slots(code uint8) int {
 	switch code & 15 {
 	case allocLarge:
 		if code>>4 != 0 {
