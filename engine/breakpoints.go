@@ -94,8 +94,12 @@ func (l *loop) status(b *breakpoint) Status {
 			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
 		}
 	}
-	if !s.Verified && s.Message == "" && !b.Disabled {
+	switch {
+	case s.Message != "":
+	case !s.Verified && !b.Disabled:
 		s.Message = "no code for it is loaded yet"
+	case len(b.addrs) == maxPlaces:
+		s.Message = fmt.Sprintf("only the first %d places are taken", maxPlaces)
 	}
 	return s
 }

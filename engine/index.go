@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dap-windbg/symbols"
+	"dap-windbg/targets"
 )
 
 // indexDelay is how long after an image came its index begins to be made: the
@@ -19,6 +20,7 @@ func (l *loop) index(m *Module) {
 	if !ok || x.Indexed() {
 		return
 	}
+	file := m.Path
 	l.opens.Add(1)
 	go func() {
 		defer l.opens.Done()
@@ -37,7 +39,7 @@ func (l *loop) index(m *Module) {
 		err := x.Index(l.life)
 		<-l.indexing
 		if err != nil {
-			l.o.Log.Debug().Err(err).Str("image", m.Path).Msg("index")
+			l.o.Log.Debug().Err(err).Str("image", file).Msg("index")
 			return
 		}
 		select {
@@ -50,44 +52,71 @@ func (l *loop) index(m *Module) {
 // indexedNow is called in the loop when m's index is complete: breakpoints gain the
 // places that only it tells. A running debuggee is halted for them, not told.
 func (l *loop) indexedNow(ctx context.Context, m *Module) {
-	if !slices.Contains(l.modules.rows, m) || !l.gains(m) {
+	if !slices.Contains(l.modules.rows, m) || !slices.ContainsFunc(l.bps, func(b *breakpoint) bool { return l.gains(b, m) }) {
 		return
 	}
-	take := func(ctx context.Context) error {
-		l.resolveAll(ctx, []*Module{m})
-		return nil
-	}
-	if l.state == StateRunning && l.r != nil {
-		l.park(&request{ctx: l.life, kind: parkable, run: take, answer: make(chan error, 1)})
+	if l.state == StateRunning {
+		l.modules.grown = append(l.modules.grown, m)
+		if err := l.halt(ctx); err != nil { // the next stop will do
+			l.o.Log.Debug().Err(err).Msg("halting for places of breakpoints")
+		}
 		return
 	}
-	_ = take(ctx)
+	l.grow(ctx, m)
 	_ = l.adjust(ctx)
 	l.tellRefused()
 }
 
-// gains reports whether m's index tells places that a breakpoint lacks.
-func (l *loop) gains(m *Module) bool {
-	return slices.ContainsFunc(l.bps, func(b *breakpoint) bool {
-		name := strings.TrimSuffix(b.Function, "()")
-		if name == "" && plainName(b.Expr) {
-			name = b.Expr
+// grow lets breakpoints have what m's index tells.
+func (l *loop) grow(ctx context.Context, m *Module) {
+	for _, b := range l.bps {
+		if l.gains(b, m) && l.resolve(ctx, b, []*Module{m}) {
+			l.compile(ctx, b)
+			l.o.Emit(BreakpointEvent{Status: l.status(b)})
 		}
-		mod, rest := split(name)
-		return rest != "" && slices.Contains(l.matching(mod), m) && slices.ContainsFunc(l.copies(m, rest), func(p placed) bool {
-			return !slices.Contains(b.addrs, p.addr())
-		})
-	})
+	}
+}
+
+// gains reports whether m's index tells places that b lacks. A name without its
+// module means the first that has it.
+func (l *loop) gains(b *breakpoint, m *Module) bool {
+	mod, rest := split(b.function())
+	if rest == "" || len(b.addrs) == maxPlaces || !slices.Contains(l.matching(mod), m) {
+		return false
+	}
+	elsewhere := func(p placed) bool { return p.m != m }
+	if mod == "" && slices.ContainsFunc(b.places, elsewhere) {
+		return false
+	}
+	return slices.ContainsFunc(m.copies(rest), func(p placed) bool { return !slices.Contains(b.addrs, p.addr()) })
+}
+
+// function is the name of the functions whose copies b wants too, "" none: hardware
+// has too few places for them.
+func (b *breakpoint) function() string {
+	switch {
+	case b.Function != "":
+		return strings.TrimSuffix(b.Function, "()")
+	case plainName(b.Expr) && b.code() && !b.Hardware && b.Access != targets.Hardware:
+		return b.Expr
+	}
+	return ""
 }
 
 // copies are the places where a function begins that was inlined into others.
-func (l *loop) copies(m *Module, name string) []placed {
+func (m *Module) copies(name string) []placed {
 	x, ok := m.Image.(symbols.Indexer)
-	if !ok {
+	if !ok || !x.Indexed() {
 		return nil
 	}
-	var out []placed
-	for _, p := range x.Inlined(name) {
+	m.remember()
+	ps, known := m.known.copies[name]
+	if !known {
+		ps = x.Inlined(name)
+		m.known.copies[name] = ps
+	}
+	out := make([]placed, 0, len(ps))
+	for _, p := range ps {
 		out = append(out, placed{m, p})
 	}
 	return out
@@ -112,7 +141,7 @@ func (l *loop) namesakes(ctx context.Context, name string) []placed {
 		}
 	}
 	for _, m := range in {
-		if out = append(out, l.copies(m, rest)...); len(out) > 0 {
+		if out = append(out, m.copies(rest)...); len(out) > 0 {
 			break
 		}
 	}

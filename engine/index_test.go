@@ -53,3 +53,35 @@ func TestInlinedOnly(t *testing.T) {
 		}
 	})
 }
+
+// TestCopiesOfFunction: a function that has code of its own gains its copies too,
+// whatever way it is named; hardware has one place for it.
+func TestCopiesOfFunction(t *testing.T) {
+	s := launch(t, Options{}, build(t, "copies.c", "-O2"))
+	s.stop()
+	now := s.set("t", Breakpoint{Function: "both"}, Breakpoint{Expr: "both"}, Breakpoint{Expr: "both", Hardware: true})
+	for i, want := range []int{2, 2, 1} {
+		if len(now[i].Addrs) == 1 && want == 2 {
+			s.gained(2)
+		}
+	}
+	now = s.set("t", Breakpoint{Function: "both"}, Breakpoint{Expr: "both"}, Breakpoint{Expr: "both", Hardware: true})
+	for i, want := range []int{2, 2, 1} {
+		if len(now[i].Addrs) != want {
+			t.Errorf("breakpoint %d has %d places, not %d", i, len(now[i].Addrs), want)
+		}
+	}
+}
+
+// TestNameOrNumber: what is a number is no function, though one is called so.
+func TestNameOrNumber(t *testing.T) {
+	s := launch(t, Options{}, build(t, "copies.c", "-O2"))
+	s.stop()
+	if now := s.set("t", Breakpoint{Function: "beef"}); len(now[0].Addrs) != 1 {
+		s.gained(1) // the index is there
+	}
+	now := s.set("u", Breakpoint{Expr: "beef"})
+	if len(now[0].Addrs) != 1 || now[0].Addrs[0] != 0xbeef {
+		t.Errorf("beef is at %v", now[0].Addrs)
+	}
+}

@@ -34,6 +34,7 @@ type moduleTable struct {
 	catchKnown bool
 
 	late  []*Module            // whose symbols came while the debuggee ran
+	grown []*Module            // whose index was completed then, and has what breakpoints lack
 	heads map[arch.Addr][]byte // what system code read of each module's first page
 }
 
@@ -310,11 +311,17 @@ func (l *loop) arrived(ctx context.Context, o *opening) {
 	}
 }
 
-// resolveLate resolves wishes in modules whose symbols came while it ran.
+// resolveLate resolves wishes in modules whose symbols or index came while it ran.
 func (l *loop) resolveLate(ctx context.Context) {
-	late := l.modules.late
-	if l.modules.late = nil; len(late) > 0 {
+	late, grown := l.modules.late, l.modules.grown
+	l.modules.late, l.modules.grown = nil, nil
+	if len(late) > 0 {
 		l.resolveAll(ctx, slices.DeleteFunc(late, func(m *Module) bool { return !slices.Contains(l.modules.rows, m) }))
+	}
+	for _, m := range grown {
+		if slices.Contains(l.modules.rows, m) {
+			l.grow(ctx, m)
+		}
 	}
 }
 

@@ -52,9 +52,16 @@ func (l *loop) resolve(ctx context.Context, b *breakpoint, in []*Module) bool {
 	return len(b.addrs) > before
 }
 
+// maxPlaces bounds the places of a breakpoint: each is a trap that the far end has
+// to plant.
+const maxPlaces = 4096
+
 // add takes over places that are new.
 func (l *loop) add(b *breakpoint, ps ...placed) {
 	for _, p := range ps {
+		if len(b.addrs) == maxPlaces {
+			return // status tells
+		}
 		if a := p.addr(); !slices.Contains(b.addrs, a) {
 			b.addrs = append(b.addrs, a)
 			b.places = append(b.places, p)
@@ -108,9 +115,9 @@ func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
 				}
 			}
 			l.add(b, placed{m, p})
-			return len(b.addrs) < 1000
+			return len(b.addrs) < maxPlaces
 		})
-		l.add(b, l.copies(m, strings.TrimSuffix(name, "()"))...)
+		l.add(b, m.copies(strings.TrimSuffix(name, "()"))...)
 		if len(b.addrs) > 0 && mod == "" && !wild(name) {
 			return // the first module that has it, main first
 		}
@@ -133,12 +140,15 @@ func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
 		return
 	}
 	var all []placed
-	if plainName(text) {
+	if b.function() != "" {
 		all = l.namesakes(ctx, text)
 	}
 	a, err := l.masm(ctx, b.Expr)
 	switch {
 	case err == nil:
+		if !slices.ContainsFunc(all, func(p placed) bool { return p.addr() == a }) {
+			all = nil // the name is a number, a register or something else before it is a function's
+		}
 	case len(all) > 0: // it is inlined everywhere
 		a = all[0].addr()
 	default:

@@ -13,6 +13,8 @@ type scopeMemo struct {
 	calls map[symbols.Offset]callMemo
 	tails map[symbols.Offset]tailMemo
 	named map[string]nameMemo // functions that calls in the image name
+
+	copies map[string][]symbols.Place // of functions that were inlined
 }
 
 // callMemo is the call that returns to a place, tailMemo the tail calls of a
@@ -33,8 +35,11 @@ type (
 	}
 )
 
-// maxScopes bounds the places kept for one image.
-const maxScopes = 1024
+// Bounds of what is kept for one image: places, and functions with all their copies.
+const (
+	maxScopes = 1024
+	maxNames  = 64
+)
 
 // scopes are the functions at off, innermost inlined call first; none when the
 // image does not know.
@@ -57,8 +62,8 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 
 // remember makes the memo fit for one more answer.
 func (m *Module) remember() {
-	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes {
-		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}}
+	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes || len(k.copies) >= maxNames {
+		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[string][]symbols.Place{}}
 	}
 }
 
