@@ -60,11 +60,7 @@ func (t *Target) openELF() error {
 		if s.Type != elf.SegLoad || s.Memsz == 0 || s.Vaddr+s.Memsz < s.Vaddr {
 			continue
 		}
-		r := region{addr: s.Vaddr + bias, size: s.Memsz}
-		if b, _, ok := f.At(s.Vaddr); ok {
-			r.data = b[:min(uint64(len(b)), s.Memsz)]
-		}
-		t.regions = append(t.regions, r)
+		t.regions = append(t.regions, t.region(s.Vaddr+bias, s.Memsz, s.Offset, s.Filesz))
 	}
 	t.relocate = func(t *Target) { (&loader{t: t, f: f, m: m, bias: bias}).run() }
 	if f.Type == elf.Rel {

@@ -1,12 +1,14 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"sort"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/binfmt/mmap"
@@ -20,15 +22,30 @@ type Target struct {
 	info  targets.Info
 	main  targets.Module
 
-	regions  []region // by address
-	relocate func(t *Target)
-	fixups   []fixup // by address, once relocate is nil
+	regions   []region // by address
+	relocate  func(t *Target)
+	relocated sync.Once
+	fixups    []fixup // by address, once relocated
 }
 
-// region is a piece of the image in place; bytes beyond data are zero.
+// region is a piece of the image in place: data, then lost bytes that belong there
+// and that a file which was cut short has not, then zeros.
 type region struct {
 	addr, size uint64
 	data       []byte
+	lost       uint64
+}
+
+// region makes the region of which the file has n bytes at offset.
+func (t *Target) region(addr, size, offset, n uint64) region {
+	r := region{addr: addr, size: size}
+	n = min(n, size)
+	if file := t.file.Data; offset < uint64(len(file)) {
+		r.data = file[offset:]
+		r.data = r.data[:min(n, uint64(len(r.data)))]
+	}
+	r.lost = n - uint64(len(r.data))
+	return r
 }
 
 // fixup is a pointer that a loader would store.
@@ -89,12 +106,7 @@ func Open(path string) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening an image: %w", err)
 	}
-	slices.SortFunc(t.regions, func(a, b region) int {
-		if a.addr < b.addr {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(t.regions, func(a, b region) int { return cmp.Compare(a.addr, b.addr) })
 	return t, nil
 }
 
@@ -126,16 +138,12 @@ func (t *Target) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr
 	}
 	n := 0
 	ok := t.guard.Do(func() {
-		if t.relocate != nil {
-			t.relocate(t)
-			t.relocate = nil
-			slices.SortFunc(t.fixups, func(a, b fixup) int {
-				if a.addr < b.addr {
-					return -1
-				}
-				return 1
-			})
-		}
+		t.relocated.Do(func() {
+			if t.relocate != nil {
+				t.relocate(t)
+			}
+			slices.SortStableFunc(t.fixups, func(a, b fixup) int { return cmp.Compare(a.addr, b.addr) })
+		})
 		n = t.copy(uint64(addr), p)
 		t.overlay(uint64(addr), p[:n])
 	})
@@ -168,6 +176,9 @@ func (t *Target) copy(addr uint64, p []byte) (n int) {
 		k := 0
 		if off < uint64(len(r.data)) {
 			k = copy(rest, r.data[off:])
+		}
+		if off+uint64(k) < uint64(len(r.data))+r.lost && k < len(rest) {
+			return n + k
 		}
 		clear(rest[k:])
 		n += len(rest)

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -249,6 +250,43 @@ func TestEdges(t *testing.T) {
 	}
 	if _, err := l.ReadMemory(context.Background(), targets.Space{Physical: true}, 0, p); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("physical memory: %v", err)
+	}
+}
+
+// TestCut: what a file that was cut short has not is not read as zeros.
+func TestCut(t *testing.T) {
+	for _, cc := range []string{"gcc", "x86_64-w64-mingw32-gcc"} {
+		path := build(t, cc)
+		whole, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := whole.regions[len(whole.regions)-1]
+		for _, r := range whole.regions {
+			if len(r.data) > 8 {
+				last = r
+			}
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.Index(data, last.data) // of several that are the same, any will do
+		if err := os.WriteFile(path, data[:at+8], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cut, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fault *targets.FaultError
+		p := make([]byte, 16)
+		if n, err := cut.ReadMemory(t.Context(), targets.Space{}, arch.Addr(last.addr), p); n != 8 || !errors.As(err, &fault) || uint64(fault.Addr) != last.addr+8 {
+			t.Errorf("%s: over the cut: %d bytes, %v", cc, n, err)
+		}
+		if n, _ := cut.ReadMemory(t.Context(), targets.Space{}, arch.Addr(last.addr+9), p); n != 0 {
+			t.Errorf("%s: behind the cut: %d bytes", cc, n)
+		}
 	}
 }
 

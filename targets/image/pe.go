@@ -25,18 +25,21 @@ func (t *Target) openPE() error {
 	t.info = targets.Info{Set: a.DefaultSet(), OS: "windows", Path: t.file.Path, Stub: "an image file"}
 	t.main = targets.Module{Path: t.file.Path, Base: arch.Addr(f.ImageBase), Size: uint64(f.ImageSize), Stamp: f.Stamp, Main: true}
 	limit := f.ImageBase + uint64(f.ImageSize)
-	add := func(addr uint32, size uint64, data []byte) {
+	add := func(addr uint32, size, offset, n uint64) {
 		at := f.ImageBase + uint64(addr)
 		if at < f.ImageBase || at >= limit || size == 0 {
 			return
 		}
-		size = min(size, limit-at)
-		t.regions = append(t.regions, region{at, size, data[:min(uint64(len(data)), size)]})
+		t.regions = append(t.regions, t.region(at, min(size, limit-at), offset, n))
 	}
-	add(0, uint64(len(f.Headers())), f.Headers())
+	add(0, uint64(f.HeadersSize), 0, uint64(f.HeadersSize))
 	for i := range f.Sections {
 		s := &f.Sections[i]
-		add(s.Addr, uint64(s.Size()), f.Raw(s))
+		n := uint64(s.RawSize)
+		if s.RawOffset == 0 {
+			n = 0
+		}
+		add(s.Addr, uint64(s.Size()), uint64(s.RawOffset), n)
 	}
 	return nil
 }
