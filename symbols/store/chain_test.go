@@ -323,6 +323,26 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
+// TestReferer: a server that another one leads to is not told the address there.
+func TestReferer(t *testing.T) {
+	var told atomic.Value
+	end := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		told.Store(fmt.Sprint(r.Header))
+		w.Write([]byte("int x;"))
+	}))
+	defer end.Close()
+	start := httptest.NewServer(http.RedirectHandler(end.URL, http.StatusFound))
+	defer start.Close()
+	s := newStore(t, Options{NoLocal: true})
+	s.SetSourceMap(map[string]string{"/src": start.URL + "/?token=secret"})
+	if _, err := s.Source(t.Context(), symbols.Key{}, "/src/a.c"); err != nil {
+		t.Fatal(err)
+	}
+	if h, _ := told.Load().(string); h == "" || strings.Contains(h, "secret") {
+		t.Errorf("the second server was told %s", h)
+	}
+}
+
 // TestManyDebuggers: several that fetch the same into the same cache all get it whole.
 func TestManyDebuggers(t *testing.T) {
 	b := prog(t)

@@ -336,26 +336,6 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestReferer: a server that another one leads to is not told the address there.
-func TestReferer(t *testing.T) {
-	var told atomic.Value
-	end := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		told.Store(fmt.Sprint(r.Header))
-		w.Write([]byte("int x;"))
-	}))
-	defer end.Close()
-	start := httptest.NewServer(http.RedirectHandler(end.URL, http.StatusFound))
-	defer start.Close()
-	s := newStore(t, Options{NoLocal: true})
-	s.SetSourceMap(map[string]string{"/src": start.URL + "/?token=secret"})
-	if _, err := s.Source(t.Context(), symbols.Key{}, "/src/a.c"); err != nil {
-		t.Fatal(err)
-	}
-	if h, _ := told.Load().(string); h == "" || strings.Contains(h, "secret") {
-		t.Errorf("the second server was told %s", h)
-	}
-}
-
 // TestNegative: "not there" holds ten minutes, and only when every server said it.
 func TestNegative(t *testing.T) {
 	var calls atomic.Int32
