@@ -39,6 +39,9 @@ func (l *loop) byCode(ctx context.Context, r *arch.Registers, mem symbols.Memory
 			return nil, 0, errNoFrame // a loop, or another function
 		}
 		f.seen[pc] = true
+		if err := l.askCode(ctx, pc, mem); err != nil {
+			return nil, 0, noFrame(err)
+		}
 		in, err := l.decode(ctx, pc)
 		if err != nil {
 			return nil, 0, errNoFrame
@@ -84,6 +87,16 @@ func (l *loop) byCode(ctx context.Context, r *arch.Registers, mem symbols.Memory
 		c.SetSP(cfa + arch.Addr(popped))
 	}
 	return c, cfa, nil
+}
+
+// askCode asks mem for code that no file has, so that what follows it comes with it.
+func (l *loop) askCode(ctx context.Context, a arch.Addr, mem symbols.Memory) error {
+	var p [1]byte
+	if m, ok := l.moduleAt(a); ok && m.Image != nil && m.Image.ReadStatic(m.offset(a), p[:]) {
+		return nil
+	}
+	_, err := mem.ReadMemory(ctx, a, p[:])
+	return err
 }
 
 // moves are the instructions that change no register but their first operand.

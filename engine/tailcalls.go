@@ -189,6 +189,9 @@ func (l *loop) calls(ctx context.Context, site tailSite) (arch.Addr, bool) {
 		f, known := site.m.known.named[c.Name]
 		if among := l.imagesMark(); !known || f.among != among {
 			f.addr, f.ok = l.functionNamed(ctx, site.m, c.Name)
+			if ctx.Err() != nil {
+				return 0, false
+			}
 			f.among = l.imagesMark()
 			site.m.remember()
 			site.m.known.named[c.Name] = f
@@ -210,10 +213,14 @@ func (l *loop) imagesMark() (mark arch.Addr) {
 
 // functionNamed finds a function by linkage name as the linker does: in the
 // caller's own image, else in those the program has loaded, in their order.
-// Where an image has several of the name nobody knows which is meant.
+// Where an image has several of the name, or is still being looked for, nobody knows
+// which is meant.
 func (l *loop) functionNamed(ctx context.Context, own *Module, name string) (arch.Addr, bool) {
 	for _, m := range append([]*Module{own}, l.modules.rows...) {
-		if m != own && l.need(ctx, m) != nil || m.Image == nil {
+		if m != own && (l.need(ctx, m) != nil || !m.Tried && l.o.Store != nil) {
+			return 0, false
+		}
+		if m.Image == nil {
 			continue
 		}
 		off, n := symbols.Offset(0), 0
