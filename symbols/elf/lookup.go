@@ -47,7 +47,7 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 		return yield(s)
 	}
 	t := i.symtab()
-	for _, e := range t.matches(pattern, fold) {
+	for _, e := range t.asked(pattern, fold) {
 		if !give(i.symbol(&e)) {
 			return found, false
 		}
@@ -60,6 +60,40 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 		}
 	}
 	return found, true
+}
+
+// question is what matches was asked.
+type question struct {
+	pattern string
+	fold    bool
+}
+
+// Bounds of the answers that are remembered: who sets a breakpoint asks for its name
+// several times.
+const (
+	maxAnswers = 64
+	maxAnswer  = 64
+)
+
+// asked is matches, with its last answers remembered.
+func (t *table) asked(pattern string, fold bool) []entry {
+	q := question{pattern, fold}
+	t.mu.Lock()
+	out, ok := t.answers[q]
+	t.mu.Unlock()
+	if ok {
+		return out
+	}
+	out = t.matches(pattern, fold)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.answers) >= maxAnswers || t.answers == nil {
+		t.answers = map[question][]entry{}
+	}
+	if len(out) <= maxAnswer {
+		t.answers[q] = out
+	}
+	return out
 }
 
 // matches returns the symbols that match a pattern, by address. The string table

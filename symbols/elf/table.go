@@ -25,8 +25,9 @@ type table struct {
 	orderOnce sync.Once
 	order     []uint32 // by address: numbers of symbols, or madeName + index in made
 
-	mu     sync.Mutex
-	parsed map[uint32]parsedName // demangled so far, by name number
+	mu      sync.Mutex
+	parsed  map[uint32]parsedName // demangled so far, by name number
+	answers map[question][]entry  // the last that were asked for
 }
 
 // entry is one symbol.
