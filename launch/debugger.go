@@ -440,20 +440,6 @@ func (d *Debugger) Path(kind string) string { return d.files.path(kind) }
 // text that is no path.
 func (d *Debugger) SetPath(kind, path string) (string, error) { return d.files.setPath(d, kind, path) }
 
-// Connection is how the far end was reached, for `||` and vertarget.
-func (d *Debugger) Connection() string {
-	p := d.Plan()
-	switch {
-	case p.Connection != nil:
-		return p.Connection.String()
-	case p.ProcessServer != nil:
-		return p.ProcessServer.String()
-	case p.Request == Attach:
-		return "attached on this machine"
-	}
-	return "started on this machine"
-}
-
 // Input sends text to the debuggee's standard input, when we hold it.
 func (d *Debugger) Input(text string) error {
 	g := d.current()

@@ -34,6 +34,22 @@ func (d *Debugger) reach(ctx context.Context) (*debuggee, error) {
 	return d.local(ctx, &p)
 }
 
+// Connection is how the far end was reached, for `||` and vertarget.
+func (d *Debugger) Connection() string {
+	p := d.Plan()
+	switch {
+	case p.CoreFile != "":
+		return p.CoreFile
+	case p.Connection != nil:
+		return p.Connection.String()
+	case p.ProcessServer != nil:
+		return p.ProcessServer.String()
+	case p.Request == Attach:
+		return "attached on this machine"
+	}
+	return "started on this machine"
+}
+
 // openFile opens what is looked at without a process: an image.
 func (d *Debugger) openFile(name string) (*debuggee, error) {
 	t, err := image.Open(name)

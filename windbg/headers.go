@@ -20,18 +20,9 @@ func imageHeaders(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	arg := c.all()
-	if arg == "" {
-		return c.syntax(0)
-	}
-	m, err := c.module(ctx, arg)
+	m, _, err := c.tried(ctx)
 	if err != nil {
 		return err
-	}
-	if m.Image == nil && !m.Tried {
-		if loaded, err := c.v.LoadSymbols(ctx, m.Base, false, false); err == nil {
-			m = loaded
-		}
 	}
 	file, sections := set["f"], set["s"]
 	if !file && !sections || set["a"] {

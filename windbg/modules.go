@@ -273,19 +273,26 @@ func (c *call) module(ctx context.Context, arg string) (*engine.Module, error) {
 	return nil, notInList(arg)
 }
 
-func moduleInfo(ctx context.Context, c *call) error {
-	arg := c.all()
-	if arg == "" {
-		return c.syntax(0)
+// tried takes the name of a module, and looks for its symbols unless that was done.
+func (c *call) tried(ctx context.Context) (m *engine.Module, arg string, err error) {
+	if arg = c.all(); arg == "" {
+		return nil, "", c.syntax(0)
 	}
-	m, err := c.module(ctx, arg)
-	if err != nil {
-		return err
+	if m, err = c.module(ctx, arg); err != nil {
+		return nil, "", err
 	}
 	if m.Image == nil && !m.Tried {
 		if loaded, err := c.v.LoadSymbols(ctx, m.Base, false, false); err == nil {
 			m = loaded
 		}
+	}
+	return m, arg, nil
+}
+
+func moduleInfo(ctx context.Context, c *call) error {
+	m, arg, err := c.tried(ctx)
+	if err != nil {
+		return err
 	}
 	ptr := pointerSize(c.v)
 	c.printf("Loaded Module Info: [%s] \n", arg)
@@ -316,8 +323,8 @@ func moduleInfo(ctx context.Context, c *call) error {
 func (i *Interpreter) moduleEvent(e engine.ModuleEvent) string {
 	ptr := 8
 	if e.Module.Base < 1<<32 {
-		if s := i.o.Host.Session(); s != nil && e.Module.Image != nil {
-			ptr = e.Module.Image.Arch().PtrSize
+		if m := e.Module.Image; m != nil && m.Arch() != nil {
+			ptr = m.Arch().PtrSize
 		}
 	}
 	switch f := i.o.Host.Filter("ld", e.Module.Name); {

@@ -258,8 +258,11 @@ func systemsList(ctx context.Context, c *call) error {
 	kind := "Live user mode"
 	if c.s != nil {
 		c.s.Look(ctx, func(l *engine.Live) error {
-			if l.Info().Machine {
+			switch info := l.Info(); {
+			case info.Machine:
 				kind = "Remote KD"
+			case info.Process == 0 && len(l.KnownThreads()) == 0:
+				kind = "Image file"
 			}
 			return nil
 		})

@@ -38,12 +38,12 @@ func TestImage(t *testing.T) {
 	t.Run("Windows", func(t *testing.T) {
 		image := filepath.Join(t.TempDir(), "image.exe")
 		must(t, "x86_64-w64-mingw32-gcc", "-g", "-o", image, filepath.Join("..", "programs", "image.c"))
-		debugger(t, "x image!counter\nlm\ndt node\ndx -r2 first\nu image!twice L3\nda greeting\nbp main\nbl\nk\n!dh -f image\nvertarget\nq\n", "cdb", "-z", image).must(t, 4,
+		debugger(t, "x image!counter\nlm\ndt node\ndx -r2 first\nu image!twice L3\nda greeting\nbp main\nbl\nk\n!dh -f image\n.reload /i\n||\nln image!counter\nvertarget\nq\n", "cdb", "-z", image).must(t, 4,
 			`^Loading Dump File \[.*/image\.exe\]`,
 			`^`+address+` image!counter = 0n42$`, `^`+address+` +`+address+` +image +.*\(service symbols: DWARF Private Symbols\)`,
 			`\+0x008 next +: Ptr64 node`, `name +: 0x[0-9a-f]+ : "second"`,
 			`^image!twice \[.*image\.c @ 12\]:\n`+address+` .* push    rbp`, `"hello"$`, `image!main$`, `No runnable debuggees error in 'k'`,
-			`machine \(X64\)`, `^Windows user mode, x64`)
+			`machine \(X64\)`, `0 Image file: .*/image\.exe$`, `Exact matches:\n    image!counter`, `^Windows user mode, x64`)
 	})
 	t.Run("other CPUs", func(t *testing.T) {
 		for cpu, flags := range map[string][]string{"aarch64": nil, "riscv64": {"-mno-relax"}} {
