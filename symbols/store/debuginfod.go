@@ -69,9 +69,14 @@ func (s *search) debuginfod(e Element, kind, source string) (local, from string)
 		}
 		os.Remove(local)
 	}
+	return s.fromDebuginfod(urls, local, "/buildid/"+id+"/"+kind+rest)
+}
+
+// fromDebuginfod asks servers in turn for a file that is kept at local.
+func (s *search) fromDebuginfod(urls []string, local, request string) (found, from string) {
 	absent := 0
 	for _, base := range urls {
-		where := strings.TrimRight(base, "/") + "/buildid/" + id + "/" + kind + rest
+		where := strings.TrimRight(base, "/") + request
 		if dir, ok := localStore(where); ok { // a file URL
 			if _, err := os.Stat(dir); err == nil {
 				return dir, ""
