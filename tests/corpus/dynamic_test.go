@@ -30,7 +30,7 @@ var dynamics = []struct {
 		"shapes::origin":   {"tags             [Type: integer(kind=4) [3]]"},
 		"origin.tags[5]":   {": 9 "},
 		"shapes::grid[3]":  {"[Type: real(kind=8) [2]]", "[1]              : 2 "},
-		"a[1][1] + t[10]":  {": "},
+		"a[1][1] + t[10]":  {": 8.5 "},
 		"shapes::origin.x": {": 0 "},
 	}},
 }

@@ -186,7 +186,11 @@ func (c *comparer) scopes(n *node, at uint64) {
 	path := fmt.Sprintf("%s at 0x%x", c.tree.name(n), at)
 	got, err := c.img.Scopes(c.off(at))
 	want := c.tree.visible(n, at)
-	if err != nil || !fact(c, "scopes", path, len(got), len(want)) {
+	if err != nil {
+		c.errorf("%s: %v", path, err)
+		return
+	}
+	if !fact(c, "scopes", path, len(got), len(want)) {
 		return
 	}
 	for i, w := range want {

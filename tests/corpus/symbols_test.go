@@ -124,12 +124,14 @@ func threadLocal(w nmSymbol, c *comparer) bool {
 // beginning of identifiers of the legacy scheme; frames of coroutines.
 func oddName(link string) bool {
 	return strings.HasPrefix(link, "_R") && oddRust.MatchString(link) || strings.Contains(link, ".Frame.actor") ||
-		strings.HasPrefix(link, "_ZN") && rustSuffix.MatchString(link) && strings.Contains(link, "_")
+		strings.HasPrefix(link, "_ZN") && rustSuffix.MatchString(link) && underscored.MatchString(link)
 }
 
 var (
 	oddRust    = regexp.MustCompile(`[^0-9A-Za-z]0[0-9]|[a-z_]0[0-9su]|K[a-z][0-9a-f]+_`)
 	rustSuffix = regexp.MustCompile(`17h[0-9a-f]{16}E`)
+	// underscored also takes identifiers with a digit before an underscore.
+	underscored = regexp.MustCompile(`[0-9]_`)
 )
 
 // inheriting tells inheriting constructors: c++filt names them after the base, LLVM
