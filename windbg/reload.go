@@ -3,6 +3,7 @@ package windbg
 import (
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"strings"
 
@@ -71,6 +72,9 @@ func (c *call) addModule(ctx context.Context, arg string, now bool) error {
 			return err
 		}
 		n[i] = v
+	}
+	if n[0]+n[1] < n[0] || n[2] > math.MaxUint32 {
+		return c.caret("Range", -1)
 	}
 	m, err := c.v.AddModule(ctx, targets.Module{Path: name, Base: arch.Addr(n[0]), Size: n[1], Stamp: uint32(n[2])})
 	if err == nil && now {

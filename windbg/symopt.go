@@ -3,6 +3,7 @@ package windbg
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -60,6 +61,9 @@ func symbolOptions(ctx context.Context, c *call) error {
 		n, err := c.value(ctx, rest)
 		if err != nil {
 			return err
+		}
+		if n > math.MaxUint32 {
+			return c.caret("Range", -1)
 		}
 		old, set := c.i.symbolOptions(), uint32(n)
 		switch sign {
