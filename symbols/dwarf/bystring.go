@@ -20,13 +20,18 @@ func (d *Data) byString(kind index.Kind, name string) []index.Entry {
 	}
 	var places [][]byte
 	str := d.section(secStr)
-	for at, want := 0, append([]byte(lastName(name)), 0); at < len(str) && len(places) < 4; {
-		n := bytes.Index(str[at:], want)
-		if n < 0 {
-			break
+	want := append([]byte(lastName(name)), 0)
+	for begin := 0; begin < len(str) && len(places) < 4; begin += shardSize { // in parts, to let go of what is behind
+		part := str[begin:min(begin+shardSize+len(want)-1, len(str))]
+		for at := 0; len(places) < 4; at++ {
+			n := bytes.Index(part[at:], want)
+			if n < 0 {
+				break
+			}
+			at += n
+			places = append(places, binary.LittleEndian.AppendUint32(nil, uint32(begin+at)))
 		}
-		places = append(places, binary.LittleEndian.AppendUint32(nil, uint32(at+n)))
-		at += n + 1
+		d.release(part)
 	}
 	if len(places) == 0 {
 		return nil

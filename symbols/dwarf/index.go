@@ -128,11 +128,18 @@ func (d *Data) startOf(r ref) (uint64, bool) {
 	return at(i), true
 }
 
+// collectAt is by how many percent memory may grow between collections while the
+// index is made.
+const collectAt = 20
+
 // shardSize is how many bytes of DIEs a worker takes at a time.
 const shardSize = 4 << 20
 
 // buildIndex makes the index from the DIEs; nil when ctx ended.
 func (d *Data) buildIndex(ctx context.Context, id []byte) *index.Index {
+	// The arenas have no pointers, so that collecting costs little, and is better
+	// done often.
+	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
 	units := d.everyUnit()
 	b := indexBuild{d: d, ctx: ctx, units: units, builders: make([]*index.Builder, max(min(runtime.GOMAXPROCS(0), len(units)), 1))}
 	var wg sync.WaitGroup
@@ -150,8 +157,8 @@ func (d *Data) buildIndex(ctx context.Context, id []byte) *index.Index {
 	}
 	var x *index.Index
 	d.opt.Guard(func() {
-		str := d.section(secStr)
-		x, _ = index.Build(b.builders, id, starts, func(n uint32) []byte { return stringAt(str, uint64(n)) })
+		str := d.window(secStr)
+		x, _ = index.Build(b.builders, id, starts, func(n uint32) []byte { return stringAt(str.at(uint64(n)), uint64(n)) })
 		for _, id := range []sectionID{secStr, secAbbrev, secLine, secRnglists} {
 			d.release(d.section(id))
 		}
@@ -160,6 +167,41 @@ func (d *Data) buildIndex(ctx context.Context, id []byte) *index.Index {
 		x, _ = index.Build(nil, id, nil, nil)
 	}
 	return x
+}
+
+// window is a section read here and there, of which only so much stays in memory.
+type window struct {
+	d       *Data
+	section []byte
+	seen    []uint64 // by page group: the round it was touched in
+	round   uint64
+	touched int
+}
+
+// A group is what the kernel maps around a page that is touched; so many of them
+// may stay.
+const (
+	groupSize = 64 << 10
+	maxGroups = 256
+)
+
+func (d *Data) window(id sectionID) *window {
+	s := d.section(id)
+	return &window{d: d, section: s, seen: make([]uint64, len(s)/groupSize+1), round: 1}
+}
+
+// at returns the section, of which off is going to be read.
+func (w *window) at(off uint64) []byte {
+	g := off / groupSize
+	if g >= uint64(len(w.seen)) || w.seen[g] == w.round {
+		return w.section
+	}
+	if w.touched++; w.touched > maxGroups {
+		w.d.release(w.section)
+		w.round, w.touched = w.round+1, 1
+	}
+	w.seen[g] = w.round
+	return w.section
 }
 
 func (d *Data) release(b []byte) {

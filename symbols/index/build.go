@@ -64,7 +64,7 @@ type joiner struct {
 }
 
 // foundName is a name and where its text is: with a builder, or the caller.
-type foundName struct{ hash, number, builder uint32 }
+type foundName struct{ hash, number, builder, length uint32 }
 
 const callers = None // for the builder of the caller's names
 
@@ -129,7 +129,7 @@ func (j *joiner) add(text []byte, builder, number uint32) uint32 {
 			return n
 		}
 	}
-	j.names = append(j.names, foundName{h, number, builder})
+	j.names = append(j.names, foundName{h, number, builder, uint32(len(text))})
 	j.strings += uint64(len(text)) + 1
 	j.byText.slots[i] = uint32(len(j.names))
 	j.byText.used++
@@ -272,15 +272,22 @@ func (w *writer) rec(t table, i uint64) []byte {
 	return w.x.data[w.x.tables[t].off+i*recordSize[t]:]
 }
 
+// strings writes the names. Their texts are asked for in the order they were first
+// seen in, in which the caller's memory is soon at hand.
 func (w *writer) strings(j *joiner) {
 	at := uint32(0)
 	text := w.rec(tabStrings, 0)
 	le := binary.LittleEndian
+	places := make([]uint32, len(j.names))
 	for i, n := range j.order {
 		r := w.rec(tabNames, uint64(i))
 		le.PutUint32(r, j.names[n].hash)
 		le.PutUint32(r[4:], at)
-		at += uint32(copy(text[at:], j.textOf(n))) + 1
+		places[n] = at
+		at += j.names[n].length + 1
+	}
+	for n, place := range places {
+		copy(text[place:], j.textOf(uint32(n)))
 	}
 	r := w.rec(tabNames, uint64(len(j.order)))
 	le.PutUint32(r, None)
@@ -313,16 +320,28 @@ func (w *writer) entries(j *joiner) {
 	for i := 1; i < len(first); i++ {
 		first[i] += first[i-1]
 	}
-	sorted := make([]*record, first[len(first)-1])
+	sorted := make([]uint32, first[len(first)-1]) // by number in all chunks, which are full but for the last
 	next := slices.Clone(first)
-	each(func(r *record) {
-		sorted[next[r.name]] = r
-		next[r.name]++
-	})
+	var chunks [][]record
+	for _, c := range j.recs {
+		chunks = append(chunks, c...)
+	}
+	for k, c := range chunks {
+		for i := range c {
+			n := &next[c[i].name]
+			sorted[*n] = uint32(k*chunkSize + i)
+			*n++
+		}
+	}
+	var group []*record
 	le, at := binary.LittleEndian, uint64(0)
 	for n := range len(first) - 1 {
 		le.PutUint32(w.rec(tabNames, uint64(n))[8:], uint32(at))
-		for _, r := range distinct(sorted[first[n]:first[n+1]]) {
+		group = group[:0]
+		for _, i := range sorted[first[n]:first[n+1]] {
+			group = append(group, &chunks[i/chunkSize][i%chunkSize])
+		}
+		for _, r := range distinct(group) {
 			b := w.rec(tabEntries, at)
 			le.PutUint64(b, r.what)
 			le.PutUint32(b[8:], r.scope)
