@@ -49,8 +49,9 @@ func (l *loop) index(m *Module) {
 	}()
 }
 
-// indexedNow is called in the loop when m's index is complete: breakpoints gain the
-// places that only it tells. A running debuggee is halted for them, not told.
+// indexedNow is called in the loop when m's index is complete or has told of a
+// function's copies: breakpoints gain the places that only it tells. A running
+// debuggee is halted for them, not told.
 func (l *loop) indexedNow(ctx context.Context, m *Module) {
 	if !slices.Contains(l.modules.rows, m) || !slices.ContainsFunc(l.bps, func(b *breakpoint) bool { return l.gains(b, m) }) {
 		return
@@ -88,7 +89,7 @@ func (l *loop) gains(b *breakpoint, m *Module) bool {
 	if mod == "" && slices.ContainsFunc(b.places, elsewhere) {
 		return false
 	}
-	return slices.ContainsFunc(m.copies(rest), func(p placed) bool { return !slices.Contains(b.addrs, p.addr()) })
+	return slices.ContainsFunc(l.copies(m, rest), func(p placed) bool { return !slices.Contains(b.addrs, p.addr()) })
 }
 
 // function is the name of the functions whose copies b wants too, "" none: hardware
@@ -103,23 +104,62 @@ func (b *breakpoint) function() string {
 	return ""
 }
 
-// copies are the places where a function begins that was inlined into others.
-func (m *Module) copies(name string) []placed {
+// copyWait is how long the places of a function's copies are waited for: in the
+// largest images they take seconds, and then come as those of a new index do.
+const copyWait = 300 * time.Millisecond
+
+// copySearch looks for the copies of a function in a goroutine.
+type copySearch struct {
+	done   chan struct{}
+	places []symbols.Place
+	slow   bool // it has been waited for
+}
+
+// copies are the places where a function begins that was inlined into others, as
+// far as they are known.
+func (l *loop) copies(m *Module, name string) []placed {
 	x, ok := m.Image.(symbols.Indexer)
 	if !ok || !x.Indexed() {
 		return nil
 	}
 	m.remember()
-	ps, known := m.known.copies[name]
-	if !known {
-		ps = x.Inlined(name)
-		m.known.copies[name] = ps
+	c := m.known.copies[name]
+	if c == nil {
+		c = l.searchCopies(m, x, name)
+		m.known.copies[name] = c
 	}
-	out := make([]placed, 0, len(ps))
-	for _, p := range ps {
+	if !c.slow {
+		select {
+		case <-c.done:
+		case <-time.After(copyWait):
+			c.slow = true
+		}
+	}
+	select {
+	case <-c.done:
+	default:
+		return nil
+	}
+	out := make([]placed, 0, len(c.places))
+	for _, p := range c.places {
 		out = append(out, placed{m, p})
 	}
 	return out
+}
+
+func (l *loop) searchCopies(m *Module, x symbols.Indexer, name string) *copySearch {
+	c := &copySearch{done: make(chan struct{})}
+	l.opens.Add(1)
+	go func() {
+		defer l.opens.Done()
+		c.places = x.Inlined(name)
+		close(c.done)
+		select {
+		case l.indexed <- m:
+		case <-l.life.Done():
+		}
+	}()
+	return c
 }
 
 // namesakes are the places of all functions called name, in the first module that
@@ -141,7 +181,7 @@ func (l *loop) namesakes(ctx context.Context, name string) []placed {
 		}
 	}
 	for _, m := range in {
-		if out = append(out, m.copies(rest)...); len(out) > 0 {
+		if out = append(out, l.copies(m, rest)...); len(out) > 0 {
 			break
 		}
 	}

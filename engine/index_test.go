@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"dap-windbg/symbols"
 	"dap-windbg/targets"
+	"dap-windbg/targets/fake"
 )
 
 // gained waits for the event that says that breakpoint 0 has n places.
@@ -83,5 +86,47 @@ func TestNameOrNumber(t *testing.T) {
 	now := s.set("u", Breakpoint{Expr: "beef"})
 	if len(now[0].Addrs) != 1 || now[0].Addrs[0] != 0xbeef {
 		t.Errorf("beef is at %v", now[0].Addrs)
+	}
+}
+
+// wide is an image in which copies of functions take long to find.
+type wide struct {
+	blank
+	gate chan struct{}
+}
+
+func (*wide) Index(context.Context) error { return nil }
+func (*wide) Indexed() bool               { return true }
+func (w *wide) Inlined(name string) []symbols.Place {
+	<-w.gate
+	return []symbols.Place{{Offset: 0x10, Function: name, Inlined: true}}
+}
+
+// TestSlowCopies: the search for a function's copies does not hold the session up;
+// what it finds is told, wherever the places are by then.
+func TestSlowCopies(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		image := &wide{gate: make(chan struct{})}
+		store := &shelfStore{find: func(_ context.Context, key symbols.Key) (symbols.Image, error) {
+			if key.Name == "extra0.so" {
+				return image, nil
+			}
+			return nil, &symbols.NotFoundError{What: key.Path}
+		}}
+		s := over(t, fake.New(fake.Demo("main", 1)), Options{Store: store})
+		s.stop()
+		base := hand(t, s, 1)[0]
+		if now := s.set("t", Breakpoint{Function: "extra0!anywhere"}); len(now[0].Addrs) != 0 {
+			t.Errorf("places: %+v", now[0])
+		}
+		if gone {
+			s.view(func(ctx context.Context, v *View) error { return v.Unload(ctx, base) })
+		}
+		close(image.gate)
+		if !gone {
+			if now := s.gained(1); now.Addrs[0] != base+0x10 {
+				t.Errorf("places: %+v", now)
+			}
+		}
 	}
 }

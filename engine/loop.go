@@ -70,7 +70,7 @@ type loop struct {
 	opened chan *opening
 
 	indexing chan struct{} // held by who builds an index
-	indexed  chan *Module  // whose index is complete
+	indexed  chan *Module  // whose index is complete, or tells more
 }
 
 func newLoop(s *Session, t targets.Target, o Options) *loop {

@@ -117,7 +117,7 @@ func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
 			l.add(b, placed{m, p})
 			return len(b.addrs) < maxPlaces
 		})
-		l.add(b, m.copies(strings.TrimSuffix(name, "()"))...)
+		l.add(b, l.copies(m, strings.TrimSuffix(name, "()"))...)
 		if len(b.addrs) > 0 && mod == "" && !wild(name) {
 			return // the first module that has it, main first
 		}

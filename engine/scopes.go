@@ -14,7 +14,7 @@ type scopeMemo struct {
 	tails map[symbols.Offset]tailMemo
 	named map[string]nameMemo // functions that calls in the image name
 
-	copies map[string][]symbols.Place // of functions that were inlined
+	copies map[string]*copySearch // of functions that were inlined
 }
 
 // callMemo is the call that returns to a place, tailMemo the tail calls of a
@@ -63,7 +63,7 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 // remember makes the memo fit for one more answer.
 func (m *Module) remember() {
 	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes || len(k.copies) >= maxNames {
-		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[string][]symbols.Place{}}
+		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[string]*copySearch{}}
 	}
 }
 
