@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"sort"
 
 	"dap-windbg/arch"
 	"dap-windbg/binfmt/elf"
@@ -81,10 +82,9 @@ func (t *Target) complete(f *elf.File) {
 		if err != nil {
 			continue
 		}
-		for k := range t.regions {
-			if r := &t.regions[k]; r.addr == s.Addr && r.size == uint64(len(b)) {
-				r.data = b
-			}
+		k := sort.Search(len(t.regions), func(k int) bool { return t.regions[k].addr >= s.Addr })
+		if k < len(t.regions) && t.regions[k].addr == s.Addr && t.regions[k].size == uint64(len(b)) {
+			t.regions[k].data = b
 		}
 	}
 }
