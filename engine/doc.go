@@ -33,7 +33,8 @@
 //
 // Symbols are opened in goroutines, the main image's at once, others' when a
 // stack, a name or a waiting breakpoint needs them; the loop waits for them a
-// while, then goes on without.
+// while, then goes on without. An image's index of names is made behind the first
+// stop, one image at a time; breakpoints then gain the places that only it tells.
 //
 // # Optional abilities of a System
 //

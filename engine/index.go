@@ -112,7 +112,27 @@ const copyWait = 300 * time.Millisecond
 type copySearch struct {
 	done   chan struct{}
 	places []symbols.Place
-	slow   bool // it has been waited for
+	slow   bool // it was waited for in vain
+}
+
+func (c *copySearch) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// searching reports whether a search in m goes on that was waited for in vain:
+// others then are not waited for.
+func (m *Module) searching() bool {
+	for _, c := range m.known.copies {
+		if c.slow && !c.ended() {
+			return true
+		}
+	}
+	return false
 }
 
 // copies are the places where a function begins that was inlined into others, as
@@ -128,16 +148,13 @@ func (l *loop) copies(m *Module, name string) []placed {
 		c = l.searchCopies(m, x, name)
 		m.known.copies[name] = c
 	}
-	if !c.slow {
+	if !c.ended() && !c.slow && !m.searching() {
 		select {
 		case <-c.done:
 		case <-time.After(copyWait):
-			c.slow = true
 		}
 	}
-	select {
-	case <-c.done:
-	default:
+	if c.slow = !c.ended(); c.slow {
 		return nil
 	}
 	out := make([]placed, 0, len(c.places))
