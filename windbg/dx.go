@@ -358,7 +358,7 @@ func showValue(ctx context.Context, c *call) error {
 	target := val.Type.Strip()
 	if target.IsComposite() {
 		c.printf("%s\n", typ)
-		return c.fields(ctx, f, val, 1, dtOptions{}, "")
+		return c.fields(ctx, f, val, 1, dtOptions{}, nil)
 	}
 	text := c.valueText(ctx, f, val)
 	if head, quoted, ok := strings.Cut(text, ` "`); ok && val.Type.IsPointer() {
@@ -367,7 +367,7 @@ func showValue(ctx context.Context, c *call) error {
 	c.printf("%s %s\n", typ, text)
 	if val.Type.IsPointer() && target.Elem.IsComposite() {
 		if at, err := eval.Int(ctx, c.v.Env(f), val); err == nil && at != 0 {
-			return c.fields(ctx, f, pointee(val, at), 1, dtOptions{}, "")
+			return c.fields(ctx, f, pointee(val, at), 1, dtOptions{}, nil)
 		}
 	}
 	return nil

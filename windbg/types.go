@@ -55,30 +55,42 @@ func displayType(ctx context.Context, c *call) error {
 	if strings.ContainsAny(name, "*?") && !strings.HasSuffix(name, " *") {
 		return c.typeNames(ctx, name)
 	}
-	var fields []string
-	addr, given := arch.Addr(0), false
+	var given *arch.Addr
 	if literal(name) && !o.names && c.more() { // the address came first
 		n, err := c.value(ctx, name)
 		if err != nil {
 			return err
 		}
-		addr, given, name = arch.Addr(n), true, c.typeName()
+		at := arch.Addr(n)
+		given, name = &at, c.typeName()
 	}
+	var words []string
 	for c.more() {
 		src := c.expression()
 		if src == "" {
 			return c.syntax(0)
 		}
-		if n, err := c.value(ctx, src); err == nil && !isField(src) {
-			addr, given = arch.Addr(n), true
-			continue
-		}
-		fields = append(fields, src)
+		words = append(words, src)
 	}
-	return c.showType(ctx, name, addr, given, o, fields)
+	return c.showType(ctx, name, given, o, words)
 }
 
-func isField(s string) bool { return strings.HasSuffix(s, ".") }
+// fieldsOf parts what follows a type's name: what names members of t, and the
+// address. A word that could be either is the member: "a" is a number too.
+func (c *call) fieldsOf(ctx context.Context, t *symbols.Type, words []string, at *arch.Addr) (fieldFilter, *arch.Addr) {
+	var out fieldFilter
+	for _, w := range words {
+		if !(fieldFilter{w}).within(t, 1) {
+			if n, err := c.value(ctx, w); err == nil {
+				a := arch.Addr(n)
+				at = &a
+				continue
+			}
+		}
+		out = append(out, w)
+	}
+	return out, at
+}
 
 // typeName takes a type or variable name, which may hold template arguments.
 func (c *call) typeName() string {
@@ -99,16 +111,12 @@ func (c *call) typeName() string {
 }
 
 // showType finds name as a type, then as a variable.
-func (c *call) showType(ctx context.Context, name string, addr arch.Addr, given bool, o dtOptions, fields []string) error {
+func (c *call) showType(ctx context.Context, name string, at *arch.Addr, o dtOptions, words []string) error {
 	f, err := anyFrame(ctx, c.v)
 	if err != nil {
 		return err
 	}
 	env := c.v.Env(f)
-	only := ""
-	if len(fields) > 0 {
-		only = fields[0]
-	}
 	plain := name
 	if _, after, ok := strings.Cut(name, "!"); ok {
 		plain = after
@@ -117,8 +125,9 @@ func (c *call) showType(ctx context.Context, name string, addr arch.Addr, given 
 		plain = strings.TrimPrefix(plain, prefix)
 	}
 	if t, ok := c.findType(ctx, env, name, plain); ok {
-		if given {
-			return c.instance(ctx, f, eval.Value{Type: t, Place: eval.InMemory, Addr: addr}, o, only)
+		only, at := c.fieldsOf(ctx, t, words, at)
+		if at != nil {
+			return c.instance(ctx, f, eval.Value{Type: t, Place: eval.InMemory, Addr: *at}, o, only)
 		}
 		return c.layout(t, 1, o, only)
 	}
@@ -127,7 +136,7 @@ func (c *call) showType(ctx context.Context, name string, addr arch.Addr, given 
 		return &Error{Text: fmt.Sprintf("Symbol %s not found.", name), Err: err, Fix: "types and variables need debug information"}
 	}
 	kind := "Local var"
-	if strings.Contains(name, "!") {
+	if _, static := c.v.ModuleAt(val.Addr); static && val.Place == eval.InMemory {
 		kind = "Global var"
 	}
 	if val.Place == eval.InMemory {
@@ -143,6 +152,7 @@ func (c *call) showType(ctx context.Context, name string, addr arch.Addr, given 
 		c.printf("0x%s \n", arch.Addr(at).Text(pointerSize(c.v)))
 		val = pointee(val, at)
 	}
+	only, _ := c.fieldsOf(ctx, val.Type, words, nil)
 	return c.instance(ctx, f, val, o, only)
 }
 
@@ -161,7 +171,7 @@ func pointee(v eval.Value, at uint64) eval.Value {
 }
 
 // layout prints the members of a type.
-func (c *call) layout(t *symbols.Type, depth int, o dtOptions, only string) error {
+func (c *call) layout(t *symbols.Type, depth int, o dtOptions, only fieldFilter) error {
 	s := t.Strip()
 	ptr := pointerSize(c.v)
 	switch {
@@ -181,12 +191,12 @@ func (c *call) layout(t *symbols.Type, depth int, o dtOptions, only string) erro
 		c.printf("struct %s, %d elements, 0x%x bytes\n", s.Name, len(s.Members().Fields), s.Size)
 	}
 	for _, m := range s.Members().Fields {
-		if m.Static || !fieldMatches(m.Name, only) {
+		if m.Static || !only.shows(m, depth) {
 			continue
 		}
 		c.printf("%s\n", fieldLine(depth, m, fieldType(m, ptr)))
-		if (o.depth >= depth || only == m.Name && only != "" || m.Name == "") && m.Type.IsComposite() && depth < dtMaxDepth {
-			if err := c.layout(m.Type, depth+1, o, ""); err != nil {
+		if (o.depth >= depth || only.named(m) || m.Name == "") && m.Type.IsComposite() && depth < dtMaxDepth {
+			if err := c.layout(m.Type, depth+1, o, only.below(m)); err != nil {
 				return err
 			}
 		}
@@ -194,19 +204,50 @@ func (c *call) layout(t *symbols.Type, depth int, o dtOptions, only string) erro
 	return nil
 }
 
-// fieldMatches applies a field argument: a name, or a prefix with a dot at its end.
-func fieldMatches(name, only string) bool {
-	switch {
-	case only == "" || name == "":
-		return true
-	case strings.HasSuffix(only, "."):
-		return strings.HasPrefix(name, strings.TrimRight(only, "."))
-	case strings.ContainsAny(only, "*?["):
-		ok, _ := path.Match(only, name)
-		return ok
-	}
-	return name == only
+// fieldFilter are the fields that dt shall show: names, patterns, or the beginnings
+// of names with a dot at their end. None means all.
+type fieldFilter []string
+
+func (w fieldFilter) matches(name string) bool {
+	return name != "" && slices.ContainsFunc(w, func(only string) bool {
+		switch {
+		case strings.HasSuffix(only, "."):
+			return strings.HasPrefix(name, strings.TrimRight(only, "."))
+		case strings.ContainsAny(only, "*?["):
+			ok, _ := path.Match(only, name)
+			return ok
+		}
+		return name == only
+	})
 }
+
+// shows reports whether m is a row: it is wanted, or its members are its parent's
+// too and one of them is.
+func (w fieldFilter) shows(m symbols.Field, depth int) bool {
+	return len(w) == 0 || w.matches(m.Name) || inner(m) && w.within(m.Type, depth+1)
+}
+
+// within reports whether a member of t is wanted.
+func (w fieldFilter) within(t *symbols.Type, depth int) bool {
+	if !t.IsComposite() || depth > dtMaxDepth {
+		return false
+	}
+	return slices.ContainsFunc(t.Strip().Members().Fields, func(m symbols.Field) bool { return !m.Static && w.shows(m, depth) })
+}
+
+// named reports whether m was asked for in so many letters.
+func (w fieldFilter) named(m symbols.Field) bool { return slices.Contains(w, m.Name) && m.Name != "" }
+
+// below is the filter of m's own members.
+func (w fieldFilter) below(m symbols.Field) fieldFilter {
+	if w.matches(m.Name) || !inner(m) {
+		return nil
+	}
+	return w
+}
+
+// inner reports whether m's members are its parent's too.
+func inner(m symbols.Field) bool { return m.Name == "" || m.Base }
 
 // fieldLine is a row of dt: three blanks a level, offset, name, value.
 func fieldLine(depth int, m symbols.Field, value string) string {
@@ -214,7 +255,11 @@ func fieldLine(depth int, m symbols.Field, value string) string {
 	if m.Base || name == "" {
 		name = baseName(m)
 	}
-	return fmt.Sprintf("%s+0x%03x %-16s : %s", strings.Repeat("   ", depth), m.Offset, name, value)
+	offset := fmt.Sprintf("%03x", m.Offset)
+	if m.Virtual { // another one in each class that has it
+		offset = "???"
+	}
+	return fmt.Sprintf("%s+0x%s %-16s : %s", strings.Repeat("   ", depth), offset, name, value)
 }
 
 func baseName(m symbols.Field) string {
@@ -298,7 +343,7 @@ func baseWord(t *symbols.Type) string {
 }
 
 // instance prints a value with its members.
-func (c *call) instance(ctx context.Context, f *engine.Frame, val eval.Value, o dtOptions, only string) error {
+func (c *call) instance(ctx context.Context, f *engine.Frame, val eval.Value, o dtOptions, only fieldFilter) error {
 	if !val.Type.IsComposite() {
 		c.printf("%s\n", c.valueText(ctx, f, val))
 		return nil
@@ -307,10 +352,10 @@ func (c *call) instance(ctx context.Context, f *engine.Frame, val eval.Value, o 
 }
 
 // fields prints the members of a composite value.
-func (c *call) fields(ctx context.Context, f *engine.Frame, val eval.Value, depth int, o dtOptions, only string) error {
+func (c *call) fields(ctx context.Context, f *engine.Frame, val eval.Value, depth int, o dtOptions, only fieldFilter) error {
 	ptr := pointerSize(c.v)
 	for _, m := range val.Type.Strip().Members().Fields {
-		if m.Static || m.Virtual || !fieldMatches(m.Name, only) {
+		if m.Static || m.Virtual || !only.shows(m, depth) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -329,8 +374,8 @@ func (c *call) fields(ctx context.Context, f *engine.Frame, val eval.Value, dept
 			text = c.valueText(ctx, f, mv)
 		}
 		c.printf("%s\n", fieldLine(depth, m, text))
-		if composite && depth < dtMaxDepth && (o.depth >= depth || m.Name == "" || m.Base || only != "" && fieldMatches(m.Name, only)) {
-			if err := c.fields(ctx, f, mv, depth+1, o, ""); err != nil {
+		if composite && depth < dtMaxDepth && (o.depth >= depth || inner(m) || only.matches(m.Name)) {
+			if err := c.fields(ctx, f, mv, depth+1, o, only.below(m)); err != nil {
 				return err
 			}
 		}
