@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -56,6 +58,8 @@ type told struct {
 	listed bool // the far end has a list of modules
 	auxv   Auxv
 	path   string
+
+	process int64 // 0 unknown
 }
 
 // Modules implements systems.System: the far end's list (or, when it has none,
@@ -107,7 +111,7 @@ func (s *System) ask(ctx context.Context, t targets.Target) (*told, error) {
 		return s.pending, nil
 	}
 	info := t.Info()
-	out := &told{ctx: ctx, path: info.Path}
+	out := &told{ctx: ctx, path: info.Path, process: info.Process}
 	if l, ok := t.(targets.ModuleLister); ok {
 		list, err := l.Modules(ctx)
 		if err := fatal(ctx, err); err != nil {
@@ -233,6 +237,7 @@ func (r *reader) modules(t *told) []targets.Module {
 		if uint64(m.Base) == vdsoBase && vdsoBase != 0 {
 			m.Path = VDSO
 		}
+		m.Path = t.absolute(m.Path)
 		a.add(m, r.mapped(uint64(m.Base), key))
 	}
 	if loaderBase != 0 {
@@ -242,6 +247,15 @@ func (r *reader) modules(t *told) []targets.Module {
 		a.add(targets.Module{Path: VDSO, Base: arch.Addr(vdsoBase)}, r.mapped(vdsoBase, fixed[2]))
 	}
 	return a.modules
+}
+
+// absolute is a library's path as files are opened by: the loader tells "./x.so" as
+// it was asked for, in the folder where the process works (proc(5), cwd).
+func (t *told) absolute(file string) string {
+	if t.process == 0 || path.IsAbs(file) || !strings.Contains(file, "/") {
+		return file
+	}
+	return path.Join("/proc", strconv.FormatInt(t.process, 10), "cwd", file)
 }
 
 // touch asks for the head of every image not seen yet, so that one flight brings

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -264,6 +265,22 @@ func TestListed(t *testing.T) {
 	}
 	if len(got) != len(want) || got[0].Path != "/far/away" {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestWorkingFolder: a library is found where the process works, however it was
+// asked for.
+func TestWorkingFolder(t *testing.T) {
+	p := start(t, build(t, true))
+	for name, want := range map[string]string{
+		"./x.so": "/proc/1/cwd/x.so", "d/../y.so": "/proc/1/cwd/y.so", "/usr/lib/z.so": "/usr/lib/z.so", "w.so": "w.so",
+	} {
+		w := open(t, p.cmd.Process.Pid)
+		w.listed = true
+		w.list = []targets.Module{{Path: name, Base: 0x10000}}
+		if got := modules(t, New(), w); !slices.ContainsFunc(got, func(m targets.Module) bool { return m.Path == want }) {
+			t.Errorf("%s: no %s in %+v", name, want, got)
+		}
 	}
 }
 
