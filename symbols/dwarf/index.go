@@ -76,25 +76,58 @@ func (d *Data) makeIndex(ctx context.Context) {
 	}()
 	var k *index.Kept
 	if d.opt.Kept != nil && !d.Small() {
-		d.opt.Guard(func() { k = d.opt.Kept() })
+		d.opt.Guard(func() {
+			d.supplement()
+			k = d.opt.Kept()
+		})
 	}
 	if k != nil && !n.damaged.Load() {
-		if x, err := k.Open(); err == nil {
+		if x, err := k.Open(); err == nil && d.agrees(x) {
 			n.ready.Store(x)
 			return
 		}
 	}
-	x := d.buildIndex(ctx, k.ID())
+	x, whole := d.buildIndex(ctx, k.ID())
 	if x == nil {
 		return
 	}
-	if k != nil && len(d.Missing()) == 0 {
+	if k != nil && whole && len(d.Missing()) == 0 {
 		if kept, err := k.Keep(x); err == nil {
 			x = kept
 		}
 	}
 	n.ready.Store(x)
 	debug.FreeOSMemory() // several times what is left was needed
+}
+
+// agrees reports whether the split units that a kept index tells of are where
+// they are now: a package may have come, gone, or been put together anew.
+func (d *Data) agrees(x *index.Index) (ok bool) {
+	d.opt.Guard(func() {
+		split := false
+		for i := range x.Units() {
+			start, _ := x.Unit(i)
+			split = split || ref(start) >= basePack
+		}
+		if split {
+			for i, u := range d.allUnits() {
+				if start, _ := x.Unit(uint32(i)); u.isSkeleton() && !d.isAt(u, i, ref(start)) {
+					return
+				}
+			}
+		}
+		ok = !x.Damaged()
+	})
+	return ok
+}
+
+// isAt reports whether the split unit of sk, the image's unit number i, would be
+// read from start: from the package where that has it, else from its own slot.
+func (d *Data) isAt(sk *unit, i int, start ref) bool {
+	if row := d.pack().units[sk.splitID()]; row != nil {
+		return start == row.base
+	}
+	return start >= baseDwo && int((start-baseDwo)/dwoSlot) == i
 }
 
 // withIndex runs f on the whole index; once more on a new one when it meets
@@ -135,28 +168,54 @@ const collectAt = 20
 // shardSize is how many bytes of DIEs a worker takes at a time.
 const shardSize = 4 << 20
 
-// buildIndex makes the index from the DIEs; nil when ctx ended.
-func (d *Data) buildIndex(ctx context.Context, id []byte) *index.Index {
-	// The arenas have no pointers, so that collecting costs little, and is better
-	// done often.
-	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
+// often has memory collected often while indexes are made: the arenas have no
+// pointers, so that it costs little.
+var often struct {
+	mu          sync.Mutex
+	makers, was int
+}
+
+// collectOften is in force until the function it returns is called.
+func collectOften() (done func()) {
+	often.mu.Lock()
+	defer often.mu.Unlock()
+	if often.makers++; often.makers == 1 {
+		often.was = debug.SetGCPercent(collectAt)
+	}
+	return func() {
+		often.mu.Lock()
+		defer often.mu.Unlock()
+		if often.makers--; often.makers == 0 {
+			debug.SetGCPercent(often.was)
+		}
+	}
+}
+
+// buildIndex makes the index from the DIEs; nil when ctx ended. It is not whole when
+// the files could not be read to their end, or hold too much.
+func (d *Data) buildIndex(ctx context.Context, id []byte) (x *index.Index, whole bool) {
+	defer collectOften()()
 	units := d.everyUnit()
 	b := indexBuild{d: d, ctx: ctx, units: units, builders: make([]*index.Builder, max(min(runtime.GOMAXPROCS(0), len(units)), 1))}
 	var wg sync.WaitGroup
+	var failed atomic.Bool
 	for i := range b.builders {
 		b.builders[i] = &index.Builder{}
-		wg.Go(func() { d.opt.Guard(func() { b.work(b.builders[i]) }) })
+		wg.Go(func() {
+			if !d.opt.Guard(func() { b.work(b.builders[i]) }) {
+				failed.Store(true)
+			}
+		})
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
-		return nil
+		return nil, false
 	}
 	starts := make([]uint64, len(units))
 	for i, u := range units {
 		starts[i] = uint64(u.ref(u.off))
 	}
-	var x *index.Index
-	d.opt.Guard(func() {
+	whole = d.opt.Guard(func() {
 		str := d.window(secStr)
 		x, _ = index.Build(b.builders, id, starts, func(n uint32) []byte { return stringAt(str.at(uint64(n)), uint64(n)) })
 		for _, id := range []sectionID{secStr, secAbbrev, secLine, secRnglists} {
@@ -165,8 +224,9 @@ func (d *Data) buildIndex(ctx context.Context, id []byte) *index.Index {
 	})
 	if x == nil { // the file is gone, or too large for the form: nothing is found
 		x, _ = index.Build(nil, id, nil, nil)
+		whole = false
 	}
-	return x
+	return x, whole && !failed.Load()
 }
 
 // window is a section read here and there, of which only so much stays in memory.
@@ -238,7 +298,7 @@ func (b *indexBuild) work(out *index.Builder) {
 		if first == last || !b.pause() {
 			return
 		}
-		for i := first; i < last; i++ {
+		for i := first; i < last && b.ctx.Err() == nil; i++ {
 			u := b.units[i]
 			s.run(u, uint32(i))
 			s.lines(u, uint32(i))

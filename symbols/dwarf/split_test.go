@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // splitSample compiles a small program with split units, type units and macros:
-// the sections of the image, and of the .dwo file or package.
-func splitSample(f *testing.F, pack bool, args ...string) (image, other map[string][]byte) {
+// the sections of the image, of the .dwo file or package, and of the .dwo file.
+func splitSample(f testing.TB, pack bool, args ...string) (image, other, loose map[string][]byte) {
 	f.Helper()
 	dir := f.TempDir()
 	src := filepath.Join(dir, "a.cc")
@@ -48,7 +49,65 @@ func splitSample(f *testing.F, pack bool, args ...string) (image, other map[stri
 		}
 		return m
 	}
-	return read("a.so"), read(companion)
+	return read("a.so"), read(companion), read("a.dwo")
+}
+
+// TestIndexOfOtherSplitUnits: an index that was kept is taken again only while the
+// split units are where they were.
+func TestIndexOfOtherSplitUnits(t *testing.T) {
+	for _, flags := range [][]string{{"g++", "-O1", "-gdwarf-4", "-fdebug-types-section"}, {"g++", "-O1", "-gdwarf-4"}} {
+		image, packed, loose := splitSample(t, true, flags...)
+		open := func(files map[symbols.CompanionKind]map[string][]byte) *Data {
+			return New(Options{
+				Section: func(n string) []byte { return image[n] },
+				Open: func(c symbols.Companion, accept func(func(string) []byte) error) (func(string) []byte, error) {
+					b, ok := files[c.Kind]
+					if !ok {
+						return nil, os.ErrNotExist
+					}
+					section := func(n string) []byte { return b[strings.TrimSuffix(n, ".dwo")] }
+					return section, accept(section)
+				},
+			})
+		}
+		ways := []map[symbols.CompanionKind]map[string][]byte{{symbols.Package: packed}, {symbols.SplitUnit: loose}}
+		for i := range ways {
+			d := open(ways[i])
+			if err := d.Index(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := d.Type("S"); !ok || len(d.Missing()) > 0 {
+				t.Fatalf("%v, way %d: no S; missing: %v", flags, i, d.Missing())
+			}
+			for k := range ways {
+				if got := open(ways[k]).agrees(d.index.ready.Load()); got != (i == k) {
+					t.Errorf("%v: index of way %d with the files of way %d: agrees is %v", flags, i, k, got)
+				}
+			}
+		}
+	}
+}
+
+// TestDamagedFilesAreNotKept: what could not be read to its end is no index to keep.
+func TestDamagedFilesAreNotKept(t *testing.T) {
+	image, _, _ := splitSample(t, false, "g++", "-O1", "-gdwarf-5")
+	calls := 0
+	d := New(Options{Section: func(n string) []byte { return image[n] }, Guard: func(f func()) bool { calls++; return false }})
+	if x, whole := d.buildIndex(t.Context(), nil); x == nil || whole || calls == 0 {
+		t.Errorf("index %v, whole: %v, after %d reads that failed", x, whole, calls)
+	}
+}
+
+// TestCollectOften: indexes made at the same time leave the collector as it was.
+func TestCollectOften(t *testing.T) {
+	was := debug.SetGCPercent(77)
+	defer debug.SetGCPercent(was)
+	one, two := collectOften(), collectOften()
+	one()
+	two()
+	if got := debug.SetGCPercent(77); got != 77 {
+		t.Errorf("%d percent, not 77", got)
+	}
 }
 
 // FuzzSplit asks everything of images whose units are in arbitrary other files.
@@ -57,10 +116,10 @@ func FuzzSplit(f *testing.F) {
 		{"g++", "-O1", "-gdwarf-5"}, {"g++", "-O1", "-gdwarf-4"}, {"g++", "-O1", "-gdwarf-5", "-g3", "-undef", "-fdebug-types-section"},
 		{"g++", "-O1", "-gdwarf-4", "-fdebug-types-section"}, {"clang++", "-O1", "-gdwarf-5"},
 	} {
-		image, other := splitSample(f, false, args...)
+		image, other, _ := splitSample(f, false, args...)
 		f.Add(pack(image), pack(other), uint64(0x1000))
 	}
-	image, other := splitSample(f, true, "g++", "-O1", "-gdwarf-4", "-fdebug-types-section")
+	image, other, _ := splitSample(f, true, "g++", "-O1", "-gdwarf-4", "-fdebug-types-section")
 	f.Add(pack(image), pack(other), uint64(0x1000))
 	f.Fuzz(func(t *testing.T, image, other []byte, pc uint64) {
 		a, b := unpack(image), unpack(other)
