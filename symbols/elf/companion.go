@@ -52,6 +52,9 @@ func (i *Image) companion(p *part, c symbols.Companion, accept func(section func
 			return nil, err
 		}
 	}
+	if c.Kind == symbols.Supplement {
+		i.common = opened
+	}
 	return opened.bytes, nil
 }
 

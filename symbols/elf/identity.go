@@ -10,11 +10,11 @@ import (
 )
 
 // identity names the debug information of a file, for what is kept between runs:
-// its build-id, and what its headers tell of the sections, for tools rewrite
-// debug information and leave the build-id. A file without build-id goes by its
-// size and time as well. Nil for what is not kept: a relocatable file's addresses
-// depend on where it is loaded.
-func (p *part) identity() []byte {
+// its build-id, its size and time, and what its headers tell of the sections, for
+// tools rewrite debug information and leave the build-id. common, when not nil, is
+// the supplementary file, whose names are kept with the others. Nil for what is not
+// kept: a relocatable file's addresses depend on where it is loaded.
+func (p *part) identity(common *part) []byte {
 	if p.Type == elf.Rel || p.file == nil {
 		return nil
 	}
@@ -36,15 +36,18 @@ func (p *part) identity() []byte {
 	low, high := p.Loaded()
 	number(low)
 	number(high)
+	st, err := os.Stat(p.path)
+	if err != nil {
+		return nil
+	}
+	number(uint64(st.Size()))
+	number(uint64(st.ModTime().UnixNano()))
 	id := p.BuildID()
 	if len(id) == 0 {
-		st, err := os.Stat(p.path)
-		if err != nil {
-			return nil
-		}
-		number(uint64(st.Size()))
-		number(uint64(st.ModTime().UnixNano()))
 		_, _ = h.Write(p.file.Data[:min(len(p.file.Data), 4096)])
+	}
+	if common != nil {
+		_, _ = h.Write(common.identity(nil))
 	}
 	return append(append([]byte(nil), id[:min(len(id), 40)]...), h.Sum(nil)...)
 }

@@ -54,6 +54,7 @@ type Image struct {
 	arch      *arch.Arch
 	main      *part
 	debug     *part // the separate debug file, else nil
+	common    *part // the supplementary file of debug information, once it was opened
 	low, high uint64
 	dwarf     *dwarf.Data // nil without debug information
 	guard     mmap.Guard  // around everything that reads the files
@@ -160,7 +161,7 @@ func (i *Image) openDWARF() {
 		o.Release = p.file.Release
 	}
 	if i.opt.Index != nil {
-		o.Kept = func() *index.Kept { return i.opt.Index.For(p.identity()) }
+		o.Kept = func() *index.Kept { return i.opt.Index.For(p.identity(i.common)) }
 	}
 	o.Open = func(c symbols.Companion, accept func(func(string) []byte) error) (func(string) []byte, error) {
 		return i.companion(p, c, accept)
