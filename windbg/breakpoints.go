@@ -278,7 +278,26 @@ func setMatching(ctx context.Context, c *call) error {
 	if len(want) == 0 {
 		return &Error{Kind: "Couldn't resolve", Rest: pattern, Fix: "no function matches"}
 	}
-	return c.addMatches(ctx, want, ptr)
+	return c.addMatches(ctx, together(want), ptr)
+}
+
+// together makes one breakpoint of overloads: what shares a name has all places of it.
+func together(want []engine.Breakpoint) []engine.Breakpoint {
+	called := map[string]int{}
+	for _, b := range want {
+		called[b.Label]++
+	}
+	var out []engine.Breakpoint
+	for _, b := range want {
+		n := called[b.Label]
+		if n > 1 && b.Deferred && !strings.ContainsAny(b.Label, "<>(){}[]*&,= ") {
+			b.Expr, called[b.Label] = b.Label, -1
+		}
+		if n > 0 {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 func (c *call) addMatches(ctx context.Context, want []engine.Breakpoint, ptr int) error {

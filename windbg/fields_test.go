@@ -19,3 +19,14 @@ func TestFields(t *testing.T) {
 	w.expect("dt wide x", "/Global var @ 0x[0-9a-f]+ Type Wide/", unnamed, "      +0x000 <unnamed>        : <anonymous-tag>", "         +0x000 x                : 0n4")
 	w.expect("dt Split low", "   +0x??? __baseclass Low  : Low", "      +0x000 low              : Int4B")
 }
+
+// TestOverloads: bm stops in all functions of a name.
+func TestOverloads(t *testing.T) {
+	w := open(t, "fields.cpp")
+	w.run("bm fields!ov*")
+	for range 2 { // they are found again in another run
+		w.expect("g;dv /t", "...", "/int n = .*/")
+		w.expect("g;dv /t", "...", "/double d = .*/")
+		w.run(".restart")
+	}
+}

@@ -18,4 +18,6 @@ struct Wide : Low {
 struct Split : virtual Low {};
 Wide wide;
 Split split;
-int main() { return wide.add - split.low - 4; }
+int over(int n) { return n; }
+int over(double d) { return d > 1; }
+int main() { return over(0) + over(0.5) + wide.add - split.low - 4; }
