@@ -210,6 +210,7 @@ func (x *nameIndex) units(out []uint64, name string) []uint64 {
 	if first == 0 || b.bad {
 		return out
 	}
+	left := maxIndexSteps
 	for i := uint64(first) - 1; i < uint64(x.count); i++ {
 		b = x.buf(x.hashesAt + int(i)*4)
 		got := b.u32()
@@ -217,7 +218,7 @@ func (x *nameIndex) units(out []uint64, name string) []uint64 {
 			break
 		}
 		if got == h && string(stringAt(x.d.section(secStr), x.number(x.stringsAt, i))) == name {
-			out = x.entries(out, x.number(x.entriesAt, i))
+			out = x.entries(out, x.number(x.entriesAt, i), &left)
 		}
 	}
 	return out
@@ -229,8 +230,12 @@ const (
 	idxTypeUnit    = 2
 )
 
-// entries appends the units of the entries that begin at off of the pool.
-func (x *nameIndex) entries(out []uint64, off uint64) []uint64 {
+// maxIndexSteps bounds the entries and abbreviations that are read for one name.
+const maxIndexSteps = 1 << 22
+
+// entries appends the units of the entries that begin at off of the pool; left is
+// what may still be read.
+func (x *nameIndex) entries(out []uint64, off uint64, left *int) []uint64 {
 	if off > uint64(len(x.data)) {
 		return out
 	}
@@ -240,7 +245,7 @@ func (x *nameIndex) entries(out []uint64, off uint64) []uint64 {
 		if code == 0 {
 			break
 		}
-		ab, ok := x.abbrev(code)
+		ab, ok := x.abbrev(code, left)
 		if !ok {
 			break
 		}
@@ -273,12 +278,12 @@ func (x *nameIndex) entries(out []uint64, off uint64) []uint64 {
 }
 
 // abbrev returns a cursor at the attributes of an abbreviation.
-func (x *nameIndex) abbrev(code uint64) (buf, bool) {
+func (x *nameIndex) abbrev(code uint64, left *int) (buf, bool) {
 	b := x.buf(x.abbrevs)
 	b.d = b.d[:min(x.abbrevs+int(x.abbrevSize), len(b.d))]
 	for !b.bad {
 		c := b.uleb()
-		if c == 0 {
+		if *left--; c == 0 || *left < 0 {
 			break
 		}
 		b.uleb() // tag
@@ -289,6 +294,7 @@ func (x *nameIndex) abbrev(code uint64) (buf, bool) {
 			if a, f := b.uleb(), b.uleb(); a == 0 && f == 0 || b.bad {
 				break
 			}
+			*left--
 		}
 	}
 	return b, false

@@ -47,7 +47,12 @@ type scopeWalk struct {
 	scopes []openScope // outermost first
 	depth  int         // of the block in the scope being filled
 	nest   int
+	read   int // entries of blocks
 }
+
+// maxEntries bounds the entries that are read for one address: siblings that point
+// into each other's children would have them read again and again.
+const maxEntries = 1 << 18
 
 // openScope is a scope being filled: its variables by depth of block.
 type openScope struct {
@@ -131,16 +136,16 @@ func (w *scopeWalk) entries(d *die, in *opened) {
 // entry takes one child of a block. A block without code tells where nothing
 // is: what it declares was removed with its code, and is taken as its parent's.
 func (w *scopeWalk) entry(c *die, in *opened) {
+	if w.read++; w.read > maxEntries || in.plain > maxDepth {
+		return
+	}
 	switch c.ab.tag {
 	case tagParameter, tagVariable, tagConstant:
 		if v, ok := w.variable(c, in.depth); ok {
 			w.scopes[in.scope].Variables = append(w.scopes[in.scope].Variables, v)
 		}
 	case tagGNUParamPack, tagCommonBlock:
-		c.children(func(p *die) bool {
-			w.entry(p, in)
-			return true
-		})
+		w.within(c, in)
 	case tagLexicalBlock, tagInlined:
 		switch {
 		case c.hasCode():
@@ -148,15 +153,20 @@ func (w *scopeWalk) entry(c *die, in *opened) {
 				found := *c
 				in.inner = &found
 			}
-		case c.ab.tag == tagLexicalBlock && in.plain < maxDepth:
-			in.plain++
-			c.children(func(p *die) bool {
-				w.entry(p, in)
-				return true
-			})
-			in.plain--
+		case c.ab.tag == tagLexicalBlock:
+			w.within(c, in)
 		}
 	}
+}
+
+// within takes the children of c as those of the block that c is in.
+func (w *scopeWalk) within(c *die, in *opened) {
+	in.plain++
+	c.children(func(p *die) bool {
+		w.entry(p, in)
+		return w.read <= maxEntries
+	})
+	in.plain--
 }
 
 // hasCode reports whether a block says where its code is.
