@@ -271,5 +271,8 @@ func (f *coreFrame) piece(p symbols.Piece, size int) ([]byte, error) {
 	case symbols.Literal:
 		return p.Bytes[:min(size, len(p.Bytes))], nil
 	}
+	if p.Kind == symbols.Implicit {
+		return nil, &symbols.UnavailableError{Reason: "points to what has no address"}
+	}
 	return nil, &symbols.UnavailableError{Reason: "optimised out"}
 }
