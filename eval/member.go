@@ -9,8 +9,12 @@ import (
 	"dap-windbg/symbols"
 )
 
-// maxBases bounds how deep members are searched, against cyclic type graphs.
-const maxBases = 32
+// maxBases bounds how deep members are searched, and maxClasses in how many classes,
+// against cyclic type graphs.
+const (
+	maxBases   = 32
+	maxClasses = 1 << 12
+)
 
 // Member returns the member called name of v, a class value or a pointer to one:
 // its own, of an anonymous member, or of a base. "Base::x" picks a base's.
@@ -91,8 +95,9 @@ func descend(ctx context.Context, env Env, v Value, path []symbols.Field) (Value
 // findMember returns the fields to walk to the member called name; the one in
 // the nearest class hides those further up.
 func findMember(t *symbols.Type, name string, depth int) ([]symbols.Field, bool) {
+	left := maxClasses
 	for up := range depth {
-		path, deeper, ok := memberAt(t, name, up)
+		path, deeper, ok := memberAt(t, name, up, &left)
 		if ok || !deeper {
 			return path, ok
 		}
@@ -100,16 +105,17 @@ func findMember(t *symbols.Type, name string, depth int) ([]symbols.Field, bool)
 	return nil, false
 }
 
-// memberAt looks for name exactly up base classes away; deeper tells that there are further ones.
-func memberAt(t *symbols.Type, name string, up int) (path []symbols.Field, deeper, ok bool) {
-	if t == nil || name == "" {
+// memberAt looks for name exactly up base classes away; deeper tells that there are further ones,
+// left how many classes may still be looked into.
+func memberAt(t *symbols.Type, name string, up int, left *int) (path []symbols.Field, deeper, ok bool) {
+	if *left--; t == nil || name == "" || *left < 0 {
 		return nil, false, false
 	}
 	fields := t.Members().Fields
 	for _, f := range fields {
 		switch {
 		case f.Base && up > 0:
-			rest, more, ok := memberAt(completed(f.Type), name, up-1)
+			rest, more, ok := memberAt(completed(f.Type), name, up-1, left)
 			if ok {
 				return append([]symbols.Field{f}, rest...), false, true
 			}
@@ -119,7 +125,7 @@ func memberAt(t *symbols.Type, name string, up int) (path []symbols.Field, deepe
 		case f.Name == name && up == 0:
 			return []symbols.Field{f}, false, true
 		case f.Name == "" && f.Type.IsComposite():
-			rest, _, ok := memberAt(completed(f.Type), name, up)
+			rest, _, ok := memberAt(completed(f.Type), name, up, left)
 			if ok {
 				return append([]symbols.Field{f}, rest...), false, true
 			}
@@ -130,7 +136,12 @@ func memberAt(t *symbols.Type, name string, up int) (path []symbols.Field, deepe
 
 // findBase returns the fields to walk to the base class called name.
 func findBase(t *symbols.Type, name string, depth int) ([]symbols.Field, bool) {
-	if depth == 0 || t == nil {
+	left := maxClasses
+	return baseWithin(t, name, depth, &left)
+}
+
+func baseWithin(t *symbols.Type, name string, depth int, left *int) ([]symbols.Field, bool) {
+	if *left--; depth == 0 || t == nil || *left < 0 {
 		return nil, false
 	}
 	for _, f := range t.Members().Fields {
@@ -141,7 +152,7 @@ func findBase(t *symbols.Type, name string, depth int) ([]symbols.Field, bool) {
 		if sameClass(b.Name, name) {
 			return []symbols.Field{f}, true
 		}
-		if rest, ok := findBase(b, name, depth-1); ok {
+		if rest, ok := baseWithin(b, name, depth-1, left); ok {
 			return append([]symbols.Field{f}, rest...), true
 		}
 	}
