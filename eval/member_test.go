@@ -20,5 +20,11 @@ func TestMembersOfCyclicTypes(t *testing.T) {
 		if path, ok := findBase(a, "B", maxBases); ok {
 			t.Errorf("%s: B found: %v", name, path)
 		}
+		if n := len(layout(a, 0, maxBases)); n > 2 {
+			t.Errorf("%s: %d rows", name, n)
+		}
+		if text, ok := memberAtOffset(a, &symbols.Type{Kind: symbols.Enum}, 0, maxBases, new(int)); ok {
+			t.Errorf("%s: %s found", name, text)
+		}
 	}
 }

@@ -36,7 +36,7 @@ func memberPointerText(ctx context.Context, env Env, v Value, t *symbols.Type, f
 		if int64(at) == -1 || env.Arch().PtrSize == 4 && int32(at) == -1 {
 			return addressText(0, env.Arch(), f), nil
 		}
-		if name, ok := memberAtOffset(completed(t.Owner), strip(elem(t)), int64(at), maxBases); ok {
+		if name, ok := memberAtOffset(completed(t.Owner), strip(elem(t)), int64(at), maxBases, new(int)); ok {
 			return "&" + name, nil
 		}
 		return fmt.Sprintf("0x%x", at), nil
@@ -109,9 +109,10 @@ func virtualName(ctx context.Context, env Env, t *symbols.Type, slot uint64) (st
 	return plain, nil
 }
 
-// memberAtOffset names the data member of type want at off of class t.
-func memberAtOffset(t, want *symbols.Type, off int64, depth int) (string, bool) {
-	if depth == 0 || t == nil || !t.IsComposite() {
+// memberAtOffset names the data member of type want at off of class t; seen counts
+// the classes that were looked into.
+func memberAtOffset(t, want *symbols.Type, off int64, depth int, seen *int) (string, bool) {
+	if *seen++; *seen > maxClasses || depth == 0 || t == nil || !t.IsComposite() {
 		return "", false
 	}
 	for _, f := range t.Members().Fields {
@@ -119,11 +120,11 @@ func memberAtOffset(t, want *symbols.Type, off int64, depth int) (string, bool) 
 		switch {
 		case f.Static || f.Virtual || f.BitSize > 0 || off < f.Offset:
 		case f.Base:
-			if name, ok := memberAtOffset(completed(f.Type), want, off-f.Offset, depth-1); ok {
+			if name, ok := memberAtOffset(completed(f.Type), want, off-f.Offset, depth-1, seen); ok {
 				return name, true
 			}
 		case f.Name == "":
-			if name, ok := memberAtOffset(completed(f.Type), want, off-f.Offset, depth-1); ok {
+			if name, ok := memberAtOffset(completed(f.Type), want, off-f.Offset, depth-1, seen); ok {
 				return joinScope(t.Name, lastName(name)), true
 			}
 		case f.Offset == off && (k == want || TypeName(k) == TypeName(want)):

@@ -211,18 +211,24 @@ func (s slot) field() symbols.Field { return s.path[len(s.path)-1] }
 
 // layout lists the rows of a class, with anonymous members dissolved.
 func layout(t *symbols.Type, base int64, depth int) []slot {
+	left := maxClasses
+	return layoutWithin(t, base, depth, &left)
+}
+
+// layoutWithin is layout that looks into so many classes more.
+func layoutWithin(t *symbols.Type, base int64, depth int, left *int) []slot {
 	var out []slot
-	if depth <= 0 {
+	if *left--; depth <= 0 || *left < 0 {
 		return nil
 	}
 	for _, f := range t.Members().Fields {
 		switch {
-		case f.Static || f.Base && len(layout(completed(f.Type), 0, depth-1)) == 0: // nothing to see
+		case f.Static || f.Base && len(layoutWithin(completed(f.Type), 0, depth-1, left)) == 0: // nothing to see
 		case f.Name == "" && !f.Base:
 			if f.BitSize > 0 || !f.Type.IsComposite() {
 				continue // padding
 			}
-			for _, s := range layout(completed(f.Type), base+f.Offset, depth-1) {
+			for _, s := range layoutWithin(completed(f.Type), base+f.Offset, depth-1, left) {
 				out = append(out, slot{append([]symbols.Field{f}, s.path...), s.offset})
 			}
 		default:
