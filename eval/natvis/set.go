@@ -301,8 +301,17 @@ func (s *Set) scopeOf(env eval.Env, m *eval.Model, expr string, v eval.Value, f 
 // each offers the rules for t, the type of base's object, best first, and then
 // the inheritable ones of its base classes, until use takes one.
 func (s *Set) each(base *scope, t *symbols.Type, inherited bool, use func(*scope) (bool, error)) (bool, error) {
+	left := maxParts
+	return s.offer(base, t, inherited, use, &left)
+}
+
+// maxParts bounds the base classes that are looked at for one object: types may be
+// their own bases in files that are damaged.
+const maxParts = 1 << 10
+
+func (s *Set) offer(base *scope, t *symbols.Type, inherited bool, use func(*scope) (bool, error), left *int) (bool, error) {
 	v := base.self
-	if t == nil || t.Name == "" || !t.IsComposite() && t.Language != symbols.Go || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
+	if *left--; *left < 0 || t == nil || t.Name == "" || !t.IsComposite() && t.Language != symbols.Go || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
 		return false, nil
 	}
 	for _, c := range s.candidates(goName(t)) {
@@ -326,7 +335,7 @@ func (s *Set) each(base *scope, t *symbols.Type, inherited bool, use func(*scope
 		sc := *base
 		sc.self = part
 		sc.depth++
-		if ok, err := s.each(&sc, f.Type.Strip(), true, use); err != nil || ok {
+		if ok, err := s.offer(&sc, f.Type.Strip(), true, use, left); err != nil || ok {
 			return ok, err
 		}
 	}

@@ -68,6 +68,7 @@ type element struct {
 	text string
 	kids []*element
 	line int
+	raw  []byte // of text, while it is read
 }
 
 func (e *element) child(name string) *element {
@@ -119,10 +120,10 @@ func readTree(file string, data []byte) (*element, error) {
 			top.kids = append(top.kids, e)
 			stack = append(stack, e)
 		case xml.EndElement:
-			top.text = strings.TrimSpace(top.text)
+			top.text, top.raw = string(bytes.TrimSpace(top.raw)), nil
 			stack = stack[:len(stack)-1]
 		case xml.CharData:
-			top.text += string(tok)
+			top.raw = append(top.raw, tok...)
 		}
 	}
 	top := root.child("AutoVisualizer")
