@@ -78,6 +78,33 @@ func (l *loop) grow(ctx context.Context, m *Module) {
 	}
 }
 
+// indexWait is how long a resume waits for the names of a breakpoint that has no
+// place yet: a short program would be over before they come.
+const indexWait = 5 * time.Second
+
+// settleNames waits for the indexes that may tell the place of a function that has
+// none, before the debuggee runs.
+func (l *loop) settleNames(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, indexWait)
+	defer cancel()
+	for _, b := range l.bps {
+		mod, rest := split(b.function())
+		if rest == "" || b.Disabled || len(b.addrs) > 0 {
+			continue
+		}
+		for _, m := range l.matching(mod) {
+			x, ok := m.Image.(symbols.Indexer)
+			if !ok || x.Indexed() {
+				continue
+			}
+			if x.Index(ctx) != nil {
+				return
+			}
+			l.grow(ctx, m)
+		}
+	}
+}
+
 // gains reports whether m's index tells places that b lacks. A name without its
 // module means the first that has it.
 func (l *loop) gains(b *breakpoint, m *Module) bool {

@@ -130,3 +130,17 @@ func TestSlowCopies(t *testing.T) {
 		}
 	}
 }
+
+// TestShortProgram: a program that would be over before its index is there stops in
+// a function that exists only inlined.
+func TestShortProgram(t *testing.T) {
+	s := launch(t, Options{}, build(t, "inline.c", "-O2"))
+	s.stop()
+	s.set("t", Breakpoint{Expr: "inner"})
+	if st := s.run(How{}); st.Reason != targets.Breakpoint {
+		t.Fatalf("stop: %+v", st)
+	}
+	if at := s.stack(); at[0] != "inline!inner" {
+		t.Errorf("stopped in %v", at)
+	}
+}

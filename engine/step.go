@@ -63,6 +63,7 @@ func (l *loop) resume(ctx context.Context, how How) error {
 	if how.Thread == (targets.ThreadID{}) {
 		how.Thread = l.selected
 	}
+	l.settleNames(ctx)
 	l.stray = max(l.stray-1, 0)
 	p := &plan{how: how, thread: how.Thread, leg: leg{kind: targets.Go}}
 	done, err := p.begin(ctx, l)
