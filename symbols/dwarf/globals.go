@@ -84,6 +84,19 @@ func (d *Data) variable(name string, declared bool) (symbols.Variable, bool) {
 	return symbols.Variable{}, false
 }
 
+// DeclaredGlobal finds the declaration of a variable that the image does not
+// describe further: one that the linker or the assembler defines. It has no Location.
+func (d *Data) DeclaredGlobal(name string) (symbols.Variable, bool) {
+	for _, e := range d.find(index.Variable, name) {
+		if g, ok := d.die(ref(e.DIE)); ok {
+			v := g.variable(nil)
+			v.Static, v.Location = true, nil
+			return v, v.Type != nil
+		}
+	}
+	return symbols.Variable{}, false
+}
+
 func (d *Data) global(r ref) (symbols.Variable, bool) {
 	g, ok := d.die(r)
 	if !ok || !g.has(atLocation) && !g.has(atConstValue) {

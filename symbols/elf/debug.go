@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"dap-windbg/arch"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/dwarf"
 )
@@ -99,8 +100,33 @@ func (i *Image) Types(pattern string) iter.Seq[string] {
 
 // Global implements symbols.Typer.
 func (i *Image) Global(name string) (v symbols.Variable, ok bool) {
-	i.ask(func(d *dwarf.Data) { v, ok = d.Global(name) })
+	i.ask(func(d *dwarf.Data) {
+		if v, ok = d.Global(name); !ok {
+			v, ok = i.declaredGlobal(d, name)
+		}
+	})
 	return v, ok
+}
+
+// declaredGlobal is a variable that code only declares, where the symbol table has it.
+func (i *Image) declaredGlobal(d *dwarf.Data, name string) (symbols.Variable, bool) {
+	for s := range i.Lookup(name) {
+		if s.Kind == symbols.Function || s.Name != name {
+			continue
+		}
+		v, ok := d.DeclaredGlobal(name)
+		v.Location = symbolPlace(s.Offset)
+		return v, ok
+	}
+	return symbols.Variable{}, false
+}
+
+// symbolPlace is the Location of what the symbol table places.
+type symbolPlace symbols.Offset
+
+// Pieces implements symbols.Location.
+func (p symbolPlace) Pieces(_ context.Context, f symbols.Frame, _ symbols.Offset) ([]symbols.Piece, error) {
+	return []symbols.Piece{{Kind: symbols.InMemory, Addr: f.Base() + arch.Addr(p)}}, nil
 }
 
 // GlobalAt implements symbols.Typer.
