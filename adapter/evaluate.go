@@ -18,6 +18,13 @@ func (s *session) evaluate(r *request, a *dap.EvaluateArguments) (any, error) {
 	if a.Context == "repl" {
 		return s.repl(r, a)
 	}
+	if a.Context == "hover" || a.Context == "clipboard" || a.Context == "variables" {
+		if src, _, err := eval.ParseFormat(a.Expression); err == nil {
+			if e, err := eval.Parse(src, eval.Options{}); err == nil && e.Effects() {
+				return nil, fmt.Errorf("%s: would change the debuggee; type it in the debug console to do so", a.Expression)
+			}
+		}
+	}
 	return s.evaluateExpression(r, a)
 }
 

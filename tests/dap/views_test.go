@@ -379,3 +379,18 @@ func TestStepIn(t *testing.T) {
 	}
 	c.Disconnect(nil)
 }
+
+// TestHoverChangesNothing: what an editor asks by itself does not write.
+func TestHoverChangesNothing(t *testing.T) {
+	c := inProcess(t)
+	c.Start("launch", config(t), source(), line(t, "in twice"))
+	thread := c.Stopped("breakpoint").ThreadId
+	before := local(c, thread, "n")
+	why := c.Fail("evaluate", map[string]any{"expression": "n = 77", "context": "hover", "frameId": c.Stack(thread, 1)[0].Id})
+	if !strings.Contains(why, "would change") {
+		t.Errorf("refused: %s", why)
+	}
+	if now := local(c, thread, "n"); now != before {
+		t.Errorf("n was %s and is %s", before, now)
+	}
+}
