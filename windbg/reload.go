@@ -78,7 +78,7 @@ func (c *call) addModule(ctx context.Context, arg string, now bool) error {
 	}
 	m, err := c.v.AddModule(ctx, targets.Module{Path: name, Base: arch.Addr(n[0]), Size: n[1], Stamp: uint32(n[2])})
 	if err == nil && now {
-		m, err = c.v.LoadSymbols(ctx, m.Base, true, false)
+		_, err = c.v.LoadSymbols(ctx, m.Base, true, false)
 	}
 	return err
 }

@@ -53,15 +53,6 @@ func (v operand) wrapped(m *machine) operand {
 	return v
 }
 
-// signed sign-extends the low 64 bits of the value.
-func (v operand) signed(m *machine) int64 {
-	n := v.bitsOf(m)
-	if n == 0 || n >= 64 {
-		return int64(v.bits)
-	}
-	return int64(v.bits<<(64-n)) >> (64 - n)
-}
-
 // integer is the value as the kind reads it; asSigned reads it with a sign.
 func (v operand) integer(m *machine, asSigned bool) *big.Int {
 	v = v.wrapped(m)

@@ -163,10 +163,6 @@ func (s *scanner) mark(ab *abbrev, sl slot) value {
 	return s.u.value(&b, f, 0)
 }
 
-func (s *scanner) flag(ab *abbrev, sl slot) bool {
-	return ab.forms[sl] != 0 && (ab.forms[sl] == formFlagPresent || s.mark(ab, sl).u != 0)
-}
-
 func (s *scanner) function(ab *abbrev, off uint64) {
 	if ab.forms[slotLowPC] == 0 && ab.forms[slotRanges] == 0 {
 		return

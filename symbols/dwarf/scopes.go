@@ -190,23 +190,6 @@ func (d *die) completes(own map[ref]bool) {
 	}
 }
 
-// abstract is the end of the chain of abstract origins of d.
-func (d *die) abstract() ref {
-	cur := *d
-	for range maxOrigins {
-		r := cur.target(atAbstractOrigin)
-		if r == 0 || r == lostRef {
-			break
-		}
-		next, ok := cur.u.data.die(r)
-		if !ok {
-			return r
-		}
-		cur = next
-	}
-	return cur.ref()
-}
-
 func contains(rs []addrRange, addr uint64) bool {
 	for _, r := range rs {
 		if addr >= r.low && addr < r.high {

@@ -170,8 +170,7 @@ func (w way) make(t *testing.T) *Image {
 // TestWays asks every build the same and compares the answers.
 func TestWays(t *testing.T) {
 	said := map[string][]string{}
-	var ask func(t *testing.T, name string) []string
-	ask = func(t *testing.T, name string) []string {
+	ask := func(t *testing.T, name string) []string {
 		if said[name] == nil {
 			k := slices.IndexFunc(ways, func(w way) bool { return w.name == name })
 			img := ways[k].make(t)

@@ -56,8 +56,7 @@ type joiner struct {
 	scopeOf [][]uint32
 	index   map[Scope]uint32
 
-	recs  [][][]record
-	count []uint32 // records by rank, made into places
+	recs [][][]record
 
 	paths  [][]byte
 	pathOf [][]uint32

@@ -92,13 +92,6 @@ func (b *Builder) push(r record) uint32 {
 func (b *Builder) record(i uint32) *record { return &b.chunks[i/chunkSize][i%chunkSize] }
 func (b *Builder) hashOf(i uint32) uint32  { return b.record(i).hash() }
 
-func (b *Builder) count() int {
-	if len(b.chunks) == 0 {
-		return 0
-	}
-	return (len(b.chunks)-1)*chunkSize + len(b.chunks[len(b.chunks)-1])
-}
-
 // Global enters the address of a variable.
 func (b *Builder) Global(g Global) { b.globals = append(b.globals, g) }
 
