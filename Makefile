@@ -46,8 +46,8 @@ cross:
 test: install build cross
 	$(GO) vet ./...
 	cd tests/testsupport && npm ci --no-audit --no-fund --loglevel=error
-	$(GO) test $$($(GO) list ./... | grep -v -E '/(engine|adapter|targets|launch|console|windbg)(/|$$)')
-	$(GO) test -race $(RACE)
+	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v -E '/(engine|adapter|targets|launch|console|windbg)(/|$$)')
+	$(GO) test -race -timeout 20m $(RACE)
 
 test-heavy: test
 	@sh tests/install.sh $(HEAVY_TOOLS)
