@@ -73,7 +73,8 @@ func run(t *testing.T, dir string, b block, name string, arg ...string) string {
 var expected = map[string][]string{
 	"make demo":         {"Breakpoint 0 hit", "{ size=50 }", "[49]", "$ cat output", "WELCOME TO THE DEBUGGER"},
 	"dap-windbg doctor": {"ok       gdbserver"},
-	"dap-windbg cdb":    {"Breakpoint 0 hit", "DisplayGreeting!main", "{ size=50 }", "libc_so"},
+	"cdb ./Display":     {"Breakpoint 0 hit", "DisplayGreeting!main", "{ size=50 }", "libc_so"},
+	"dap-windbg cdb -z": {"FillGreeting (wchar_t*, unsigned long)", "DisplayGreeting!main", "DWARF Private Symbols"},
 	"dap-windbg run":    {"Breakpoint 0 hit", "{ size=50 }"},
 }
 
