@@ -162,14 +162,16 @@ func TestMalformedRequest(t *testing.T) {
 }
 
 func TestDisconnectWhileStarting(t *testing.T) {
-	undone := make(chan struct{})
+	began, undone := make(chan struct{}), make(chan struct{})
 	c, done := serve(t, t.Context(), opening(func(ctx context.Context, _ launch.Hooks) error {
+		close(began)
 		<-ctx.Done()
 		close(undone)
 		return ctx.Err()
 	}))
 	c.Initialize()
 	seq := c.Send("launch", launchAny)
+	<-began // one that comes earlier starts nothing
 	c.Do("disconnect", map[string]any{}, nil)
 	if m := c.Response(seq); m.Success || m.Message != "cancelled" {
 		t.Errorf("launch: %+v", m)
