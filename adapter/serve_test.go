@@ -185,14 +185,16 @@ func TestDisconnectWhileStarting(t *testing.T) {
 // What ignores its context cannot hold the session.
 func TestStartThatNeverReturns(t *testing.T) {
 	release := make(chan struct{})
-	over := make(chan struct{})
+	began, over := make(chan struct{}), make(chan struct{})
 	c, done := serve(t, t.Context(), opening(func(context.Context, launch.Hooks) error {
+		close(began)
 		defer close(over)
 		<-release
 		return errors.New("late")
 	}))
 	c.Initialize()
 	c.Send("launch", launchAny)
+	<-began
 	c.Send("disconnect", map[string]any{})
 	<-done
 	close(release)
