@@ -157,13 +157,13 @@ func TestSplit(t *testing.T) {
 		}
 		return err
 	}
-	files := tree(t, map[string]string{"work/" + name: units[0], "map/sub/" + name: units[0], "root/build/" + name: units[0], "sym/obj/" + name: units[0],
+	files := tree(t, map[string]string{"made/" + name: units[0], "map/sub/" + name: units[0], "root/build/" + name: units[0], "sym/obj/" + name: units[0],
 		"beside/prog": image, "beside/" + name: units[0], "wrong/" + name: b.full, "outside.dwo": units[0]})
 	for _, c := range []struct {
 		why, dir, name, image, want string
 	}{
-		{"as recorded", files + "/work", name, "", "work/" + name},
-		{"an absolute name", "/nowhere", files + "/work/" + name, "", "work/" + name},
+		{"as recorded", files + "/made", name, "", "made/" + name},
+		{"an absolute name", "/nowhere", files + "/made/" + name, "", "made/" + name},
 		{"through the source map", "/build/sub", name, "", "map/sub/" + name},
 		{"below the sysroot", "/build", name, "", "root/build/" + name},
 		{"on the symbol path", "/gone", "obj/" + name, "", "sym/obj/" + name},
