@@ -186,7 +186,7 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	// A pipe is not opened.
-	pipe := filepath.Join(files, "work", "pipe.dwo")
+	pipe := filepath.Join(files, "made", "pipe.dwo")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
