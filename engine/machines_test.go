@@ -30,7 +30,7 @@ func emulate(t *testing.T, qemu, prog string, flags ...string) (addr string, cmd
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing tells when it listens
 		// Its first connection is its only one: wait for the port to be taken instead.
 		probe, err := net.Listen("tcp", addr)
 		if err != nil {

@@ -17,15 +17,37 @@ type names struct {
 	ready   atomic.Pointer[index.Index]
 	mu      sync.Mutex
 	running chan struct{} // closed when the build that is under way ends
-	asked   atomic.Int32  // questions under way that do not wait for the index
+	asked   int           // questions under way that do not wait for the index; under mu
+	quiet   chan struct{} // closed when the last of them ends; nil when there are none
 	damaged atomic.Bool   // the kept index was, so it is not asked for again
 }
 
 // Asking tells that a question is under way, until the function it returns is
 // called: the index's making gives way to it.
 func (d *Data) Asking() (done func()) {
-	d.index.asked.Add(1)
-	return func() { d.index.asked.Add(-1) }
+	d.index.count(1)
+	return func() { d.index.count(-1) }
+}
+
+// count enters questions, or takes them out.
+func (n *names) count(by int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked += by
+	switch {
+	case n.asked > 0 && n.quiet == nil:
+		n.quiet = make(chan struct{})
+	case n.asked <= 0 && n.quiet != nil:
+		close(n.quiet)
+		n.quiet = nil
+	}
+}
+
+// busy returns what closes when no question is under way; nil when none is.
+func (n *names) busy() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.quiet
 }
 
 // Indexed reports whether the index is complete.
@@ -134,9 +156,9 @@ func (d *Data) isAt(sk *unit, i int, start ref) bool {
 // damage, so f begins anew each time.
 func (d *Data) withIndex(f func(x *index.Index)) {
 	for range 3 {
-		d.index.asked.Add(-1) // whoever waits is not given way to
+		d.index.count(-1) // whoever waits is not given way to
 		_ = d.Index(context.Background())
-		d.index.asked.Add(1)
+		d.index.count(1)
 		x := d.index.ready.Load()
 		f(x)
 		if !x.Damaged() {
@@ -327,8 +349,14 @@ const maxPause = 50 * time.Millisecond
 
 // pause gives way to questions; false when the work is to end.
 func (b *indexBuild) pause() bool {
-	for waited := time.Duration(0); b.d.index.asked.Load() > 0 && waited < maxPause; waited += 200 * time.Microsecond {
-		time.Sleep(200 * time.Microsecond)
+	if quiet := b.d.index.busy(); quiet != nil {
+		limit := time.NewTimer(maxPause)
+		defer limit.Stop()
+		select {
+		case <-quiet:
+		case <-limit.C:
+		case <-b.ctx.Done():
+		}
 	}
 	return b.ctx.Err() == nil
 }

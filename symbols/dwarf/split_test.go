@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"dap-windbg/symbols"
@@ -91,10 +92,10 @@ func TestIndexOfOtherSplitUnits(t *testing.T) {
 // TestDamagedFilesAreNotKept: what could not be read to its end is no index to keep.
 func TestDamagedFilesAreNotKept(t *testing.T) {
 	image, _, _ := splitSample(t, false, "g++", "-O1", "-gdwarf-5")
-	calls := 0
-	d := New(Options{Section: func(n string) []byte { return image[n] }, Guard: func(f func()) bool { calls++; return false }})
-	if x, whole := d.buildIndex(t.Context(), nil); x == nil || whole || calls == 0 {
-		t.Errorf("index %v, whole: %v, after %d reads that failed", x, whole, calls)
+	var calls atomic.Int32
+	d := New(Options{Section: func(n string) []byte { return image[n] }, Guard: func(f func()) bool { calls.Add(1); return false }})
+	if x, whole := d.buildIndex(t.Context(), nil); x == nil || whole || calls.Load() == 0 {
+		t.Errorf("index %v, whole: %v, after %d reads that failed", x, whole, calls.Load())
 	}
 }
 
