@@ -155,12 +155,17 @@ func TestThreads(t *testing.T) {
 	})
 	// Step over a call while other threads spring another breakpoint of theirs:
 	// the plan ends, and the stop is the other thread's.
+	// The call does not return before one of them has come there.
+	s.eval("waits = 1")
+	s.set("t", Breakpoint{File: "threads.c", Line: 50, OneShot: true})
+	s.run(How{})
 	s.set("t", Breakpoint{Function: "beat"})
 	stop := s.run(How{Kind: StepOver})
 	if stop.Step || len(stop.Breakpoints) != 1 || stop.Thread == id {
 		t.Errorf("a breakpoint of another thread: %+v", stop.Text)
 	}
 	// Only one thread runs.
+	s.eval("waits = 0")
 	s.set("t")
 	s.set("u", Breakpoint{Function: "tick"})
 	s.run(How{})

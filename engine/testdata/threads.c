@@ -6,6 +6,7 @@
 volatile int stop_all;
 volatile long beats[64];
 int count = 4;
+volatile int waits;
 
 void beat(long n)
 {
@@ -27,6 +28,14 @@ int tick(int n)
     return n + 1;
 }
 
+/* await_beat returns after the first worker's next beat. */
+void await_beat(void)
+{
+    long n = beats[0];
+    while (beats[0] == n)
+        usleep(100);
+}
+
 int main(int argc, char **argv)
 {
     pthread_t all[64];
@@ -37,6 +46,8 @@ int main(int argc, char **argv)
     int n = 0;
     while (!stop_all) {
         n = tick(n);
+        if (waits)
+            await_beat();
         usleep(500);
     }
     for (int i = 0; i < count; i++)
