@@ -262,7 +262,11 @@ func (l *loop) settleTable(ctx context.Context) {
 	}
 	l.openFor(ctx, fresh)
 	for _, b := range fresh {
-		if !l.resolve(ctx, b, l.modules.rows) {
+		in := l.modules.rows
+		if len(b.addrs) > 0 {
+			in = in[1:] // openFor has asked the main module
+		}
+		if !l.resolve(ctx, b, in) {
 			l.resolveAlias(b, l.modules.rows)
 		}
 	}

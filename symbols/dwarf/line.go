@@ -215,6 +215,27 @@ func (h *lineHeader) decode(d *Data) *lineTable {
 	return t
 }
 
+// first returns the address of the program's first row that describes code of the
+// image, running no more of the program than that takes.
+func (h *lineHeader) first(d *Data) (addr uint64, ok bool) {
+	if h.lineRange == 0 {
+		return 0, false
+	}
+	t := &lineTable{}
+	m := lineMachine{h: h, t: t, data: d}
+	m.reset()
+	for b := h.program; b.left() > 0; t.rows = t.rows[:0] {
+		m.start = 0
+		for len(t.rows) == 0 && b.left() > 0 {
+			m.step(&b)
+		}
+		if len(t.rows) > 0 && t.rows[0].flags&rowEnd == 0 && d.live(t.rows[0].addr, t.rows[0].addr+1) {
+			return t.rows[0].addr, true
+		}
+	}
+	return 0, false
+}
+
 // lineMachine is the state machine of DWARF 5, 6.2.2.
 type lineMachine struct {
 	h     *lineHeader

@@ -135,11 +135,11 @@ func (d *Data) lineUnit(off uint64) *unit {
 	if !ok {
 		return nil
 	}
-	t := h.decode(d)
-	if len(t.seqs) == 0 {
+	low, ok := h.first(d)
+	if !ok {
 		return nil
 	}
-	found := d.unitAt(t.seqs[0].low)
+	found := d.unitAt(low)
 	if found == nil || !found.rootAttrs().hasLine || found.root.line != off {
 		return nil
 	}
