@@ -56,8 +56,9 @@ type Image struct {
 	debug     *part // the separate debug file, else nil
 	common    *part // the supplementary file of debug information, once it was opened
 	low, high uint64
-	dwarf     *dwarf.Data // nil without debug information
-	guard     mmap.Guard  // around everything that reads the files
+	answers
+	dwarf *dwarf.Data // nil without debug information
+	guard mmap.Guard  // around everything that reads the files
 
 	tableOnce sync.Once
 	table     *table
@@ -178,6 +179,7 @@ func (i *Image) openDWARF() {
 		}
 	}
 	i.dwarf = dwarf.New(o)
+	i.answers = i.dwarf.Answers()
 }
 
 // named returns the part that has debug information, nil when neither has.

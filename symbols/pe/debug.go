@@ -1,114 +1,20 @@
 package pe
 
 import (
-	"context"
-	"iter"
-
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/dwarf"
 )
 
-// The methods of symbols.Liner, Scoper, Typer and Indexer go to the DWARF reader.
+// answers makes the image what its DWARF makes it.
+type answers = dwarf.Answers
 
 var (
-	_ symbols.Image    = (*Image)(nil)
-	_ symbols.Liner    = (*Image)(nil)
-	_ symbols.Scoper   = (*Image)(nil)
-	_ symbols.Typer    = (*Image)(nil)
-	_ symbols.Unwinder = (*Image)(nil)
-	_ symbols.Indexer  = (*Image)(nil)
+	_ symbols.Image      = (*Image)(nil)
+	_ symbols.Liner      = (*Image)(nil)
+	_ symbols.Scoper     = (*Image)(nil)
+	_ symbols.Typer      = (*Image)(nil)
+	_ symbols.Unwinder   = (*Image)(nil)
+	_ symbols.Macros     = (*Image)(nil)
+	_ symbols.Indexer    = (*Image)(nil)
+	_ symbols.TailCaller = (*Image)(nil)
 )
-
-// ask runs f with the DWARF reader, if there is one and its file is whole.
-func (i *Image) ask(f func(d *dwarf.Data)) {
-	if i.dwarf != nil {
-		defer i.dwarf.Asking()()
-		i.guard.Do(func() { f(i.dwarf) })
-	}
-}
-
-// Index implements symbols.Indexer.
-func (i *Image) Index(ctx context.Context) (err error) {
-	if i.dwarf != nil {
-		i.guard.Do(func() { err = i.dwarf.Index(ctx) })
-	}
-	return err
-}
-
-// Indexed implements symbols.Indexer; an image without debug information is.
-func (i *Image) Indexed() bool { return i.dwarf == nil || i.dwarf.Indexed() }
-
-// Inlined implements symbols.Indexer.
-func (i *Image) Inlined(name string) (p []symbols.Place) {
-	i.ask(func(d *dwarf.Data) { p = d.Inlined(name) })
-	return p
-}
-
-// Line implements symbols.Liner.
-func (i *Image) Line(off symbols.Offset) (l symbols.Line, ok bool) {
-	i.ask(func(d *dwarf.Data) { l, ok = d.Line(off) })
-	return l, ok
-}
-
-// Places implements symbols.Liner.
-func (i *Image) Places(file string, line int) (p []symbols.Place) {
-	i.ask(func(d *dwarf.Data) { p = d.Places(file, line) })
-	return p
-}
-
-// Lines implements symbols.Liner.
-func (i *Image) Lines(lo, hi symbols.Offset) (l []symbols.Line) {
-	i.ask(func(d *dwarf.Data) { l = d.Lines(lo, hi) })
-	return l
-}
-
-// Body implements symbols.Liner.
-func (i *Image) Body(off symbols.Offset) (p symbols.Place, ok bool) {
-	i.ask(func(d *dwarf.Data) { p, ok = d.Body(off) })
-	p.Provisional = !i.Indexed()
-	return p, ok
-}
-
-// Files implements symbols.Liner.
-func (i *Image) Files() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		i.ask(func(d *dwarf.Data) { d.Files()(yield) })
-	}
-}
-
-// Scopes implements symbols.Scoper.
-func (i *Image) Scopes(off symbols.Offset) (s []symbols.Scope, err error) {
-	i.ask(func(d *dwarf.Data) { s, err = d.Scopes(off) })
-	return s, err
-}
-
-// Type implements symbols.Typer.
-func (i *Image) Type(name string) (t *symbols.Type, ok bool) {
-	i.ask(func(d *dwarf.Data) { t, ok = d.Type(name) })
-	return t, ok
-}
-
-// Types implements symbols.Typer.
-func (i *Image) Types(pattern string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		i.ask(func(d *dwarf.Data) { d.Types(pattern)(yield) })
-	}
-}
-
-// Global implements symbols.Typer.
-func (i *Image) Global(name string) (v symbols.Variable, ok bool) {
-	i.ask(func(d *dwarf.Data) { v, ok = d.Global(name) })
-	return v, ok
-}
-
-// GlobalAt implements symbols.Typer.
-func (i *Image) GlobalAt(off symbols.Offset) (v symbols.Variable, ok bool) {
-	i.ask(func(d *dwarf.Data) { v, ok = d.GlobalAt(off) })
-	return v, ok
-}
-
-// Function implements symbols.Typer.
-func (i *Image) Function(off symbols.Offset) (t *symbols.Type, ok bool) {
-	i.ask(func(d *dwarf.Data) { t, ok = d.Function(off) })
-	return t, ok
-}

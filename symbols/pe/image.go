@@ -42,6 +42,7 @@ type Image struct {
 	bytes *mmap.File // keeps what file reads
 	file  *pe.File
 	guard mmap.Guard
+	answers
 	dwarf *dwarf.Data // nil without debug information
 
 	tableOnce sync.Once
@@ -117,6 +118,7 @@ func (i *Image) openDWARF() {
 		o.CodeHigh = max(o.CodeHigh, low+uint64(s.Size()))
 	}
 	i.dwarf = dwarf.New(o)
+	i.answers = i.dwarf.Answers()
 }
 
 // Section returns the bytes and link-time address of a section. The bytes must
