@@ -159,6 +159,7 @@ type How struct {
 	Only      bool             // hold all other threads
 	Reverse   bool
 	Until     []arch.Addr      // temporary breakpoints (g ADDR, run to cursor)
+	Hardware  bool             // the temporary breakpoints are the CPU's own
 	UntilKind UntilKind        // stop at a kind of instruction (pc, pt, ph ...)
 	Frame     int              // StepOut: return from this frame
 	Target    arch.Addr        // StepInto: only this call (step-in target), 0 any
@@ -197,6 +198,8 @@ type Breakpoint struct {
 	Disabled     bool
 	OneShot      bool
 	Thread       targets.ThreadID // zero: any
+	MaxDepth     int              // stop only while fewer frames are on the stack, 0: whatever
+	MinDepth     int              // stop only while more frames are
 	Passes       int              // stop at the Nth hit; 0 and 1: the first
 	HitCondition string           // DAP: "> 5", "% 3", "== 2", "7"
 	Condition    string           // C++ expression

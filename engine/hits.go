@@ -41,6 +41,9 @@ func (l *loop) decideHit(ctx context.Context, b *breakpoint, st *Stop, condition
 	if b.Thread != (targets.ThreadID{}) && b.Thread != st.Thread {
 		return false
 	}
+	if !l.deepEnough(ctx, b, st.Thread) {
+		return false
+	}
 	if !conditioned && !l.holds(ctx, b, st.Thread) {
 		return false
 	}

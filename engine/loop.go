@@ -45,6 +45,9 @@ type loop struct {
 	partial *arch.Registers // expedited with the stop, of its thread
 	walks   map[targets.ThreadID]*walk
 
+	context   *arch.Registers // what the selected thread is looked at with, nil its own
+	noInlines bool
+
 	threads  threadTable
 	selected targets.ThreadID
 	frame    int
@@ -56,6 +59,7 @@ type loop struct {
 	refusedNow []targets.Trap
 	bps        []*breakpoint
 	plan       *plan
+	returned   *Returned                            // by the last stop, if it came by a return
 	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
 
 	modules moduleTable
@@ -97,6 +101,7 @@ func (l *loop) forget() {
 	l.dropMemory()
 	l.regs = map[targets.ThreadID]*arch.Registers{}
 	l.walks = map[targets.ThreadID]*walk{}
+	l.context = nil
 	l.partial = nil
 }
 

@@ -41,6 +41,7 @@ type temp struct {
 	frame bool      // only the plan's frame or one further out
 	minSP arch.Addr // not while SP is below, 0: whatever
 	catch bool      // where an exception is caught
+	hard  bool      // by the CPU's own breakpoint
 }
 
 // mark identifies a frame by what survives in it.
@@ -54,6 +55,7 @@ const maxLegs = 100_000
 
 // resume starts what how asks for.
 func (l *loop) resume(ctx context.Context, how How) error {
+	l.leaveContext()
 	if l.lifeless() {
 		return targets.ErrNoThreads
 	}
@@ -252,7 +254,11 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 // tempRefused reports that the plan's own traps cannot be planted.
 func (l *loop) tempRefused() error {
 	for _, t := range l.plan.leg.temps {
-		if err := l.traps.refused[trapKey{addr: t.addr}]; err != nil {
+		kind := targets.Software
+		if t.hard {
+			kind = targets.Hardware
+		}
+		if err := l.traps.refused[trapKey{kind: kind, addr: t.addr}]; err != nil {
 			return fmt.Errorf("a trap at %s: %w", t.addr.Text(l.arch.PtrSize), err)
 		}
 	}
@@ -282,6 +288,11 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 	}
 	if l.plan != nil {
 		for _, t := range l.plan.leg.temps {
+			if t.hard {
+				h := targets.Trap{Kind: targets.Hardware, Addr: t.addr}
+				out[keyOf(h)] = h
+				continue
+			}
 			add(t.addr)
 		}
 	}
@@ -373,7 +384,7 @@ func (p *plan) begin(ctx context.Context, l *loop) (done bool, err error) {
 // until adds the temporary breakpoints the user asked for.
 func (p *plan) until() {
 	for _, a := range p.how.Until {
-		p.leg.temps = append(p.leg.temps, temp{addr: a, any: true})
+		p.leg.temps = append(p.leg.temps, temp{addr: a, any: true, hard: p.how.Hardware})
 	}
 }
 

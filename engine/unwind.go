@@ -47,6 +47,9 @@ func (l *loop) walkOf(ctx context.Context, id targets.ThreadID) (*walk, error) {
 	}
 	if w.regs == nil && !w.over {
 		r, err := l.registers(ctx, id)
+		if l.context != nil && id == l.selected {
+			r, err = l.context, nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -439,6 +442,9 @@ func (l *loop) addFrames(w *walk, r *arch.Registers, at, cfa, ret arch.Addr) {
 	var scopes []symbols.Scope
 	if loc.Module != nil && loc.Module.Image != nil {
 		scopes = loc.Module.scopes(loc.Module.offset(loc.Addr))
+	}
+	if l.noInlines && len(scopes) > 1 {
+		scopes = scopes[len(scopes)-1:]
 	}
 	first, line := len(w.frames), base.Line
 	add := func(f Frame) {

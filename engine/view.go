@@ -62,6 +62,7 @@ func (v *View) SelectThread(ctx context.Context, id targets.ThreadID) error {
 	if v.l.threads.find(id) == nil {
 		return fmt.Errorf("there is no thread %v", id)
 	}
+	v.l.leaveContext()
 	v.l.selected, v.l.frame = id, 0
 	return nil
 }
