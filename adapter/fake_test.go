@@ -55,7 +55,10 @@ func (d *debugger) Session() *engine.Session {
 
 func (d *debugger) Close(ctx context.Context, how targets.Parting) error {
 	err := d.Session().Close(ctx, how)
-	<-d.done
+	select {
+	case <-d.done:
+	case <-ctx.Done(): // it was given up
+	}
 	return err
 }
 

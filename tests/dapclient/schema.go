@@ -2,20 +2,21 @@ package dapclient
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// The official schema of the protocol is the JSON file go-dap's types are
-// generated from; DAP_SCHEMA names a newer one.
-const schemaInModule = "cmd/gentypes/debugProtocol.json"
+// The official schema of the protocol (microsoft/debug-adapter-protocol, commit
+// b584b597; its licence lies beside it).
+//
+//go:embed testdata/debugAdapterProtocol.json
+var schemaText []byte
 
 const schemaURL = "dap.json"
 
@@ -25,25 +26,36 @@ type Schema struct {
 	compiler *jsonschema.Compiler
 	compiled map[string]*jsonschema.Schema
 	names    map[string]bool
+
+	capabilities []string
 }
 
-// LoadSchema finds and reads the schema once.
-var LoadSchema = sync.OnceValues(func() (*Schema, error) {
-	file := os.Getenv("DAP_SCHEMA")
-	if file == "" {
-		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/go-dap").Output()
-		if err != nil {
-			return nil, fmt.Errorf("finding go-dap: %w", err)
+// Requests are the names of the protocol's requests, reverse ones included.
+func (s *Schema) Requests() []string { return s.named("Request") }
+
+// Events are the names of the protocol's events.
+func (s *Schema) Events() []string { return s.named("Event") }
+
+// Capabilities are the names of what an adapter may advertise.
+func (s *Schema) Capabilities() []string { return slices.Sorted(slices.Values(s.capabilities)) }
+
+// named are the messages of a kind: definitions called NameKind.
+func (s *Schema) named(kind string) []string {
+	var out []string
+	for name := range s.names {
+		if short, ok := strings.CutSuffix(name, kind); ok && short != "" {
+			out = append(out, strings.ToLower(short[:1])+short[1:])
 		}
-		file = filepath.Join(strings.TrimSpace(string(out)), filepath.FromSlash(schemaInModule))
 	}
-	text, err := os.ReadFile(file)
+	slices.Sort(out)
+	return out
+}
+
+// LoadSchema reads the schema once.
+var LoadSchema = sync.OnceValues(func() (*Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaText))
 	if err != nil {
 		return nil, err
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	s := &Schema{compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}, names: map[string]bool{}}
 	s.compiler.DefaultDraft(jsonschema.Draft4)
@@ -51,16 +63,18 @@ var LoadSchema = sync.OnceValues(func() (*Schema, error) {
 		return nil, err
 	}
 	var defs struct {
-		Definitions map[string]json.RawMessage `json:"definitions"`
+		Definitions map[string]struct {
+			Properties map[string]json.RawMessage `json:"properties"`
+		} `json:"definitions"`
 	}
-	if err := json.Unmarshal(text, &defs); err != nil {
+	if err := json.Unmarshal(schemaText, &defs); err != nil {
 		return nil, err
 	}
 	for name := range defs.Definitions {
 		s.names[name] = true
 	}
-	if len(s.names) < 100 {
-		return nil, fmt.Errorf("%s has only %d definitions", file, len(s.names))
+	for name := range defs.Definitions["Capabilities"].Properties {
+		s.capabilities = append(s.capabilities, name)
 	}
 	return s, nil
 })
