@@ -60,5 +60,7 @@ func (p *plan) caught(ctx context.Context, l *loop) {
 	if handler := fs[0].code.Index + 1; handler < len(fs) && fs[handler].CFA != 0 && p.mark.cfa != 0 && fs[handler].CFA < p.mark.cfa {
 		return
 	}
-	p.leg.temps = []temp{returnTemp(fs[0], l.arch)}
+	t := returnTemp(fs[0], l.arch)
+	t.ret = false
+	p.leg.temps, p.home = []temp{t}, leaving{}
 }

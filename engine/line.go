@@ -72,6 +72,9 @@ func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done b
 	}
 	switch {
 	case side > 0:
+		if p.leg.sprung(pc).ret || p.leg.kind == targets.Step && p.leg.brief {
+			l.left(p.home)
+		}
 		return true, nil
 	case side < 0:
 		return p.callee(ctx, l, r)

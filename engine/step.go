@@ -24,6 +24,7 @@ type plan struct {
 	out   bool      // waiting for the return of the frame
 	inner bool      // stepping into: waiting at the callee's body
 	count int       // legs so far
+	home  leaving   // the function the step begins in, or leaves
 }
 
 // leg is one run. A Step with hi > lo steps while PC is within.
@@ -41,6 +42,7 @@ type temp struct {
 	frame bool      // only the plan's frame or one further out
 	minSP arch.Addr // not while SP is below, 0: whatever
 	catch bool      // where an exception is caught
+	ret   bool      // where the plan's frame returns to
 	hard  bool      // by the CPU's own breakpoint
 }
 
@@ -368,7 +370,7 @@ func (p *plan) begin(ctx context.Context, l *loop) (done bool, err error) {
 	if m, ok := l.moduleAt(r.PC()); ok {
 		_ = l.need(ctx, m)
 	}
-	p.mark = l.markOf(ctx, r)
+	p.mark, p.home = l.markOf(ctx, r), l.leavingAt(r.PC())
 	switch {
 	case p.how.Kind == StepOut:
 		return false, p.stepOut(ctx, l, p.how.Frame)
@@ -421,13 +423,24 @@ func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
 		return errors.New("this frame returns to nobody known")
 	}
 	p.out = true
+	p.home = leaving{f.code.Scope, f.code.Module}
 	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
 	return nil
 }
 
+// sprung is the leg's trap at pc.
+func (g leg) sprung(pc arch.Addr) temp {
+	for _, t := range g.temps {
+		if t.addr == pc {
+			return t
+		}
+	}
+	return temp{}
+}
+
 // returnTemp is a trap that f's return springs, and no deeper activation's.
 func returnTemp(f *Frame, a *arch.Arch) temp {
-	t := temp{addr: f.Return, minSP: f.CFA}
+	t := temp{addr: f.Return, minSP: f.CFA, ret: true}
 	if t.minSP == 0 {
 		t.minSP = f.ChildSP
 		if a.Link == "" {
@@ -455,6 +468,9 @@ func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
 		return p.how.Reverse
 	}
 	if p.how.Kind == StepOut && p.out {
+		if p.leg.sprung(pc).ret {
+			l.left(p.home)
+		}
 		return true
 	}
 	r, err := l.quick(ctx, p.thread)

@@ -89,7 +89,18 @@ type Members struct {
 	Methods     []Method
 	Variadic    bool
 	Parts       []VariantPart
+	Passed      Passing
 }
+
+// Passing is how objects of a class are handed to functions and back, where the
+// compiler says it (DW_AT_calling_convention, DWARF 5, 5.7.1).
+type Passing uint8
+
+const (
+	PassingUnknown Passing = iota
+	ByValue
+	ByReference
+)
 
 // Field is a member or base of a Struct, Class or Union.
 type Field struct {
@@ -209,6 +220,8 @@ type Method struct {
 	Type    *Type
 	Virtual bool
 	Static  bool
+	// Implicit: made by the compiler, or defaulted within the class; Deleted: "= delete".
+	Implicit, Deleted bool
 }
 
 // Language of the compilation unit, as far as printing differs.

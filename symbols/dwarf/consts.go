@@ -88,6 +88,7 @@ const (
 	atBitStride        attrName = 0x2e
 	atAbstractOrigin   attrName = 0x31
 	atArtificial       attrName = 0x34
+	atCallingConv      attrName = 0x36
 	atCount            attrName = 0x37
 	atDataMemberLoc    attrName = 0x38
 	atDiscrList        attrName = 0x3d
@@ -130,6 +131,8 @@ const (
 	atCallOrigin       attrName = 0x7f
 	atCallPC           attrName = 0x81
 	atExportSymbols    attrName = 0x89
+	atDeleted          attrName = 0x8a
+	atDefaulted        attrName = 0x8b
 	atLoclistsBase     attrName = 0x8c
 	atMIPSLinkage      attrName = 0x2007
 	atGNUVector        attrName = 0x2107
@@ -145,6 +148,13 @@ const (
 	atGoKey            attrName = 0x2901
 	atGoElem           attrName = 0x2902
 	atGoPackage        attrName = 0x2905
+)
+
+// Values of atCallingConv of classes, and of atDefaulted.
+const (
+	ccByReference    = 4
+	ccByValue        = 5
+	defaultedInClass = 1
 )
 
 type form uint16

@@ -76,6 +76,12 @@ func (d *die) enumMembers(m *symbols.Members) {
 }
 
 func (d *die) structMembers(m *symbols.Members) {
+	switch how, _ := d.uint(atCallingConv); how {
+	case ccByReference:
+		m.Passed = symbols.ByReference
+	case ccByValue:
+		m.Passed = symbols.ByValue
+	}
 	d.children(func(c *die) bool {
 		switch c.ab.tag {
 		case tagMember, tagInheritance, tagVariable:
@@ -248,6 +254,8 @@ func (d *die) method() symbols.Method {
 	if v, ok := d.uint(atVirtuality); ok {
 		m.Virtual = v != 0
 	}
+	defaulted, _ := d.uint(atDefaulted)
+	m.Implicit, m.Deleted = d.flag(atArtificial) || defaulted == defaultedInClass, d.flag(atDeleted)
 	m.Static = true
 	d.children(func(c *die) bool {
 		if c.ab.tag == tagParameter {

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"dap-windbg/arch"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+)
+
+// Returned is what a function handed back to where the debuggee has stopped.
+type Returned struct {
+	Function string // qualified
+	Module   *Module
+	// Value is typed as the function's declaration says. Its Err says why it is not
+	// known (*symbols.UnavailableError). Where it lies in memory it may have been
+	// changed since by whoever wrote there.
+	Value eval.Value
+
+	number int // of the stop
+	scope  *symbols.Scope
+}
+
+// Returned tells what the function handed back that a step has just left by its
+// return: a step out, or a step from its last line. False when the stop came by other
+// ways, the function hands back nothing, or its type is not known.
+func (v *View) Returned() (Returned, bool) { return v.l.handedOver() }
+
+func (l *loop) handedOver() (Returned, bool) {
+	r := l.returned
+	if r == nil || r.number != l.last.Number || l.last.Registers == nil {
+		return Returned{}, false
+	}
+	if r.Value.Type == nil {
+		r.Value = returned(r.scope.Return, l.last.Registers)
+	}
+	return *r, true
+}
+
+// leaving is the function whose return a plan may see.
+type leaving struct {
+	scope *symbols.Scope
+	m     *Module
+}
+
+// leavingAt is the function that has the code at r's PC.
+func (l *loop) leavingAt(pc arch.Addr) leaving {
+	m, ok := l.moduleAt(pc)
+	if !ok || m.Image == nil {
+		return leaving{}
+	}
+	if scopes := m.scopes(m.offset(pc)); len(scopes) > 0 {
+		return leaving{&scopes[len(scopes)-1], m}
+	}
+	return leaving{}
+}
+
+// left notes that the present stop is the return of f.
+func (l *loop) left(f leaving) {
+	l.returned = nil
+	if f.scope == nil || f.scope.Inlined {
+		return
+	}
+	if t := f.scope.Return.Strip(); t == nil || t.Kind == symbols.Void {
+		return
+	}
+	l.returned = &Returned{Function: f.scope.Name, Module: f.m, number: l.number, scope: f.scope}
+}
