@@ -25,6 +25,9 @@ type Options struct {
 	Emit func(Event)
 	// Filter tells what to do with an exception or event; nil uses the defaults.
 	Filter func(FilterEvent) Disposition
+	// Catching tells what to arrange to be told of; it is asked in the loop, at each
+	// resume and after Session.Refilter. Nil: nothing beyond what the far end tells.
+	Catching func() Catching
 	// Breakpoints to start with (kept over a restart).
 	Breakpoints []Breakpoint
 	// Leftover lists where an earlier session's traps may remain (Ended.Traps);
@@ -229,6 +232,8 @@ type Stop struct {
 	Text        string // "Breakpoint 0 hit", "(2d5.2d9): Signal SIGSEGV ..."
 	All         bool
 	Watched     *WatchHit
+	Thrown      *Thrown      // a C++ exception
+	Syscall     *SyscallStop // a system call
 }
 
 // WatchHit tells a data breakpoint's change.

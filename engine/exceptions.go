@@ -16,7 +16,7 @@ const (
 // eventCodes are WinDbg's codes of what is no exception.
 var eventCodes = map[targets.Reason]string{
 	targets.ThreadCreated: "ct", targets.ThreadExited: "et", targets.Forked: "cpr",
-	targets.Exec: "exec", targets.Reset: "reset", targets.Modules: "ld", targets.Initial: "ibp",
+	targets.SyscallEntry: "sys", targets.SyscallReturn: "sys", targets.Exec: "exec", targets.Reset: "reset", targets.Modules: "ld", targets.Initial: "ibp",
 }
 
 // signal is a Linux signal's name, WinDbg code and default treatment, which is

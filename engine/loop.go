@@ -63,6 +63,7 @@ type loop struct {
 	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
 
 	modules moduleTable
+	armed   armed
 	rider   *refresher // travels with the next flight of reads
 	vars    map[string]eval.Value
 
@@ -138,6 +139,8 @@ func (l *loop) run(ctx context.Context) error {
 			l.guarded(l.life, func(ctx context.Context) { l.arrived(ctx, o) })
 		case m := <-l.indexed:
 			l.guarded(l.life, func(ctx context.Context) { l.indexedNow(ctx, m) })
+		case <-l.s.refilter:
+			l.refiltered()
 		case <-l.wake:
 			l.dropParked()
 		case <-l.stuck.C:

@@ -346,6 +346,9 @@ func (l *loop) modulesChanged(ctx context.Context, ts targets.Stop) (brk *Module
 		}
 		l.resolveAll(ctx, came)
 	}
+	if len(came)+len(went) > 0 {
+		l.armThrows(ctx)
+	}
 	l.prefetch()
 	for _, m := range went {
 		if d := l.filter(FilterEvent{Code: "ud", Arg: m.Name, Stop: ts, Module: m}); d.Break && brk == nil {

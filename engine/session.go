@@ -11,12 +11,13 @@ import (
 
 // Session is one debuggee. Its methods may be called from any goroutine.
 type Session struct {
-	inbox chan *request
-	done  chan struct{} // closed when Run has ended
-	now   atomic.Pointer[context.CancelFunc]
-	doing atomic.Bool
-	after sync.Mutex // serves Look when there is no loop any more
-	l     *loop
+	inbox    chan *request
+	refilter chan struct{} // what to catch has changed
+	done     chan struct{} // closed when Run has ended
+	now      atomic.Pointer[context.CancelFunc]
+	doing    atomic.Bool
+	after    sync.Mutex // serves Look when there is no loop any more
+	l        *loop
 }
 
 // request is a closure for the loop. answer has room for one error.
@@ -43,7 +44,7 @@ func New(t targets.Target, o Options) *Session {
 	if o.Emit == nil {
 		o.Emit = func(Event) {}
 	}
-	s := &Session{inbox: make(chan *request), done: make(chan struct{})}
+	s := &Session{inbox: make(chan *request), refilter: make(chan struct{}, 1), done: make(chan struct{})}
 	s.l = newLoop(s, t, o)
 	return s
 }

@@ -172,6 +172,8 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 		return l.judgeSignal(ctx, st)
 	case targets.Exec, targets.Reset:
 		return l.judgeExec(ctx, st)
+	case targets.SyscallEntry, targets.SyscallReturn:
+		return l.judgeSyscall(ctx, st)
 	case targets.ThreadCreated, targets.ThreadExited, targets.Forked:
 		d := l.filter(FilterEvent{Code: eventCodes[st.Reason], Stop: st.Stop})
 		return !d.Break
@@ -238,6 +240,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		return false
 	}
 	if slices.Contains(l.modules.watch, pc) && !l.judgeModules(ctx, st) {
+		return false
+	}
+	if kind, ok := l.armed.throws[pc]; ok && !l.judgeThrown(ctx, st, kind) {
 		return false
 	}
 	if over {
@@ -336,6 +341,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		l.arch = set.Arch
 	}
 	l.traps = newTrapTable(l.arch)
+	l.armed.throws = nil
 	l.plan = nil
 	clear(l.hits)
 	l.modules.watch, l.modules.heads, l.modules.between = nil, nil, false
