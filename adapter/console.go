@@ -321,24 +321,28 @@ func (s *session) completions(r *request, a *dap.CompletionsArguments) (any, err
 	}
 	line, before := lineOf(a.Text, a.Line, s.client.LinesStartAt1)
 	line = cutUTF16(line, column)
-	ctx, cancel := context.WithTimeout(r.ctx, 2*time.Second)
-	defer cancel()
-	for _, c := range s.console.Complete(ctx, line) {
-		if c.From < 0 || c.From > len(line) {
-			continue
-		}
-		start := lenUTF16(before) + lenUTF16(line[:c.From])
-		if s.client.ColumnsStartAt1 {
-			start++
-		}
-		body.Targets = append(body.Targets, completionItem{
-			Label: c.Text, Detail: c.Help, Start: &start, Length: lenUTF16(line[c.From:]),
-		})
-		if len(body.Targets) == 200 {
-			break
-		}
+	first := lenUTF16(before)
+	if s.client.ColumnsStartAt1 {
+		first++
 	}
-	return body, r.ctx.Err()
+	console := s.console
+	return s.aside(r, func(ctx context.Context) (any, error) {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		for _, c := range console.Complete(ctx, line) {
+			if c.From < 0 || c.From > len(line) {
+				continue
+			}
+			start := first + lenUTF16(line[:c.From])
+			body.Targets = append(body.Targets, completionItem{
+				Label: c.Text, Detail: c.Help, Start: &start, Length: lenUTF16(line[c.From:]),
+			})
+			if len(body.Targets) == 200 {
+				break
+			}
+		}
+		return body, r.ctx.Err()
+	})
 }
 
 // lineOf picks line n (0: the first) of text, and what is before it.

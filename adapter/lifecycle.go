@@ -54,6 +54,7 @@ func (s *session) launch(r *request) (any, error) {
 	}
 	s.plan, s.noDebug, s.phase, s.start = plan, a.NoDebug, starting, r
 	hooks := s.hooks()
+	s.bars.begin(r, map[string]string{"launch": "Starting the debuggee", "attach": "Attaching"}[r.command], nil)
 	s.workers.start(func() {
 		o := opened{request: r}
 		o.dbg, o.console, o.err = s.o.Open(s.until(r), plan, hooks, s.quit)
@@ -300,14 +301,8 @@ func (s *session) disconnect(r *request, a *disconnectArguments) (any, error) {
 	return nil, err
 }
 
-// cancelled is what is left of cancel: the reader has ended the request it names.
-// Progress that can be cancelled is that of transfers.
-func (s *session) cancelled(r *request, a *dap.CancelArguments) (any, error) {
-	if d, ok := s.dbg.(interface{ GiveUpTransfers() }); ok && s.bars.transfers(a.ProgressId) {
-		d.GiveUpTransfers()
-	}
-	return nil, nil
-}
+// cancelled is what is left of cancel: the reader has ended what it names.
+func (s *session) cancelled(*request, *none) (any, error) { return nil, nil }
 
 // leave parts from the debuggee: as told, else as it was come by.
 func (s *session) leave(how *targets.Parting) error {

@@ -13,21 +13,24 @@ import (
 // progressAfter is how long work may take before it is told.
 const progressAfter = 500 * time.Millisecond
 
-// progress tells the client of slow work, by title. It is safe for many goroutines.
+// progress tells the client of slow work. It is safe for many goroutines.
 type progress struct {
 	enabled atomic.Bool
 	tell    func(event string, body any)
 
-	mu   sync.Mutex
-	last int
-	bars map[string]*bar
+	mu    sync.Mutex
+	last  int
+	bars  map[any]*bar // by title of work that reports itself, by *request of the others
 }
 
+// bar is work that may become slow.
 type bar struct {
-	id    string
-	done  float64
-	timer *time.Timer
-	shown bool
+	id, title string
+	done      float64
+	timer     *time.Timer
+	shown     bool
+	request   *request // whose work it is, nil: of none in particular
+	idle      func() bool
 }
 
 // report takes the state of the work called title: done in [0,1], 1 ends it,
@@ -40,19 +43,11 @@ func (p *progress) report(title string, done float64) {
 	defer p.mu.Unlock()
 	b := p.bars[title]
 	if done >= 1 {
-		if b != nil {
-			p.drop(title, b)
-		}
+		p.drop(title)
 		return
 	}
 	if b == nil {
-		if p.bars == nil {
-			p.bars = map[string]*bar{}
-		}
-		p.last++
-		b = &bar{id: fmt.Sprintf("work-%d", p.last)}
-		p.bars[title] = b
-		b.timer = time.AfterFunc(progressAfter, func() { p.show(title, b) })
+		b = p.add(title, &bar{title: title})
 	}
 	moved := done >= b.done+0.01
 	b.done = done
@@ -61,27 +56,92 @@ func (p *progress) report(title string, done float64) {
 	}
 }
 
-func (p *progress) show(title string, b *bar) {
+// begin watches over a request being served; end must follow. While idle (nil:
+// never) holds the request waits for the debuggee, which is not told.
+func (p *progress) begin(r *request, title string, idle func() bool) {
+	if !p.enabled.Load() {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bars[title] != b || b.shown {
+	if p.bars[r] == nil {
+		p.add(r, &bar{title: title, request: r, idle: idle})
+	}
+}
+
+// end ends what begin began.
+func (p *progress) end(r *request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(r)
+}
+
+// add starts a bar. The lock is held.
+func (p *progress) add(key any, b *bar) *bar {
+	if p.bars == nil {
+		p.bars = map[any]*bar{}
+	}
+	p.last++
+	b.id = fmt.Sprintf("work-%d", p.last)
+	p.bars[key] = b
+	b.timer = time.AfterFunc(progressAfter, func() { p.show(key, b) })
+	return b
+}
+
+// selfTold reports whether work that reports itself is under way. The lock is held.
+func (p *progress) selfTold() bool {
+	for _, b := range p.bars {
+		if b.request == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// show tells of a bar that is still there. A request's is not told beside work that
+// reports itself: that says better what the request is at.
+func (p *progress) show(key any, b *bar) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bars[key] != b || b.shown {
+		return
+	}
+	if b.request != nil && (p.selfTold() || b.idle != nil && b.idle()) {
+		b.timer.Reset(progressAfter)
 		return
 	}
 	b.shown = true
-	p.tell("progressStart", dap.ProgressStartEventBody{ProgressId: b.id, Title: title, Cancellable: isTransfer(title), Percentage: percent(b.done)})
+	body := dap.ProgressStartEventBody{ProgressId: b.id, Title: b.title, Cancellable: b.cancellable(), Percentage: percent(b.done)}
+	if b.request != nil {
+		body.RequestId = b.request.seq
+	}
+	p.tell("progressStart", body)
 }
+
+func (b *bar) cancellable() bool { return b.request != nil || isTransfer(b.title) }
 
 // isTransfer reports whether the work is fetching a file, whose title is its place.
 func isTransfer(title string) bool {
 	return strings.Contains(title, "://") || strings.HasPrefix(title, "target:")
 }
 
+// cancel ends the request whose bar is id.
+func (p *progress) cancel(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.bars {
+		if b.id == id && b.request != nil {
+			b.request.cancel()
+		}
+	}
+}
+
 // transfers reports whether id is that of a transfer under way.
 func (p *progress) transfers(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for title, b := range p.bars {
-		if b.id == id && isTransfer(title) {
+	for _, b := range p.bars {
+		if b.id == id && b.request == nil && isTransfer(b.title) {
 			return true
 		}
 	}
@@ -89,9 +149,13 @@ func (p *progress) transfers(id string) bool {
 }
 
 // drop ends a bar. The lock is held.
-func (p *progress) drop(title string, b *bar) {
+func (p *progress) drop(key any) {
+	b := p.bars[key]
+	if b == nil {
+		return
+	}
 	b.timer.Stop()
-	delete(p.bars, title)
+	delete(p.bars, key)
 	if b.shown {
 		p.tell("progressEnd", dap.ProgressEndEventBody{ProgressId: b.id})
 	}
@@ -101,8 +165,8 @@ func (p *progress) drop(title string, b *bar) {
 func (p *progress) finish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for title, b := range p.bars {
-		p.drop(title, b)
+	for key := range p.bars {
+		p.drop(key)
 	}
 }
 

@@ -81,3 +81,31 @@ func init() {
 		"writeMemory":   with((*session).writeMemory),
 	}
 }
+
+// slow are the requests that a far end, a large symbol file or a deep stack can make
+// slow, and what they do, for the progress view. Command lines see to theirs.
+var slow = map[string]string{
+	"restart":                   "Restarting",
+	"setBreakpoints":            "Setting breakpoints",
+	"setFunctionBreakpoints":    "Setting breakpoints",
+	"setInstructionBreakpoints": "Setting breakpoints",
+	"setDataBreakpoints":        "Setting breakpoints",
+	"breakpointLocations":       "Finding where a breakpoint can be",
+	"gotoTargets":               "Finding where to go",
+	"next":                      "Stepping",
+	"stepIn":                    "Stepping",
+	"stepOut":                   "Stepping",
+	"stackTrace":                "Reading the stack",
+	"scopes":                    "Reading the frame",
+	"variables":                 "Reading variables",
+	"setVariable":               "Setting a variable",
+	"setExpression":             "Setting a variable",
+	"evaluate":                  "Evaluating",
+	"source":                    "Fetching the source",
+	"loadedSources":             "Listing the sources",
+	"modules":                   "Listing the modules",
+	"disassemble":               "Disassembling",
+	"readMemory":                "Reading memory",
+	"writeMemory":               "Writing memory",
+	"exceptionInfo":             "Reading the exception",
+}

@@ -171,6 +171,7 @@ func (s *session) accept(m *incoming) {
 		var a dap.CancelArguments
 		if len(r.args) > 0 && json.Unmarshal(r.args, &a) == nil {
 			s.pending.cancel(a.RequestId)
+			s.cancelProgress(a.ProgressId)
 		}
 	case "disconnect":
 		s.abandon()
@@ -187,6 +188,36 @@ func (s *session) accept(m *incoming) {
 	case s.inbox <- r:
 	case <-s.ctx.Done():
 	}
+}
+
+// cancelProgress ends the work whose progress is id: a request, or all transfers.
+func (s *session) cancelProgress(id string) {
+	if id == "" {
+		return
+	}
+	s.bars.cancel(id)
+	p := s.present.Load()
+	if p == nil || !s.bars.transfers(id) {
+		return
+	}
+	if d, ok := p.dbg.(interface{ GiveUpTransfers() }); ok {
+		d.GiveUpTransfers()
+	}
+}
+
+// aside serves r from a goroutine of its own, so that what follows is not held up.
+// f must not use what is the dispatcher's.
+func (s *session) aside(r *request, f func(ctx context.Context) (any, error)) (any, error) {
+	s.workers.start(func() {
+		body, err := s.guard(func() (any, error) { return f(r.ctx) })
+		s.post(func() {
+			if err != nil && r.ctx.Err() != nil {
+				err = context.Canceled
+			}
+			s.answer(r, body, err)
+		})
+	})
+	return nil, errLater
 }
 
 // preempt gives up what the engine is at.
@@ -265,6 +296,9 @@ func (s *session) serve(r *request) {
 	case r.ctx.Err() != nil && r.command != "disconnect":
 		err = context.Canceled
 	default:
+		if title := slow[r.command]; title != "" {
+			s.bars.begin(r, title, s.running.Load)
+		}
 		body, err = s.guard(func() (any, error) { return h(s, r) })
 	}
 	if errors.Is(err, errLater) {
@@ -294,6 +328,7 @@ func (s *session) answer(r *request, body any, err error) {
 		return
 	}
 	r.cancel()
+	s.bars.end(r)
 	m := &response{RequestSeq: r.seq, Command: r.command, Success: err == nil, Body: body}
 	if err != nil {
 		m.Message, m.Body = message(err), errorBody(err, s.shown(r, err))

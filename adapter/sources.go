@@ -309,26 +309,39 @@ func (s *session) source(r *request, a *dap.SourceArguments) (any, error) {
 	ref, ok := s.sources.refs[id]
 	if !ok {
 		if a.Source != nil && a.Source.Path != "" {
-			return s.sourceText(s.sources.read(a.Source.Path))
+			return sourceText(s.sources.read(a.Source.Path))
 		}
 		return nil, fmt.Errorf("there is no source %d", id)
 	}
 	if local, ok := s.sources.local(ref.file); ok {
-		return s.sourceText(local)
+		return sourceText(local)
 	}
-	var local string
-	err := s.stopped(r.ctx, func(v *inspection) (err error) {
-		local, err = v.Source(v.ctx, ref.module, ref.file)
-		return err
+	es := s.engine()
+	if es == nil {
+		return nil, errNoDebuggee
+	}
+	return s.aside(r, func(ctx context.Context) (any, error) {
+		var m *engine.Module
+		err := es.Look(ctx, func(*engine.Live) error {
+			if ref.module != nil {
+				snapshot := *ref.module
+				m = &snapshot
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		local, err := es.Source(ctx, m, ref.file)
+		if err != nil {
+			return nil, fmt.Errorf("source of %s: %w", ref.file, err)
+		}
+		return sourceText(local)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("source of %s: %w", ref.file, err)
-	}
-	return s.sourceText(local)
 }
 
 // sourceText reads a file, of those that debug information or the client named.
-func (s *session) sourceText(local string) (any, error) {
+func sourceText(local string) (any, error) {
 	if i, err := os.Stat(local); err == nil && !i.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return nil, fmt.Errorf("%s is no file", local)
 	}
