@@ -122,15 +122,18 @@ func (l *loop) judgeException(ctx context.Context, st *Stop) (quiet bool) {
 // exceptionText is WinDbg's line: "(2d5.2d9): Signal SIGSEGV (SEGV_MAPERR) - code b (first chance)".
 func (l *loop) exceptionText(ctx context.Context, st *Stop) string {
 	x := st.Exception
-	chance := "first"
-	if x.Second {
-		chance = "second"
+	chance := "first chance"
+	switch {
+	case l.r == nil:
+		chance = "first/second chance not available"
+	case x.Second:
+		chance = "second chance"
+	}
+	if x.Name == "" && l.t.Info().OS == "linux" {
+		x.Name = signalName(int(x.Code))
 	}
 	what := x.Name
 	if l.t.Info().OS == "linux" {
-		if what == "" {
-			what = signalName(int(x.Code))
-		}
 		what = "Signal " + what
 		if d := l.signalDetail(ctx, x); d != "" {
 			what += " (" + d + ")"
@@ -138,7 +141,7 @@ func (l *loop) exceptionText(ctx context.Context, st *Stop) string {
 	} else if what == "" {
 		what = "Exception"
 	}
-	return fmt.Sprintf("(%s): %s - code %x (%s chance)", l.pidTid(st.Thread), what, x.Code, chance)
+	return fmt.Sprintf("(%s): %s - code %x (%s)", l.pidTid(st.Thread), what, x.Code, chance)
 }
 
 func (l *loop) signalDetail(ctx context.Context, x *targets.ExceptionRecord) string {

@@ -61,6 +61,9 @@ func (l *loop) resume(ctx context.Context, how How) error {
 	if l.lifeless() {
 		return targets.ErrNoThreads
 	}
+	if _, dead := l.t.(targets.Postmortem); dead {
+		return targets.ErrPostmortem
+	}
 	if l.r == nil {
 		return fmt.Errorf("running: %w", errors.ErrUnsupported)
 	}

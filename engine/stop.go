@@ -38,6 +38,11 @@ func (l *loop) begin(ctx context.Context) {
 	if st.Reason == targets.Unknown {
 		st.Reason = targets.Initial
 	}
+	if l.r == nil {
+		if st.Text = ts.Text; st.Exception != nil {
+			st.Text = l.exceptionText(ctx, st)
+		}
+	}
 	l.tell(ctx, st)
 }
 
@@ -67,6 +72,10 @@ func (l *loop) firstStop(ctx context.Context) (targets.Stop, error) {
 	list := &targets.ThreadsRead{}
 	if err := l.do(ctx, list); err != nil {
 		return targets.Stop{}, err
+	}
+	if dead, ok := l.t.(targets.Postmortem); ok {
+		l.tookThreads(list)
+		return dead.Stop(), nil
 	}
 	if list.Err != nil {
 		return targets.Stop{}, list.Err

@@ -2,7 +2,8 @@
 // debuggee: what all can do is Target, what some can do is one small interface
 // each. The protocols live in subpackages: rsp (GDB remote protocol), kd
 // (Windows kernel debugger protocol), kdb (the text console of Linux's kdb); image
-// is a file that nobody runs, with memory and modules and no threads.
+// is a file that nobody runs, with memory and modules and no threads; core is what
+// a process left behind.
 //
 // What a protocol does not promise, nobody above may assume. There are two
 // grades of "cannot": a target that does not implement an optional interface has
@@ -19,7 +20,8 @@
 //  3. write: Writer. Memory and registers change.
 //  4. traps: Trapper. Else the engine patches Arch.Break through Writer.
 //  5. flights: Batcher, when the protocol lets several requests travel together.
-//  6. extras: ModuleLister, Anchorer, Console, Files, Queryer, Link, one at a time.
+//  6. extras: ModuleLister, Anchorer, Console, Files, Queryer, Link, one at a time;
+//     Postmortem for what stays on the first rung.
 //
 // At each step targettest.Run shows that the rung holds: connect, registers,
 // memory, trap, step, stop.

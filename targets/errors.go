@@ -12,6 +12,8 @@ var (
 	ErrRunning = errors.New("the debuggee is running")
 	// ErrGone: there is no debuggee any more, or the wire is lost.
 	ErrGone = errors.New("the debuggee is gone")
+	// ErrPostmortem: the target is a debuggee that has ended, of which a core file is left.
+	ErrPostmortem = fmt.Errorf("the debuggee has ended, this is its core file: it can be looked at and not be run: %w", errors.ErrUnsupported)
 	// ErrNoThreads: the target is a file that nobody runs.
 	ErrNoThreads = errors.New("there is no debuggee, only its image")
 )

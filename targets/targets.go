@@ -103,6 +103,12 @@ type Runner interface {
 	Events() <-chan Event
 }
 
+// Postmortem is a debuggee that ended before anybody looked: Stop is what it ended
+// by. It is no Runner.
+type Postmortem interface {
+	Stop() Stop
+}
+
 // Writer changes the debuggee.
 type Writer interface {
 	WriteMemory(ctx context.Context, s Space, addr arch.Addr, p []byte) (int, error)

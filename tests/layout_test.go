@@ -25,6 +25,7 @@ var may = map[string][]string{
 	"targets/kd":         {"arch", "targets", "targets/wire"},
 	"targets/kdb":        {"arch", "targets", "targets/wire"},
 	"targets/image":      {"arch", "targets", "binfmt/elf", "binfmt/pe", "binfmt/mmap"},
+	"targets/core":       {"arch", "targets", "binfmt/elf", "binfmt/mmap"},
 	"targets/fake":       {"arch", "targets", "targets/wire"},
 	"targets/targettest": {"arch", "targets"},
 	"binfmt/mmap":        {},

@@ -72,7 +72,7 @@ func errorText(err error, prompt int) string {
 // stateError turns "running" and "gone" into the errors of the command.
 func (c *call) stateError(err error) error {
 	switch {
-	case errors.Is(err, targets.ErrGone), errors.Is(err, targets.ErrNoThreads):
+	case errors.Is(err, targets.ErrGone), errors.Is(err, targets.ErrNoThreads), errors.Is(err, targets.ErrPostmortem):
 		return &Error{Kind: "No runnable debuggees", Command: c.text, Pos: c.pos, Err: err}
 	case errors.Is(err, targets.ErrRunning):
 		return &Error{Kind: "Debuggee is running", Command: c.text, Pos: c.pos, Fix: "break in first", Err: err}

@@ -1,0 +1,148 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/binfmt/elf"
+	"dap-windbg/targets"
+)
+
+// Entries of the auxiliary vector (Linux include/uapi/linux/auxvec.h).
+const (
+	auxPhdr, auxBase, auxEntry, auxExecFn = 3, 7, 9, 31
+)
+
+// auxiliary is a value of the auxiliary vector, 0 when it has none.
+func (t *Target) auxiliary(key uint64) uint64 {
+	w := t.m.arch.PtrSize
+	word := func(d []byte) uint64 {
+		if w == 8 {
+			return t.elf.Order.Uint64(d)
+		}
+		return uint64(t.elf.Order.Uint32(d))
+	}
+	for d := t.auxv; len(d) >= 2*w; d = d[2*w:] {
+		if word(d) == key {
+			return word(d[w:])
+		}
+	}
+	return 0
+}
+
+// Modules lists the images that NT_FILE names: files of which code was mapped, as
+// one finds an ELF header at the start of their first mapping. Without NT_FILE it
+// is errors.ErrUnsupported: the loader's own list in memory has to do.
+func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
+	if len(t.mappings) == 0 {
+		return nil, errors.ErrUnsupported
+	}
+	var out []targets.Module
+	main := t.mainMapping()
+	for i := range t.mappings {
+		m := &t.mappings[i]
+		if m.offset != 0 || !t.hasCode(m.path, i) || !t.looksLikeImage(ctx, m.start) {
+			continue
+		}
+		x := targets.Module{Path: m.path, Base: arch.Addr(m.start)}
+		if main != nil && m.path == main.path {
+			x.Main, x.Path = true, t.info.Path
+			out = append([]targets.Module{x}, out...)
+			continue
+		}
+		out = append(out, x)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// looksLikeImage reports whether an ELF header lies at base, or whether nobody can tell.
+func (t *Target) looksLikeImage(ctx context.Context, base uint64) bool {
+	var head [4]byte
+	n, err := t.ReadMemory(ctx, targets.Space{}, arch.Addr(base), head[:])
+	return err != nil || n < len(head) || string(head[:]) == "\x7fELF"
+}
+
+// hasCode reports whether code of the file was mapped: in the segment flags of the
+// mappings from row i on, up to the file's next beginning.
+func (t *Target) hasCode(path string, i int) bool {
+	for k := i; k < len(t.mappings); k++ {
+		m := &t.mappings[k]
+		if k > i && (m.path != path || m.offset == 0) {
+			return false
+		}
+		for j := range t.elf.Segments {
+			s := &t.elf.Segments[j]
+			if s.Type == elf.SegLoad && s.Vaddr < m.end && s.Vaddr+s.Memsz > m.start && s.Flags&elf.SegX != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mainMapping is that of the program itself.
+func (t *Target) mainMapping() *mapping {
+	for _, key := range []uint64{auxPhdr, auxEntry} {
+		if at := t.auxiliary(key); at != 0 {
+			if m := t.mapped(at); m != nil {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// chooseProgram finds out what the main image is called, and whether the file that
+// was named for it is the one.
+func (t *Target) chooseProgram() {
+	t.guard.Do(func() {
+		if m := t.mainMapping(); m != nil {
+			t.info.Path = m.path
+		} else if at := t.auxiliary(auxExecFn); at != 0 {
+			text := make([]byte, 4096)
+			n, _ := coreReader{t, at}.ReadAt(text, 0)
+			t.info.Path = cString(text[:n])
+		}
+	})
+	if t.o.Program == "" {
+		return
+	}
+	abs, err := filepath.Abs(t.o.Program)
+	if err != nil {
+		abs = t.o.Program
+	}
+	recorded := t.info.Path
+	t.o.Program, t.info.Path = abs, abs
+	if recorded == "" {
+		return
+	}
+	for i := range t.mappings {
+		if t.mappings[i].path == recorded {
+			t.mappings[i].path = abs
+		}
+	}
+	b, notice := t.open(context.Background(), abs)
+	if notice != "" {
+		t.o.Notice(notice)
+	}
+	if b.file != nil {
+		t.images[abs] = b
+		return
+	}
+	t.o.Program, t.info.Path = "", recorded
+	for i := range t.mappings {
+		if t.mappings[i].path == abs {
+			t.mappings[i].path = recorded
+		}
+	}
+	if !strings.Contains(notice, "not used") {
+		t.o.Notice(fmt.Sprintf("%s is not used: it is no ELF image", abs))
+	}
+}
