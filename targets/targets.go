@@ -158,7 +158,18 @@ type Batcher interface {
 }
 
 // Link owns a wire that serves several processes (a process server, a stub that
-// follows forks). Targets it makes share the wire; closing one leaves the rest.
+// follows forks). Targets it makes share the wire; closing one leaves the rest, and
+// the last one closes the wire unless it is a process server's. A target that came
+// by itself gives its link by a method Link() Link.
+//
+// Each Target runs and waits by itself. Where the far end can only stop as a whole,
+// the stop of one holds up the others until something is resumed or the one that
+// stopped is parted from; they count as running meanwhile, and an Interrupt of one
+// is answered at once.
+//
+// A Stop with Reason Forked tells a Child, which waits with its parent's traps in
+// it until it is adopted. The Target that Adopt returns knows these traps: closing
+// it with Detach lifts them. Children nobody adopts are let go with the last Target.
 type Link interface {
 	Processes(ctx context.Context) ([]Process, error)
 	Attach(ctx context.Context, pid int64) (Target, error)
@@ -169,6 +180,13 @@ type Link interface {
 	// Held lists the processes the far end holds now.
 	Held(ctx context.Context) ([]int64, error)
 	Close() error
+}
+
+// Sharer is a target whose wire serves other processes too, which all wait while one
+// does. They keep their motion, and run on with the next that is resumed.
+type Sharer interface {
+	// LetOthersRun lets those run on at once that a stop of this one holds up.
+	LetOthersRun(ctx context.Context) error
 }
 
 // Process is one row of a process list.
@@ -377,6 +395,7 @@ const (
 	PassSignals               // Set: list of signal numbers never reported, one byte each
 	CatchSyscalls             // Set: list of numbers, uint32 little endian; empty = off
 	ThreadEvents              // Set: one byte, 0 or 1
+	Forks                     // Set: one byte; 1: forks are stops and the children wait, 0: children run on, free of traps
 	TLSAddress                // annex: "thread offset module" in hex
 	MSR                       // annex: number in hex
 	IOPort                    // annex: "port size" in hex

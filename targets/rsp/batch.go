@@ -22,6 +22,12 @@ type plan struct {
 	chosen  *request // that made it so, nil when it was so before
 }
 
+func (t *Target) plan() *plan {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	return &plan{t: t, general: t.c.general}
+}
+
 func (p *plan) ask(format string, args ...any) *request {
 	r := ask(format, args...)
 	p.reqs = append(p.reqs, r)
@@ -53,13 +59,12 @@ func (t *Target) Do(ctx context.Context, ops []targets.Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	t.c.mu.Lock()
-	if t.gone {
-		t.c.mu.Unlock()
-		return targets.ErrGone
+	done, err := t.c.turn(ctx, t)
+	if err != nil {
+		return err
 	}
-	p := &plan{t: t, general: t.c.general}
-	t.c.mu.Unlock()
+	defer done()
+	p := t.plan()
 	for i, op := range ops {
 		if r, ok := op.(*targets.Run); ok {
 			if i != len(ops)-1 {

@@ -58,25 +58,26 @@ type Conn struct {
 	leave   chan struct{} // closed when we part: the writer writes what is left
 	written chan struct{} // closed when the writer has ended
 	toSend  chan struct{} // the writer has work; one token
+	token   chan struct{} // held by whose turn it is, see turn
 	done    sync.WaitGroup
 
-	mu      sync.Mutex
-	leaving bool
-	queue   []*request // in the order of their replies; sent of them have left
-	sent    int
-	serial  bool // acknowledgements are needed: one request at a time
-	owed    bool // an acknowledgement, to travel with the next request
-	last    []byte
-	out     []byte // for the writer
-	flights int
-	run     *run      // while the debuggee runs or a stop is being settled
-	echo    int       // resumes during which an interrupt sent too late may still surface
-	heard   time.Time // when the last reply came
-	err     error
-	targets map[int64]*Target
-	general threadID // thread that g and m speak of; zero: the stopped one
-	noTrap  [5]bool  // kinds the far end does not know
-	noX     bool     // binary writes are unknown
+	mu       sync.Mutex
+	leaving  bool
+	queue    []*request // in the order of their replies; sent of them have left
+	sent     int
+	serial   bool // acknowledgements are needed: one request at a time
+	owed     bool // an acknowledgement, to travel with the next request
+	last     []byte
+	out      []byte // for the writer
+	flights  int
+	run      *run      // while a debuggee runs or a stop is being settled
+	heard    time.Time // when the last reply came
+	err      error
+	targets  map[int64]*Target
+	children map[int64]*child
+	general  threadID // thread that g and m speak of; zero: the stopped one
+	noTrap   [5]bool  // kinds the far end does not know
+	noX      bool     // binary writes are unknown
 }
 
 // request is one packet out and its reply.
@@ -207,7 +208,8 @@ func (c *Conn) pump() {
 		r := c.queue[c.sent]
 		if r.resume && r.flight.refused && c.serial {
 			c.queue = append(c.queue[:c.sent:c.sent], c.queue[c.sent+1:]...)
-			c.endRun(nil)
+			c.run.t.motion = nil
+			c.endRun()
 			r.flight.ticked()
 			continue
 		}
@@ -358,9 +360,7 @@ func (c *Conn) fail(err error) {
 	for _, r := range c.queue {
 		r.flight.ticked()
 	}
-	if c.run != nil {
-		c.endRun(nil)
-	}
+	c.endRun()
 	for _, t := range c.targets {
 		if t.parted { // Close tells what became of it
 			t.events.Put(targets.Gone{})

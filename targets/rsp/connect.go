@@ -42,7 +42,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, er
 	c := &Conn{
 		o: o, rw: conn, dec: newDecoder(conn), packetSize: defaultPacket, serial: true,
 		lost: make(chan struct{}), leave: make(chan struct{}), written: make(chan struct{}),
-		toSend: make(chan struct{}, 1), targets: map[int64]*Target{},
+		toSend: make(chan struct{}, 1), token: make(chan struct{}, 1), targets: map[int64]*Target{}, children: map[int64]*child{},
 	}
 	c.dec.traced = o.Trace != nil
 	c.done.Add(2)
@@ -185,7 +185,6 @@ func (c *Conn) hold(ctx context.Context, s *stopReply, d *description) error {
 		}
 	}
 	c.whole = c.newTarget(info, s)
-	c.whole.owner = true
 	return nil
 }
 

@@ -40,6 +40,11 @@ func (c *Conn) effectOf(line string) targets.Effect {
 // the debuggee run is followed by a Running event, and in time by its Stop.
 func (t *Target) Command(ctx context.Context, line string) (string, targets.Effect, error) {
 	c := t.c
+	done, err := c.turn(ctx, t)
+	if err != nil {
+		return "", targets.Effect{}, err
+	}
+	defer done()
 	r := &request{payload: "qRcmd," + toHex(line), console: true}
 	if err := c.exchange(ctx, r); err != nil {
 		return "", targets.Effect{}, err
@@ -74,7 +79,8 @@ func (t *Target) wentOn(line string) {
 	if c.err != nil || c.run != nil {
 		return
 	}
-	c.run = newRun(t, []string{"c"})
+	t.motion = &motion{resume: targets.Resume{Default: targets.Action{Kind: targets.Go}}}
+	c.run = newRun(t)
 	c.flights++
 	stop := &request{payload: "", resume: true, flight: &flight{number: c.flights, tick: make(chan struct{}, 1)}}
 	c.queue = append(c.queue, stop)

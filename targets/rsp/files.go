@@ -33,6 +33,11 @@ var errnos = map[int]error{1: errors.New("operation not permitted"), 2: errors.N
 // Open opens a file of the far end, as the debuggee sees the file system. The
 // file is read with ctx.
 func (t *Target) Open(ctx context.Context, path string) (io.ReadCloser, error) {
+	done, err := t.c.turn(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	fs := ask("vFile:setfs:%x", t.info.Load().pid)
 	open := ask("vFile:open:%s,0,0", toHex(path))
 	if err := t.c.exchange(ctx, fs, open); err != nil {
@@ -89,6 +94,11 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if f.size > 0 {
 		chunk = max(f.t.c.packetSize-1024, chunk)
 	}
+	done, err := f.t.c.turn(f.ctx, f.t)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	n := 0
 	for n < len(p) {
 		var reqs []*request
@@ -143,10 +153,15 @@ func (f *File) Read(p []byte) (int, error) {
 
 // Close closes the file at the far end.
 func (f *File) Close() error {
+	done, err := f.t.c.turn(f.ctx, f.t)
+	if err != nil {
+		return err
+	}
+	defer done()
 	r := ask("vFile:close:%x", f.fd)
 	if err := f.t.c.exchange(f.ctx, r); err != nil {
 		return err
 	}
-	_, _, err := fileReply(r)
+	_, _, err = fileReply(r)
 	return err
 }

@@ -146,7 +146,8 @@ func FuzzStopReply(f *testing.F) {
 		tg := &Target{c: c, traps: map[trapKey]targets.Trap{}}
 		tg.info.Store(in)
 		tg.halted(s)
-		tg.stop(s, &run{t: tg, interrupts: len(p) % 2, stepping: len(p)%3 == 0})
+		tg.motion = &motion{stepping: len(p)%3 == 0}
+		tg.stop(s, &run{t: tg, interrupts: len(p) % 2})
 	})
 }
 

@@ -16,6 +16,15 @@ var _ targets.Link = (*Conn)(nil)
 
 // Processes lists what runs at the far end.
 func (c *Conn) Processes(ctx context.Context) ([]targets.Process, error) {
+	done, err := c.turn(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return c.processes(ctx)
+}
+
+func (c *Conn) processes(ctx context.Context) ([]targets.Process, error) {
 	data, err := c.read(ctx, false, "osdata", "processes")
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)
@@ -73,8 +82,13 @@ func (c *Conn) extend() []*request {
 // where one fails all the same, such a connection is given up.
 func (c *Conn) Attach(ctx context.Context, pid int64) (targets.Target, error) {
 	op := fmt.Sprintf("attaching to process %d", pid)
+	done, err := c.turn(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if c.has("osdata") {
-		list, err := c.Processes(ctx)
+		list, err := c.processes(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -88,6 +102,11 @@ func (c *Conn) Attach(ctx context.Context, pid int64) (targets.Target, error) {
 
 // Launch starts a program, which waits before its first instruction.
 func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, error) {
+	done, err := c.turn(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	reqs := c.extend()
 	add := func(offer, format string, args ...any) {
 		if c.feature(offer) {
@@ -168,11 +187,20 @@ func (c *Conn) describe(ctx context.Context, s *stopReply, attached bool) (targe
 
 // Adopt makes the Target of a process the far end holds already.
 func (c *Conn) Adopt(ctx context.Context, pid int64) (targets.Target, error) {
+	done, err := c.turn(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	c.mu.Lock()
 	t, have := c.targets[pid]
+	born := c.children[pid]
 	c.mu.Unlock()
-	if have {
+	switch {
+	case have:
 		return t, nil
+	case born != nil:
+		return c.describe(ctx, &stopReply{thread: born.thread}, true)
 	}
 	held, err := c.heldThreads(ctx)
 	if err != nil {
@@ -188,6 +216,11 @@ func (c *Conn) Adopt(ctx context.Context, pid int64) (targets.Target, error) {
 
 // Held lists the processes the far end holds.
 func (c *Conn) Held(ctx context.Context) ([]int64, error) {
+	done, err := c.turn(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	threads, err := c.heldThreads(ctx)
 	var out []int64
 	for _, w := range threads {

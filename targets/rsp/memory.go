@@ -59,7 +59,7 @@ func (p *plan) enter(s targets.Space) (leave func(), err error) {
 func (t *Target) alone() bool {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
-	return len(t.c.targets) == 1
+	return !t.c.several()
 }
 
 // piece is a part of a transfer: n bytes from offset off. A fine one does not
@@ -142,13 +142,12 @@ func (pc *piece) take(data []byte) int {
 func (c *Conn) writeChunk() int { return max((c.packetSize-40)/2, 16) }
 
 func (t *Target) write(ctx context.Context, s targets.Space, addr arch.Addr, data []byte) (n int, err error) {
-	t.c.mu.Lock()
-	if t.gone {
-		t.c.mu.Unlock()
-		return 0, targets.ErrGone
+	finish, err := t.c.turn(ctx, t)
+	if err != nil {
+		return 0, err
 	}
-	p := &plan{t: t, general: t.c.general}
-	t.c.mu.Unlock()
+	defer finish()
+	p := t.plan()
 	p.writeMemory(s, addr, data, func(k int, e error) { n, err = k, e })
 	if lost := t.fly(ctx, p); lost != nil {
 		return 0, lost

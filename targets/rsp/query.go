@@ -21,6 +21,11 @@ func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byt
 	if known := t.info.Load().auxv; k == targets.Auxv && len(known) > 0 {
 		return bytes.Clone(known), nil // it changes only when another image is executed
 	}
+	done, err := t.c.turn(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if object, ok := objects[k]; ok {
 		return t.c.read(ctx, false, object, annex)
 	}
@@ -76,6 +81,11 @@ func (t *Target) Set(ctx context.Context, k targets.Kind, _ string, value []byte
 	if r == nil || offer != "" && !t.c.feature(offer) {
 		return errors.ErrUnsupported
 	}
+	done, err := t.c.turn(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := t.c.exchange(ctx, r); err != nil {
 		return err
 	}

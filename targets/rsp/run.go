@@ -15,13 +15,12 @@ import (
 
 // run is the time from a resume until its stop is settled.
 type run struct {
-	t          *Target
-	again      []string // what resumes the same way once more, delivering nothing
-	stepping   bool
-	reverse    bool
+	t          *Target // who began it
 	interrupts int
 	since      time.Time // of the first interrupt
-	swallow    bool      // the stop is for us, not for those above
+	hidden     bool      // it is being stopped for requests, see turn
+	drains     bool      // its stop is nobody's, see drain
+	told       bool      // its stop was told to somebody
 	settled    chan struct{}
 	deaf       chan struct{} // closed when an interrupt has failed
 	stopped    bool          // the stop came; it may still be settled
@@ -51,7 +50,9 @@ func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
 
 // runPlan adds the resume to p and sends it all.
 func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
-	again, packets, err := t.resumePackets(o.Resume)
+	t.c.mu.Lock()
+	packets, err := t.resumePackets(o.Resume, true)
+	t.c.mu.Unlock()
 	if err != nil {
 		o.Err = err
 		return t.fly(ctx, p)
@@ -64,10 +65,8 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 		p.ask("%s", s)
 	}
 	p.reqs[len(p.reqs)-1].resume = true
-	rn := newRun(t, again)
-	rn.reverse = o.Resume.Reverse
-	rn.stepping = o.Resume.Default.Kind == targets.Step || stepsAny(o.Resume.Threads)
-	f, err := t.depart(rn, p)
+	rn := newRun(t)
+	f, err := t.depart(rn, p, o.Resume)
 	if err != nil {
 		return err
 	}
@@ -91,8 +90,8 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	}
 }
 
-func newRun(t *Target, again []string) *run {
-	return &run{t: t, again: again, settled: make(chan struct{}), deaf: make(chan struct{})}
+func newRun(t *Target) *run {
+	return &run{t: t, settled: make(chan struct{}), deaf: make(chan struct{})}
 }
 
 // trapsOf adds the traps that travel with a resume. A refused one must hold it up.
@@ -132,13 +131,15 @@ func (t *Target) givenUp(rn *run, err error) error {
 		return c.err
 	}
 	if c.run == rn && !rn.stopped {
-		rn.swallow = false
+		if t.motion != nil {
+			t.motion.orphan = false
+		}
 		return nil
 	}
 	return err
 }
 
-func (t *Target) depart(rn *run, p *plan) (*flight, error) {
+func (t *Target) depart(rn *run, p *plan, r targets.Resume) (*flight, error) {
 	c := t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,29 +153,32 @@ func (t *Target) depart(rn *run, p *plan) (*flight, error) {
 	}
 	c.run = rn
 	c.general = threadID{}
+	t.motion = &motion{resume: r, reverse: r.Reverse, stepping: r.Default.Kind == targets.Step || stepsAny(r.Threads)}
+	t.signals, t.caught = map[targets.ThreadID]int{}, map[targets.ThreadID][]byte{}
 	return c.enqueue(p.reqs), nil
 }
 
-// resumePackets spells r. again is the same without delivering a signal, for
-// going on after a stop nobody needs to know of.
-func (t *Target) resumePackets(r targets.Resume) (again, packets []string, err error) {
+// resumePackets spells r, and what lets other processes in motion move on. It
+// delivers signals only where it is told to: going on after a stop that nobody
+// needs to know of must not deliver them once more. c.mu is held.
+func (t *Target) resumePackets(r targets.Resume, deliver bool) ([]string, error) {
 	if r.Reverse {
 		return t.reversePackets(r)
 	}
 	if t.c.vCont == nil {
-		return t.plainPackets(r)
+		return t.plainPackets(r, deliver)
 	}
-	with := t.spell(r, true)
-	if with == "vCont" {
-		return nil, nil, errors.New("a resume that lets no thread run")
+	actions := t.spell(r, deliver)
+	if actions == "" {
+		return nil, errors.New("a resume that lets no thread run")
 	}
-	return []string{t.spell(r, false)}, []string{with}, nil
+	return []string{"vCont" + actions + t.c.others(t)}, nil
 }
 
-// spell makes a vCont packet: the threads that are named, the one that stopped
-// if it has a signal to see, then all others.
+// spell makes the actions of a vCont: of the threads that are named, of the one
+// that stopped if it has a signal to see, then of all others; c.mu is held.
 func (t *Target) spell(r targets.Resume, deliver bool) string {
-	text, done := "vCont", map[targets.ThreadID]bool{}
+	text, done := "", map[targets.ThreadID]bool{}
 	one := func(id targets.ThreadID, a targets.Action) {
 		done[id] = true
 		if s := t.action(id, a, deliver); s != "" {
@@ -185,7 +189,7 @@ func (t *Target) spell(r targets.Resume, deliver bool) string {
 		one(id, r.Threads[id])
 	}
 	rest := r.Default
-	if id := t.id(t.current()); rest.Deliver.Kind != targets.Handled && !done[id] {
+	if id := t.id(t.thread); rest.Deliver.Kind != targets.Handled && !done[id] {
 		one(id, rest)
 	}
 	rest.Deliver = targets.Deliver{}
@@ -195,18 +199,17 @@ func (t *Target) spell(r targets.Resume, deliver bool) string {
 	return text
 }
 
-// everyThread limits an action to this process where the far end has others.
+// everyThread limits an action to this process where the far end has others;
+// c.mu is held.
 func (t *Target) everyThread() string {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
 	in := t.info.Load()
-	if len(t.c.targets) > 1 && in.pid != 0 {
+	if t.c.several() && in.pid != 0 {
 		return fmt.Sprintf(":p%x.-1", in.pid)
 	}
 	return ""
 }
 
-// action spells one action, without its thread.
+// action spells one action, without its thread; c.mu is held.
 func (t *Target) action(id targets.ThreadID, a targets.Action, deliver bool) string {
 	signal, c := 0, t.c
 	if deliver {
@@ -232,8 +235,6 @@ func (t *Target) action(id targets.ThreadID, a targets.Action, deliver bool) str
 func (t *Target) delivered(id targets.ThreadID, d targets.Deliver) int {
 	switch d.Kind {
 	case targets.NotHandled:
-		t.c.mu.Lock()
-		defer t.c.mu.Unlock()
 		return t.signals[id]
 	case targets.Signal:
 		return t.c.signalOut(d.Signal)
@@ -243,8 +244,8 @@ func (t *Target) delivered(id targets.ThreadID, d targets.Deliver) int {
 
 // plainPackets serves far ends without vCont: one thread is named with Hc and
 // acts, whether others run too is the far end's habit.
-func (t *Target) plainPackets(r targets.Resume) (again, packets []string, err error) {
-	id, a := t.id(t.current()), r.Default
+func (t *Target) plainPackets(r targets.Resume, deliver bool) ([]string, error) {
+	id, a := t.id(t.thread), r.Default
 	chosen := false
 	for _, other := range sortedThreads(r.Threads) {
 		if act := r.Threads[other]; act.Kind == targets.Step || a.Kind == targets.Hold && act.Kind == targets.Go {
@@ -255,28 +256,25 @@ func (t *Target) plainPackets(r targets.Resume) (again, packets []string, err er
 	if own, ok := r.Threads[id]; ok && !chosen {
 		a = own
 	}
-	verb, signal := "c", t.delivered(id, a.Deliver)
+	verb := "c"
 	switch a.Kind {
 	case targets.Hold:
-		return nil, nil, errors.New("a resume that lets no thread run")
+		return nil, errors.New("a resume that lets no thread run")
 	case targets.Step:
 		verb, chosen = "s", true
 	}
-	again = []string{verb}
-	if signal != 0 {
-		packets = []string{fmt.Sprintf("%s%02x", strings.ToUpper(verb), signal)}
-	} else {
-		packets = []string{verb}
+	if signal := t.delivered(id, a.Deliver); deliver && signal != 0 {
+		verb = fmt.Sprintf("%s%02x", strings.ToUpper(verb), signal)
 	}
 	who := "Hc0"
 	if chosen {
 		who = "Hc" + t.wireID(id).String()
 	}
-	return append([]string{who}, again...), append([]string{who}, packets...), nil
+	return []string{who, verb}, nil
 }
 
 // reversePackets are only sent to who offered them: QEMU dies of them otherwise.
-func (t *Target) reversePackets(r targets.Resume) (again, packets []string, err error) {
+func (t *Target) reversePackets(r targets.Resume) ([]string, error) {
 	verb, offer, a := "bc", "ReverseContinue", r.Default
 	for _, act := range r.Threads {
 		if act.Kind == targets.Step {
@@ -287,9 +285,9 @@ func (t *Target) reversePackets(r targets.Resume) (again, packets []string, err 
 		verb, offer = "bs", "ReverseStep"
 	}
 	if !t.c.feature(offer) {
-		return nil, nil, fmt.Errorf("running backwards: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("running backwards: %w", errors.ErrUnsupported)
 	}
-	return []string{verb}, []string{verb}, nil
+	return []string{verb}, nil
 }
 
 // Interrupt asks for a stop. It does nothing when the debuggee waits already.
@@ -303,7 +301,16 @@ func (t *Target) Interrupt(context.Context) error {
 	if t.gone {
 		return targets.ErrGone
 	}
-	c.interrupt()
+	switch {
+	case t.motion == nil:
+	case c.run != nil:
+		t.motion.asked = true
+		c.interrupt()
+	default: // another's stop holds it already
+		t.motion.asked = true
+		c.done.Add(1)
+		go c.pausedAlready(t)
+	}
 	return nil
 }
 
@@ -311,13 +318,19 @@ func (t *Target) Interrupt(context.Context) error {
 // c.mu is held.
 func (c *Conn) interrupt() {
 	rn := c.run
-	if rn == nil || rn.stopped {
+	if rn == nil {
 		return
 	}
 	if rn.interrupts++; rn.interrupts == 1 {
 		rn.since = time.Now()
 	}
-	broken := c.o.Break != nil && c.o.Break(rn.t.info.Load().pid) == nil
+	if rn.stopped { // should it run on, pump repeats this
+		return
+	}
+	for _, born := range c.children {
+		born.interrupted = true
+	}
+	broken := c.o.Break != nil && c.o.Break(c.victim(rn).info.Load().pid) == nil
 	if !broken && c.sent == len(c.queue) { // else pump sends it behind the resume
 		c.emit(c.flightNumber(), []byte{interrupt})
 	}
@@ -325,6 +338,20 @@ func (c *Conn) interrupt() {
 		rn.timer.Stop()
 	}
 	rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })
+}
+
+// victim is the process an interrupt is meant for; c.mu is held.
+func (c *Conn) victim(rn *run) *Target {
+	moving := c.moving()
+	for _, t := range moving {
+		if t.motion.asked {
+			return t
+		}
+	}
+	if rn.t.motion == nil && len(moving) > 0 {
+		return moving[0]
+	}
+	return rn.t
 }
 
 func (c *Conn) repeat(rn *run) {
@@ -355,14 +382,14 @@ func (c *Conn) holdUp(f *flight) {
 	if c.run == nil || c.run.stopped || len(c.queue) == 0 || c.queue[len(c.queue)-1].flight != f {
 		return
 	}
-	if !c.serial {
-		c.run.swallow = true
+	if m := c.run.t.motion; !c.serial && m != nil {
+		m.orphan = true
 		c.interrupt()
 	}
 }
 
-// endRun: the debuggee waits, or is no more; c.mu is held.
-func (c *Conn) endRun(tell func()) {
+// endRun: nothing moves any more; c.mu is held.
+func (c *Conn) endRun() {
 	rn := c.run
 	if rn == nil {
 		return
@@ -372,9 +399,6 @@ func (c *Conn) endRun(tell func()) {
 	}
 	c.run = nil
 	close(rn.settled)
-	if tell != nil && !rn.swallow {
-		tell()
-	}
 }
 
 // sortedThreads gives a map's threads in a fixed order, so that traces repeat.

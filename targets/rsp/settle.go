@@ -3,6 +3,9 @@ package rsp
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -35,14 +38,18 @@ func (c *Conn) ran(head *request, p []byte) {
 		return
 	}
 	t := c.ownerOf(s, rn)
-	if c.isEcho(s, rn) {
+	if rn.drains && !s.gone {
+		c.endRun()
+		return
+	}
+	if t != nil && c.isEcho(t, s, rn) {
 		c.again(rn)
 		return
 	}
 	switch {
 	case s.gone:
 		c.ended(t, rn, s)
-	case s.reason == targets.Forked && !c.o.Forks, s.reason == targets.Exec:
+	case s.resumed, s.reason == targets.Forked && !c.o.Forks, s.reason == targets.Exec:
 		c.done.Add(1)
 		go c.settle(t, rn, s)
 	default:
@@ -62,13 +69,23 @@ func (c *Conn) unresumed(rn *run, p []byte) {
 		c.done.Add(1)
 		go func() {
 			defer c.done.Done()
-			c.fail(&targets.ProtocolError{Op: "waiting for a stop", Sent: rn.again[len(rn.again)-1], Got: string(p)})
+			c.fail(&targets.ProtocolError{Op: "waiting for a stop", Sent: "a resume", Got: string(p)})
 		}()
 		return
 	}
-	c.endRun(func() {
-		rn.t.events.Put(targets.Stop{Thread: rn.t.id(rn.t.thread), Reason: targets.Unknown, Text: text})
-	})
+	c.endRun()
+	c.told(rn.t, rn, targets.Stop{Thread: rn.t.id(rn.t.thread), Reason: targets.Unknown, Text: text})
+}
+
+// told ends t's motion with stop, which is for those above unless it is an orphan;
+// c.mu is held.
+func (c *Conn) told(t *Target, rn *run, stop targets.Stop) {
+	m := t.motion
+	t.motion = nil
+	if m != nil && !m.orphan {
+		rn.told = true
+		t.events.Put(stop)
+	}
 }
 
 // ownerOf finds whose stop it is; what nobody holds belongs to who resumed.
@@ -87,38 +104,68 @@ func (c *Conn) ownerOf(s *stopReply, rn *run) *Target {
 }
 
 // isEcho tells a stop that answers an interrupt of an earlier run: the debuggee
-// had stopped by itself, and the far end kept the interrupt for later.
-func (c *Conn) isEcho(s *stopReply, rn *run) bool {
+// had stopped by itself, and the far end kept the interrupt for later. An interrupt
+// may go to all processes of a group, of which one stop is reported at once.
+func (c *Conn) isEcho(t *Target, s *stopReply, rn *run) bool {
 	asked := !s.named && !s.gone && s.signal == gdbSIGINT
+	was := t.echo
 	switch {
-	case asked && rn.interrupts == 0 && c.echo > 0:
-		c.echo--
+	case asked && rn.interrupts == 0 && was > 0:
+		t.echo--
 		return true
 	case rn.interrupts == 0:
-		c.echo = max(0, c.echo-1)
-	case !asked || rn.interrupts > 1 || c.echo > 0:
-		c.echo = echoLife
-	default:
-		c.echo = 0
+		t.echo = max(0, was-1)
+		return false
+	}
+	for _, other := range c.targets {
+		other.echo = echoLife
+	}
+	if asked && rn.interrupts == 1 && was == 0 {
+		t.echo = 0
 	}
 	return false
 }
 
 // again lets run on what nobody had to know stopped; c.mu is held.
 func (c *Conn) again(rn *run) {
-	rn.stopped = false
-	reqs := make([]*request, len(rn.again))
-	for i, s := range rn.again {
+	moving := c.moving()
+	if len(moving) == 0 {
+		c.endRun()
+		return
+	}
+	if rn.t.motion == nil {
+		rn.t = moving[0]
+	}
+	packets, err := rn.t.resumePackets(rn.t.motion.resume, false)
+	if err != nil {
+		c.endRun()
+		c.told(rn.t, rn, targets.Stop{Thread: rn.t.id(rn.t.thread), Reason: targets.Unknown, Text: err.Error()})
+		return
+	}
+	if rn.stopped = false; !c.wanted(rn) {
+		rn.interrupts = 0
+	}
+	reqs := make([]*request, len(packets))
+	for i, s := range packets {
 		reqs[i] = ask("%s", s)
 	}
 	reqs[len(reqs)-1].resume = true
+	c.general = threadID{}
 	c.enqueue(reqs)
+	if rn.interrupts > 0 { // pump has sent it; see that it has an effect
+		rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })
+	}
+}
+
+// wanted reports whether somebody waits for the stop of rn; c.mu is held.
+func (c *Conn) wanted(rn *run) bool {
+	return rn.hidden || slices.ContainsFunc(c.moving(), func(t *Target) bool { return t.motion.asked || t.motion.orphan })
 }
 
 // ended: a process is no more. One that nobody held does not matter.
 func (c *Conn) ended(t *Target, rn *run, s *stopReply) {
 	if t != nil {
-		t.gone = true
+		t.gone, t.motion = true, nil
 		delete(c.targets, t.info.Load().pid)
 		gone := targets.Gone{Exited: !s.killed, Code: s.status}
 		if s.killed {
@@ -127,30 +174,52 @@ func (c *Conn) ended(t *Target, rn *run, s *stopReply) {
 		}
 		t.events.Put(gone)
 	}
-	if t != rn.t {
-		c.again(rn)
+	if !s.gone || s.process != 0 {
+		delete(c.children, s.process)
+	}
+	if rn.hidden { // whose turn it is lets the others run on
+		c.endRun()
 		return
 	}
-	c.endRun(nil)
+	c.again(rn)
 }
 
-// tell ends the run and makes the stop an event; c.mu is held.
+// tell ends the run and makes the stop an event, unless it only answers an
+// interrupt that t was not meant by. Who else asked for a stop has it now, too;
+// c.mu is held.
 func (c *Conn) tell(t *Target, rn *run, s *stopReply) {
-	for _, other := range c.targets {
-		other.halted(nil)
-	}
 	t.halted(s)
 	stop := t.stop(s, rn)
 	if stop.Reason == targets.Exception {
 		t.signals[stop.Thread] = s.signal
 	}
-	c.endRun(func() { t.events.Put(stop) })
+	if stop.Child != nil {
+		c.children[s.child.process] = &child{thread: s.child, traps: maps.Clone(t.traps)}
+	}
+	m := t.motion
+	if rn.interrupts > 0 && stop.Reason == targets.Interrupted && m != nil && !m.asked && !m.orphan {
+		if !c.wanted(rn) {
+			c.again(rn)
+			return
+		}
+		c.endRun()
+	} else {
+		c.endRun()
+		c.told(t, rn, stop)
+	}
+	for _, other := range c.moving() {
+		if other.motion.asked {
+			rn.told = true
+			c.done.Add(1)
+			go c.pausedAlready(other)
+		}
+	}
 }
 
 // halted drops what was known of the last stop.
 func (t *Target) halted(s *stopReply) {
 	t.signals, t.caught = map[targets.ThreadID]int{}, map[targets.ThreadID][]byte{}
-	if s != nil && s.thread.thread > 0 && s.reason != targets.ThreadExited {
+	if s.thread.thread > 0 && s.reason != targets.ThreadExited {
 		t.thread = s.thread
 	}
 }
@@ -162,7 +231,7 @@ func (t *Target) stop(s *stopReply, rn *run) targets.Stop {
 	if e.Registers != nil {
 		e.Addr = e.Registers.PC()
 	}
-	e.Replay = rn != nil && rn.reverse
+	e.Replay = t.motion != nil && t.motion.reverse
 	switch {
 	case s.nothing:
 		e.Text = "no thread is left that runs"
@@ -212,7 +281,7 @@ func (t *Target) guess(s *stopReply, rn *run, pc arch.Addr) targets.Reason {
 		return targets.Interrupted
 	case s.signal != gdbSIGTRAP:
 		return targets.Exception
-	case rn != nil && rn.stepping:
+	case t.motion != nil && t.motion.stepping:
 		return targets.Stepped
 	}
 	code := false
@@ -279,15 +348,20 @@ func (c *Conn) execed(ctx context.Context, t *Target, rn *run, s *stopReply) err
 // vfork's child shares its parent's memory, so the traps come back when it is done.
 func (c *Conn) letChildGo(ctx context.Context, t *Target, rn *run, s *stopReply) error {
 	c.mu.Lock()
-	reqs := []*request{ask("Hg%s", s.child)}
-	for _, trap := range t.allTraps() {
+	reqs := t.letGo(s.child, t.traps)
+	c.mu.Unlock()
+	return c.goOn(ctx, rn, reqs)
+}
+
+// letGo are the requests that free a child of t from traps and from us; c.mu is held.
+func (t *Target) letGo(child threadID, traps map[trapKey]targets.Trap) []*request {
+	reqs := []*request{ask("Hg%s", child)}
+	for _, trap := range sortedTraps(traps) {
 		if trap.Kind == targets.Software {
 			reqs = append(reqs, t.trapPacket('z', trap))
 		}
 	}
-	c.mu.Unlock()
-	reqs = append(reqs, ask("D;%x", s.child.process))
-	return c.goOn(ctx, rn, reqs)
+	return append(reqs, ask("D;%x", child.process))
 }
 
 func (c *Conn) afterVFork(ctx context.Context, t *Target, rn *run) error {

@@ -15,10 +15,11 @@ type Target struct {
 	c      *Conn
 	events *wire.Mailbox
 	info   atomic.Pointer[processInfo]
-	owner  bool // closing it closes the wire
 	parted bool // Close was called
 
 	// under c.mu
+	motion  *motion // nil while it waits
+	echo    int     // resumes during which an interrupt sent too late may still surface
 	traps   map[trapKey]targets.Trap
 	thread  threadID                    // the stopped one
 	signals map[targets.ThreadID]int    // what each stopped for, the far end's number
@@ -47,6 +48,10 @@ func (c *Conn) newTarget(in *processInfo, s *stopReply) *Target {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.targets[in.pid] = t
+	if born := c.children[in.pid]; born != nil {
+		t.traps = born.traps
+		delete(c.children, in.pid)
+	}
 	t.halted(s)
 	stop := t.stop(s, nil)
 	if stop.Reason != targets.Exception || stop.Exception.Name == "SIGTRAP" || stop.Exception.Name == "SIGSTOP" {
@@ -71,6 +76,9 @@ func (t *Target) set(in *processInfo) {
 
 // Info says what is at the far end.
 func (t *Target) Info() targets.Info { return t.info.Load().Info }
+
+// Link is the wire as one that serves processes.
+func (t *Target) Link() targets.Link { return t.c }
 
 // Events delivers stops, output and the end.
 func (t *Target) Events() <-chan targets.Event { return t.events.C() }

@@ -158,9 +158,11 @@ func (p *plan) inProcess(trap targets.Trap) {
 }
 
 // allTraps lists what is planted; c.mu is held.
-func (t *Target) allTraps() []targets.Trap {
+func (t *Target) allTraps() []targets.Trap { return sortedTraps(t.traps) }
+
+func sortedTraps(traps map[trapKey]targets.Trap) []targets.Trap {
 	var out []targets.Trap
-	for _, s := range t.traps {
+	for _, s := range traps {
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b targets.Trap) int {

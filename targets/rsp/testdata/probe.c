@@ -3,6 +3,7 @@
  *   probe brief     call step() three times, print, exit with status 3
  *   probe threads   four workers, then loop
  *   probe fork      fork a child that calls step() and exits with 7; wait; exit
+ *   probe pair      fork; both call step() for ever
  *   probe vfork     vfork, exec true; call step(); exit
  *   probe exec      exec "probe brief"
  *   probe crash     write through a null pointer
@@ -70,6 +71,10 @@ int main(int argc, char **argv)
 		waitpid(child, &status, 0);
 		step(200);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+	}
+	if (!strcmp(mode, "pair")) {
+		fork();
+		loop();
 	}
 	if (!strcmp(mode, "vfork")) {
 		int status = 0;
