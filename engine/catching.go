@@ -60,7 +60,7 @@ func (s *Session) Refilter() {
 // refiltered arranges what a running debuggee is to report.
 func (l *loop) refiltered() {
 	if l.state == StateRunning {
-		l.park(&request{ctx: l.life, kind: parkable, run: l.arm, answer: make(chan error, 1)})
+		l.park(&request{ctx: l.life, kind: parkable, run: l.rearm, answer: make(chan error, 1)})
 	}
 }
 

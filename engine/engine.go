@@ -28,6 +28,12 @@ type Options struct {
 	// Catching tells what to arrange to be told of; it is asked in the loop, at each
 	// resume and after Session.Refilter. Nil: nothing beyond what the far end tells.
 	Catching func() Catching
+	// Follow says which side of a fork stays; it is asked in the loop, at each fork, each
+	// resume and after Session.Refilter. Nil: the parent.
+	Follow func() Follow
+	// Together: a stop holds up the other processes of the wire until the next resume;
+	// else those that ran run on.
+	Together bool
 	// Breakpoints to start with (kept over a restart).
 	Breakpoints []Breakpoint
 	// Leftover lists where an earlier session's traps may remain (Ended.Traps);

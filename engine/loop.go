@@ -62,10 +62,12 @@ type loop struct {
 	returned   *Returned                            // by the last stop, if it came by a return
 	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
 
-	modules moduleTable
-	armed   armed
-	rider   *refresher // travels with the next flight of reads
-	vars    map[string]eval.Value
+	modules  moduleTable
+	armed    armed
+	forks    byte       // as the far end was told: 1 it reports them
+	borrowed bool       // the memory is the parent's of a vfork: what is planted in it stays
+	rider    *refresher // travels with the next flight of reads
+	vars     map[string]eval.Value
 
 	life   context.Context
 	end    context.CancelFunc
@@ -121,16 +123,12 @@ func (l *loop) run(ctx context.Context) error {
 	defer l.leaveOpens()
 	defer l.end()
 	defer l.stuck.Stop()
-	var events <-chan targets.Event
-	if l.r != nil {
-		events = l.r.Events()
-	}
 	l.guarded(ctx, l.begin)
 	for l.state != StateGone {
 		select {
 		case r := <-l.s.inbox:
 			l.serve(r)
-		case e, ok := <-events:
+		case e, ok := <-l.events():
 			if !ok {
 				e = targets.Gone{Err: targets.ErrGone}
 			}
@@ -154,6 +152,14 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}
 	return l.ended
+}
+
+// events are the target's, which another may take the place of.
+func (l *loop) events() <-chan targets.Event {
+	if l.r == nil {
+		return nil
+	}
+	return l.r.Events()
 }
 
 // leaveOpens waits until nobody looks for symbols any more, as long as leaving may take.

@@ -71,6 +71,9 @@ func (l *loop) resume(ctx context.Context, how How) error {
 		how.Thread = l.selected
 	}
 	l.settleNames(ctx)
+	if err := l.rearm(ctx); err != nil {
+		return err
+	}
 	l.stray = max(l.stray-1, 0)
 	p := &plan{how: how, thread: how.Thread, leg: leg{kind: targets.Go}}
 	done, err := p.begin(ctx, l)
@@ -275,6 +278,9 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 	out := make(map[trapKey]targets.Trap, len(l.bps)+8)
 	if l.r == nil {
 		return out // nothing runs that could spring one
+	}
+	if l.borrowed {
+		return l.planted(out)
 	}
 	for _, b := range l.bps {
 		b.traps(out)

@@ -183,7 +183,9 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 		return l.judgeExec(ctx, st)
 	case targets.SyscallEntry, targets.SyscallReturn:
 		return l.judgeSyscall(ctx, st)
-	case targets.ThreadCreated, targets.ThreadExited, targets.Forked:
+	case targets.Forked:
+		return l.judgeFork(ctx, st)
+	case targets.ThreadCreated, targets.ThreadExited:
 		d := l.filter(FilterEvent{Code: eventCodes[st.Reason], Stop: st.Stop})
 		return !d.Break
 	}
@@ -359,6 +361,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		b.unresolve()
 	}
 	l.modules.stale = true
+	l.executed(st)
 	l.freshModules(ctx)
 	d := l.filter(FilterEvent{Code: eventCodes[st.Reason], Stop: st.Stop})
 	if !d.Break {
@@ -428,6 +431,7 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		w <- *st
 	}
 	l.waiters = nil
+	l.letOthersRun(ctx)
 }
 
 // tellFile tells of a target without threads: there is nothing to refresh, only
