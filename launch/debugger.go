@@ -49,6 +49,7 @@ type debuggee struct {
 	server  *localServer  // the gdbserver we run for it, nil none
 	guard   *guard        // parts from it should we be killed
 	created bool          // we started the program
+	image   bool          // a file that nobody runs: nothing of a system is there
 	done    chan struct{} // Run has returned
 }
 
@@ -167,7 +168,7 @@ func (d *Debugger) open(ctx context.Context, g *debuggee) error {
 	}
 	g.done = make(chan struct{})
 	var system systems.System
-	if d.plan.CoreFile == "" {
+	if !g.image {
 		system = linux.New()
 	}
 	g.session = engine.New(g.target, engine.Options{

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
+	"dap-windbg/targets/core"
 	"dap-windbg/targets/image"
 	"dap-windbg/targets/rsp"
 )
@@ -25,7 +25,7 @@ func (d *Debugger) reach(ctx context.Context) (*debuggee, error) {
 	case p.Remote != nil:
 		return nil, &UnavailableError{What: "shared debug sessions are not part of this version"}
 	case p.CoreFile != "":
-		return d.openFile(p.CoreFile)
+		return d.openFile(&p)
 	case p.Connection != nil:
 		return d.connect(ctx, p.Connection, &p)
 	case p.ProcessServer != nil:
@@ -50,17 +50,17 @@ func (d *Debugger) Connection() string {
 	return "started on this machine"
 }
 
-// openFile opens what is looked at without a process: an image.
-func (d *Debugger) openFile(name string) (*debuggee, error) {
-	t, err := image.Open(name)
-	switch {
-	case errors.Is(err, image.ErrCore):
-		return nil, &UnavailableError{What: "core files are not part of this version"}
-	case err != nil:
-		return nil, &ConfigError{Field: "coreFile", Value: name, Want: "cannot be opened: " + reason(err)}
+// openFile opens what is looked at without a process: a core file or an image.
+func (d *Debugger) openFile(p *Plan) (*debuggee, error) {
+	if core.Is(p.CoreFile) {
+		return d.openCore(p)
+	}
+	t, err := image.Open(p.CoreFile)
+	if err != nil {
+		return nil, &ConfigError{Field: "coreFile", Value: p.CoreFile, Want: "cannot be opened: " + reason(err)}
 	}
 	d.tell(engine.FromDebugger, "Loading Dump File [%s]", t.Info().Path)
-	return &debuggee{target: t}, nil
+	return &debuggee{target: t, image: true}, nil
 }
 
 // connect follows a target link.
