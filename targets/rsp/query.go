@@ -77,6 +77,9 @@ func (t *Target) siginfo(ctx context.Context, annex string) ([]byte, error) {
 
 // Set changes typed odds and ends.
 func (t *Target) Set(ctx context.Context, k targets.Kind, _ string, value []byte) error {
+	if k == targets.Forks {
+		return t.reportForks(value)
+	}
 	r, offer := t.setting(k, value)
 	if r == nil || offer != "" && !t.c.feature(offer) {
 		return errors.ErrUnsupported

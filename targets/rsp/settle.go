@@ -49,7 +49,7 @@ func (c *Conn) ran(head *request, p []byte) {
 	switch {
 	case s.gone:
 		c.ended(t, rn, s)
-	case s.resumed, s.reason == targets.Forked && !c.o.Forks, s.reason == targets.Exec:
+	case s.resumed, s.reason == targets.Forked && (t == nil || !t.forks), s.reason == targets.Exec:
 		c.done.Add(1)
 		go c.settle(t, rn, s)
 	default:

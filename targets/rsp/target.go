@@ -19,6 +19,7 @@ type Target struct {
 
 	// under c.mu
 	motion  *motion // nil while it waits
+	forks   bool    // forks are stops
 	echo    int     // resumes during which an interrupt sent too late may still surface
 	traps   map[trapKey]targets.Trap
 	thread  threadID                    // the stopped one
@@ -43,7 +44,7 @@ var _ interface {
 
 // newTarget adds a target that waits in s.
 func (c *Conn) newTarget(in *processInfo, s *stopReply) *Target {
-	t := &Target{c: c, events: wire.NewMailbox(), traps: map[trapKey]targets.Trap{}}
+	t := &Target{c: c, events: wire.NewMailbox(), traps: map[trapKey]targets.Trap{}, forks: c.o.Forks}
 	t.set(in)
 	c.mu.Lock()
 	defer c.mu.Unlock()
