@@ -98,7 +98,7 @@ func (s *session) stopReason(stop engine.Stop) (reason string, due bool) {
 		reason = "step"
 	}
 	if e := stop.Exception; e != nil && s.dbg != nil {
-		f := s.dbg.Filter(fmt.Sprintf("sig%d", e.Code), e.Name)
+		f := s.dbg.Filter(engine.EventCode("linux", stop.Stop), e.Name)
 		due = e.Second && f.Command2 != "" || !e.Second && f.Command != ""
 	}
 	if len(stop.Breakpoints) == 0 {

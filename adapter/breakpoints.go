@@ -315,6 +315,8 @@ func (s *session) setExceptionBreakpoints(r *request, a *dap.SetExceptionBreakpo
 				s.dbg.SetFilter(f)
 			}
 		case !offered(f):
+		case takesName[code] != "" && f.Break != 'e':
+			s.dbg.SetFilter(f) // one with a name may be left
 		case f.Break == 'e' && f.Exception:
 			f.Break = 'd'
 			s.dbg.SetFilter(f)

@@ -106,8 +106,8 @@ func (s *session) filterCapability() map[string]any {
 		}
 		seen[f.Code] = true
 		x := dap.ExceptionBreakpointsFilter{Filter: f.Code, Label: f.Title, Default: f.Break == 'e'}
-		if takesName[f.Code] {
-			x.SupportsCondition, x.ConditionDescription = true, "module or process name, * and ? are wildcards"
+		if takesName[f.Code] != "" {
+			x.SupportsCondition, x.ConditionDescription = true, takesName[f.Code]
 		}
 		list = append(list, x)
 	}
@@ -128,8 +128,14 @@ func offered(f engine.FilterSetting) bool {
 	return f.Title != "" && !strings.HasPrefix(f.Code, "sig")
 }
 
-// takesName are the event codes whose filter has a name as its argument.
-var takesName = map[string]bool{"ld": true, "ud": true, "cpr": true, "epr": true}
+// takesName are the event codes whose filter has names as its argument, and what
+// they name.
+var takesName = map[string]string{
+	"ld": "module name, * and ? are wildcards", "ud": "module name, * and ? are wildcards",
+	"cpr": "process name, * and ? are wildcards", "epr": "process name, * and ? are wildcards",
+	"eh": "type, * and ? are wildcards", "ehc": "type, * and ? are wildcards", "ehr": "type, * and ? are wildcards",
+	"sys": "names or numbers of system calls, separated by commas; * and ? are wildcards",
+}
 
 // tellCapabilities narrows what initialize promised, now that the target is known.
 func (s *session) tellCapabilities() {

@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -198,6 +196,9 @@ func (l *loop) judgeSyscall(ctx context.Context, st *Stop) (quiet bool) {
 		name = strconv.Itoa(n)
 	}
 	d := l.filter(FilterEvent{Code: "sys", Arg: name, Stop: st.Stop})
+	if !d.Break && !d.Print { // it may be known by its number
+		d = l.filter(FilterEvent{Code: "sys", Arg: strconv.Itoa(n), Stop: st.Stop})
+	}
 	if !d.Break && !d.Print {
 		return true
 	}
@@ -250,16 +251,4 @@ func EventCode(os string, s targets.Stop) string {
 		return "ud"
 	}
 	return eventCodes[s.Reason]
-}
-
-// MatchEvent reports whether an event's argument is one that a filter's argument
-// means: a list of names with wildcards, separated by commas; "" is any.
-func MatchEvent(list, arg string) bool {
-	if list == "" {
-		return true
-	}
-	return slices.ContainsFunc(strings.Split(list, ","), func(p string) bool {
-		ok, err := path.Match(p, arg)
-		return p == arg || err == nil && ok
-	})
 }

@@ -97,7 +97,7 @@ func (l *loop) resume(ctx context.Context, how How) error {
 		l.plan = nil
 		return err
 	}
-	if d := how.Deliver; d != nil {
+	if d := how.Deliver; d != nil && l.last.Thrown == nil {
 		l.handed[l.last.Thread] = *d
 	}
 	if err := l.launch(ctx); err != nil {
@@ -295,6 +295,9 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 		out[keyOf(t)] = t // without a condition: it springs always
 	}
 	for _, a := range l.modules.watch {
+		add(a)
+	}
+	for a := range l.armed.throws {
 		add(a)
 	}
 	if l.plan != nil {

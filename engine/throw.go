@@ -247,19 +247,29 @@ func (l *loop) describeThrown(ctx context.Context, mem symbols.Memory, t *Thrown
 // typeInfoName is the type a std::type_info stands for: by its symbol, else by the
 // mangled name it points to.
 func (l *loop) typeInfoName(ctx context.Context, mem symbols.Memory, info arch.Addr) (string, error) {
-	loc := l.locate(info)
-	if name, ok := strings.CutPrefix(loc.Symbol.Name, "typeinfo for "); ok && loc.Disp == 0 {
+	if name, ok := strings.CutPrefix(l.dataAt(info), "typeinfo for "); ok {
 		return name, nil
 	}
 	at, err := l.pointer(ctx, mem, info+arch.Addr(l.arch.PtrSize))
 	if err != nil {
 		return "", err
 	}
-	if name, ok := strings.CutPrefix(l.locate(at).Symbol.Name, "typeinfo name for "); ok {
+	if name, ok := strings.CutPrefix(l.dataAt(at), "typeinfo name for "); ok {
 		return name, nil
 	}
 	text, err := l.cString(ctx, mem, at)
 	return plainType(strings.TrimPrefix(text, "*")), err
+}
+
+// dataAt names what begins at a, without the version that a program's copy of a
+// library's variable has.
+func (l *loop) dataAt(a arch.Addr) string {
+	loc := l.locate(a)
+	if loc.Disp != 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(loc.Symbol.Name, "@")
+	return name
 }
 
 // cString reads a zero-terminated text.
@@ -290,7 +300,7 @@ func (l *loop) typeBases(ctx context.Context, mem symbols.Memory, info arch.Addr
 	if err != nil || depth == maxBases {
 		return nil, err
 	}
-	kind := l.locate(vtable - 2*ptr).Symbol.Name
+	kind := l.dataAt(vtable - 2*ptr)
 	at := info + 2*ptr
 	switch {
 	case strings.HasSuffix(kind, "__si_class_type_info"):

@@ -115,7 +115,7 @@ func (f *filters) choose(names []string) error {
 		return nil
 	}
 	for _, row := range f.list() {
-		if row.Exception {
+		if row.Exception && row.Break == 'e' {
 			row.Break = 'n'
 			f.set(row)
 		}
@@ -172,7 +172,7 @@ func (d *Debugger) open(ctx context.Context, g *debuggee) error {
 		system = linux.New()
 	}
 	g.session = engine.New(g.target, engine.Options{
-		System: system, Store: imageStore{d.files.store, machine(&d.plan) != ""}, Model: d.model, Emit: d.emit, Filter: d.filters.decide,
+		System: system, Store: imageStore{d.files.store, machine(&d.plan) != ""}, Model: d.model, Emit: d.emit, Filter: d.filters.decide, Catching: d.filters.catching,
 		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
 	})
 	d.mu.Lock()
@@ -462,7 +462,15 @@ func (d *Debugger) Input(text string) error {
 func (d *Debugger) Filter(code, arg string) engine.FilterSetting { return d.filters.get(code, arg) }
 
 // SetFilter changes it.
-func (d *Debugger) SetFilter(s engine.FilterSetting) { d.filters.set(s) }
+func (d *Debugger) SetFilter(s engine.FilterSetting) {
+	d.filters.set(s)
+	d.mu.Lock()
+	g := d.present
+	d.mu.Unlock()
+	if g != nil && g.session != nil {
+		g.session.Refilter()
+	}
+}
 
 // Filters lists all.
 func (d *Debugger) Filters() []engine.FilterSetting { return d.filters.list() }

@@ -26,6 +26,9 @@ var eventRows = []engine.FilterSetting{
 	{Code: "out", Title: "Debuggee output", Break: 'i'},
 	{Code: "exec", Title: "Execute another program", Break: 'n'},
 	{Code: "eh", Title: "C++ exception thrown", Break: 'i', Exception: true},
+	{Code: "ehc", Title: "C++ exception caught", Break: 'i', Exception: true},
+	{Code: "ehr", Title: "C++ exception rethrown", Break: 'i', Exception: true},
+	{Code: "sys", Title: "System call", Break: 'i'},
 }
 
 // filters is the table behind `sx` and the editor's exception breakpoints. The
@@ -84,7 +87,11 @@ func (f *filters) find(code, arg string) int {
 	return best
 }
 
-func matches(pattern, name string) bool {
+func matches(patterns, name string) bool {
+	return slices.ContainsFunc(strings.Split(patterns, ","), func(p string) bool { return matchesOne(p, name) })
+}
+
+func matchesOne(pattern, name string) bool {
 	if strings.EqualFold(pattern, name) {
 		return true
 	}
@@ -139,6 +146,37 @@ func (f *filters) decide(e engine.FilterEvent) engine.Disposition {
 		}
 	}
 	return d
+}
+
+// catching is what the engine has to arrange for these filters: what is broken at,
+// printed, or has a command. Signals with none of that never become stops.
+func (f *filters) catching() engine.Catching {
+	c := engine.Catching{Pass: []int{}}
+	pass := map[string]bool{}
+	for _, row := range f.list() {
+		wanted := row.Break == 'e' || row.Break == 'n' || row.Command != ""
+		switch row.Code {
+		case "eh":
+			c.Throw = c.Throw || wanted
+		case "ehc":
+			c.Catch = c.Catch || wanted
+		case "ehr":
+			c.Rethrow = c.Rethrow || wanted
+		case "sys":
+			if wanted && row.Arg == "" {
+				c.Syscalls = append(c.Syscalls, "*")
+			} else if wanted {
+				c.Syscalls = append(c.Syscalls, strings.Split(row.Arg, ",")...)
+			}
+		}
+		pass[row.Code] = row.Break == 'i' && !row.Handled && row.Command == "" && row.Command2 == ""
+	}
+	for _, s := range linux.Signals {
+		if pass[s.Code()] {
+			c.Pass = append(c.Pass, s.Number)
+		}
+	}
+	return c
 }
 
 // secondChance: Linux has none; a stop whose default action would end the

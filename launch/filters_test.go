@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"slices"
 	"testing"
 
 	"dap-windbg/engine"
@@ -44,6 +45,34 @@ func TestFilters(t *testing.T) {
 	f.set(engine.FilterSetting{Code: "SIGUSR1", Break: 'i', Exception: true})
 	if f.decide(engine.FilterEvent{Code: "sig10"}).Break {
 		t.Error("sxi SIGUSR1 must not break")
+	}
+}
+
+func TestCatching(t *testing.T) {
+	f := newFilters()
+	c := f.catching()
+	if c.Throw || c.Catch || c.Rethrow || c.Syscalls != nil || !slices.Equal(c.Pass, []int{14, 17, 19, 23, 26, 27, 28, 29, 32, 33}) {
+		t.Errorf("nothing is asked for: %+v", c)
+	}
+	for _, row := range []engine.FilterSetting{
+		{Code: "eh", Arg: "std::*", Break: 'n', Exception: true}, {Code: "ehc", Break: 'd', Exception: true}, {Code: "ehr", Break: 'i', Command: "k"},
+		{Code: "sys", Arg: "open*,3", Break: 'e'}, {Code: "SIGUSR1", Break: 'i', Exception: true}, {Code: "SIGCHLD", Break: 'n', Exception: true},
+		{Code: "SIGALRM", Break: 'i', Command: "k", Exception: true},
+	} {
+		f.set(row)
+	}
+	c = f.catching()
+	if !c.Throw || c.Catch || !c.Rethrow || !slices.Equal(c.Syscalls, []string{"open*", "3"}) || !slices.Equal(c.Pass, []int{10, 19, 23, 26, 27, 28, 29, 32, 33}) {
+		t.Errorf("what is asked for: %+v", c)
+	}
+	for arg, want := range map[string]bool{"openat": true, "3": true, "close": false} {
+		if got := f.decide(engine.FilterEvent{Code: "sys", Arg: arg}).Break; got != want {
+			t.Errorf("system call %s: break %v", arg, got)
+		}
+	}
+	f.set(engine.FilterSetting{Code: "sys", Break: 'e'})
+	if c = f.catching(); !slices.Equal(c.Syscalls, []string{"*"}) {
+		t.Errorf("all system calls: %v", c.Syscalls)
 	}
 }
 

@@ -147,7 +147,7 @@ func (i *Interpreter) filterOf(stop targets.Stop) engine.FilterSetting {
 	if stop.Exception == nil {
 		return engine.FilterSetting{}
 	}
-	return i.o.Host.Filter(fmt.Sprintf("sig%d", stop.Exception.Code), stop.Exception.Name)
+	return i.o.Host.Filter(engine.EventCode("linux", stop), stop.Exception.Name)
 }
 
 // eventText says what happened at a stop, as .lastevent does.

@@ -21,7 +21,7 @@ var signalTable = []signalRow{
 
 // quiet are signals no one wants to stop for unless told: the list the far end
 // is asked to pass on until Set(PassSignals) says otherwise (Linux numbers).
-var quiet = []int{14, 17, 23, 24, 26, 27, 28, 29, 32, 33}
+var quiet = []int{14, 17, 23, 26, 27, 28, 29, 32, 33}
 
 // unknownSignal is GDB's number for a signal it has no name for.
 const unknownSignal = 143
