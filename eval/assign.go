@@ -98,7 +98,7 @@ func (ev *evaluator) assignPseudo(p *pseudoNode, n *assignNode) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if src.Bytes == nil && src.Place != InMemory {
+	if src.Item == nil && src.Bytes == nil && src.Place != InMemory {
 		if src.Bytes, err = Fetch(ev.ctx, ev.env, src); err != nil {
 			return Value{}, err
 		}

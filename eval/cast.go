@@ -145,6 +145,8 @@ func (n *castNode) eval(ev *evaluator) (Value, error) {
 func (ev *evaluator) cast(v Value, t *symbols.Type) (Value, error) {
 	s := strip(t)
 	switch {
+	case v.Item != nil:
+		return Value{}, &ItemError{className(v), "cannot be converted to '" + TypeName(t) + "'"}
 	case s.Kind == symbols.Void:
 		return Value{Type: t, Bytes: []byte{}}, nil
 	case s.Kind == symbols.Reference || s.Kind == symbols.RvalueReference:
@@ -223,6 +225,9 @@ func (ev *evaluator) shiftClass(addr arch.Addr, from, to *symbols.Type) (arch.Ad
 }
 
 func (n *callNode) eval(ev *evaluator) (Value, error) {
+	if v, ok, err := ev.invoke(n); ok || err != nil {
+		return v, err
+	}
 	name, ok := n.callee.(*nameNode)
 	if !ok {
 		return Value{}, &CallError{}

@@ -14,23 +14,15 @@ const maxCompared = 1 << 20
 
 // compareClasses compares when a side is a class that is a string or a smart
 // pointer; ok false when none is.
-func (ev *evaluator) compareClasses(n *binaryNode) (Value, bool, error) {
-	if _, knows := ev.env.(Modeler); !knows || effects(n.x) || effects(n.y) {
-		return Value{}, false, nil
-	}
-	x, err := ev.eval(n.x)
-	if err != nil {
-		return Value{}, false, nil // the usual way tells
-	}
-	y, err := ev.eval(n.y)
-	if err != nil || !isClass(x) && !isClass(y) {
+func (ev *evaluator) compareClasses(op string, x, y Value) (Value, bool, error) {
+	if _, knows := ev.env.(Modeler); !knows || x.Err != nil || y.Err != nil || !isClass(x) && !isClass(y) {
 		return Value{}, false, nil
 	}
 	a, isPtr, err := ev.pointerOf(x)
 	if err == nil && isPtr {
 		var b number
 		if b, isPtr, err = ev.pointerOf(y); err == nil && isPtr {
-			v, err := ev.binary(n.op, a, b)
+			v, err := ev.binary(op, a, b)
 			return v, true, err
 		}
 	}
@@ -45,8 +37,7 @@ func (ev *evaluator) compareClasses(n *binaryNode) (Value, bool, error) {
 	if err != nil || !ok {
 		return Value{}, false, err
 	}
-	c := strings.Compare(s, t)
-	v, err := ev.truth(map[string]bool{"==": c == 0, "!=": c != 0, "<": c < 0, "<=": c <= 0, ">": c > 0, ">=": c >= 0}[n.op])
+	v, err := ev.truth(holds(op, strings.Compare(s, t)))
 	return v, true, err
 }
 
@@ -66,20 +57,7 @@ func (ev *evaluator) pointerOf(v Value) (number, bool, error) {
 		if err != nil {
 			return number{}, false, err
 		}
-		m := ev.model(v)
-		if m == nil {
-			return number{}, false, nil
-		}
-		s, ok := m.Visualizer.(SmartPointers)
-		if !ok {
-			return number{}, false, nil
-		}
-		p, ok, err := s.SmartPointer(ev.ctx, ev.env, m, v)
-		if err != nil || !ok {
-			return number{}, false, err
-		}
-		n, err := load(ev.ctx, ev.env, p)
-		return n, err == nil, err
+		return ev.smart(v)
 	}
 	t := strip(v.Type)
 	if t.Kind != symbols.Pointer && t.Kind != symbols.NullPtr && !isArith(t) {

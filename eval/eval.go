@@ -57,6 +57,11 @@ type Value struct {
 	Pointees []Pointee
 	// Err says why nothing is known ("optimised away").
 	Err error
+
+	// Item is what a value of the data model is that no type tells; Type is nil then.
+	Item *Item
+	// Plain: a number of the debugger's own, shown without its type.
+	Plain bool
 }
 
 // Place is where a Value lives.
@@ -80,6 +85,8 @@ const (
 type Options struct {
 	Dialect Dialect
 	Radix   int // MASM's default radix, 0 = 16
+	// Calls: the expression may call functions of the debuggee, where its Env is a Caller.
+	Calls bool
 }
 
 // SyntaxError is at byte Pos of the source text.

@@ -34,9 +34,9 @@ type token struct {
 
 // cppOps lists operators longest first. Those that begin with ">" are joined by
 // the parser, since ">>" may also end two template argument lists.
-var cppOps = []string{"->*", "<<=", "...", "<=", "<<", "->", "++", "--", "==", "!=", "&&", "||", "::", ".*",
+var cppOps = []string{"->*", "<<=", "...", "=>", "<=", "<<", "->", "++", "--", "==", "!=", "&&", "||", "::", ".*",
 	"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=",
-	"+", "-", "*", "/", "%", "&", "|", "^", "~", "!", "=", "<", ">", "?", ":", ",", ".", "(", ")", "[", "]"}
+	"+", "-", "*", "/", "%", "&", "|", "^", "~", "!", "=", "<", ">", "?", ":", ",", ".", "(", ")", "[", "]", "{", "}"}
 
 // lexCPP splits src; it ends with tEOF or tBad.
 func lexCPP(src string) []token {

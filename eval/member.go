@@ -294,6 +294,9 @@ func (n *memberNode) eval(ev *evaluator) (Value, error) {
 		}
 		return Value{}, err
 	}
+	if x.Item != nil {
+		return ev.itemMember(x, n.name)
+	}
 	if strip(x.Type).Kind == symbols.Func { // package main has a function main
 		if v, ok := n.dotted(ev); ok {
 			return v, nil
@@ -310,6 +313,9 @@ func (n *memberNode) eval(ev *evaluator) (Value, error) {
 	}
 	if base, ok := n.base(ev, x); ok {
 		return base, nil
+	}
+	if s, ok, _ := ev.textOf(x); ok && n.name == "Length" && !n.arrow {
+		return ev.itemMember(Text(s), n.name)
 	}
 	return v, err
 }

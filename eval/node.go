@@ -8,8 +8,12 @@ import (
 	"dap-windbg/symbols"
 )
 
-// maxSteps bounds the nodes evaluated for one expression.
-const maxSteps = 100_000
+// Bounds of what one expression may take: nodes evaluated, and functions of the
+// data model within each other.
+const (
+	maxSteps  = 4_000_000
+	maxNested = 100
+)
 
 // node is a construct of C++.
 type node interface {
@@ -105,6 +109,9 @@ func (n *macroNode) kids() []node {
 	return []node{n.x}
 }
 
+// changing are the methods of the data model that change something.
+var changing = map[string]bool{"ExecuteCommand": true, "SwitchTo": true}
+
 // effects reports whether evaluating n may write.
 func effects(n node) bool {
 	switch n := n.(type) {
@@ -116,6 +123,10 @@ func effects(n node) bool {
 		}
 	case *switchNode:
 		return n.e.Effects()
+	case *callNode:
+		if m, ok := n.callee.(*memberNode); ok && changing[m.name] {
+			return true
+		}
 	}
 	for _, k := range n.kids() {
 		if effects(k) {
@@ -131,6 +142,7 @@ type cppExpr struct {
 	src    string
 	root   node
 	writes bool
+	calls  bool // functions of the debuggee may be called
 }
 
 func (e *cppExpr) String() string { return e.src }
@@ -143,6 +155,7 @@ func (e *cppExpr) Eval(ctx context.Context, env Env) (Value, error) {
 		return Value{}, err
 	}
 	ev := newEvaluator(ctx, env)
+	ev.calls = e.calls
 	return ev.eval(root)
 }
 
@@ -182,21 +195,49 @@ type evaluator struct {
 	ctx   context.Context
 	env   Env
 	l     *language
-	steps int
+	spent *spent
+	vars  map[string]Value // parameters of the lambdas around
+	calls bool             // functions of the debuggee may be called
 }
 
+// spent is what an evaluation has taken so far, with all that it evaluates in turn.
+type spent struct{ steps, nested int }
+
+type spentKey struct{}
+
 func newEvaluator(ctx context.Context, env Env) *evaluator {
-	return &evaluator{ctx: ctx, env: env, l: languageOf(env.Arch())}
+	s, ok := ctx.Value(spentKey{}).(*spent)
+	if !ok {
+		s = &spent{}
+		ctx = context.WithValue(ctx, spentKey{}, s)
+	}
+	return &evaluator{ctx: ctx, env: env, l: languageOf(env.Arch()), spent: s}
 }
+
+// step counts a step of the evaluation.
+func (ev *evaluator) step() error {
+	if ev.spent.steps++; ev.spent.steps > maxSteps {
+		return ErrTooLong
+	}
+	return ev.ctx.Err()
+}
+
+// enter and leave bracket a function of the data model.
+func (ev *evaluator) enter() error {
+	if ev.spent.nested++; ev.spent.nested > maxNested {
+		ev.spent.nested--
+		return ErrTooLong
+	}
+	return nil
+}
+
+func (ev *evaluator) leave() { ev.spent.nested-- }
 
 // ErrTooLong: the evaluation was given up after its limit of steps.
 var ErrTooLong = errors.New("the expression takes too long to evaluate")
 
 func (ev *evaluator) eval(n node) (Value, error) {
-	if ev.steps++; ev.steps > maxSteps {
-		return Value{}, ErrTooLong
-	}
-	if err := ev.ctx.Err(); err != nil {
+	if err := ev.step(); err != nil {
 		return Value{}, err
 	}
 	v, err := n.eval(ev)
@@ -270,6 +311,9 @@ func (n *parenNode) eval(ev *evaluator) (Value, error) { return ev.eval(n.x) }
 func (n *switchNode) eval(ev *evaluator) (Value, error) { return n.e.Eval(ev.ctx, ev.env) }
 
 func (n *nameNode) eval(ev *evaluator) (Value, error) {
+	if v, ok := ev.vars[n.name]; ok {
+		return v, nil
+	}
 	var v Value
 	var err error
 	if len(n.name) > 2 && n.name[:2] == "$!" {
@@ -397,7 +441,9 @@ func (n *sizeofNode) eval(ev *evaluator) (Value, error) {
 		t, err = ev.resolve(n.spec)
 	} else {
 		var v Value
-		v, err = ev.eval(n.x)
+		if v, err = ev.eval(n.x); err == nil && v.Item != nil {
+			err = &ItemError{className(v), "has no size"}
+		}
 		t = v.Type
 	}
 	if err != nil {

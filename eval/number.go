@@ -65,6 +65,9 @@ func load(ctx context.Context, env Env, v Value) (number, error) {
 	if v.Err != nil {
 		return number{}, v.Err
 	}
+	if v.Item != nil {
+		return number{}, &ItemError{className(v), "is not a number or pointer"}
+	}
 	v, err := deref(ctx, env, v)
 	if err != nil {
 		return number{}, err

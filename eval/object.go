@@ -17,7 +17,13 @@ const (
 
 // Object makes the node for v.
 func (m *Model) Object(ctx context.Context, env Env, name, expr string, v Value, f Format) (*Object, error) {
+	if v.Item != nil {
+		return m.item(ctx, env, name, expr, v, f)
+	}
 	o := &Object{Name: name, Value: v, Type: TypeName(v.Type), Expr: expr, Err: v.Err}
+	if v.Plain || v.Type == nil {
+		o.Type = ""
+	}
 	if v.Type == nil || v.Err != nil {
 		return o, nil
 	}

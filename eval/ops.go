@@ -158,6 +158,9 @@ func (n *indexNode) eval(ev *evaluator) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if x.Item != nil {
+		return ev.itemIndex(x, y)
+	}
 	if v, ok, err := ev.elementOf(x, y); ok || err != nil {
 		return v, err
 	}
@@ -269,20 +272,33 @@ func (n *binaryNode) eval(ev *evaluator) (Value, error) {
 	case ".*", "->*":
 		return ev.memberPointer(n)
 	}
+	v, err := ev.eval(n.x)
+	if err != nil {
+		return Value{}, err
+	}
+	w, err := ev.eval(n.y)
+	if err != nil {
+		return Value{}, err
+	}
+	if v.Item != nil || w.Item != nil {
+		return ev.itemBinary(n.op, v, w)
+	}
 	if isCompare(n.op) {
-		if v, ok, err := ev.compareClasses(n); ok || err != nil {
-			return v, err
+		if r, ok, err := ev.compareClasses(n.op, v, w); ok || err != nil {
+			return r, err
 		}
 	}
-	x, err := ev.number(n.x)
+	x, err := load(ev.ctx, ev.env, v)
 	if err != nil {
 		return Value{}, err
 	}
-	y, err := ev.number(n.y)
+	y, err := load(ev.ctx, ev.env, w)
 	if err != nil {
 		return Value{}, err
 	}
-	return ev.binary(n.op, x, y)
+	out, err := ev.binary(n.op, x, y)
+	out.Plain = v.Plain || w.Plain
+	return out, err
 }
 
 // binary applies an arithmetic, shift or comparison operator.
@@ -350,19 +366,7 @@ func compare(op string, x, y number) bool {
 			c = -1
 		}
 	}
-	switch op {
-	case "==":
-		return c == 0
-	case "!=":
-		return c != 0
-	case "<":
-		return c < 0
-	case ">":
-		return c > 0
-	case "<=":
-		return c <= 0
-	}
-	return c >= 0
+	return holds(op, c)
 }
 
 func (ev *evaluator) pointerOp(op string, x, y number, xp, yp bool) (Value, error) {

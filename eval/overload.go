@@ -49,8 +49,18 @@ func (ev *evaluator) model(v Value) *Model {
 	return nil
 }
 
-// plainPointer is the pointer that the smart pointer v holds.
+// plainPointer is the pointer that the smart pointer v holds, which is not empty.
 func (ev *evaluator) plainPointer(v Value) (number, bool, error) {
+	n, ok, err := ev.smart(v)
+	if ok && n.lo == 0 {
+		return n, false, &TypeError{v.Type, "is empty"}
+	}
+	return n, ok, err
+}
+
+// smart is the plain pointer that v stands for when it is a smart pointer, null
+// when that is empty.
+func (ev *evaluator) smart(v Value) (number, bool, error) {
 	m := ev.model(v)
 	if m == nil {
 		return number{}, false, nil
@@ -64,9 +74,6 @@ func (ev *evaluator) plainPointer(v Value) (number, bool, error) {
 		return number{}, false, err
 	}
 	n, err := load(ev.ctx, ev.env, p)
-	if err == nil && n.lo == 0 {
-		err = &TypeError{v.Type, "is empty"}
-	}
 	return n, err == nil, err
 }
 

@@ -230,6 +230,9 @@ func (p *parser) unary() (node, error) {
 			x, err := p.unary()
 			return &unaryNode{op: t.text, x: x}, err
 		case "(":
+			if p.arrow() {
+				break
+			}
 			if n, ok, err := p.cast(); ok || err != nil {
 				return n, err
 			}
@@ -400,6 +403,9 @@ func (p *parser) primary() (node, error) {
 	case tOp:
 		switch t.text {
 		case "(":
+			if p.arrow() {
+				return p.lambda()
+			}
 			p.i++
 			x, err := p.expr(0)
 			if err != nil {
@@ -418,7 +424,13 @@ func (p *parser) primary() (node, error) {
 
 func (p *parser) identifier() (node, error) {
 	t := p.peek()
+	if p.arrow() {
+		return p.lambda()
+	}
 	switch t.text {
+	case "new":
+		p.i++
+		return p.object()
 	case "true", "false":
 		p.i++
 		v := uint64(0)

@@ -85,6 +85,9 @@ func Fetch(ctx context.Context, env Env, v Value) ([]byte, error) {
 	if v.Err != nil {
 		return nil, v.Err
 	}
+	if v.Item != nil {
+		return nil, &ItemError{className(v), "has no bytes"}
+	}
 	b, err := storage(ctx, env, v)
 	if err != nil || v.BitSize == 0 {
 		return b, err
