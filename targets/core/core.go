@@ -49,6 +49,7 @@ type Target struct {
 
 	segments []segment // by address
 	mappings []mapping // by address
+	deduced  bool      // mappings were looked for where no note has them
 	missing  uint64    // bytes that a file cut short has not
 
 	mu     sync.Mutex

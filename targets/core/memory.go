@@ -144,11 +144,14 @@ func (r coreReader) ReadAt(p []byte, off int64) (n int, err error) {
 // fromFile copies what the file mapped at at has, up to the end of a page or more.
 // An error means that ctx ended.
 func (t *Target) fromFile(ctx context.Context, at uint64, p []byte) (int, error) {
+	if len(t.mappings) == 0 {
+		t.deduce(ctx)
+	}
 	m := t.mapped(at)
 	if s := t.segment(at); m == nil || s != nil && s.writable {
 		return 0, nil
 	}
-	b, err := t.backing(ctx, m.path)
+	b, err := t.backing(ctx, m.path, t.base(m.path))
 	if err != nil || b.file == nil {
 		return 0, err
 	}
@@ -156,7 +159,7 @@ func (t *Target) fromFile(ctx context.Context, at uint64, p []byte) (int, error)
 	if s := t.segment(at); s != nil {
 		room = min(room, s.addr+s.size-at)
 	}
-	for _, w := range b.written {
+	for _, w := range b.written { // by address
 		switch {
 		case at >= w.lo && at < w.hi:
 			return 0, nil
@@ -179,6 +182,7 @@ type span struct{ lo, hi uint64 }
 // backing is a file that stands for memory the core has not.
 type backing struct {
 	file    *mmap.File // nil: none may be used
+	elf     *elf.File
 	guard   mmap.Guard
 	written []span // what a loader or the program changes, by address
 }
@@ -190,20 +194,21 @@ func (t *Target) base(path string) uint64 {
 			return m.start
 		}
 	}
-	if len(t.mappings) == 0 && path == t.info.Path {
+	if path == t.info.Path {
 		return t.auxiliary(auxPhdr) &^ (pageSize - 1)
 	}
 	return 0
 }
 
-// backing finds the file for what was mapped from path, once.
-func (t *Target) backing(ctx context.Context, path string) (*backing, error) {
+// backing finds the file for what was mapped from path, once; base is where it begins
+// in memory, 0 unknown.
+func (t *Target) backing(ctx context.Context, path string, base uint64) (*backing, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if b := t.images[path]; b != nil {
 		return b, nil
 	}
-	b, notice := t.open(ctx, path)
+	b, notice := t.open(ctx, path, base)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -228,9 +233,8 @@ func (t *Target) inMemory(base uint64) *elf.File {
 
 // open looks for the file of path and compares it with what the core has of it.
 // Only ELF images can be compared; other files are not used.
-func (t *Target) open(ctx context.Context, path string) (*backing, string) {
+func (t *Target) open(ctx context.Context, path string, base uint64) (*backing, string) {
 	b := &backing{}
-	base := t.base(path)
 	var id []byte
 	here := t.inMemory(base)
 	if here != nil {
@@ -257,7 +261,7 @@ func (t *Target) open(ctx context.Context, path string) (*backing, string) {
 			return // nobody could tell whether it is the one
 		}
 		if notice = t.differs(name, f.Data, image, base, id); notice == "" || strings.HasSuffix(notice, unchecked) {
-			b.file, b.written = f, written(image, base)
+			b.file, b.elf, b.written = f, image, written(image, base)
 		}
 	})
 	if !ok {

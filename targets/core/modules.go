@@ -36,8 +36,11 @@ func (t *Target) auxiliary(key uint64) uint64 {
 
 // Modules lists the images that NT_FILE names: files of which code was mapped, as
 // one finds an ELF header at the start of their first mapping. Without NT_FILE it
-// is errors.ErrUnsupported: the loader's own list in memory has to do.
+// the images themselves tell; errors.ErrUnsupported when they cannot be found.
 func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
+	if len(t.mappings) == 0 {
+		t.deduce(ctx)
+	}
 	if len(t.mappings) == 0 {
 		return nil, errors.ErrUnsupported
 	}
@@ -108,7 +111,7 @@ func (t *Target) chooseProgram() {
 		} else if at := t.auxiliary(auxExecFn); at != 0 {
 			text := make([]byte, 4096)
 			n, _ := coreReader{t, at}.ReadAt(text, 0)
-			t.info.Path = cString(text[:n])
+			t.info.Path = t.near(cString(text[:n]))
 		}
 	})
 	if t.o.Program == "" {
@@ -128,7 +131,7 @@ func (t *Target) chooseProgram() {
 			t.mappings[i].path = abs
 		}
 	}
-	b, notice := t.open(context.Background(), abs)
+	b, notice := t.open(context.Background(), abs, t.base(abs))
 	if notice != "" {
 		t.o.Notice(notice)
 	}
