@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"dap-windbg/engine"
+	"dap-windbg/targets"
 )
 
 // arrival is a stop that the console has not come to yet. One with commands is
@@ -77,7 +78,15 @@ func (s *session) showStop(stop engine.Stop) {
 		return
 	}
 	if !s.byConsole {
-		s.output("console", s.console.FormatEvent(engine.Stopped{Stop: stop}))
+		var at *engine.Location
+		s.stopped(s.ctx, func(v *inspection) error {
+			if stop.Addr != 0 && stop.Reason != targets.Watch {
+				place := v.Locate(stop.Addr)
+				at = &place
+			}
+			return nil
+		})
+		s.outputAt("console", s.console.FormatEvent(engine.Stopped{Stop: stop}), at)
 		return
 	}
 	s.byConsole = false

@@ -39,6 +39,7 @@ func widest() capabilities {
 			SupportsSingleThreadExecutionRequests: true,
 			SupportsStepBack:                      true,
 			SupportsModulesRequest:                true,
+			AdditionalModuleColumns:               moduleColumns,
 			SupportsLoadedSourcesRequest:          true,
 			SupportsDelayedStackTraceLoading:      true,
 			SupportsDisassembleRequest:            true,

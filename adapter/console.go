@@ -3,7 +3,6 @@ package adapter
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -272,7 +271,8 @@ func (s *session) follow(ctx context.Context, frame int) {
 	})
 }
 
-// runCommands runs configured commands, shows each with its output, then calls then.
+// runCommands runs configured commands, shows each with its output as a group, then
+// calls then.
 func (s *session) runCommands(lines []string, then func()) {
 	if s.console == nil || len(lines) == 0 {
 		then()
@@ -280,8 +280,11 @@ func (s *session) runCommands(lines []string, then func()) {
 	}
 	for i, line := range lines {
 		j := &job{run: func(ctx context.Context, o *consoleOut) error {
-			fmt.Fprintf(o, "> %s\n", line)
-			return s.console.Start(ctx, line, o)
+			s.tellEvent("output", outputBody{Category: "console", Output: "> " + line + "\n", Group: "start"})
+			err := s.console.Start(ctx, line, o)
+			o.end()
+			s.tellEvent("output", outputBody{Category: "console", Group: "end"})
+			return err
 		}}
 		if i == len(lines)-1 {
 			j.then = then

@@ -30,7 +30,7 @@ func (s *session) evaluate(r *request, a *dap.EvaluateArguments) (any, error) {
 
 // evaluateExpression evaluates C++ with dx's format specifiers.
 func (s *session) evaluateExpression(r *request, a *dap.EvaluateArguments) (any, error) {
-	var body *dap.EvaluateResponseBody
+	var body evaluateBody
 	hex := a.Format != nil && a.Format.Hex
 	err := s.stopped(r.ctx, func(v *inspection) error {
 		f, err := v.frameOrNil(a.FrameId)
@@ -41,10 +41,7 @@ func (s *session) evaluateExpression(r *request, a *dap.EvaluateArguments) (any,
 		if err != nil {
 			return err
 		}
-		body = &dap.EvaluateResponseBody{
-			Result: x.Value, Type: x.Type, VariablesReference: x.VariablesReference,
-			NamedVariables: x.NamedVariables, IndexedVariables: x.IndexedVariables, MemoryReference: x.MemoryReference,
-		}
+		body = evaluateBody{Result: x.Value, PresentationHint: x.PresentationHint, handle: x.handle(), VariablesReference: x.VariablesReference}
 		return nil
 	})
 	if err != nil {
@@ -107,10 +104,12 @@ func (s *session) setVariable(r *request, a *dap.SetVariableArguments) (any, err
 	return body, err
 }
 
-func setBody(x variable) setVariableBody {
-	return setVariableBody{
-		Value: x.Value, Type: x.Type, VariablesReference: x.VariablesReference,
-		NamedVariables: x.NamedVariables, IndexedVariables: x.IndexedVariables, MemoryReference: x.MemoryReference,
+func setBody(x variable) setVariableBody { return setVariableBody{x.Value, x.handle()} }
+
+func (x *variable) handle() handle {
+	return handle{
+		Type: x.Type, VariablesReference: x.VariablesReference, NamedVariables: x.NamedVariables, IndexedVariables: x.IndexedVariables,
+		MemoryReference: x.MemoryReference, ValueLocationReference: x.ValueLocationReference,
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func mergeOutput(last *engine.Event, e engine.Event) bool {
 	a, ok1 := (*last).(engine.Output)
 	b, ok2 := e.(engine.Output)
-	if !ok1 || !ok2 || a.Category != b.Category || len(a.Text) > 64<<10 {
+	if !ok1 || !ok2 || a.Category != b.Category || a.Place != nil || b.Place != nil || len(a.Text) > 64<<10 {
 		return false
 	}
 	a.Text += b.Text
@@ -54,7 +54,7 @@ func (s *session) tell(e engine.Event) {
 		s.tellResumed(e)
 	case engine.Output:
 		category := categories[e.Category]
-		s.output(category, s.whole(category, e.Text))
+		s.outputAt(category, s.whole(category, e.Text), e.Place)
 	case engine.ModuleEvent:
 		s.tellModule(e)
 	case engine.ThreadEvent:

@@ -208,7 +208,9 @@ type nodeKind uint8
 const (
 	objectNode nodeKind = iota // those of a data-model object
 	localsNode
+	argumentsNode
 	staticsNode
+	returnNode    // what the function that a step has left handed back
 	registersNode // a scope: general registers, then groups
 	groupNode     // registers of one group
 	rangeNode     // a slice of the parent's elements

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"encoding/hex"
 	"fmt"
 
 	"dap-windbg/arch"
@@ -16,8 +17,12 @@ const maxSources = 20_000
 // moduleID names a module for the client.
 func moduleID(base arch.Addr) string { return reference(base) }
 
-func describeModule(m *engine.Module) dap.Module {
-	out := dap.Module{Id: moduleID(m.Base), Name: m.Name, Path: m.Path, SymbolStatus: "deferred"}
+// moduleColumns are the columns of the modules view beyond the protocol's own.
+var moduleColumns = []dap.ColumnDescriptor{{AttributeName: "buildId", Label: "Build id", Type: "string"}}
+
+func describeModule(m *engine.Module) module {
+	out := module{BuildID: hex.EncodeToString(m.BuildID)}
+	out.Module = dap.Module{Id: moduleID(m.Base), Name: m.Name, Path: m.Path, SymbolStatus: "deferred"}
 	if m.Size > 0 {
 		out.AddressRange = fmt.Sprintf("0x%x-0x%x", uint64(m.Base), uint64(m.Base)+m.Size)
 	}
@@ -47,7 +52,7 @@ func (s *session) modules(r *request, a *dap.ModulesArguments) (any, error) {
 	if a.StartModule < 0 || a.ModuleCount < 0 {
 		return nil, &argumentError{"startModule, moduleCount", "must not be negative"}
 	}
-	body := dap.ModulesResponseBody{Modules: []dap.Module{}}
+	body := modulesBody{Modules: []module{}}
 	err := s.look(r.ctx, func(l *engine.Live) error {
 		all := l.Modules()
 		body.TotalModules = len(all)
@@ -65,7 +70,7 @@ func (s *session) tellModule(e engine.ModuleEvent) {
 	}
 	reason := map[engine.ModuleChange]string{engine.Loaded: "new", engine.Unloaded: "removed", engine.SymbolsChanged: "changed"}[e.Change]
 	s.sources.forget()
-	s.tellEvent("module", dap.ModuleEventBody{Reason: reason, Module: describeModule(&e.Module)})
+	s.tellEvent("module", moduleEventBody{Reason: reason, Module: describeModule(&e.Module)})
 }
 
 func (s *session) loadedSources(r *request, _ *dap.LoadedSourcesArguments) (any, error) {

@@ -18,9 +18,9 @@ type progress struct {
 	enabled atomic.Bool
 	tell    func(event string, body any)
 
-	mu    sync.Mutex
-	last  int
-	bars  map[any]*bar // by title of work that reports itself, by *request of the others
+	mu   sync.Mutex
+	last int
+	bars map[any]*bar // by title of work that reports itself, by *request of the others
 }
 
 // bar is work that may become slow.

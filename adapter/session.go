@@ -349,9 +349,20 @@ func (s *session) tellEvent(name string, body any) { s.out.send(&event{Event: na
 
 // output sends text to the client's console.
 func (s *session) output(category, text string) {
-	if text != "" {
-		s.tellEvent("output", dap.OutputEventBody{Category: category, Output: text})
+	s.outputAt(category, text, nil)
+}
+
+// outputAt is output of what happened at a place, nil none.
+func (s *session) outputAt(category, text string, at *engine.Location) {
+	if text == "" {
+		return
 	}
+	body := outputBody{Category: category, Output: text}
+	if at != nil && at.Line.File != "" {
+		line, column := s.line(at.Line.Line), s.column(at.Line.Column)
+		body.Source, body.Line, body.Column = s.sources.of(at.Line.File, at.Module), &line, &column
+	}
+	s.tellEvent("output", body)
 }
 
 // pending holds the requests that have no response yet. It is safe for many goroutines.

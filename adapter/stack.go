@@ -6,6 +6,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
+	"dap-windbg/eval"
 	"dap-windbg/targets"
 
 	"github.com/google/go-dap"
@@ -34,7 +35,7 @@ func (s *session) stackTrace(r *request, a *dap.StackTraceArguments) (any, error
 	if a.Format != nil {
 		format = *a.Format
 	}
-	body := dap.StackTraceResponseBody{StackFrames: []dap.StackFrame{}}
+	body := stackTraceBody{StackFrames: []stackFrame{}}
 	err = s.stopped(r.ctx, func(v *inspection) error {
 		stack, err := v.Stack(v.ctx, id, limit)
 		if err != nil {
@@ -59,18 +60,18 @@ func (s *session) stackTrace(r *request, a *dap.StackTraceArguments) (any, error
 }
 
 // endLabel is a row that says why the stack ends early.
-func (v *inspection) endLabel(id targets.ThreadID, index int, why string) dap.StackFrame {
-	return dap.StackFrame{
+func (v *inspection) endLabel(id targets.ThreadID, index int, why string) stackFrame {
+	return stackFrame{StackFrame: dap.StackFrame{
 		Id: v.s.ids.frame(frameRef{id, index}), Name: "[" + why + "]", PresentationHint: "label",
-	}
+	}}
 }
 
-func (v *inspection) stackFrame(f *engine.Frame, format dap.StackFrameFormat) dap.StackFrame {
-	out := dap.StackFrame{
+func (v *inspection) stackFrame(f *engine.Frame, format dap.StackFrameFormat) stackFrame {
+	out := stackFrame{StackFrame: dap.StackFrame{
 		Id:                          v.s.ids.frame(frameRef{f.Thread, f.Index}),
 		Name:                        frameName(f, format),
 		InstructionPointerReference: reference(f.PC),
-	}
+	}}
 	if f.Module != nil {
 		out.ModuleId = moduleID(f.Module.Base)
 	}
@@ -80,6 +81,9 @@ func (v *inspection) stackFrame(f *engine.Frame, format dap.StackFrameFormat) da
 	}
 	out.Source = v.s.sources.of(f.Line.File, f.Module)
 	out.Line, out.Column = v.s.line(f.Line.Line), v.s.column(f.Line.Column)
+	if format.Parameters && (format.ParameterTypes || format.ParameterNames || format.ParameterValues) {
+		out.Name += v.parameters(f, format)
+	}
 	if format.Line {
 		out.Name += fmt.Sprintf(" Line %d", f.Line.Line)
 	}
@@ -101,7 +105,7 @@ func frameName(f *engine.Frame, format dap.StackFrameFormat) string {
 	if format.Module && f.Module != nil {
 		name = f.Module.Name + "!" + name
 	}
-	if format.Parameters && f.Symbol.Params != "" && !f.Inlined {
+	if plain := !format.ParameterTypes && !format.ParameterNames && !format.ParameterValues; plain && format.Parameters && f.Symbol.Params != "" && !f.Inlined {
 		name += "(" + f.Symbol.Params + ")"
 	}
 	switch {
@@ -111,6 +115,43 @@ func frameName(f *engine.Frame, format dap.StackFrameFormat) string {
 		name += fmt.Sprintf("+0x%x", f.Disp)
 	}
 	return name
+}
+
+// parameters is what a frame was called with, as far as the format asks for it:
+// "(int n = 3)".
+func (v *inspection) parameters(f *engine.Frame, format dap.StackFrameFormat) string {
+	if f.Scope == nil {
+		return ""
+	}
+	values := map[string]*eval.Object{}
+	if format.ParameterTypes || format.ParameterValues {
+		objects, _ := v.LocalObjects(v.ctx, f) // what cannot be read is left out
+		for _, o := range objects {
+			values[o.Name] = o
+		}
+	}
+	var list []string
+	for _, x := range f.Scope.Variables {
+		if !x.Param || x.Artificial {
+			continue
+		}
+		var words []string
+		o := values[x.Name]
+		if format.ParameterTypes && o != nil {
+			words = append(words, o.Type)
+		}
+		if format.ParameterNames {
+			words = append(words, x.Name)
+		}
+		if format.ParameterValues && o != nil {
+			if format.ParameterNames {
+				words = append(words, "=")
+			}
+			words = append(words, v.text(f, o, format.Hex))
+		}
+		list = append(list, strings.Join(words, " "))
+	}
+	return "(" + strings.Join(list, ", ") + ")"
 }
 
 // stackText is a stack as text, for the details of an exception.
@@ -146,16 +187,24 @@ func (s *session) scopes(r *request, a *dap.ScopesArguments) (any, error) {
 			})
 		}
 		if f.Scope != nil {
-			statics := 0
+			statics, params := 0, 0
 			for _, x := range f.Scope.Variables {
 				if x.Static {
 					statics++
+				} else if x.Param {
+					params++
 				}
 			}
 			add("Locals", "locals", localsNode, len(f.Scope.Variables)-statics, false)
+			if params > 0 {
+				add("Arguments", "arguments", argumentsNode, params, false)
+			}
 			if statics > 0 {
 				add("Statics", "", staticsNode, statics, false)
 			}
+		}
+		if _, ok := v.handedBack(f); ok {
+			add("Return value", "returnValue", returnNode, 1, false)
 		}
 		add("Registers", "registers", registersNode, 0, true)
 		return nil

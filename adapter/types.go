@@ -96,12 +96,64 @@ type locationsBody struct {
 }
 
 type setVariableBody struct {
-	Value              string `json:"value"`
-	Type               string `json:"type,omitempty"`
-	VariablesReference int    `json:"variablesReference,omitempty"`
-	NamedVariables     int    `json:"namedVariables,omitempty"`
-	IndexedVariables   int    `json:"indexedVariables,omitempty"`
-	MemoryReference    string `json:"memoryReference,omitempty"`
+	Value string `json:"value"`
+	handle
+}
+
+// handle is what the answers that hold a value say of it besides.
+type handle struct {
+	Type                   string `json:"type,omitempty"`
+	VariablesReference     int    `json:"variablesReference,omitempty"`
+	NamedVariables         int    `json:"namedVariables,omitempty"`
+	IndexedVariables       int    `json:"indexedVariables,omitempty"`
+	MemoryReference        string `json:"memoryReference,omitempty"`
+	ValueLocationReference int    `json:"valueLocationReference,omitempty"`
+}
+
+// evaluateBody is dap.EvaluateResponseBody with a reference to a source location.
+type evaluateBody struct {
+	Result           string                        `json:"result"`
+	PresentationHint *dap.VariablePresentationHint `json:"presentationHint,omitempty"`
+	handle
+	VariablesReference int `json:"variablesReference"` // 0 must be sent
+}
+
+// outputBody is dap.OutputEventBody whose line may be 0.
+type outputBody struct {
+	Category string      `json:"category,omitempty"`
+	Output   string      `json:"output"`
+	Group    string      `json:"group,omitempty"`
+	Source   *dap.Source `json:"source,omitempty"`
+	Line     *int        `json:"line,omitempty"`
+	Column   *int        `json:"column,omitempty"`
+}
+
+// stackFrame is dap.StackFrame that says whether it can be restarted; absent would
+// mean that it can.
+type stackFrame struct {
+	dap.StackFrame
+	CanRestart bool `json:"canRestart"`
+}
+
+type stackTraceBody struct {
+	StackFrames []stackFrame `json:"stackFrames"`
+	TotalFrames int          `json:"totalFrames,omitempty"`
+}
+
+// module is dap.Module with our own columns.
+type module struct {
+	dap.Module
+	BuildID string `json:"buildId,omitempty"`
+}
+
+type modulesBody struct {
+	Modules      []module `json:"modules"`
+	TotalModules int      `json:"totalModules,omitempty"`
+}
+
+type moduleEventBody struct {
+	Reason string `json:"reason"`
+	Module module `json:"module"`
 }
 
 type instruction struct {

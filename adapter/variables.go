@@ -2,7 +2,9 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +15,9 @@ import (
 
 	"github.com/google/go-dap"
 )
+
+// rawView is the name of the child that shows a value without its visualiser.
+const rawView = "[<Raw View>]"
 
 const (
 	// maxChildren bounds one variables answer.
@@ -47,8 +52,8 @@ func (v *inspection) list(n *node, a *dap.VariablesArguments, hex bool) ([]varia
 	case registersNode, groupNode:
 		list, err := v.registers(n, hex)
 		return page(list, a.Start, a.Count), err
-	case localsNode, staticsNode:
-		objects, err := v.locals(n)
+	case localsNode, argumentsNode, staticsNode, returnNode:
+		objects, err := v.members(n)
 		if err != nil || a.Filter == "indexed" {
 			return nil, err
 		}
@@ -172,8 +177,8 @@ func (v *inspection) object(n *node) (*eval.Object, error) {
 
 // children are objects [start, start+count) below n.
 func (v *inspection) children(n *node, start, count int) ([]*eval.Object, error) {
-	if n.kind == localsNode || n.kind == staticsNode {
-		list, err := v.locals(n)
+	if n.kind != objectNode {
+		list, err := v.members(n)
 		return page(list, start, count), err
 	}
 	o, err := v.object(n)
@@ -187,31 +192,49 @@ func (v *inspection) children(n *node, start, count int) ([]*eval.Object, error)
 	return v.Children(v.ctx, f, o, start, count)
 }
 
-// locals are the variables of a scope.
-func (v *inspection) locals(n *node) ([]*eval.Object, error) {
+// members are the variables of a scope: Locals has them all, but for the static
+// ones, as `dv` does; Arguments those that the caller gave.
+func (v *inspection) members(n *node) ([]*eval.Object, error) {
 	f, err := v.nodeFrame(n)
 	if err != nil {
 		return nil, err
 	}
+	if n.kind == returnNode {
+		o, err := v.returned(f)
+		return []*eval.Object{o}, err
+	}
 	all, err := v.LocalObjects(v.ctx, f)
-	if err != nil {
+	if err != nil || f.Scope == nil {
 		return nil, err
 	}
-	static := map[string]bool{}
-	if f.Scope != nil {
-		for _, x := range f.Scope.Variables {
-			if x.Static {
-				static[x.Name] = true
-			}
-		}
+	wanted := map[string]bool{}
+	for _, x := range f.Scope.Variables {
+		wanted[x.Name] = n.kind == staticsNode && x.Static || n.kind == localsNode && !x.Static ||
+			n.kind == argumentsNode && x.Param && !x.Static
 	}
-	var list []*eval.Object
-	for _, o := range all {
-		if static[o.Name] == (n.kind == staticsNode) {
-			list = append(list, o)
-		}
+	return slices.DeleteFunc(slices.Clone(all), func(o *eval.Object) bool { return !wanted[o.Name] }), nil
+}
+
+// handedBack is what the function that the last step left gave to f.
+func (v *inspection) handedBack(f *engine.Frame) (engine.Returned, bool) {
+	stop, ok := v.Live().LastStop()
+	if !ok || f == nil || f.Index != 0 || f.Thread != stop.Thread {
+		return engine.Returned{}, false
 	}
-	return list, nil
+	return v.Returned()
+}
+
+// returned is the node of what was handed back.
+func (v *inspection) returned(f *engine.Frame) (o *eval.Object, err error) {
+	r, ok := v.handedBack(f)
+	if !ok {
+		return nil, errors.New("nothing was handed back")
+	}
+	err = v.Gather(v.ctx, func(ctx context.Context, mem symbols.Memory) error {
+		o, err = v.Model().Object(ctx, v.EnvOver(f, mem), r.Function+"()", "", r.Value, eval.Format{})
+		return err
+	})
+	return o, err
 }
 
 // render turns objects, children of n from position start on, into variables.
@@ -224,7 +247,7 @@ func (v *inspection) render(n *node, objects []*eval.Object, start int, hex bool
 	for i, o := range objects {
 		child := &node{kind: objectNode, frame: n.frame, parent: n, index: start + i, object: o, generation: v.s.ids.generation}
 		x := v.variable(f, o, child, hex)
-		if n.kind == localsNode || n.kind == staticsNode {
+		if n.kind != objectNode {
 			x.DeclarationLocationReference = v.declared(f, o.Name)
 		}
 		list = append(list, x)
@@ -255,10 +278,33 @@ func (v *inspection) variable(f *engine.Frame, o *eval.Object, n *node, hex bool
 		}
 	}
 	x.MemoryReference, x.ValueLocationReference = v.places(f, o)
-	if o.Value.Type != nil && o.Value.Place == eval.NoPlace {
-		x.PresentationHint = &dap.VariablePresentationHint{Attributes: []string{"readOnly"}}
-	}
+	x.PresentationHint = hintOf(o)
 	return x
+}
+
+// hintOf tells what kind of thing an object is and what cannot be done with it; nil
+// for plain data.
+func hintOf(o *eval.Object) *dap.VariablePresentationHint {
+	var h dap.VariablePresentationHint
+	switch {
+	case o.Name == rawView:
+		h.Kind, h.Visibility = "virtual", "internal"
+	case o.Value.Type == nil && o.Expr == "":
+		h.Kind = "virtual" // a visualiser's, without a value of its own
+	}
+	if o.Value.Type != nil && o.Value.Place == eval.NoPlace {
+		h.Attributes = append(h.Attributes, "readOnly")
+	}
+	if t := o.Value.Type; t != nil && t.Kind == symbols.Const {
+		h.Attributes = append(h.Attributes, "constant")
+	}
+	if o.Whole != nil {
+		h.Attributes = append(h.Attributes, "rawString")
+	}
+	if h.Kind == "" && h.Visibility == "" && h.Attributes == nil {
+		return nil
+	}
+	return &h
 }
 
 // text is an object's value as one line; why there is none, in angle brackets.

@@ -263,6 +263,7 @@ type (
 	Output struct {
 		Text     string
 		Category OutputCategory
+		Place    *Location // of a breakpoint's log message: where it was hit
 	}
 	// ModuleEvent: loaded, unloaded, or symbols changed.
 	ModuleEvent struct {

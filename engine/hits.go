@@ -58,7 +58,8 @@ func (l *loop) decideHit(ctx context.Context, b *breakpoint, st *Stop, condition
 		return false
 	}
 	if b.Log != "" {
-		l.say(FromDebugger, l.message(ctx, b.Log, st.Thread)+"\n")
+		at := l.locate(st.Addr)
+		l.o.Emit(Output{Text: l.message(ctx, b.Log, st.Thread) + "\n", Category: FromDebugger, Place: &at})
 		return false
 	}
 	return true
