@@ -39,7 +39,7 @@ func analyze(ctx context.Context, c *call) error {
 	top := &s.Frames[0]
 	c.printf("FAULTING_IP: \n%s\n", located(placeOf(top), !c.i.source.noLines))
 	if insts, err := c.v.Disassemble(ctx, top.PC, 1); err == nil && len(insts) > 0 {
-		c.printf("%s\n\n", codeRow(c.v, insts[0], ptr)+effective(ctx, c.v, insts[0], top.Regs, ptr))
+		c.printf("%s\n\n", c.i.codeRow(c.v, insts[0], ptr)+effective(ctx, c.v, insts[0], top.Regs, ptr))
 	}
 	if e := stop.Exception; e != nil && verbose {
 		if a, ok := faultAddress(e); ok {
@@ -140,7 +140,7 @@ func uniqueStacks(ctx context.Context, c *call) error {
 			continue
 		}
 		seen[key] = true
-		c.printf("%s\n%s", threadRow(withBase(ctx, c.v, t), ptr), style.header(ptr))
+		c.printf("%s\n%s", c.threadRow(ctx, c.v, t, ptr), style.header(ptr))
 		for k := range s.Frames {
 			c.printf("%s\n", style.row(ctx, c, &s.Frames[k], 0, ptr))
 		}

@@ -3,7 +3,6 @@ package windbg
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +24,7 @@ func listBreakpoints(ctx context.Context, c *call) error {
 		}
 		lines = false
 	}
-	pick, err := c.ids(true)
+	pick, err := c.ids(ctx, true)
 	if err != nil || c.s == nil {
 		return err
 	}
@@ -63,14 +62,23 @@ func nameLive(l *engine.Live, a arch.Addr) string {
 	return ""
 }
 
-// ids reads a list of breakpoints: "0 3", "0,3", "2-5", "*", "sym*pattern". None at
+// ids reads a list of breakpoints: "0 3", "0,3", "2-5", "*", "[expr]", "sym*pattern". None at
 // all is an error unless empty, which then means every one.
-func (c *call) ids(empty bool) (func(engine.Status) bool, error) {
+func (c *call) ids(ctx context.Context, empty bool) (func(engine.Status) bool, error) {
 	var tests []func(engine.Status) bool
 	for c.more() {
 		at := c.base
 		if pattern, ok := c.quoted(); ok {
-			tests = append(tests, func(s engine.Status) bool { ok, _ := path.Match(pattern, wish(s.Breakpoint)); return ok })
+			match := wildcard(pattern)
+			tests = append(tests, func(s engine.Status) bool { return match(wish(s.Breakpoint)) || match(s.Label) })
+			continue
+		}
+		if c.line[0] == '[' {
+			n, err := c.bracketed(ctx)
+			if err != nil {
+				return nil, err
+			}
+			tests = append(tests, func(s engine.Status) bool { return uint64(s.ID) == n })
 			continue
 		}
 		w := c.word()
@@ -102,10 +110,20 @@ func (c *call) ids(empty bool) (func(engine.Status) bool, error) {
 	}, nil
 }
 
+// bracketed takes "[expr]".
+func (c *call) bracketed(ctx context.Context) (uint64, error) {
+	end := strings.IndexByte(c.line, ']')
+	if end < 0 {
+		return 0, c.syntax(0)
+	}
+	src := c.drop(end + 1)
+	return c.value(ctx, src[1:end])
+}
+
 // editBreakpoints makes bc, bd and be; change nil removes.
 func editBreakpoints(change func(*engine.Breakpoint)) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
-		pick, err := c.ids(false)
+		pick, err := c.ids(ctx, false)
 		if err != nil {
 			return err
 		}
@@ -263,6 +281,12 @@ func breakpointCommand(s engine.Status, ptr int) string {
 	text := fmt.Sprintf("%s%d", name, s.ID)
 	if s.OneShot {
 		text += " /1"
+	}
+	if s.MaxDepth > 0 {
+		text += fmt.Sprintf(" /c 0n%d", s.MaxDepth)
+	}
+	if s.MinDepth > 0 {
+		text += fmt.Sprintf(" /C 0n%d", s.MinDepth)
 	}
 	if s.Condition != "" {
 		text += fmt.Sprintf(" /w %q", s.Condition)

@@ -17,10 +17,10 @@ import (
 const owner = "windbg"
 
 var breakpointCommands = []command{
-	{"bp", `bp[ID] [/1] [/w "cond"] [Addr [Passes]] ["cmds"]`, "set a breakpoint at an address; no address is the current one", anytime, setBreakpoint},
-	{"bu", `bu[ID] [/1] [/w "cond"] Expr [Passes] ["cmds"]`, "set a breakpoint that is resolved again at each module load", anytime, setBreakpoint},
-	{"bm", `bm [/a] [/d] pattern [Passes] ["cmds"]`, "set a breakpoint on each function that matches", anytime, setMatching},
-	{"ba", `ba[ID] {e|r|w}Size Addr [Passes] ["cmds"]`, "break on access: e execute, r read or write, w write", anytime, setAccess},
+	{"bp", `[~T] bp[ID] [/1] [/c N | /C N] [/w "cond"] [Addr [Passes]] ["cmds"]`, "set a breakpoint at an address, no address is the current one; /1 once, /c and /C while fewer or more than N frames are on the stack", anytime, setBreakpoint},
+	{"bu", `[~T] bu[ID] [/1] [/c N | /C N] [/w "cond"] Expr [Passes] ["cmds"]`, "set a breakpoint that is resolved again at each module load", anytime, setBreakpoint},
+	{"bm", `bm [/1] [/a] [/d] [/(] pattern [Passes] ["cmds"]`, "set a breakpoint on each function that matches", anytime, setMatching},
+	{"ba", `[~T] ba[ID] {e|r|w}Size [/1] [/c N | /C N] [/w "cond"] Addr [Passes] ["cmds"]`, "break on access by the CPU's own means: e execute, r read or write, w write", anytime, setAccess},
 	{"bl", "bl [/L] [IDs]", "list breakpoints; /L shows addresses without source lines", anytime, listBreakpoints},
 	{"bc", "bc IDs", "clear breakpoints: 0 3, 2-5, *", anytime, editBreakpoints(nil)},
 	{"bd", "bd IDs", "disable breakpoints", anytime, editBreakpoints(func(b *engine.Breakpoint) { b.Disabled = true })},
@@ -33,7 +33,7 @@ var breakpointCommands = []command{
 
 // setBreakpoint is bp and bu.
 func setBreakpoint(ctx context.Context, c *call) error {
-	b, err := c.newBreakpoint()
+	b, err := c.newBreakpoint(ctx)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func setBreakpoint(ctx context.Context, c *call) error {
 }
 
 // newBreakpoint reads the id written after the name and the options.
-func (c *call) newBreakpoint() (engine.Breakpoint, error) {
+func (c *call) newBreakpoint(ctx context.Context) (engine.Breakpoint, error) {
 	b := engine.Breakpoint{ID: -1, Owner: owner}
 	n := 0
 	for n < len(c.line) && c.line[n] >= '0' && c.line[n] <= '9' {
@@ -65,10 +65,13 @@ func (c *call) newBreakpoint() (engine.Breakpoint, error) {
 	if c.thread != nil {
 		b.Thread = c.thread.ID
 	}
-	return b, c.breakpointOptions(&b)
+	return b, c.breakpointOptions(ctx, &b)
 }
 
-func (c *call) breakpointOptions(b *engine.Breakpoint) error {
+// maxDepthOption bounds /c and /C, frames.
+const maxDepthOption = 10_000
+
+func (c *call) breakpointOptions(ctx context.Context, b *engine.Breakpoint) error {
 	for {
 		c.skip()
 		if !strings.HasPrefix(c.line, "/") {
@@ -78,6 +81,21 @@ func (c *call) breakpointOptions(b *engine.Breakpoint) error {
 		switch o, _ := c.option("/"); {
 		case o == "1":
 			b.OneShot = true
+		case (o == "c" || o == "C") && b.MaxDepth == 0 && b.MinDepth == 0:
+			n, err := c.value(ctx, c.word())
+			if err != nil {
+				return err
+			}
+			if n == 0 || n > maxDepthOption {
+				return &Error{Kind: "Range", Command: c.text, Pos: at}
+			}
+			if o == "c" {
+				b.MaxDepth = int(n)
+			} else {
+				b.MinDepth = int(n)
+			}
+		case o == "p" || o == "t": // addresses of a kernel's structures
+			return &Error{Kind: "Operation not supported by current debuggee", Command: c.text, Pos: at, Fix: "~N before the command binds it to a thread"}
 		case o == "w":
 			cond, ok := c.quoted()
 			if !ok {
@@ -88,7 +106,7 @@ func (c *call) breakpointOptions(b *engine.Breakpoint) error {
 			}
 			b.Condition = cond
 		default:
-			return &Error{Kind: "Syntax", Command: c.text, Pos: at, Fix: "breakpoints take /1 and /w \"condition\""}
+			return &Error{Kind: "Syntax", Command: c.text, Pos: at, Fix: "breakpoints take /1, /c N or /C N, and /w \"condition\""}
 		}
 	}
 }
@@ -96,7 +114,7 @@ func (c *call) breakpointOptions(b *engine.Breakpoint) error {
 // place reads where: an expression, a source line, or nothing for the current address.
 func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 	src := c.beforeOptions()
-	if err := c.breakpointOptions(b); err != nil {
+	if err := c.breakpointOptions(ctx, b); err != nil {
 		return err
 	}
 	if src == "" {
@@ -223,13 +241,13 @@ func (c *call) add(ctx context.Context, b engine.Breakpoint) error {
 
 func samePlace(a, b engine.Breakpoint) bool {
 	return a.Owner == b.Owner && a.Addr == b.Addr && a.Expr == b.Expr && a.Function == b.Function && a.File == b.File && a.Line == b.Line &&
-		a.Access == b.Access && a.Hardware == b.Hardware && a.Thread == b.Thread
+		a.MaxDepth == b.MaxDepth && a.MinDepth == b.MinDepth && a.Access == b.Access && a.Hardware == b.Hardware && a.Thread == b.Thread
 }
 
 // setMatching is bm.
 func setMatching(ctx context.Context, c *call) error {
 	b := engine.Breakpoint{ID: -1, Owner: owner, Deferred: true}
-	data := false
+	data, signed := false, false
 	for {
 		o, ok := c.option("/")
 		if !ok {
@@ -241,13 +259,14 @@ func setMatching(ctx context.Context, c *call) error {
 		case "d":
 			b.Deferred = false
 		case "(":
+			signed = true
 		case "1":
 			b.OneShot = true
 		default:
 			return c.syntax(-len(o) - 1)
 		}
 	}
-	pattern := c.word()
+	pattern, params := c.functionPattern(signed)
 	if pattern == "" {
 		return c.syntax(0)
 	}
@@ -260,7 +279,7 @@ func setMatching(ctx context.Context, c *call) error {
 	err := c.do(ctx, func(ctx context.Context, v *engine.View) error {
 		ptr = pointerSize(v)
 		return v.Symbols(ctx, pattern, func(l engine.Location) bool {
-			if !seen[l.Addr] && (data || l.Symbol.Kind == symbols.Function) {
+			if !seen[l.Addr] && (data || l.Symbol.Kind == symbols.Function) && (params == nil || params("("+parameters(l)+")")) {
 				seen[l.Addr] = true
 				w := b
 				w.Addr, w.Label = l.Addr, symbolText(l.Module, l.Symbol)
@@ -279,6 +298,22 @@ func setMatching(ctx context.Context, c *call) error {
 		return &Error{Kind: "Couldn't resolve", Rest: pattern, Fix: "no function matches"}
 	}
 	return c.addMatches(ctx, together(want), ptr)
+}
+
+// functionPattern takes the pattern of bm; with signed it may end in a pattern of the
+// parameter list, for which params then tests.
+func (c *call) functionPattern(signed bool) (pattern string, params func(string) bool) {
+	c.skip()
+	open := strings.IndexByte(c.line, '(')
+	if !signed || open <= 0 {
+		return c.word(), nil
+	}
+	end := partner(c.line[open:])
+	if end < 0 {
+		return "", nil
+	}
+	pattern = strings.TrimSpace(c.drop(open))
+	return pattern, wildcard(c.drop(end + 1))
 }
 
 // together makes one breakpoint of overloads: what shares a name has all places of it.
@@ -323,7 +358,7 @@ func (c *call) addMatches(ctx context.Context, want []engine.Breakpoint, ptr int
 
 // setAccess is ba.
 func setAccess(ctx context.Context, c *call) error {
-	b, err := c.newBreakpoint()
+	b, err := c.newBreakpoint(ctx)
 	if err != nil {
 		return err
 	}
@@ -349,10 +384,12 @@ func setAccess(ctx context.Context, c *call) error {
 		b.Access = targets.OnAccess
 	case 'w':
 		b.Access = targets.OnWrite
+	case 'i':
+		return &Error{Kind: "Operation not supported by current debuggee", Command: c.text, Pos: at, Fix: "a process has no I/O ports; the access is e, r or w"}
 	default:
 		return &Error{Kind: "Syntax", Command: c.text, Pos: at, Fix: "the access is e, r or w"}
 	}
-	if err := c.breakpointOptions(&b); err != nil {
+	if err := c.breakpointOptions(ctx, &b); err != nil {
 		return err
 	}
 	at = c.base

@@ -12,12 +12,13 @@ import (
 type need uint8
 
 const (
-	stopped need = 1 << iota // runs inside the session's loop over a stopped debuggee
-	rest                     // takes the rest of the line, semicolons and all
-	quotes                   // '...' protects a semicolon
-	braces                   // { } protects a semicolon
-	paths                    // a semicolon without a blank behind it separates paths
-	local                    // touches this machine's files: refused when Secure
+	stopped  need = 1 << iota // runs inside the session's loop over a stopped debuggee
+	rest                      // takes the rest of the line, semicolons and all
+	quotes                    // '...' protects a semicolon
+	braces                    // { } protects a semicolon
+	paths                     // a semicolon without a blank behind it separates paths
+	local                     // touches this machine's files: refused when Secure
+	powerful                  // begins or ends debuggees: refused after .secure
 
 	anytime need = 0
 )
@@ -45,13 +46,17 @@ func families() []family {
 		{"Stack and variables", stackCommands},
 		{"Registers", registerCommands},
 		{"Memory", memoryCommands},
+		{"Memory that is held", holdCommands},
 		{"Expressions and types", expressionCommands},
 		{"Visualisers", visualiserCommands},
 		{"Symbols and modules", symbolCommands},
 		{"Disassembly and source", sourceCommands},
 		{"Threads and processes", threadCommands},
+		{"What the system knows", processCommands},
 		{"Events", eventCommands},
+		{"At each stop", promptCommands},
 		{"Session", sessionCommands},
+		{"State", stateCommands},
 		{"Text and logs", textCommands},
 		{"Control and scripts", controlCommands},
 	}

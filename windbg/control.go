@@ -333,7 +333,7 @@ func (c *call) words(ctx context.Context, source byte, from string) ([]string, e
 	case source == 's':
 		return strings.Fields(strings.Trim(from, `"`)), nil
 	case source == 'f':
-		if c.i.o.Secure {
+		if c.i.secure() {
 			return nil, fail("Files are not read in secure mode")
 		}
 		p, err := readScript(strings.Trim(from, `"`))

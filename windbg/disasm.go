@@ -42,7 +42,7 @@ func unassemble(ctx context.Context, c *call) error {
 				return nil
 			}
 			last = c.codeHeader(inst.Addr, last)
-			c.printf("%s%s\n", codeRow(c.v, inst, pointerSize(c.v)), completed(c.v, &pair, inst))
+			c.printf("%s%s\n", c.i.codeRow(c.v, inst, pointerSize(c.v)), completed(c.v, &pair, inst))
 			at = inst.Addr + arch.Addr(max(1, len(inst.Bytes)))
 			c.i.cursor.code, c.i.cursor.codeSet = at, true
 		}
@@ -142,7 +142,7 @@ func unassembleBefore(ctx context.Context, c *call) error {
 	last := ""
 	for _, inst := range insts {
 		last = c.codeHeader(inst.Addr, last)
-		c.printf("%s\n", codeRow(c.v, inst, pointerSize(c.v)))
+		c.printf("%s\n", c.i.codeRow(c.v, inst, pointerSize(c.v)))
 	}
 	if len(insts) > 0 {
 		c.i.cursor.code, c.i.cursor.codeSet = insts[0].Addr, true
@@ -188,7 +188,7 @@ func unassembleFunction(ctx context.Context, c *call) error {
 	var pair arch.Upper
 	for _, inst := range insts {
 		last = c.codeHeader(inst.Addr, last)
-		row := codeRow(c.v, inst, pointerSize(c.v)) + completed(c.v, &pair, inst)
+		row := c.i.codeRow(c.v, inst, pointerSize(c.v)) + completed(c.v, &pair, inst)
 		if l := c.v.Locate(inst.Addr); l.Line.File != "" && !c.i.source.noLines {
 			row = fmt.Sprintf("%5d %s", l.Line.Line, row)
 		}

@@ -262,7 +262,7 @@ func modLoad(m engine.Module, ptr int) string {
 }
 
 // threadRow is a line of `~`.
-func threadRow(t engine.Thread, ptr int) string {
+func threadRow(t engine.Thread, suspend, ptr int) string {
 	mark, state := " ", "Unfrozen"
 	switch {
 	case t.Current:
@@ -273,7 +273,7 @@ func threadRow(t engine.Thread, ptr int) string {
 	if t.Frozen {
 		state = "Frozen  "
 	}
-	s := fmt.Sprintf("%s%3d  Id: %x.%x Suspend: 1 Teb: %s %s", mark, t.Ordinal, t.ID.Process, t.ID.Thread, t.Base.Text(ptr), state)
+	s := fmt.Sprintf("%s%3d  Id: %x.%x Suspend: %d Teb: %s %s", mark, t.Ordinal, t.ID.Process, t.ID.Thread, suspend, t.Base.Text(ptr), state)
 	if t.Name != "" {
 		s += fmt.Sprintf(" %q", t.Name)
 	}
@@ -326,6 +326,12 @@ func breakpointRow(s engine.Status, symbol func(arch.Addr) string, ordinal func(
 
 // withTail adds the condition and commands of a breakpoint.
 func withTail(row string, b engine.Breakpoint) string {
+	if b.MaxDepth > 0 {
+		row += fmt.Sprintf(" (c: %d)", b.MaxDepth)
+	}
+	if b.MinDepth > 0 {
+		row += fmt.Sprintf(" (C: %d)", b.MinDepth)
+	}
 	if b.Condition != "" {
 		row += " (w: " + b.Condition + ")"
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dap-windbg/arch"
@@ -25,22 +26,32 @@ type Interpreter struct {
 	log      *logFile
 	began    time.Time
 
-	radix     int  // default radix of MASM numbers
-	cpp       bool // the default evaluator is C++
-	noisy     bool
-	symopt    uint32 // as set by .symopt
-	events    eventRing
-	source    sourceMode
-	sources   sourceCache
-	registers bool   // shown at a stop
-	mask      uint32 // of r
-	frames    int    // default depth of k
-	previous  string // line an empty one repeats
-	cursor    cursor // where d, u and ls go on
-	history   []string
-	filters   []engine.FilterSetting // as they were before the first change
-	met       meeting                // the stop that a line waited for last
-	latest    *engine.Session        // also when its debuggee is gone
+	radix    int  // default radix of MASM numbers
+	cpp      bool // the default evaluator is C++
+	noisy    bool
+	symopt   uint32 // as set by .symopt
+	events   eventRing
+	source   sourceMode
+	sources  sourceCache
+	prompt   promptParts
+	atPrompt string // run at each stop (.pcmd)
+	asm      asmOptions
+	stamped  atomic.Bool               // events are told with the time (.echotimestamps)
+	srcNoisy uint64                    // of .srcnoisy
+	saved    []savedState              // of .push, the latest last
+	held     []heldRange               // of .holdmem
+	suspends map[targets.ThreadID]int  // of ~n
+	frozen   map[targets.ThreadID]bool // by ~f
+	secured  bool                      // by .secure
+	quitText string                    // of .quit_lock
+	mask     uint32                    // of r
+	frames   int                       // default depth of k
+	previous string                    // line an empty one repeats
+	cursor   cursor                    // where d, u and ls go on
+	history  []string
+	filters  []engine.FilterSetting // as they were before the first change
+	met      meeting                // the stop that a line waited for last
+	latest   *engine.Session        // also when its debuggee is gone
 }
 
 // meeting names a stop of a session.
@@ -71,6 +82,9 @@ func New(o Options) *Interpreter {
 		radix:    16,
 		symopt:   symoptDefault,
 		source:   sourceMode{step: o.SourceMode, show: o.SourceMode},
+		prompt:   promptDefault,
+		suspends: map[targets.ThreadID]int{},
+		frozen:   map[targets.ThreadID]bool{},
 		mask:     maskInteger | maskSegments,
 		frames:   256,
 	}
@@ -178,7 +192,7 @@ func (i *Interpreter) FormatEvent(e engine.Event) string {
 	case engine.ModuleEvent:
 		text := i.moduleEvent(e)
 		i.events.add(text)
-		return text
+		return i.dated(text)
 	case engine.Stopped:
 		if e.Stop.Text != "" {
 			return line(e.Stop.Text)
@@ -186,9 +200,17 @@ func (i *Interpreter) FormatEvent(e engine.Event) string {
 	case engine.Ended:
 		text := endedText(e)
 		i.events.add(text)
-		return text
+		return i.dated(text)
 	}
 	return ""
+}
+
+// dated puts the time before an event's text when .echotimestamps asks for it.
+func (i *Interpreter) dated(text string) string {
+	if text == "" || !i.stamped.Load() {
+		return text
+	}
+	return clock(time.Now()) + ": " + text
 }
 
 // IsCommand reports whether the line begins with a known command, for consoles
@@ -306,6 +328,7 @@ type exec struct {
 	thread *engine.Thread // of a ~N prefix
 	how    *engine.How    // set within breakpoint commands: how the debuggee ran
 	tail   bool           // the program is the end of its line
+	before string         // commands that run before the stop of the last step is shown
 	next   *engine.How    // set with errResume: how to go on
 }
 
@@ -362,7 +385,7 @@ func (x *exec) command(ctx context.Context, st statement) error {
 		}
 		return c.unknown()
 	}
-	if x.i.o.Secure && st.cmd.Needs&local != 0 {
+	if x.i.refuses(st.cmd.Needs) {
 		return &Error{Text: fmt.Sprintf("%s is not allowed in secure mode", st.cmd.Name)}
 	}
 	if c.s = x.i.o.Host.Session(); c.s != nil {

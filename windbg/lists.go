@@ -92,7 +92,7 @@ func searchCode(ctx context.Context, c *call) error {
 			if len(inst.Bytes) == 0 {
 				return expressionError(c.text, &targets.FaultError{Addr: inst.Addr})
 			}
-			row := codeRow(c.v, inst, ptr)
+			row := c.i.codeRow(c.v, inst, ptr)
 			if strings.Contains(strings.ToLower(row), strings.ToLower(pattern)) {
 				c.codeHeader(inst.Addr, "")
 				c.printf("%s\n", row)

@@ -3,6 +3,7 @@ package windbg
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
@@ -30,15 +31,7 @@ func registersText(r *arch.Registers, mask uint32) string {
 	default:
 		generalRows(&b, r)
 	}
-	if mask&maskFloat != 0 {
-		groupRows(&b, r, arch.Float)
-	}
-	if mask&maskVector != 0 {
-		groupRows(&b, r, arch.Vector)
-	}
-	if mask&maskControl != 0 {
-		groupRows(&b, r, arch.Control)
-	}
+	b.WriteString(maskText(r, mask))
 	return b.String()
 }
 
@@ -201,9 +194,14 @@ func partHex(a *arch.Arch, name string, n uint64) string {
 	return fmt.Sprintf("%x", n)
 }
 
-// registerAs spells p as elements of a type: "uw", "3ub" is not read, "f", "d"; ok is
-// false for an unknown type.
+// registerAs spells p as elements of a type: "uw", "f", "d"; "3ub" are the
+// lowest three. ok is false for an unknown type.
 func registerAs(p []byte, format string, bigEndian bool) (string, bool) {
+	most := len(p)
+	if k := strings.IndexFunc(format, func(r rune) bool { return r < '0' || r > '9' }); k > 0 {
+		most, _ = strconv.Atoi(format[:k])
+		format = format[k:]
+	}
 	sizes := map[byte]int{'b': 1, 'w': 2, 'd': 4, 'q': 8}
 	n := 0
 	signed := strings.HasPrefix(format, "i")
@@ -221,6 +219,9 @@ func registerAs(p []byte, format string, bigEndian bool) (string, bool) {
 		return "", false
 	}
 	var out []string
+	if n*most < len(p) {
+		p = p[:n*most]
+	}
 	for o := len(p) - n; o >= 0; o -= n {
 		u := littleEndian(p[o : o+n])
 		switch {

@@ -11,30 +11,22 @@ import (
 )
 
 var registerCommands = []command{
-	{"r", "[~T] r [Reg[:Type] [= Value], ...]", "show registers, show one, or set one; also $t0..$t19 and $.u0", stopped, registers},
-	{"rF", "rF", "floating-point registers", stopped, registerGroup(arch.Float)},
-	{"rX", "rX", "vector registers", stopped, registerGroup(arch.Vector)},
-	{"rM", "rM Mask", "registers by mask, once", stopped, registersByMask},
+	{"r", "[~T] r [Reg[:[N]Type] [= Value], ...]", "show registers, show one, or set one; also $t0..$t19 and $.u0; types ib ub iw uw id ud iq uq f d", stopped, registers},
+	{"r?", "r? $tN = Expr", "set a user register from a C++ expression", stopped, registers},
+	{"r.", "r.", "registers that the current instruction names", stopped, instructionRegisters},
+	{"rF", "rF", "floating-point registers", stopped, registersBy(maskFloat)},
+	{"rX", "rX", "SSE XMM registers, or the CPU's vectors of 16 bytes", stopped, registersBy(maskXMM)},
+	{"rY", "rY", "AVX YMM registers", stopped, registersBy(maskYMM)},
+	{"rYI", "rYI", "AVX YMM registers as integers", stopped, registersBy(maskYMMInt)},
+	{"rZ", "rZ", "AVX-512 ZMM registers", stopped, registersBy(maskZMM)},
+	{"rZI", "rZI", "AVX-512 ZMM registers as integers", stopped, registersBy(maskZMMInt)},
+	{"rK", "rK", "AVX-512 mask registers", stopped, registersBy(maskOpmask)},
+	{"rM", "rM Mask [Reg]", "registers by mask, once", stopped, registersByMask},
 	{"rm", "rm [Mask | ?]", "mask of what r shows", anytime, registerMask},
 	{".ecxr", ".ecxr", "select the thread and context of the last event", stopped, eventContext},
-	{"r?", "r? $tN = Expr", "set a user register from a C++ expression", stopped, registers},
-}
-
-// Bits of rm that mean something here.
-const (
-	maskInteger  = 0x2
-	maskFloat    = 0x4
-	maskSegments = 0x8
-	maskVector   = 0x40
-	maskControl  = 0x80
-)
-
-var maskNames = []struct {
-	bit  uint32
-	name string
-}{
-	{0x1, "Integer state (32-bit)"}, {maskInteger, "Integer state (64-bit)"}, {maskFloat, "Floating-point state"},
-	{maskSegments, "Segment registers"}, {maskVector, "Vector registers"}, {maskControl, "Control registers"},
+	{".excr", ".excr", "as .ecxr", stopped, eventContext},
+	{".cxr", ".cxr [/f N] [/w] [Addr]", "look at the thread from the registers of a ucontext in memory; no address goes back", stopped, contextRecord},
+	{".effmach", ".effmach [. | # | x86 | amd64 | arm | arm64]", "the machine whose code is shown", stopped, effectiveMachine},
 }
 
 // registers is r and r?.
@@ -44,6 +36,9 @@ func registers(ctx context.Context, c *call) error {
 		return err
 	}
 	if !c.more() {
+		if c.v.Context() != nil {
+			c.printf("Last set context:\n")
+		}
 		c.printf("%s", registersText(f.Regs, c.i.mask))
 		c.whereIs(ctx, f)
 		return nil
@@ -63,10 +58,10 @@ func registers(ctx context.Context, c *call) error {
 
 // whereIs ends a register dump as a stop does.
 func (c *call) whereIs(ctx context.Context, f *engine.Frame) {
-	shown := c.i.registers
-	c.i.registers = false
+	shown := c.i.prompt
+	c.i.prompt = promptDefault
 	c.i.here(ctx, c.v, c.out)
-	c.i.registers = shown
+	c.i.prompt = shown
 }
 
 // register shows or sets one register.
@@ -216,76 +211,5 @@ func (c *call) showRegister(ctx context.Context, f *engine.Frame, name, format s
 		return bad
 	}
 	c.printf("%s=%s\n", name, partHex(f.Regs.Set.Arch, real, n))
-	return nil
-}
-
-func registerGroup(g arch.Group) func(context.Context, *call) error {
-	return func(ctx context.Context, c *call) error {
-		f, err := c.v.Frame(ctx)
-		if err != nil {
-			return err
-		}
-		var b strings.Builder
-		groupRows(&b, f.Regs, g)
-		c.printf("%s", b.String())
-		return c.end()
-	}
-}
-
-func registersByMask(ctx context.Context, c *call) error {
-	n, err := c.number(ctx, uint64(c.i.mask))
-	if err != nil {
-		return err
-	}
-	f, err := c.v.Frame(ctx)
-	if err != nil {
-		return err
-	}
-	c.printf("%s", registersText(f.Regs, uint32(n)))
-	return c.end()
-}
-
-func registerMask(ctx context.Context, c *call) error {
-	if c.more() && c.line[0] == '?' {
-		for _, m := range maskNames {
-			c.printf("%10x - %s\n", m.bit, m.name)
-		}
-		return nil
-	}
-	if c.more() {
-		n, err := c.number(ctx, 0)
-		if err != nil {
-			return err
-		}
-		c.i.mask = uint32(n)
-		return c.end()
-	}
-	c.printf("Register output mask is %x:\n", c.i.mask)
-	for _, m := range maskNames {
-		if c.i.mask&m.bit != 0 {
-			c.printf("%10x - %s\n", m.bit, m.name)
-		}
-	}
-	return nil
-}
-
-// eventContext is .ecxr.
-func eventContext(ctx context.Context, c *call) error {
-	if err := c.end(); err != nil {
-		return err
-	}
-	stop, ok := c.v.Live().LastStop()
-	if !ok {
-		return fail("There was no event yet")
-	}
-	if err := c.v.SelectThread(ctx, stop.Thread); err != nil {
-		return err
-	}
-	f, err := c.v.Frame(ctx)
-	if err != nil {
-		return err
-	}
-	c.printf("%s", registersText(f.Regs, c.i.mask))
-	c.whereIs(ctx, f)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -13,42 +14,85 @@ import (
 )
 
 var executionCommands = []command{
-	{"g", "[~T] g [=Start] [Addr ...]", "run, with temporary breakpoints at the addresses", anytime, goOn(nil)},
-	{"gh", "gh [=Start] [Addr ...]", "run; the exception is handled: a signal is swallowed", anytime, goOn(&targets.Deliver{Kind: targets.Handled})},
-	{"gn", "gn [=Start] [Addr ...]", "run; the exception is not handled: a signal is delivered", anytime, goOn(&targets.Deliver{Kind: targets.NotHandled})},
-	{"gN", "gN [=Start] [Addr ...]", "as gn, at a breakpoint too", anytime, goOn(&targets.Deliver{Kind: targets.NotHandled})},
+	{"g", "[~T] g[a] [=Start] [Addr ...]", "run, with up to 10 temporary breakpoints at the addresses; a: by the CPU's own", anytime, goOn(nil, false)},
+	{"gh", "gh[a] [=Start] [Addr ...]", "run; the exception is handled: a signal is swallowed", anytime, goOn(&targets.Deliver{Kind: targets.Handled}, false)},
+	{"gn", "gn[a] [=Start] [Addr ...]", "run; the exception is not handled: a signal is delivered", anytime, goOn(&targets.Deliver{Kind: targets.NotHandled}, false)},
+	{"gN", "gN[a] [=Start] [Addr ...]", "as gn, at a breakpoint too", anytime, goOn(&targets.Deliver{Kind: targets.NotHandled}, false)},
 	{"gc", "gc", "in a breakpoint's commands: go on the way the breakpoint was reached", anytime, goConditional},
 	{"gu", "[~T] gu", "run until the current function returns", anytime, step(engine.How{Kind: engine.StepOut})},
-	{"g-", "g-", "run backwards", anytime, step(engine.How{Reverse: true})},
-	{"p", "[~T] p[r] [=Start] [Count]", "step over calls: a source line with l+t, else an instruction", anytime, step(engine.How{Kind: engine.StepOver})},
-	{"p-", "p- [Count]", "step over backwards", anytime, step(engine.How{Kind: engine.StepOver, Reverse: true})},
-	{"pa", "pa Addr", "step over until the address, showing each step", anytime, stepTo(engine.StepOver)},
-	{"pc", "pc [Count]", "step over to the next call", anytime, until(engine.StepOver, engine.NextCall)},
-	{"pt", "pt [Count]", "step over to the next return", anytime, until(engine.StepOver, engine.NextReturn)},
-	{"pct", "pct [Count]", "step over to the next call or return", anytime, until(engine.StepOver, engine.NextCallOrReturn)},
-	{"ph", "ph [Count]", "step over to the next branch", anytime, until(engine.StepOver, engine.NextBranch)},
-	{"t", "[~T] t[r] [=Start] [Count]", "step into calls: a source line with l+t, else an instruction", anytime, step(engine.How{Kind: engine.StepInto})},
-	{"t-", "t- [Count]", "step into backwards", anytime, step(engine.How{Kind: engine.StepInto, Reverse: true})},
-	{"ta", "ta Addr", "trace until the address, showing each step", anytime, stepTo(engine.StepInto)},
-	{"tc", "tc [Count]", "trace to the next call", anytime, until(engine.StepInto, engine.NextCall)},
-	{"tt", "tt [Count]", "trace to the next return", anytime, until(engine.StepInto, engine.NextReturn)},
-	{"tct", "tct [Count]", "trace to the next call or return", anytime, until(engine.StepInto, engine.NextCallOrReturn)},
-	{"wt", "wt [-l Depth] [-nc] [-ns] [=Start]", "trace a whole call and count its instructions", anytime, watchTrace},
-	{"th", "th [Count]", "trace to the next branch", anytime, until(engine.StepInto, engine.NextBranch)},
+	{"g-", "g- [Addr ...]", "run backwards", anytime, goOn(nil, true)},
+	{"gu-", "gu-", "run backwards to the call of the current function", anytime, backOut},
+	{"p", `[~T] p[r] [=Start] [Count] ["cmd"]`, "step over calls: a source line with l+t, else an instruction; r shows registers or not", anytime, step(engine.How{Kind: engine.StepOver})},
+	{"p-", `p-[r] [Count] ["cmd"]`, "step over backwards", anytime, step(engine.How{Kind: engine.StepOver, Reverse: true})},
+	{"pa", `pa[r] [=Start] Addr ["cmd"]`, "step over until the address, showing each step", anytime, stepTo(engine.StepOver, false)},
+	{"pc", `pc[r] [=Start] [Count] ["cmd"]`, "step over to the next call", anytime, until(engine.StepOver, engine.NextCall)},
+	{"pt", `pt[r] [=Start] [Count] ["cmd"]`, "step over to the next return", anytime, until(engine.StepOver, engine.NextReturn)},
+	{"pct", `pct[r] [=Start] [Count] ["cmd"]`, "step over to the next call or return", anytime, until(engine.StepOver, engine.NextCallOrReturn)},
+	{"ph", `ph[r] [=Start] [Count] ["cmd"]`, "step over to the next branch", anytime, until(engine.StepOver, engine.NextBranch)},
+	{"t", `[~T] t[r] [=Start] [Count] ["cmd"]`, "step into calls: a source line with l+t, else an instruction", anytime, step(engine.How{Kind: engine.StepInto})},
+	{"t-", `t-[r] [Count] ["cmd"]`, "step into backwards", anytime, step(engine.How{Kind: engine.StepInto, Reverse: true})},
+	{"ta", `ta[r] [=Start] Addr ["cmd"]`, "trace until the address, showing each step", anytime, stepTo(engine.StepInto, false)},
+	{"tc", `tc[r] [=Start] [Count] ["cmd"]`, "trace to the next call", anytime, until(engine.StepInto, engine.NextCall)},
+	{"tt", `tt[r] [=Start] [Count] ["cmd"]`, "trace to the next return", anytime, until(engine.StepInto, engine.NextReturn)},
+	{"tct", `tct[r] [=Start] [Count] ["cmd"]`, "trace to the next call or return", anytime, until(engine.StepInto, engine.NextCallOrReturn)},
+	{"th", `th[r] [=Start] [Count] ["cmd"]`, "trace to the next branch", anytime, until(engine.StepInto, engine.NextBranch)},
+	{"pa-", "pa- Addr", "step over backwards until the address", anytime, stepTo(engine.StepOver, true)},
+	{"pc-", "pc- [Count]", "step over backwards to a call", anytime, backUntil(engine.StepOver, arch.Call)},
+	{"pt-", "pt- [Count]", "step over backwards to a return", anytime, backUntil(engine.StepOver, arch.Return)},
+	{"pct-", "pct- [Count]", "step over backwards to a call or return", anytime, backUntil(engine.StepOver, arch.Call, arch.Return)},
+	{"ph-", "ph- [Count]", "step over backwards to a branch", anytime, backUntil(engine.StepOver, branches...)},
+	{"ta-", "ta- Addr", "trace backwards until the address", anytime, stepTo(engine.StepInto, true)},
+	{"tc-", "tc- [Count]", "trace backwards to a call", anytime, backUntil(engine.StepInto, arch.Call)},
+	{"tt-", "tt- [Count]", "trace backwards to a return", anytime, backUntil(engine.StepInto, arch.Return)},
+	{"tct-", "tct- [Count]", "trace backwards to a call or return", anytime, backUntil(engine.StepInto, arch.Call, arch.Return)},
+	{"th-", "th- [Count]", "trace backwards to a branch", anytime, backUntil(engine.StepInto, branches...)},
+	{"wt", "wt [-l Depth] [-m Mod] [-i Mod] [-ni] [-nc] [-ns] [-nw] [-oa] [-or] [-oR] [=Start] [End]",
+		"trace a whole call and count its instructions: -m only in Mod, -i not in Mod, -oa with the places of calls, -or with what they return", anytime, watchTrace},
+	{".step_filter", `.step_filter ["pattern;..." | /c]`, "functions that t steps over; /c none", anytime, stepFilter},
 }
 
-// goOn runs the debuggee; deliver nil leaves the exception to its filter.
-func goOn(deliver *targets.Deliver) func(context.Context, *call) error {
-	return func(ctx context.Context, c *call) error {
-		if c.name == "g" && strings.HasPrefix(c.line, "a ") {
-			c.drop(1)
+// branches are the instructions that may go elsewhere.
+var branches = []arch.Kind{arch.Jump, arch.CondJump, arch.Call, arch.Return, arch.Syscall}
+
+// stepFilter is .step_filter.
+func stepFilter(ctx context.Context, c *call) error {
+	if c.s == nil {
+		return targets.ErrGone
+	}
+	text, set := c.quoted()
+	if o, ok := c.option("/"); ok && o == "c" {
+		text, set = "", true
+	} else if ok {
+		return c.syntax(-len(o) - 1)
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	return c.s.Look(ctx, func(l *engine.Live) error {
+		if set {
+			l.SetStepFilter(strings.FieldsFunc(text, func(r rune) bool { return r == ';' }))
 		}
+		if list := l.StepFilter(); len(list) > 0 {
+			c.printf("Filter step-into: %s\n", strings.Join(list, ";"))
+		} else {
+			c.printf("No step filters\n")
+		}
+		return nil
+	})
+}
+
+// maxTemporary is how many addresses g takes.
+const maxTemporary = 10
+
+// goOn runs the debuggee; deliver nil leaves the exception to its filter.
+func goOn(deliver *targets.Deliver, reverse bool) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		how := engine.How{Kind: engine.Go, Deliver: deliver, Reverse: reverse, Hardware: c.letter('a')}
 		if err := c.startAt(ctx); err != nil {
 			return err
 		}
-		how := engine.How{Kind: engine.Go, Deliver: deliver}
 		for c.more() {
-			if c.line[0] == '"' {
+			if c.line[0] == '"' || len(how.Until) == maxTemporary {
 				return c.syntax(0)
 			}
 			a, err := c.address(ctx)
@@ -57,8 +101,35 @@ func goOn(deliver *targets.Deliver) func(context.Context, *call) error {
 			}
 			how.Until = append(how.Until, a)
 		}
+		if c.cmd.Name == "gn" {
+			if err := c.mustBeException(ctx); err != nil {
+				return err
+			}
+		}
 		return c.resume(ctx, how, 1)
 	}
+}
+
+// letter takes an option letter written at once after the name, as of "ga" and "pr".
+func (c *call) letter(b byte) bool {
+	if c.line == "" || c.line[0] != b || len(c.line) > 1 && isWord(c.line[1]) {
+		return false
+	}
+	c.drop(1)
+	return true
+}
+
+// mustBeException refuses gn where there is nothing to hand to the debuggee.
+func (c *call) mustBeException(ctx context.Context) error {
+	if c.s == nil {
+		return targets.ErrGone
+	}
+	return c.s.Look(ctx, func(l *engine.Live) error {
+		if stop, ok := l.LastStop(); ok && stop.Exception == nil && len(stop.Breakpoints) > 0 {
+			return &Error{Text: "The last event was a breakpoint, which the debuggee does not know of", Fix: "g goes on; gN insists"}
+		}
+		return nil
+	})
 }
 
 // startAt obeys "=Start".
@@ -89,21 +160,41 @@ func goConditional(ctx context.Context, c *call) error {
 	return c.resume(ctx, how, 1)
 }
 
+// stepping reads what all steps take before their own arguments, "r" and "=Start".
+func (c *call) stepping(ctx context.Context) error {
+	if c.letter('r') {
+		c.i.prompt.registers = !c.i.prompt.registers
+	}
+	return c.startAt(ctx)
+}
+
+// count reads `[Count] ["cmd"]`.
+func (c *call) count(ctx context.Context) (n uint64, err error) {
+	n = 1
+	if c.more() && c.line[0] != '"' {
+		if n, err = c.number(ctx, 1); err != nil {
+			return 0, err
+		}
+	}
+	return n, c.lastCommand()
+}
+
+// lastCommand reads `["cmd"]`, which runs before the last step is shown.
+func (c *call) lastCommand() error {
+	if text, ok := c.quoted(); ok {
+		c.before = text
+	}
+	return c.end()
+}
+
 // step makes p, t, gu and their backward forms.
 func step(how engine.How) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
-		if strings.HasPrefix(c.line, "r") {
-			c.drop(1)
-			c.i.registers = !c.i.registers
-		}
-		if err := c.startAt(ctx); err != nil {
+		if err := c.stepping(ctx); err != nil {
 			return err
 		}
-		n, err := c.number(ctx, 1)
+		n, err := c.count(ctx)
 		if err != nil {
-			return err
-		}
-		if err := c.end(); err != nil {
 			return err
 		}
 		h := how
@@ -143,11 +234,11 @@ func (i *Interpreter) unit() engine.Unit {
 // until makes pc, pt, ph and their kin.
 func until(kind engine.HowKind, u engine.UntilKind) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
-		n, err := c.number(ctx, 1)
-		if err != nil {
+		if err := c.stepping(ctx); err != nil {
 			return err
 		}
-		if err := c.end(); err != nil {
+		n, err := c.count(ctx)
+		if err != nil {
 			return err
 		}
 		return c.resume(ctx, engine.How{Kind: kind, Unit: engine.ByInstruction, UntilKind: u}, n)
@@ -155,36 +246,113 @@ func until(kind engine.HowKind, u engine.UntilKind) func(context.Context, *call)
 }
 
 // stepTo makes pa and ta.
-func stepTo(kind engine.HowKind) func(context.Context, *call) error {
+func stepTo(kind engine.HowKind, reverse bool) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
+		if err := c.stepping(ctx); err != nil {
+			return err
+		}
 		target, err := c.address(ctx)
 		if err != nil {
 			return err
 		}
-		if err := c.end(); err != nil {
+		if err := c.lastCommand(); err != nil {
 			return err
 		}
-		wait := c.tail
-		c.tail = false
-		defer func() { c.tail = wait }()
-		for {
-			stop, err := c.once(ctx, engine.How{Kind: kind, Unit: engine.ByInstruction})
-			if err != nil || stop == nil || !stop.Step {
+		return c.walk(ctx, engine.How{Kind: kind, Unit: engine.ByInstruction, Reverse: reverse}, func(f *engine.Frame, _ engine.Inst) bool {
+			return f.PC == target
+		})
+	}
+}
+
+// backUntil makes pc-, tt- and their kin: steps back to an instruction of a kind.
+func backUntil(kind engine.HowKind, kinds ...arch.Kind) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		if err := c.stepping(ctx); err != nil {
+			return err
+		}
+		n, err := c.count(ctx)
+		if err != nil {
+			return err
+		}
+		return c.walk(ctx, engine.How{Kind: kind, Unit: engine.ByInstruction, Reverse: true}, func(_ *engine.Frame, in engine.Inst) bool {
+			if in.Err == nil && slices.Contains(kinds, in.Kind) {
+				n--
+			}
+			return n == 0
+		})
+	}
+}
+
+// walk steps, showing each step, until done says so or something else stops it.
+func (c *call) walk(ctx context.Context, how engine.How, done func(*engine.Frame, engine.Inst) bool) error {
+	if c.s == nil {
+		return targets.ErrGone
+	}
+	wait, last := c.tail, c.before
+	c.tail, c.before = false, ""
+	defer func() { c.tail = wait }()
+	for {
+		stop, err := c.once(ctx, how)
+		if err != nil || stop == nil || !stop.Step {
+			return c.irreversible(how, err)
+		}
+		there := false
+		err = c.do(ctx, func(ctx context.Context, v *engine.View) error {
+			f, err := v.Frame(ctx)
+			if err != nil {
 				return err
 			}
-			var pc arch.Addr
-			err = c.do(ctx, func(ctx context.Context, v *engine.View) error {
-				f, err := v.Frame(ctx)
-				if err == nil {
-					pc = f.PC
-				}
-				return err
-			})
-			if err != nil || pc == target {
-				return err
-			}
+			insts, err := v.Disassemble(ctx, f.PC, 1)
+			there = err == nil && len(insts) > 0 && done(f, insts[0])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if there {
+			return c.program(ctx, last)
 		}
 	}
+}
+
+// backOut is gu-: back to the call that entered the current function.
+func backOut(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	var entry arch.Addr
+	err := c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		f, err := v.Frame(ctx)
+		if err != nil {
+			return err
+		}
+		l := v.Locate(f.PC)
+		if l.Symbol.Name == "" {
+			return fail("The function's start is not known")
+		}
+		entry = f.PC - arch.Addr(l.Disp)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	wait := c.tail
+	c.tail = false
+	defer func() { c.tail = wait }()
+	stop, err := c.once(ctx, engine.How{Kind: engine.Go, Reverse: true, Until: []arch.Addr{entry}})
+	if err != nil || stop == nil || len(stop.Breakpoints) > 0 {
+		return c.irreversible(engine.How{Reverse: true}, err)
+	}
+	_, err = c.once(ctx, engine.How{Kind: engine.StepInto, Unit: engine.ByInstruction, Reverse: true})
+	return err
+}
+
+// irreversible gives a refusal to run backwards its name.
+func (c *call) irreversible(how engine.How, err error) error {
+	if how.Reverse && errors.Is(err, errors.ErrUnsupported) {
+		return &Error{Kind: "Reverse execution not supported", Command: c.text, Pos: c.pos, Err: err, Fix: "the far end keeps no recording"}
+	}
+	return err
 }
 
 // resume runs the debuggee count times and shows each stop. It ends early at a
@@ -200,13 +368,18 @@ func (c *call) resume(ctx context.Context, how engine.How, count uint64) error {
 		c.next = &how
 		return errResume
 	}
-	tail := c.tail
+	tail, before := c.tail, c.before
 	defer func() { c.tail = tail }()
 	for k := uint64(0); k < count; k++ {
 		c.tail = tail && k+1 == count
+		if k+1 < count {
+			c.before = ""
+		} else if c.before = before; before != "" {
+			c.tail = false
+		}
 		stop, err := c.once(ctx, how)
 		if err != nil || stop == nil || !stop.Step {
-			return err
+			return c.irreversible(how, err)
 		}
 	}
 	return nil
@@ -268,6 +441,9 @@ func (i *Interpreter) Arrive(ctx context.Context, stop engine.Stop, out io.Write
 // arrive runs the commands of a stop and shows it. next is how to go on at once.
 func (x *exec) arrive(ctx context.Context, stop engine.Stop, how engine.How) (next *engine.How, err error) {
 	commands := x.i.commandsOf(ctx, stop)
+	if x.before != "" && stop.Step {
+		commands = append(commands, x.before)
+	}
 	if stop.Exception != nil && stop.Text != "" && len(commands) > 0 {
 		fmt.Fprint(x.out, line(stop.Text))
 	}
@@ -285,7 +461,14 @@ func (x *exec) arrive(ctx context.Context, stop engine.Stop, how engine.How) (ne
 	if len(commands) > 0 {
 		stop.Text = ""
 	}
-	return nil, x.i.StopBlock(ctx, stop, x.out)
+	if err := x.i.StopBlock(ctx, stop, x.out); err != nil || x.i.atPrompt == "" {
+		return nil, err
+	}
+	inner := &exec{i: x.i, out: x.out, wait: true, prompt: x.prompt, depth: x.depth}
+	if err := inner.program(ctx, x.i.atPrompt); err != nil {
+		fmt.Fprintln(x.out, errorText(err, 0))
+	}
+	return nil, nil
 }
 
 // commandsOf lists the command strings of a stop: those of the breakpoints hit, unless
@@ -318,181 +501,4 @@ func (i *Interpreter) commandsOf(ctx context.Context, stop engine.Stop) []string
 		}
 	}
 	return out
-}
-
-// StopBlock writes what is shown at a stop: the event's text, registers if
-// wanted, symbol line, source line, disassembly line.
-func (i *Interpreter) StopBlock(ctx context.Context, stop engine.Stop, out io.Writer) error {
-	if stop.Text != "" {
-		fmt.Fprint(out, line(stop.Text))
-	}
-	s := i.o.Host.Session()
-	if s == nil {
-		return targets.ErrGone
-	}
-	i.latest = s
-	return s.Do(ctx, func(ctx context.Context, v *engine.View) error { return i.here(ctx, v, out) })
-}
-
-// here shows where the selected frame is.
-func (i *Interpreter) here(ctx context.Context, v *engine.View, out io.Writer) error {
-	f, err := anyFrame(ctx, v)
-	if f == nil {
-		return err // a file is nowhere
-	}
-	ptr := pointerSize(v)
-	if i.registers {
-		fmt.Fprint(out, registersText(f.Regs, i.mask))
-	}
-	i.cursor.code, i.cursor.codeSet = f.PC, true
-	l := engine.Location{Addr: f.PC, Module: f.Module, Symbol: f.Symbol, Disp: f.Disp, Line: f.Line}
-	if name := located(l, !i.source.noLines); name != "" {
-		fmt.Fprintf(out, "%s:\n", name)
-	}
-	if i.source.show && f.Line.File != "" {
-		if text, ok := i.sourceLine(ctx, v, f); ok {
-			fmt.Fprint(out, text)
-		}
-	}
-	insts, err := v.Disassemble(ctx, f.PC, 1)
-	if err != nil || len(insts) == 0 {
-		return err
-	}
-	fmt.Fprintln(out, codeRow(v, insts[0], ptr)+effective(ctx, v, insts[0], f.Regs, ptr))
-	return nil
-}
-
-// codeRow is a disassembly row with symbols.
-func codeRow(v *engine.View, inst engine.Inst, ptr int) string {
-	if a := cpu(v); a != nil && a.MinInst == 4 && len(inst.Bytes) == 4 {
-		inst.Bytes = wordCode(inst.Bytes)
-	}
-	return codeLine(inst, ptr, func(a arch.Addr) string { return nameAt(v, a) })
-}
-
-// nameAt is "mod!f+0x4" when a symbol covers a.
-func nameAt(v *engine.View, a arch.Addr) string {
-	l := v.Locate(a)
-	if l.Module == nil || l.Symbol.Name == "" {
-		return ""
-	}
-	return locationText(l)
-}
-
-func cpu(v *engine.View) *arch.Arch {
-	if set := v.Live().Info().Set; set != nil {
-		return set.Arch
-	}
-	return nil
-}
-
-func pointerSize(v *engine.View) int { return pointerOf(v.Live().Info()) }
-
-func pointerOf(info targets.Info) int {
-	if info.Set != nil {
-		return info.Set.Arch.PtrSize
-	}
-	return 8
-}
-
-// effective is what follows a disassembly row at the stop: the address and contents of
-// its memory operand, or whether the branch is taken.
-func effective(ctx context.Context, v *engine.View, inst engine.Inst, r *arch.Registers, ptr int) string {
-	if inst.Err != nil || r == nil {
-		return ""
-	}
-	if inst.Kind == arch.CondJump {
-		if taken, ok := taken(inst.Cond, r); ok {
-			return fmt.Sprintf(" [br=%d]", taken)
-		}
-		return ""
-	}
-	if inst.Mem == nil || inst.Mem.Size == 0 {
-		return ""
-	}
-	addr, ok := operandAddress(inst, r)
-	if !ok {
-		return ""
-	}
-	if ptr == 4 {
-		addr &= 0xffffffff
-	}
-	size := min(inst.Mem.Size, 8)
-	buf := make([]byte, size)
-	text := strings.Repeat("?", 2*size)
-	if n, err := v.ReadMemory(ctx, targets.Space{}, addr, buf); err == nil && n == size {
-		text = fmt.Sprintf("%0*x", 2*size, littleEndian(buf))
-	}
-	return fmt.Sprintf(" %s:%s=%s", inst.Mem.Segment(), addr.Text(ptr), text)
-}
-
-// operandAddress computes the address of an instruction's memory operand.
-func operandAddress(inst engine.Inst, r *arch.Registers) (arch.Addr, bool) {
-	if inst.HasTarget {
-		return inst.Target, true
-	}
-	m := inst.Mem
-	addr := uint64(m.Disp)
-	if m.Base != "" {
-		b, ok := r.Get(m.Base)
-		if !ok {
-			return 0, false
-		}
-		addr += b
-	}
-	if m.Index != "" {
-		x, ok := r.Get(m.Index)
-		if !ok {
-			return 0, false
-		}
-		addr += x * uint64(max(1, m.Scale))
-	}
-	if m.Seg == "fs" || m.Seg == "gs" {
-		b, ok := r.Get(m.Seg + "_base")
-		if !ok {
-			return 0, false
-		}
-		addr += b
-	}
-	return arch.Addr(addr), true
-}
-
-// x86Conditions is by the letters of Jcc; each is a function of the flags.
-var x86Conditions = map[string]func(flag func(string) bool) bool{
-	"o":  func(f func(string) bool) bool { return f("of") },
-	"b":  func(f func(string) bool) bool { return f("cf") },
-	"e":  func(f func(string) bool) bool { return f("zf") },
-	"be": func(f func(string) bool) bool { return f("cf") || f("zf") },
-	"s":  func(f func(string) bool) bool { return f("sf") },
-	"p":  func(f func(string) bool) bool { return f("pf") },
-	"l":  func(f func(string) bool) bool { return f("sf") != f("of") },
-	"le": func(f func(string) bool) bool { return f("zf") || f("sf") != f("of") },
-}
-
-// conditionNames maps other spellings to those of x86Conditions; "!" negates.
-var conditionNames = map[string]string{
-	"no": "!o", "ae": "!b", "nb": "!b", "nc": "!b", "c": "b", "ne": "!e", "nz": "!e", "z": "e", "a": "!be", "nbe": "!be",
-	"na": "be", "ns": "!s", "np": "!p", "po": "!p", "pe": "p", "ge": "!l", "nl": "!l", "g": "!le", "nle": "!le", "ng": "le", "nge": "l", "nae": "b",
-}
-
-// taken evaluates an x86 condition; ok is false for others.
-func taken(cond string, r *arch.Registers) (int, bool) {
-	if n, ok := conditionNames[cond]; ok {
-		cond = n
-	}
-	name, negate := strings.CutPrefix(cond, "!")
-	f := x86Conditions[name]
-	if f == nil {
-		return 0, false
-	}
-	known := true
-	yes := f(func(flag string) bool {
-		v, ok := r.Get(flag)
-		known = known && ok
-		return v != 0
-	})
-	if yes != negate {
-		return 1, known
-	}
-	return 0, known
 }

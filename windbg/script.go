@@ -90,7 +90,7 @@ func setAlias(ctx context.Context, c *call) error {
 	text := strings.TrimSpace(tail)
 	switch kind {
 	case "e":
-		if c.i.o.Secure {
+		if c.i.secure() {
 			return fail("The environment is not read in secure mode")
 		}
 		text = os.Getenv(text)

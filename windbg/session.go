@@ -36,6 +36,9 @@ func quit(ctx context.Context, c *call) error {
 	if err := c.end(); err != nil {
 		return err
 	}
+	if c.i.quitText != "" {
+		return &Error{Text: "The session is locked", Fix: `.quit_lock /r "text" takes the lock off`}
+	}
 	how := c.i.o.Host.Parting()
 	if c.cmd.Name == "qd" {
 		how = targets.Detach

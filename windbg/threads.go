@@ -16,12 +16,12 @@ var threadCommands = []command{
 	{"~", "~ ~* ~. ~# ~N ~~[tid] [s | e cmds | f | u | command]", "list threads, select (s), run commands for (e), freeze (f), unfreeze (u)", anytime, threads},
 	{"|", "| [N[s]]", "list processes", anytime, processes},
 	{"||", "||", "list systems", anytime, systemsList},
-	{".tlist", ".tlist [-v] [pattern]", "processes of the far end", anytime, taskList},
-	{".attach", ".attach PID", "attach to a process; the PID is hexadecimal unless 0n", anytime, attach},
-	{".create", ".create CommandLine", "start a program at the far end", rest, create},
-	{".detach", ".detach", "leave the debuggee running", anytime, detach},
-	{".kill", ".kill", "end the debuggee", anytime, kill},
-	{".restart", ".restart", "start the debuggee again", anytime, restart},
+	{".tlist", ".tlist [-v] [pattern]", "processes of the far end", powerful, taskList},
+	{".attach", ".attach PID", "attach to a process; the PID is hexadecimal unless 0n", powerful, attach},
+	{".create", ".create CommandLine", "start a program at the far end", rest | powerful, create},
+	{".detach", ".detach", "leave the debuggee running", powerful, detach},
+	{".kill", ".kill", "end the debuggee", powerful, kill},
+	{".restart", ".restart", "start the debuggee again", powerful, restart},
 }
 
 // threads is `~` with everything that may follow it.
@@ -51,18 +51,44 @@ func threads(ctx context.Context, c *call) error {
 		}
 		return c.selectThread(ctx, list[0])
 	case word == "f" || word == "u" || word == "n" || word == "m":
-		return c.do(ctx, func(ctx context.Context, v *engine.View) error {
-			for _, t := range list {
-				if err := v.Freeze(ctx, t.ID, word == "f" || word == "n"); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return c.hold(ctx, list, word[0])
 	case strings.HasPrefix(tail, "e") && (len(tail) == 1 || !isWord(tail[1])):
 		return c.forThreads(ctx, list, tail[1:], true)
 	}
 	return c.forThreads(ctx, list, tail, false)
+}
+
+// hold is ~f and ~u, which freeze, and ~n and ~m, which count suspensions: a thread
+// that is frozen or suspended is left out when the debuggee runs.
+func (c *call) hold(ctx context.Context, list []engine.Thread, how byte) error {
+	return c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		for _, t := range list {
+			n := c.i.suspends[t.ID]
+			frozen := t.Frozen && !(n > 0 && !c.i.frozen[t.ID])
+			switch how {
+			case 'f', 'u':
+				frozen = how == 'f'
+			case 'n':
+				n++
+			case 'm':
+				n = max(0, n-1)
+			}
+			if err := v.Freeze(ctx, t.ID, frozen || n > 0); err != nil {
+				return err
+			}
+			c.i.suspends[t.ID], c.i.frozen[t.ID] = n, frozen
+		}
+		return nil
+	})
+}
+
+// suspended is t as ~ shows it: a thread that is suspended only is not frozen.
+func (i *Interpreter) suspended(t engine.Thread) (engine.Thread, int) {
+	n := i.suspends[t.ID]
+	if n > 0 && !i.frozen[t.ID] {
+		t.Frozen = false
+	}
+	return t, 1 + n
 }
 
 // pick finds the threads a selector names.
@@ -105,10 +131,19 @@ func (c *call) listThreads(ctx context.Context, sel selector, at int) error {
 	return c.do(ctx, func(ctx context.Context, v *engine.View) error {
 		ptr := pointerSize(v)
 		for _, t := range list {
-			c.printf("%s\n", threadRow(withBase(ctx, v, t), ptr))
+			c.printf("%s\n", c.threadRow(ctx, v, t, ptr))
+			if sel.text != "" {
+				c.printf("%s", c.threadDetails(ctx, v, t, ptr))
+			}
 		}
 		return nil
 	})
+}
+
+// threadRow is a line of ~.
+func (c *call) threadRow(ctx context.Context, v *engine.View, t engine.Thread, ptr int) string {
+	t, n := c.i.suspended(withBase(ctx, v, t))
+	return threadRow(t, n, ptr)
 }
 
 // withBase fills in the thread pointer that the far end did not tell.
@@ -181,7 +216,7 @@ func (c *call) forThread(ctx context.Context, t *engine.Thread, text string, tit
 			return nil // the thread is a matter of how to run, not of what is selected
 		}
 		if titled {
-			c.printf("\n%s\n", threadRow(withBase(ctx, v, *t), pointerSize(v)))
+			c.printf("\n%s\n", c.threadRow(ctx, v, *t, pointerSize(v)))
 		}
 		return v.SelectThread(ctx, t.ID)
 	})
