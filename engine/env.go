@@ -140,7 +140,11 @@ func (e *env) Lookup(ctx context.Context, name string) (eval.Value, error) {
 			return v, err
 		}
 	}
-	return e.global(ctx, mod, strings.TrimPrefix(rest, "::"))
+	v, err := e.global(ctx, mod, strings.TrimPrefix(rest, "::"))
+	if name == debuggerName && isNameError(err) {
+		return e.l.modelDebugger(), nil
+	}
+	return v, err
 }
 
 func isNameError(err error) bool {

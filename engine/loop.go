@@ -68,6 +68,7 @@ type loop struct {
 	borrowed bool       // the memory is the parent's of a vfork: what is planted in it stays
 	rider    *refresher // travels with the next flight of reads
 	vars     map[string]eval.Value
+	execute  func(ctx context.Context, line string) ([]string, error) // a command line for the data model, nil outside of dx
 
 	life   context.Context
 	end    context.CancelFunc

@@ -96,6 +96,9 @@ func (e *env) Pseudo(ctx context.Context, name string) (eval.Value, bool) {
 	if v, ok := e.l.vars[name]; ok {
 		return v, true
 	}
+	if v, ok := e.l.modelRoot(ctx, name); ok {
+		return v, true
+	}
 	if f := pseudos[name]; f != nil {
 		n, ok := f(ctx, e)
 		return e.number(n), ok
@@ -136,8 +139,13 @@ func (e *env) SetPseudo(ctx context.Context, name string, v eval.Value) error {
 		}
 		return e.SetRegister(ctx, reg, p)
 	}
-	if pseudos[name] != nil {
+	if pseudos[name] != nil || modelRoots[name] != nil {
 		return fmt.Errorf("$%s cannot be set", name)
+	}
+	if v.Item != nil || v.Place == eval.InMemory && v.Type.IsComposite() {
+		v.Bytes = nil
+		e.l.vars[name] = v
+		return nil
 	}
 	p, err := eval.Fetch(ctx, e, v)
 	if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,8 +57,18 @@ func (s *Session) Run(ctx context.Context) error {
 	return s.l.run(ctx)
 }
 
+// inLoop marks the context of what the loop runs itself and waits for: a command
+// line within a query. Its value is the Session.
+type inLoop struct{}
+
+// errInQuery: a command line within a query may look, not run the debuggee.
+var errInQuery = errors.New("the debuggee cannot be run from within a query")
+
 // send hands a request to the loop and waits for its answer.
 func (s *Session) send(ctx context.Context, kind requestKind, f func(ctx context.Context) error) error {
+	if ctx.Value(inLoop{}) == s {
+		return f(ctx)
+	}
 	r := &request{ctx: ctx, kind: kind, run: f, answer: make(chan error, 1)}
 	select {
 	case s.inbox <- r:
@@ -112,6 +123,9 @@ func (s *Session) Look(ctx context.Context, f func(*Live) error) error {
 
 // Resume returns once the debuggee runs (or the step has ended already).
 func (s *Session) Resume(ctx context.Context, how How) error {
+	if ctx.Value(inLoop{}) == s {
+		return errInQuery
+	}
 	return s.send(ctx, stopped, func(ctx context.Context) error { return s.l.resume(ctx, how) })
 }
 
@@ -163,6 +177,9 @@ func (s *Session) Preempt() {
 // Close parts from the debuggee: traps are lifted, Ended is emitted, Run
 // returns. It works in any state and within about two seconds.
 func (s *Session) Close(ctx context.Context, how targets.Parting) error {
+	if ctx.Value(inLoop{}) == s {
+		return errInQuery
+	}
 	s.Preempt()
 	err := s.send(ctx, anyTime, func(ctx context.Context) error { return s.l.part(ctx, how) })
 	if err == targets.ErrGone {

@@ -294,3 +294,8 @@ func methodsWithin(t *symbols.Type, name string, depth int, left *int) []symbols
 	}
 	return out
 }
+
+// TextOf is v as text: the data model's, or a string of the debuggee's program.
+func TextOf(ctx context.Context, env Env, v Value) (string, error) {
+	return newEvaluator(ctx, env).textArgument(v)
+}

@@ -24,6 +24,10 @@ type dxOptions struct {
 const dxPage = 100
 
 func displayModel(ctx context.Context, c *call) error {
+	return c.withCommands(func() error { return dx(ctx, c) })
+}
+
+func dx(ctx context.Context, c *call) error {
 	o, err := c.dxOptions()
 	if err != nil {
 		return err
