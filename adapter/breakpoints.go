@@ -280,62 +280,6 @@ func (s *session) tellBreakpoint(e engine.BreakpointEvent) {
 	s.tellEvent("breakpoint", breakpointEventBody{Reason: reason, Breakpoint: b})
 }
 
-// setExceptionBreakpoints breaks on the filters named and on no other that was offered.
-func (s *session) setExceptionBreakpoints(r *request, a *dap.SetExceptionBreakpointsArguments) (any, error) {
-	if s.dbg == nil {
-		return breakpointsBody{Breakpoints: []breakpoint{}}, nil
-	}
-	named := map[string][]string{} // code to arguments
-	for _, f := range a.Filters {
-		named[f] = append(named[f], "")
-	}
-	for _, o := range a.FilterOptions {
-		named[o.FilterId] = append(named[o.FilterId], o.Condition)
-	}
-	body := breakpointsBody{Breakpoints: []breakpoint{}}
-	known := map[string]engine.FilterSetting{}
-	for _, f := range s.filters {
-		known[f.Code] = f
-	}
-	for _, code := range append(append([]string{}, a.Filters...), optionIDs(a.FilterOptions)...) {
-		_, ok := known[code]
-		b := breakpoint{Verified: ok}
-		if !ok {
-			b.Message, b.Reason = fmt.Sprintf("there is no filter %q", code), "failed"
-		}
-		body.Breakpoints = append(body.Breakpoints, b)
-	}
-	for code, f := range known {
-		args, on := named[code]
-		switch {
-		case on:
-			f.Break = 'e'
-			for _, arg := range args {
-				f.Arg = arg
-				s.dbg.SetFilter(f)
-			}
-		case !offered(f):
-		case takesName[code] != "" && f.Break != 'e':
-			s.dbg.SetFilter(f) // one with a name may be left
-		case f.Break == 'e' && f.Exception:
-			f.Break = 'd'
-			s.dbg.SetFilter(f)
-		case f.Break == 'e':
-			f.Break = 'n'
-			s.dbg.SetFilter(f)
-		}
-	}
-	return body, nil
-}
-
-func optionIDs(options []dap.ExceptionFilterOptions) []string {
-	ids := make([]string, len(options))
-	for i, o := range options {
-		ids[i] = o.FilterId
-	}
-	return ids
-}
-
 // maxLocationLines bounds the lines one breakpointLocations request covers.
 const maxLocationLines = 500
 

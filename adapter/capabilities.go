@@ -2,9 +2,7 @@ package adapter
 
 import (
 	"maps"
-	"strings"
 
-	"dap-windbg/engine"
 	"dap-windbg/launch"
 	"dap-windbg/targets"
 
@@ -94,48 +92,6 @@ func narrow(t targets.Target, p launch.Plan) map[string]any {
 		}
 	}
 	return lacks
-}
-
-// filterCapability lists what setExceptionBreakpoints may name.
-func (s *session) filterCapability() map[string]any {
-	list := []dap.ExceptionBreakpointsFilter{}
-	s.filters = s.dbg.Filters()
-	seen := map[string]bool{}
-	for _, f := range s.filters {
-		if !offered(f) || seen[f.Code] {
-			continue
-		}
-		seen[f.Code] = true
-		x := dap.ExceptionBreakpointsFilter{Filter: f.Code, Label: f.Title, Default: f.Break == 'e'}
-		if takesName[f.Code] != "" {
-			x.SupportsCondition, x.ConditionDescription = true, takesName[f.Code]
-		}
-		list = append(list, x)
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return map[string]any{"exceptionBreakpointFilters": list}
-}
-
-// offered reports whether a filter is shown in the editor's list: those with a
-// code of WinDbg's, which are the ones people know, and of these not the ones
-// that editors have other means for. The rest is `sx`'s.
-func offered(f engine.FilterSetting) bool {
-	switch f.Code {
-	case "", "ibp", "iml", "out", "ser":
-		return false
-	}
-	return f.Title != "" && !strings.HasPrefix(f.Code, "sig")
-}
-
-// takesName are the event codes whose filter has names as its argument, and what
-// they name.
-var takesName = map[string]string{
-	"ld": "module name, * and ? are wildcards", "ud": "module name, * and ? are wildcards",
-	"cpr": "process name, * and ? are wildcards", "epr": "process name, * and ? are wildcards",
-	"eh": "type, * and ? are wildcards", "ehc": "type, * and ? are wildcards", "ehr": "type, * and ? are wildcards",
-	"sys": "names or numbers of system calls, separated by commas; * and ? are wildcards",
 }
 
 // tellCapabilities narrows what initialize promised, now that the target is known.

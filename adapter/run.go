@@ -6,7 +6,6 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
-	"dap-windbg/targets"
 
 	"github.com/google/go-dap"
 )
@@ -218,32 +217,4 @@ func threadName(t engine.Thread) string {
 		name += " (frozen)"
 	}
 	return name
-}
-
-func (s *session) exceptionInfo(r *request, a *dap.ExceptionInfoArguments) (any, error) {
-	stop, ok := s.lastStop(r.ctx)
-	if !ok {
-		return nil, targets.ErrRunning
-	}
-	body := dap.ExceptionInfoResponseBody{ExceptionId: stop.Reason.String(), Description: stop.Text, BreakMode: "always"}
-	x := stop.Exception
-	if x == nil {
-		if stop.Reason != targets.Exception {
-			return nil, fmt.Errorf("thread %d did not stop for an exception", a.ThreadId)
-		}
-		return body, nil
-	}
-	body.ExceptionId = x.Name
-	if x.Name == "" {
-		body.ExceptionId = fmt.Sprintf("0x%x", x.Code)
-	}
-	if x.Second {
-		body.BreakMode = "unhandled"
-	}
-	body.Details = &dap.ExceptionDetails{Message: stop.Text, TypeName: body.ExceptionId}
-	s.stopped(r.ctx, func(v *inspection) error {
-		body.Details.StackTrace = v.stackText(stop.Thread, 32)
-		return nil
-	})
-	return body, nil
 }

@@ -90,6 +90,7 @@ type session struct {
 	threads threadIDs
 	sources sources
 	filters []engine.FilterSetting
+	raised  map[string]byte   // signals that the editor made break: what they did before
 	partial map[string]string // incomplete characters of output, by category
 	looked  []window          // memory the client has read in this stop
 	synced  int               // frame id last made the console's
