@@ -39,3 +39,33 @@ func (t *Target) LetOthersRun(ctx context.Context) error {
 	c.thaw()
 	return c.err
 }
+
+// The parent of a vfork waits in the kernel until its child executes an image or
+// ends, and nothing stops it there: neither our interrupt nor the far end's own, which
+// would wait for it forever while it stops for the child. So it is not resumed as
+// long as we hold the child; to those above it runs.
+
+// runLater begins a motion of t that the far end hears of when the child is done with
+// t's memory. The traps of o change at once.
+func (t *Target) runLater(ctx context.Context, p *plan, o *targets.Run) error {
+	p.trapsOf(o)
+	if err := t.fly(ctx, p); err != nil || o.Err != nil {
+		return err
+	}
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.moves(o.Resume)
+	if t.lends == nil { // it is done meanwhile
+		t.c.thaw()
+	}
+	return t.c.err
+}
+
+// returned: the child t does not use its parent's memory any more; c.mu is held.
+func (c *Conn) returned(t *Target) {
+	for _, parent := range c.targets {
+		if parent.lends == t {
+			parent.lends = nil
+		}
+	}
+}

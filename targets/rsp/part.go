@@ -134,6 +134,7 @@ func (t *Target) parts(rn *run, last *request, answered bool) error {
 		c.emit(c.flightNumber(), frame(nil, last.payload))
 	}
 	c.general = unknownThread
+	c.returned(t)
 	delete(c.targets, t.info.Load().pid)
 	if rn != nil && !rn.told || len(c.moving()) == len(c.targets) {
 		c.thaw()

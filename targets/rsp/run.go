@@ -51,6 +51,10 @@ func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
 // runPlan adds the resume to p and sends it all.
 func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	t.c.mu.Lock()
+	if t.lends != nil {
+		t.c.mu.Unlock()
+		return t.runLater(ctx, p, o)
+	}
 	packets, err := t.resumePackets(o.Resume, true)
 	t.c.mu.Unlock()
 	if err != nil {
@@ -153,9 +157,14 @@ func (t *Target) depart(rn *run, p *plan, r targets.Resume) (*flight, error) {
 	}
 	c.run = rn
 	c.general = threadID{}
+	t.moves(r)
+	return c.enqueue(p.reqs), nil
+}
+
+// moves begins t's motion; c.mu is held.
+func (t *Target) moves(r targets.Resume) {
 	t.motion = &motion{resume: r, reverse: r.Reverse, stepping: r.Default.Kind == targets.Step || stepsAny(r.Threads)}
 	t.signals, t.caught = map[targets.ThreadID]int{}, map[targets.ThreadID][]byte{}
-	return c.enqueue(p.reqs), nil
 }
 
 // resumePackets spells r, and what lets other processes in motion move on. It
@@ -303,6 +312,8 @@ func (t *Target) Interrupt(context.Context) error {
 	}
 	switch {
 	case t.motion == nil:
+	case t.lends != nil:
+		c.pause(t, nil)
 	case c.run != nil:
 		t.motion.asked = true
 		c.interrupt()

@@ -166,6 +166,7 @@ func (c *Conn) wanted(rn *run) bool {
 func (c *Conn) ended(t *Target, rn *run, s *stopReply) {
 	if t != nil {
 		t.gone, t.motion = true, nil
+		c.returned(t)
 		delete(c.targets, t.info.Load().pid)
 		gone := targets.Gone{Exited: !s.killed, Code: s.status}
 		if s.killed {
@@ -194,7 +195,11 @@ func (c *Conn) tell(t *Target, rn *run, s *stopReply) {
 		t.signals[stop.Thread] = s.signal
 	}
 	if stop.Child != nil {
-		c.children[s.child.process] = &child{thread: s.child, traps: maps.Clone(t.traps)}
+		born := &child{thread: s.child, traps: maps.Clone(t.traps)}
+		if s.vfork {
+			born.lender = t
+		}
+		c.children[s.child.process] = born
 	}
 	m := t.motion
 	if rn.interrupts > 0 && stop.Reason == targets.Interrupted && m != nil && !m.asked && !m.orphan {
@@ -339,6 +344,7 @@ func (c *Conn) execed(ctx context.Context, t *Target, rn *run, s *stopReply) err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.traps, t.main = map[trapKey]targets.Trap{}, nil
+	c.returned(t)
 	c.general = s.thread
 	c.tell(t, rn, s)
 	return nil

@@ -20,6 +20,7 @@ type Target struct {
 	// under c.mu
 	motion  *motion // nil while it waits
 	forks   bool    // forks are stops
+	lends   *Target // the vfork's child that uses its memory: it cannot move while that has it
 	echo    int     // resumes during which an interrupt sent too late may still surface
 	traps   map[trapKey]targets.Trap
 	thread  threadID                    // the stopped one
@@ -51,6 +52,12 @@ func (c *Conn) newTarget(in *processInfo, s *stopReply) *Target {
 	c.targets[in.pid] = t
 	if born := c.children[in.pid]; born != nil {
 		t.traps = born.traps
+		if born.interrupted {
+			t.echo = echoLife
+		}
+		if born.lender != nil {
+			born.lender.lends = t
+		}
 		delete(c.children, in.pid)
 	}
 	t.halted(s)

@@ -29,7 +29,8 @@ type motion struct {
 type child struct {
 	thread      threadID
 	traps       map[trapKey]targets.Trap
-	interrupted bool // with its parent's process group, perhaps
+	interrupted bool    // with its parent's process group, perhaps
+	lender      *Target // of a vfork: its parent, whose memory it uses
 }
 
 // turn begins requests about t (of the wire as a whole: nil), and done ends them.
@@ -106,12 +107,12 @@ func (c *Conn) hush(ctx context.Context, rn *run) error {
 	}
 }
 
-// moving lists the targets that those above believe to run, in a fixed order;
-// c.mu is held.
+// moving lists the targets that those above believe to run and that can, in a fixed
+// order; c.mu is held.
 func (c *Conn) moving() []*Target {
 	var out []*Target
 	for _, pid := range slices.Sorted(maps.Keys(c.targets)) {
-		if t := c.targets[pid]; t.motion != nil {
+		if t := c.targets[pid]; t.motion != nil && t.lends == nil {
 			out = append(out, t)
 		}
 	}
