@@ -22,7 +22,10 @@ type breakpoint struct {
 	cond    eval.Expr
 	condErr error
 	agent   map[arch.Addr][]byte // condition as the far end evaluates it
+	here    string               // why it is evaluated here instead
 	old     []byte               // data breakpoint: what was there
+	bound   bool                 // the frame it belongs to was looked for
+	extent  *extent              // nil: it belongs to none
 }
 
 // IDError: a breakpoint number is taken.
@@ -77,7 +80,10 @@ func (b *breakpoint) traps(out map[trapKey]targets.Trap) {
 	}
 }
 
-func (b *breakpoint) unresolve() { b.places, b.addrs, b.agent = nil, nil, nil }
+func (b *breakpoint) unresolve() {
+	b.places, b.addrs, b.agent = nil, nil, nil
+	b.old, b.bound, b.extent = nil, false, nil
+}
 
 // status is b as told.
 func (l *loop) status(b *breakpoint) Status {
@@ -89,6 +95,10 @@ func (l *loop) status(b *breakpoint) Status {
 	s.FarSide = len(b.agent) > 0
 	m := make(map[trapKey]targets.Trap)
 	b.traps(m)
+	if why := l.bySteps(b); why != nil {
+		s.Message = "watched by single steps, which is very slow: " + why.Error()
+		clear(m)
+	}
 	for k := range m {
 		if err := l.traps.refused[k]; err != nil {
 			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
@@ -98,6 +108,8 @@ func (l *loop) status(b *breakpoint) Status {
 	case s.Message != "":
 	case !s.Verified && !b.Disabled:
 		s.Message = "no code for it is loaded yet"
+	case s.Verified && b.cond != nil && b.here != "" && !s.FarSide:
+		s.Message = "its condition is evaluated here, at each hit: " + b.here
 	case len(b.addrs) == maxPlaces:
 		s.Message = fmt.Sprintf("only the first %d places are taken", maxPlaces)
 	}
@@ -150,7 +162,7 @@ func (l *loop) number0(bs []*breakpoint) {
 // where is the part of a wish that makes it the same breakpoint.
 func where(b Breakpoint) Breakpoint {
 	return Breakpoint{Owner: b.Owner, Addr: b.Addr, Expr: b.Expr, Function: b.Function, File: b.File, Line: b.Line,
-		Column: b.Column, Access: b.Access, Size: b.Size, Hardware: b.Hardware, Deferred: b.Deferred}
+		Column: b.Column, Access: b.Access, Size: b.Size, Scoped: b.Scoped, Hardware: b.Hardware, Deferred: b.Deferred}
 }
 
 // setOwned replaces what owner wished.
@@ -195,7 +207,7 @@ func reuse(pool *[]*breakpoint, w Breakpoint) *breakpoint {
 			return b
 		}
 		n := newBreakpoint(w)
-		n.places, n.addrs, n.hits, n.old = b.places, b.addrs, b.hits, b.old
+		n.places, n.addrs, n.hits, n.old, n.bound, n.extent = b.places, b.addrs, b.hits, b.old, b.bound, b.extent
 		if b.Passes == w.Passes {
 			n.left = b.left
 		}
@@ -254,6 +266,7 @@ func (l *loop) changeAll(ctx context.Context, f func([]Status) []Breakpoint) ([]
 // stop is served the difference travels with the resume instead.
 func (l *loop) settleTable(ctx context.Context) {
 	clear(l.traps.refused)
+	l.armed.slow = false
 	var fresh []*breakpoint
 	for _, b := range l.bps {
 		if len(b.addrs) == 0 {
@@ -320,7 +333,9 @@ func (l *loop) tellRefused() {
 		m := make(map[trapKey]targets.Trap)
 		b.traps(m)
 		for _, x := range now {
-			if _, ok := m[keyOf(x)]; ok {
+			if _, ok := m[keyOf(x)]; ok && l.bySteps(b) != nil {
+				l.o.Emit(BreakpointEvent{Status: l.status(b)})
+			} else if ok {
 				l.say(Important, fmt.Sprintf("Unable to insert breakpoint %d at %s: %v\n", b.ID, x.Addr.Text(l.arch.PtrSize), l.traps.refused[keyOf(x)]))
 				l.o.Emit(BreakpointEvent{Status: l.status(b)})
 				break

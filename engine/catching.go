@@ -34,6 +34,7 @@ type armed struct {
 	throws   map[arch.Addr]thrownKind // hidden traps
 	between  []*Module                // the modules they were looked for in
 	told     map[string]bool          // what was said already
+	slow     bool                     // it was said that data breakpoints are watched by steps
 }
 
 // syscaller is a System that knows system calls.

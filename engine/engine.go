@@ -202,6 +202,7 @@ type Breakpoint struct {
 	Access   targets.TrapKind // OnWrite, OnRead, OnAccess: data breakpoint of Size bytes at Addr or Expr
 	Size     int
 
+	Scoped       bool // data breakpoint: it ends with the frame that holds its address
 	Hardware     bool
 	Deferred     bool // bu: keep the expression and resolve again at each module load
 	Disabled     bool

@@ -205,7 +205,11 @@ func (l *loop) dropOneShots(ids []int) {
 // noteOld remembers what data breakpoints watch, to tell what it was before.
 func (l *loop) noteOld(ctx context.Context) {
 	for _, b := range l.bps {
-		if b.code() || b.old != nil || len(b.addrs) == 0 || l.state != StateStopped {
+		if b.code() || len(b.addrs) == 0 || l.state != StateStopped {
+			continue
+		}
+		l.bind(ctx, b)
+		if b.old != nil {
 			continue
 		}
 		p := make([]byte, max(b.Size, 1))
@@ -216,6 +220,9 @@ func (l *loop) noteOld(ctx context.Context) {
 
 // judgeWatch decides about a data trap: the breakpoint whose bytes hold the address.
 func (l *loop) judgeWatch(ctx context.Context, st *Stop) (quiet bool) {
+	if l.expired(ctx, st) {
+		return false
+	}
 	var ids []int
 	known := false
 	for _, b := range l.bps {

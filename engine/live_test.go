@@ -29,7 +29,13 @@ import (
 )
 
 // patience bounds every wait of these tests; reaching it is a failure.
-const patience = 20 * time.Second
+var patience = 20 * time.Second
+
+func init() {
+	if heavy() {
+		patience = 10 * time.Minute
+	}
+}
 
 // program is a debuggee built from testdata, once a process.
 type program struct {

@@ -143,7 +143,11 @@ func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
 	if b.function() != "" {
 		all = l.namesakes(ctx, text)
 	}
-	a, err := l.masm(ctx, b.Expr)
+	var f *Frame
+	if !b.code() && l.state == StateStopped { // a local variable has an address in its frame
+		f = l.orSelected(nil)
+	}
+	a, err := l.masmIn(ctx, f, b.Expr)
 	switch {
 	case err == nil:
 		if !slices.ContainsFunc(all, func(p placed) bool { return p.addr() == a }) {
@@ -219,7 +223,17 @@ func (l *loop) drop(went []*Module) {
 
 // compile makes b's condition for the far end, where both can.
 func (l *loop) compile(ctx context.Context, b *breakpoint) {
-	if b.agent != nil || b.cond == nil || !b.farSide() || l.t.Info().Limits.Bits&targets.Conditions == 0 {
+	if b.agent != nil || b.cond == nil || len(b.addrs) == 0 {
+		return
+	}
+	switch b.here = ""; {
+	case !b.code():
+		return
+	case !b.farSide():
+		b.here = "hits are counted, or threads told apart"
+		return
+	case l.t.Info().Limits.Bits&targets.Conditions == 0:
+		b.here = "the far end evaluates none"
 		return
 	}
 	agents := map[arch.Addr][]byte{}
@@ -229,6 +243,7 @@ func (l *loop) compile(ctx context.Context, b *breakpoint) {
 			if !errors.Is(err, eval.ErrNoAgent) {
 				l.o.Log.Debug().Err(err).Msg("condition for the far end")
 			}
+			b.here = "the far end has no code for it"
 			return
 		}
 		agents[a] = code

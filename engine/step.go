@@ -224,6 +224,7 @@ func (l *loop) deliver(id targets.ThreadID, a targets.Action) targets.Action {
 func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 	lift, plant := l.traps.diff(l.wanted())
 	_, canTrap := l.t.(targets.Trapper)
+	l.creep(&r)
 	run := &targets.Run{Resume: r}
 	if !canTrap || l.traps.patch {
 		if err := l.adjust(ctx, run); err != nil {
@@ -245,6 +246,7 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 		if err := l.tempRefused(); err != nil {
 			return err
 		}
+		l.creep(&run.Resume)
 		run.Resume.Lift, run.Resume.Plant = nil, nil
 		run.Err = nil
 		if err := l.do(ctx, run); err != nil {
@@ -300,6 +302,7 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 	for a := range l.armed.throws {
 		add(a)
 	}
+	l.extents(add)
 	if l.plan != nil {
 		for _, t := range l.plan.leg.temps {
 			if t.hard {

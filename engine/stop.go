@@ -164,6 +164,11 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 
 // judge decides about a stop: quiet ones are not told, the debuggee goes on.
 func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
+	if l.creeps() {
+		if decided, quiet := l.crept(ctx, st); decided {
+			return quiet
+		}
+	}
 	switch st.Reason {
 	case targets.Interrupted:
 		if !ours && l.stray > 0 {
@@ -248,6 +253,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	if len(ids) > 0 {
 		st.Breakpoints, st.Step = ids, over && l.plan.how.Kind != Go
 		st.Text = hitText(ids)
+		return false
+	}
+	if l.expired(ctx, st) {
 		return false
 	}
 	if slices.Contains(l.modules.watch, pc) && !l.judgeModules(ctx, st) {
@@ -416,6 +424,9 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		return
 	}
 	l.tellRefused()
+	if text := l.expire(ctx, st.Thread); text != "" {
+		l.say(FromDebugger, text+"\n")
+	}
 	if r := l.regs[st.Thread]; r != nil {
 		if st.Addr == 0 || st.Reason != targets.Watch {
 			st.Addr = r.PC()
