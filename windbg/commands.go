@@ -56,6 +56,7 @@ func families() []family {
 		{"Events", eventCommands},
 		{"At each stop", promptCommands},
 		{"Session", sessionCommands},
+		{"Core files", dumpCommands},
 		{"State", stateCommands},
 		{"Text and logs", textCommands},
 		{"Control and scripts", controlCommands},

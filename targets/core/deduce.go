@@ -15,13 +15,6 @@ import (
 // vector names, the loader that the program names, and the loader's list of
 // libraries (struct r_debug and link_map, glibc elf/link.h, which musl shares).
 
-const (
-	segPhdr, segInterp, segDynamic = 6, 3, 2
-	tagDebug                       = 21
-	maxLinks                       = 4096
-	maxDynamic                     = 1024 // entries
-)
-
 // deduce fills the table of mappings where no note has.
 func (t *Target) deduce(ctx context.Context) {
 	if t.deduced || t.info.Path == "" {
@@ -83,63 +76,23 @@ func interpreter(f *elf.File) string {
 	return ""
 }
 
-// link is a row of the loader's list.
-type link struct {
-	bias uint64
-	name string
+// walker follows the loader's list in the core itself.
+func (t *Target) walker() *walker {
+	return &walker{width: t.m.arch.PtrSize, read: func(at uint64, p []byte) int {
+		n, _ := coreReader{t, at}.ReadAt(p, 0)
+		return n
+	}}
 }
 
-// words reads n pointers from the core.
-func (t *Target) words(at uint64, n int) []uint64 {
-	w := t.m.arch.PtrSize
-	d := make([]byte, n*w)
-	if k, _ := (coreReader{t, at}).ReadAt(d, 0); k < len(d) {
-		return nil
-	}
-	out := make([]uint64, n)
-	for i := range out {
-		if w == 8 {
-			out[i] = t.elf.Order.Uint64(d[8*i:])
-		} else {
-			out[i] = uint64(t.elf.Order.Uint32(d[4*i:]))
-		}
-	}
-	return out
-}
-
-// links walks the loader's list.
+// links walks the loader's list of images.
 func (t *Target) links(program *elf.File, bias uint64) []link {
-	var debug uint64
+	w := t.walker()
 	for _, s := range program.Segments {
-		if s.Type != segDynamic {
-			continue
-		}
-		for i := range uint64(maxDynamic) {
-			e := t.words(bias+s.Vaddr+i*2*uint64(t.m.arch.PtrSize), 2)
-			if e == nil || e[0] == 0 {
-				break
-			}
-			if e[0] == tagDebug {
-				debug = e[1]
-			}
+		if s.Type == segDynamic {
+			return w.links(w.debugIn(bias + s.Vaddr))
 		}
 	}
-	head := t.words(debug, 2) // r_version, r_map
-	if debug == 0 || head == nil {
-		return nil
-	}
-	var out []link
-	for at := head[1]; at != 0 && len(out) < maxLinks; {
-		l := t.words(at, 4) // l_addr, l_name, l_ld, l_next
-		if l == nil {
-			break
-		}
-		name := make([]byte, 4096)
-		n, _ := coreReader{t, l[1]}.ReadAt(name, 0)
-		out = append(out, link{l[0], cString(name[:n])})
-		at = l[3]
-	}
-	return out
+	return nil
 }
 
 // near makes a relative path of a program absolute: beside the core file, else

@@ -14,25 +14,11 @@ import (
 
 // Entries of the auxiliary vector (Linux include/uapi/linux/auxvec.h).
 const (
-	auxPhdr, auxBase, auxEntry, auxExecFn = 3, 7, 9, 31
+	auxPhdr, auxPhnum, auxBase, auxEntry, auxExecFn = 3, 5, 7, 9, 31
 )
 
 // auxiliary is a value of the auxiliary vector, 0 when it has none.
-func (t *Target) auxiliary(key uint64) uint64 {
-	w := t.m.arch.PtrSize
-	word := func(d []byte) uint64 {
-		if w == 8 {
-			return t.elf.Order.Uint64(d)
-		}
-		return uint64(t.elf.Order.Uint32(d))
-	}
-	for d := t.auxv; len(d) >= 2*w; d = d[2*w:] {
-		if word(d) == key {
-			return word(d[w:])
-		}
-	}
-	return 0
-}
+func (t *Target) auxiliary(key uint64) uint64 { return auxiliary(t.auxv, t.m.arch.PtrSize, key) }
 
 // Modules lists the images that NT_FILE names: files of which code was mapped, as
 // one finds an ELF header at the start of their first mapping. Without NT_FILE it
