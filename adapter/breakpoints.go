@@ -3,13 +3,10 @@ package adapter
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"dap-windbg/engine"
-	"dap-windbg/eval"
 	"dap-windbg/symbols"
-	"dap-windbg/targets"
 
 	"github.com/google/go-dap"
 )
@@ -127,95 +124,6 @@ func (s *session) setInstructionBreakpoints(r *request, a *setInstructionBreakpo
 		want = append(want, engine.Breakpoint{Addr: addr, Condition: b.Condition, HitCondition: b.HitCondition, Hardware: b.Mode == modeHardware})
 	}
 	return s.set(r, ownerInstructions, want)
-}
-
-// accesses are DAP's access types as traps.
-var accesses = map[dap.DataBreakpointAccessType]targets.TrapKind{
-	"":          targets.OnWrite,
-	"write":     targets.OnWrite,
-	"read":      targets.OnRead,
-	"readWrite": targets.OnAccess,
-}
-
-// setDataBreakpoints takes what dataBreakpointInfo gave: address, colon, size.
-func (s *session) setDataBreakpoints(r *request, a *dap.SetDataBreakpointsArguments) (any, error) {
-	var want []engine.Breakpoint
-	for _, b := range a.Breakpoints {
-		ref, size, _ := strings.Cut(b.DataId, ":")
-		addr, err := address(ref, 0)
-		n, numErr := strconv.Atoi(size)
-		kind, ok := accesses[b.AccessType]
-		if err != nil || numErr != nil || !ok {
-			return nil, &argumentError{"breakpoints", fmt.Sprintf("%.40q, %.20q is no data breakpoint", b.DataId, b.AccessType)}
-		}
-		want = append(want, engine.Breakpoint{Addr: addr, Size: n, Access: kind, Condition: b.Condition, HitCondition: b.HitCondition})
-	}
-	return s.set(r, ownerData, want)
-}
-
-// maxWatch is the longest value one data breakpoint covers, bytes.
-const maxWatch = 8
-
-func (s *session) dataBreakpointInfo(r *request, a *dataBreakpointInfoArguments) (any, error) {
-	body := dap.DataBreakpointInfoResponseBody{AccessTypes: []dap.DataBreakpointAccessType{"read", "write", "readWrite"}}
-	var w window
-	err := s.stopped(r.ctx, func(v *inspection) (err error) {
-		w, err = v.watchable(a)
-		return err
-	})
-	if a.Bytes > 0 {
-		w.size = a.Bytes
-	}
-	switch {
-	case err != nil:
-		body.Description = explain(err)
-	case w.size < 1 || w.size > maxWatch:
-		body.Description = fmt.Sprintf("%s has %d bytes; a data breakpoint covers 1 to %d", a.Name, w.size, maxWatch)
-	default:
-		body.DataId = fmt.Sprintf("%s:%d", reference(w.addr), w.size)
-		body.Description = fmt.Sprintf("%s (%d bytes at %s)", a.Name, w.size, reference(w.addr))
-		return body, nil
-	}
-	body.AccessTypes = nil
-	return body, r.ctx.Err()
-}
-
-// watchable finds the memory a data breakpoint is asked for.
-func (v *inspection) watchable(a *dataBreakpointInfoArguments) (window, error) {
-	if a.AsAddress {
-		if addr, err := address(a.Name, 0); err == nil {
-			return window{addr, max(a.Bytes, 1)}, nil
-		}
-		addr, err := v.Address(v.ctx, a.Name)
-		return window{addr, max(a.Bytes, 1)}, err
-	}
-	var val eval.Value
-	if a.VariablesReference != 0 {
-		n, ok := v.s.ids.nodes[a.VariablesReference]
-		if !ok {
-			return window{}, v.s.ids.unknown("variable", a.VariablesReference)
-		}
-		if n.kind == registersNode || n.kind == groupNode {
-			return window{}, fmt.Errorf("%s is a register", a.Name)
-		}
-		o, _, err := v.childNamed(n, a.Name)
-		if err != nil {
-			return window{}, err
-		}
-		val = o.Value
-	} else {
-		f, err := v.frameOrNil(a.FrameId)
-		if err != nil {
-			return window{}, err
-		}
-		if val, err = v.Eval(v.ctx, f, a.Name, eval.Options{}); err != nil {
-			return window{}, err
-		}
-	}
-	if val.Type == nil || val.Place != eval.InMemory || val.Err != nil {
-		return window{}, fmt.Errorf("%s is not in memory", a.Name)
-	}
-	return window{val.Addr, int(val.Type.ByteSize())}, nil
 }
 
 // describeBreakpoint is a breakpoint as the client sees it.

@@ -58,6 +58,9 @@ type Arch struct {
 	BreakAdvance int    // how far PC is past the trap's address when it reports
 	MaxInst      int    // longest instruction, bytes
 	MinInst      int    // instruction alignment, bytes
+	// ReadsAreAccesses: data traps cannot tell reads alone from reads and writes
+	// (Intel SDM 3B, 18.2.4: the R/W fields of DR7).
+	ReadsAreAccesses bool
 
 	PC, SP, FP, Flags string   // register names by role; Flags may be empty
 	Link              string   // register holding the return address at entry, or empty when it is on the stack

@@ -45,7 +45,7 @@ var x86Flags = []FlagBit{
 // order: GDB's i386-64bit core feature.
 var AMD64 = &Arch{
 	Name: "amd64", GDBName: "i386:x86-64", PtrSize: 8,
-	Break: []byte{0xcc}, BreakAdvance: 1, MaxInst: 15, MinInst: 1,
+	Break: []byte{0xcc}, BreakAdvance: 1, MaxInst: 15, MinInst: 1, ReadsAreAccesses: true,
 	PC: "rip", SP: "rsp", FP: "rbp", Flags: "eflags", Return: "rax",
 	Args:        []string{"rdi", "rsi", "rdx", "rcx", "r8", "r9"},
 	CalleeSaved: []string{"rbx", "rbp", "r12", "r13", "r14", "r15"},
@@ -88,7 +88,7 @@ func extended() []SubRegister {
 // I386 is 32-bit x86. DWARF numbers: System V psABI i386, figure 2.14.
 var I386 = &Arch{
 	Name: "i386", GDBName: "i386", PtrSize: 4,
-	Break: []byte{0xcc}, BreakAdvance: 1, MaxInst: 15, MinInst: 1,
+	Break: []byte{0xcc}, BreakAdvance: 1, MaxInst: 15, MinInst: 1, ReadsAreAccesses: true,
 	PC: "eip", SP: "esp", FP: "ebp", Flags: "eflags", Return: "eax",
 	CalleeSaved: []string{"ebx", "ebp", "esi", "edi"},
 	Core: join(

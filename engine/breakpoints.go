@@ -58,8 +58,14 @@ func (b *breakpoint) mayLieIn(m *Module) bool {
 	return len(b.addrs) == 0 || m.Tried
 }
 
+// anyAccess: b is one on reads, for which the CPU has no trap of their own. An access
+// that changed the bytes is taken for a write.
+func (b *breakpoint) anyAccess(cpu *arch.Arch) bool {
+	return b.Access == targets.OnRead && cpu.ReadsAreAccesses
+}
+
 // traps adds the traps b needs.
-func (b *breakpoint) traps(out map[trapKey]targets.Trap) {
+func (b *breakpoint) traps(out map[trapKey]targets.Trap, cpu *arch.Arch) {
 	if b.Disabled {
 		return
 	}
@@ -67,7 +73,9 @@ func (b *breakpoint) traps(out map[trapKey]targets.Trap) {
 		t := targets.Trap{Addr: a}
 		switch {
 		case !b.code():
-			t.Kind, t.Size = b.Access, b.Size
+			if t.Kind, t.Size = b.Access, b.Size; b.anyAccess(cpu) {
+				t.Kind = targets.OnAccess
+			}
 		case b.Hardware || b.Access == targets.Hardware:
 			t.Kind = targets.Hardware
 		}
@@ -94,11 +102,15 @@ func (l *loop) status(b *breakpoint) Status {
 	s.Verified = len(b.addrs) > 0
 	s.FarSide = len(b.agent) > 0
 	m := make(map[trapKey]targets.Trap)
+<<<<<<< Updated upstream
 	b.traps(m)
 	if why := l.bySteps(b); why != nil {
 		s.Message = "watched by single steps, which is very slow: " + why.Error()
 		clear(m)
 	}
+=======
+	b.traps(m, l.arch)
+>>>>>>> Stashed changes
 	for k := range m {
 		if err := l.traps.refused[k]; err != nil {
 			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
@@ -331,7 +343,7 @@ func (l *loop) tellRefused() {
 	l.refusedNow = nil
 	for _, b := range l.bps {
 		m := make(map[trapKey]targets.Trap)
-		b.traps(m)
+		b.traps(m, l.arch)
 		for _, x := range now {
 			if _, ok := m[keyOf(x)]; ok && l.bySteps(b) != nil {
 				l.o.Emit(BreakpointEvent{Status: l.status(b)})

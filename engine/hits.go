@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -238,6 +239,9 @@ func (l *loop) judgeWatch(ctx context.Context, st *Stop) (quiet bool) {
 		n, _ := l.read(ctx, spaceHere, a, now)
 		hit := &WatchHit{Addr: a, Old: b.old, New: now[:n]}
 		b.old = hit.New
+		if b.anyAccess(l.arch) && !bytes.Equal(hit.Old, hit.New) {
+			continue
+		}
 		if l.decideHit(ctx, b, st, false) {
 			ids = append(ids, b.ID)
 			st.Watched = hit

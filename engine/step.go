@@ -285,7 +285,7 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 		return l.planted(out)
 	}
 	for _, b := range l.bps {
-		b.traps(out)
+		b.traps(out, l.arch)
 	}
 	for k := range out {
 		if l.modules.between && k.kind == targets.Software && l.mayGo(k.addr) {
