@@ -46,6 +46,7 @@ func families() []family {
 		{"Stack and variables", stackCommands},
 		{"Registers", registerCommands},
 		{"Memory", memoryCommands},
+		{"Memory regions", regionCommands},
 		{"Memory that is held", holdCommands},
 		{"Expressions and types", expressionCommands},
 		{"Visualisers", visualiserCommands},

@@ -3,7 +3,6 @@ package windbg
 import (
 	"context"
 	"fmt"
-	"path"
 	"strings"
 
 	"dap-windbg/arch"
@@ -13,7 +12,7 @@ import (
 	"dap-windbg/targets"
 )
 
-const stackUsage = "[~T] k[b|p|P|v][c][n][f][L][M] [Frames]"
+const stackUsage = "[~T] k[b|p|P|v][c][n][f][L][M] [Frames | = SP [IP] Frames]"
 
 var stackCommands = []command{
 	{"k", stackUsage, "call stack", stopped, stackTrace},
@@ -26,13 +25,16 @@ var stackCommands = []command{
 	{"kP", stackUsage, "call stack with parameters, one a line", stopped, stackTrace},
 	{"kv", stackUsage, "call stack with stack pointers and arguments", stopped, stackTrace},
 	{"kd", "kd [Count]", "raw stack with symbols", stopped, rawStack},
-	{".frame", ".frame [/r] [N]", "select or show the frame whose variables are visible", stopped, selectFrame},
+	{".frame", ".frame [/c] [/r] [N | = SP [N]]", "select or show the frame whose variables are visible; /r with registers, /c as the context of what follows, = from another stack pointer", stopped, selectFrame},
 	{".f+", ".f+", "select the next older frame", stopped, moveFrame(1)},
 	{".f-", ".f-", "select the next newer frame", stopped, moveFrame(-1)},
 	{".kframes", ".kframes [N]", "default depth of k", anytime, stackDepth},
-	{"!uniqstack", "!uniqstack [-b | -v | -p]", "stacks of all threads, equal ones once", stopped, uniqueStacks},
+	{".inline", ".inline [0 | 1]", "frames of inlined calls shown or not", stopped, inlineFrames},
+	{"!uniqstack", "!uniqstack [-b | -v | -p | -n]", "stacks of all threads, equal ones once", stopped, uniqueStacks},
+	{"!findstack", "!findstack Symbol [0 | 1 | 2]", "threads whose stack holds a symbol: 0 their names, 1 the frames, 2 the whole stacks", stopped, findStacks},
 	{"!analyze", "!analyze [-v]", "what happened: the event, its place, the stack and a key to sort failures by", stopped, analyze},
-	{"dv", "dv [/t] [/v] [/i] [/V] [pattern]", "variables of the selected frame", stopped, locals},
+	{"dv", "dv [/i] [/t] [/v] [/V] [/f Addr] [/a | /A | /n | /N | /z | /Z] [pattern]",
+		"variables of the selected frame: /i kinds, /t types, /v places, /V places by register, /f of a function; in the order of address, name or size, capital downwards", stopped, locals},
 }
 
 // stackStyle is what the letters of k ask for.
@@ -64,15 +66,12 @@ func stackStyleOf(letters string) (st stackStyle) {
 
 func stackTrace(ctx context.Context, c *call) error {
 	st := stackStyleOf(c.name[1:] + c.letters("bpPvcnfLM"))
-	n, err := c.number(ctx, uint64(c.i.frames))
+	if c.more() && c.line[0] == '=' {
+		return c.stackFrom(ctx, st)
+	}
+	n, err := c.frameCount(ctx)
 	if err != nil {
 		return err
-	}
-	if err := c.end(); err != nil {
-		return err
-	}
-	if n == 0 || n > 10000 {
-		return &Error{Kind: "Range", Command: c.text, Pos: c.pos + len(c.name), Fix: "1 to 0n10000 frames"}
 	}
 	t, err := c.v.Thread(ctx)
 	if err != nil {
@@ -81,12 +80,84 @@ func stackTrace(ctx context.Context, c *call) error {
 	return c.stack(ctx, t.ID, int(n), st)
 }
 
+// frameCount reads how many frames to show, and the end.
+func (c *call) frameCount(ctx context.Context) (uint64, error) {
+	n, err := c.number(ctx, uint64(c.i.frames))
+	if err != nil {
+		return 0, err
+	}
+	if err := c.end(); err != nil {
+		return 0, err
+	}
+	if n == 0 || n > 10000 {
+		return 0, &Error{Kind: "Range", Command: c.text, Pos: c.pos + len(c.name), Fix: "1 to 0n10000 frames"}
+	}
+	return n, nil
+}
+
+// stackFrom is k = SP [IP] Frames, on x86 k = BP [SP IP] [Frames].
+func (c *call) stackFrom(ctx context.Context, st stackStyle) error {
+	c.drop(1)
+	var args []uint64
+	for c.more() && len(args) < 4 {
+		a, err := c.address(ctx)
+		if err != nil {
+			return err
+		}
+		args = append(args, uint64(a))
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	f, err := c.v.Frame(ctx)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return c.syntax(0)
+	}
+	r := f.Regs.Clone()
+	if pointerSize(c.v) == 4 {
+		r.PutName(r.Set.Arch.FP, args[0])
+		if len(args) >= 3 {
+			r.SetSP(arch.Addr(args[1]))
+			args = args[1:]
+		}
+	} else {
+		r.SetSP(arch.Addr(args[0]))
+	}
+	n := uint64(c.i.frames)
+	switch len(args) {
+	case 2:
+		n = args[1]
+	case 3:
+		r.SetPC(arch.Addr(args[1]))
+		n = args[2]
+	}
+	if n == 0 || n > 10000 {
+		return &Error{Kind: "Range", Command: c.text, Pos: c.pos + len(c.name), Fix: "1 to 0n10000 frames"}
+	}
+	s, err := c.v.StackFrom(ctx, r, int(n))
+	if err != nil {
+		return err
+	}
+	c.frames(ctx, s, int(n), st)
+	return nil
+}
+
 // stack writes the frames of a thread.
 func (c *call) stack(ctx context.Context, id targets.ThreadID, limit int, st stackStyle) error {
 	s, err := c.v.Stack(ctx, id, limit)
 	if err != nil && s == nil {
 		return err
 	}
+	c.stackContext()
+	c.frames(ctx, s, limit, st)
+	return err
+}
+
+// frames writes a stack of which limit frames were asked for.
+func (c *call) frames(ctx context.Context, s *engine.Stack, limit int, st stackStyle) {
 	ptr := pointerSize(c.v)
 	c.printf("%s", st.header(ptr))
 	guess := false
@@ -103,7 +174,6 @@ func (c *call) stack(ctx context.Context, id targets.ThreadID, limit int, st sta
 	if s.End != "" && len(s.Frames) < limit {
 		c.printf("%s\n", s.End)
 	}
-	return err
 }
 
 func (st stackStyle) header(ptr int) string {
@@ -288,165 +358,4 @@ func unknownText(err error) string {
 		return "<value unavailable>"
 	}
 	return "<" + err.Error() + ">"
-}
-
-// rawStack is kd.
-func rawStack(ctx context.Context, c *call) error {
-	n, err := c.number(ctx, 20)
-	if err != nil {
-		return err
-	}
-	f, err := c.v.Frame(ctx)
-	if err != nil {
-		return err
-	}
-	ptr := pointerSize(c.v)
-	if n > 1<<16 {
-		return &Error{Kind: "Range", Command: c.text, Pos: c.pos}
-	}
-	return c.dumpSymbols(ctx, f.Regs.SP(), ptr, int(n), ptr)
-}
-
-// selectFrame is .frame.
-func selectFrame(ctx context.Context, c *call) error {
-	set, err := c.flags("/-", "r c")
-	if err != nil {
-		return err
-	}
-	f, err := c.v.Frame(ctx)
-	if err != nil {
-		return err
-	}
-	n, err := c.number(ctx, uint64(f.Index))
-	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
-		return err
-	}
-	return c.showFrame(ctx, n, set["r"])
-}
-
-func (c *call) showFrame(ctx context.Context, n uint64, registers bool) error {
-	if n > 10000 {
-		return fail("Cannot find frame 0x%x, previous scope unchanged", n)
-	}
-	f, err := c.v.SelectFrame(ctx, int(n))
-	if err != nil {
-		return &Error{Text: fmt.Sprintf("Cannot find frame 0x%x, previous scope unchanged", n), Err: err}
-	}
-	ptr := pointerSize(c.v)
-	c.printf("%s\n", stackStyle{}.row(ctx, c, f, 0, ptr))
-	if registers {
-		c.printf("%s", registersText(f.Regs, c.i.mask))
-	}
-	c.i.cursor.file = ""
-	return nil
-}
-
-func moveFrame(by int) func(context.Context, *call) error {
-	return func(ctx context.Context, c *call) error {
-		f, err := c.v.Frame(ctx)
-		if err != nil {
-			return err
-		}
-		if f.Index+by < 0 {
-			return fail("Cannot find frame before the first, previous scope unchanged")
-		}
-		return c.showFrame(ctx, uint64(f.Index+by), false)
-	}
-}
-
-func stackDepth(ctx context.Context, c *call) error {
-	n, err := c.number(ctx, uint64(c.i.frames))
-	if err != nil {
-		return err
-	}
-	if n == 0 || n > 10000 {
-		return &Error{Kind: "Range", Command: c.text, Pos: c.pos}
-	}
-	c.i.frames = int(n)
-	c.printf("Default stack trace depth is 0n%d frames\n", n)
-	return nil
-}
-
-// locals is dv.
-func locals(ctx context.Context, c *call) error {
-	var types, places, kinds bool
-	for {
-		o, ok := c.option("/-")
-		if !ok {
-			break
-		}
-		for _, l := range o {
-			switch l {
-			case 't':
-				types = true
-			case 'v', 'V':
-				places = true
-			case 'i':
-				kinds = true
-			case 'a', 'n', 'z', 'A', 'N', 'Z', 'f', 'r':
-			default:
-				return c.syntax(-len(o) - 1)
-			}
-		}
-	}
-	pattern := c.all()
-	if pattern == "" {
-		pattern = "*"
-	}
-	f, err := c.v.Frame(ctx)
-	if err != nil {
-		return err
-	}
-	if f.Scope == nil {
-		return fail("Unable to enumerate locals, HRESULT 0x80004005\nPrivate symbols (symbols.pri) are required for locals.\nType \".hh dbgerr005\" for details.")
-	}
-	vars, err := c.v.Locals(ctx, f)
-	if err != nil {
-		return err
-	}
-	ptr := pointerSize(c.v)
-	for _, l := range vars {
-		if ok, err := path.Match(pattern, l.Name); err != nil || !ok {
-			continue
-		}
-		head := ""
-		if kinds {
-			head = "prv " + pad(localKind(l.Variable), 7) + " "
-		}
-		if places {
-			head += pad(valuePlace(l.Value, ptr), 17) + " "
-		}
-		name := fmt.Sprintf("%16s", l.Name)
-		if types {
-			name = declare(l.Type, l.Name)
-		}
-		c.printf("%s%s = %s\n", head, name, c.valueText(ctx, f, l.Value))
-	}
-	return nil
-}
-
-func localKind(v symbols.Variable) string {
-	switch {
-	case v.Param:
-		return "param"
-	case v.Static:
-		return "global"
-	}
-	return "local"
-}
-
-// valuePlace says where a value lies, for dv /v.
-func valuePlace(v eval.Value, ptr int) string {
-	switch {
-	case v.Err != nil:
-		return "<unavailable>"
-	case v.Place == eval.InMemory:
-		return v.Addr.Text(ptr)
-	case v.Place == eval.InRegister:
-		return "@" + v.Register
-	}
-	return "<unavailable>"
 }
