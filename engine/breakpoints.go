@@ -102,15 +102,11 @@ func (l *loop) status(b *breakpoint) Status {
 	s.Verified = len(b.addrs) > 0
 	s.FarSide = len(b.agent) > 0
 	m := make(map[trapKey]targets.Trap)
-<<<<<<< Updated upstream
-	b.traps(m)
+	b.traps(m, l.arch)
 	if why := l.bySteps(b); why != nil {
 		s.Message = "watched by single steps, which is very slow: " + why.Error()
 		clear(m)
 	}
-=======
-	b.traps(m, l.arch)
->>>>>>> Stashed changes
 	for k := range m {
 		if err := l.traps.refused[k]; err != nil {
 			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
