@@ -168,6 +168,9 @@ func gdbserver(t *testing.T, args ...string) (string, *exec.Cmd) {
 	return "", nil
 }
 
+// interrupter is how a process is interrupted here; nil: by the server.
+var interrupter func(pid int64) error
+
 // launch runs a program under gdbserver and connects to it; the session is
 // stopped at the first instruction.
 func launch(t *testing.T, o Options, path string, args ...string) *session {
@@ -185,7 +188,7 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 		t.Fatal(err)
 	}
 	s := &session{t: t, ctx: ctx, events: make(chan Event, 4096), server: cmd, trace: &tracing{}, ran: make(chan error, 1)}
-	c, err := rsp.Connect(ctx, conn, rsp.Options{Trace: wire.NewTrace(s.trace, time.Now), Peer: addr})
+	c, err := rsp.Connect(ctx, conn, rsp.Options{Trace: wire.NewTrace(s.trace, time.Now), Peer: addr, Break: interrupter})
 	if err != nil {
 		t.Fatal(err)
 	}
