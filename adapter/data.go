@@ -23,22 +23,26 @@ var accesses = map[dap.DataBreakpointAccessType]targets.TrapKind{
 	"readWrite": targets.OnAccess,
 }
 
+// ofFrame ends the id of a data breakpoint that ends with the frame it lies in.
+const ofFrame = ":frame"
+
 // setDataBreakpoints takes what dataBreakpointInfo gave: an address or a symbol, a
 // colon, a size. Who knows both may make one up.
 func (s *session) setDataBreakpoints(r *request, a *dap.SetDataBreakpointsArguments) (any, error) {
 	var want []engine.Breakpoint
 	for _, d := range a.Breakpoints {
 		b := engine.Breakpoint{Condition: d.Condition, HitCondition: d.HitCondition}
-		colon := strings.LastIndexByte(d.DataId, ':')
-		place, size, err := d.DataId[:max(colon, 0)], 0, error(nil)
+		id, scoped := strings.CutSuffix(d.DataId, ofFrame)
+		colon := strings.LastIndexByte(id, ':')
+		place, size, err := id[:max(colon, 0)], 0, error(nil)
 		if colon > 0 {
-			size, err = strconv.Atoi(d.DataId[colon+1:])
+			size, err = strconv.Atoi(id[colon+1:])
 		}
 		kind, ok := accesses[d.AccessType]
 		if colon <= 0 || err != nil || size < 1 || !ok {
 			return nil, &argumentError{"breakpoints", fmt.Sprintf("%.40q, %.20q is no data breakpoint", d.DataId, d.AccessType)}
 		}
-		b.Size, b.Access = size, kind
+		b.Size, b.Access, b.Scoped = size, kind, scoped
 		if b.Addr, err = address(place, 0); err != nil {
 			b.Expr, b.Deferred = place, true
 		}
@@ -68,11 +72,13 @@ func (s *session) dataBreakpointInfo(r *request, a *dataBreakpointInfoArguments)
 		case w.size < 1 || w.size > most:
 			return fmt.Errorf("%s has %d bytes; a data breakpoint covers 1 to %d", a.Name, w.size, most)
 		}
-		place := reference(w.addr)
+		id := fmt.Sprintf("%s:%d", reference(w.addr), w.size)
 		if name := v.dataSymbol(w); name != "" && !a.AsAddress {
-			place, body.CanPersist = name, true
+			id, body.CanPersist = fmt.Sprintf("%s:%d", name, w.size), true
+		} else if !a.AsAddress {
+			id += ofFrame // what lies in none is not affected
 		}
-		body.DataId = fmt.Sprintf("%s:%d", place, w.size)
+		body.DataId = id
 		body.Description = fmt.Sprintf("%s (%d bytes at %s)", a.Name, w.size, reference(w.addr))
 		body.AccessTypes = []dap.DataBreakpointAccessType{"read", "write", "readWrite"}
 		return nil

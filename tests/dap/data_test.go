@@ -87,6 +87,26 @@ func TestDataBreakpoints(t *testing.T) {
 	c.Disconnect(nil)
 }
 
+// TestDataBreakpointOfAFrame: one on a local variable ends with the function.
+func TestDataBreakpointOfAFrame(t *testing.T) {
+	c, thread := stoppedAt(t, "in twice")
+	c.Break(source())
+	_, set := watch(t, c, map[string]any{"name": "r", "variablesReference": c.Scopes(c.Stack(thread, 1)[0].Id)["Locals"].VariablesReference}, "write")
+	c.Do("continue", map[string]any{"threadId": thread}, nil)
+	if stop := c.Stopped("data breakpoint"); !strings.Contains(stop.Text, "twice has returned") {
+		t.Errorf("stopped: %q", stop.Text)
+	}
+	removed := false
+	for _, m := range c.Seen("breakpoint") {
+		b := decode[dap.BreakpointEventBody](t, m)
+		removed = removed || b.Reason == "removed" && b.Breakpoint.Id == set.Id
+	}
+	if !removed {
+		t.Error("its end was not told")
+	}
+	c.Disconnect(nil)
+}
+
 // TestDataBreakpointsPersist: one on a variable that outlives the program's run is
 // named by the variable; it is set again before the next run and after a restart.
 func TestDataBreakpointsPersist(t *testing.T) {
