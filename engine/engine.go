@@ -38,7 +38,9 @@ type Options struct {
 	Breakpoints []Breakpoint
 	// Leftover lists where an earlier session's traps may remain (Ended.Traps);
 	// those that the image's file does not have are taken out.
-	Leftover   []arch.Addr
+	Leftover []arch.Addr
+	// AllowCalls lets the expressions of a View call functions of the debuggee.
+	AllowCalls bool
 	StepFilter []string      // functions `t` steps over, wildcards, "mod!f*"
 	Timeout    time.Duration // of one wait for the far end, 0 = 30 s
 	Log        zerolog.Logger
@@ -339,7 +341,8 @@ type Disposition struct {
 
 // View is the token for a stopped debuggee; valid only inside Do.
 type View struct {
-	l *loop
+	l     *loop
+	calls bool // expressions may call functions of the debuggee
 }
 
 // Live serves what needs no stop.

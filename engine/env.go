@@ -246,6 +246,47 @@ func (e *env) global(ctx context.Context, mod, name string) (eval.Value, error) 
 	return eval.Value{}, &eval.NameError{Name: name, Rest: name}
 }
 
+// Functions finds all functions of a name, in the first module and scope that has any.
+func (e *env) Functions(ctx context.Context, name string) ([]eval.Value, error) {
+	mod, rest := split(name)
+	rest = strings.TrimPrefix(rest, "::")
+	for _, m := range e.order(ctx, mod) {
+		if m.Image == nil {
+			continue
+		}
+		for _, n := range e.spellings(rest) {
+			if out := e.functionsIn(m, n); len(out) > 0 {
+				return out, ctx.Err()
+			}
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// maxOverloads bounds the functions of one name.
+const maxOverloads = 256
+
+func (e *env) functionsIn(m *Module, name string) []eval.Value {
+	ty, typed := m.Image.(symbols.Typer)
+	seen := map[symbols.Offset]bool{}
+	var out []eval.Value
+	for s := range m.Image.Lookup(name) {
+		if s.Kind != symbols.Function || seen[s.Offset] || !spelled(s, name) || len(out) == maxOverloads {
+			continue
+		}
+		seen[s.Offset] = true
+		v := eval.Value{Place: eval.InMemory, Addr: m.addr(s.Offset)}
+		if typed {
+			v.Type, _ = ty.Function(s.Offset)
+		}
+		if v.Type == nil {
+			v.Type = unknownType(s, e.l.arch)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
 // order lists modules to search.
 func (e *env) order(ctx context.Context, mod string) []*Module {
 	ms := e.l.matching(mod)

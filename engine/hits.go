@@ -115,7 +115,7 @@ func (l *loop) message(ctx context.Context, text string, id targets.ThreadID) st
 		if !ok {
 			return out.String() + "{" + rest
 		}
-		o, err := l.object(ctx, f, "", src)
+		o, err := l.object(ctx, f, "", src, eval.Options{})
 		switch {
 		case err != nil:
 			fmt.Fprintf(&out, "{%v}", err)

@@ -69,6 +69,8 @@ type loop struct {
 	rider    *refresher // travels with the next flight of reads
 	vars     map[string]eval.Value
 	execute  func(ctx context.Context, line string) ([]string, error) // a command line for the data model, nil outside of dx
+	undo     func(ctx context.Context) error                          // gives a thread its registers back once it stops, nil: none is due
+	room     room                                                     // of the stack, that results of calls occupy
 
 	life   context.Context
 	end    context.CancelFunc

@@ -138,6 +138,7 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 	l.stuck.Stop()
 	l.fresh(ts)
 	l.fixPC(ctx, ts)
+	l.undone(ctx)
 	l.hiding = true
 	l.serveParked(nil)
 	l.resolveLate(ctx)

@@ -232,6 +232,7 @@ func (l *loop) orSelected(f *Frame) *Frame {
 
 // Eval parses and evaluates in frame f (nil: selected), with as few round trips as it can.
 func (v *View) Eval(ctx context.Context, f *Frame, src string, o eval.Options) (eval.Value, error) {
+	o.Calls = o.Calls || v.calls
 	e, err := eval.Parse(src, o)
 	if err != nil {
 		return eval.Value{}, err
@@ -247,15 +248,15 @@ func (v *View) Eval(ctx context.Context, f *Frame, src string, o eval.Options) (
 // Object evaluates src (with format specifiers) and makes its data-model node.
 // name is what the node is called; "" uses src.
 func (v *View) Object(ctx context.Context, f *Frame, name, src string) (*eval.Object, error) {
-	return v.l.object(ctx, v.l.orSelected(f), name, src)
+	return v.l.object(ctx, v.l.orSelected(f), name, src, eval.Options{Calls: v.calls})
 }
 
-func (l *loop) object(ctx context.Context, f *Frame, name, src string) (*eval.Object, error) {
+func (l *loop) object(ctx context.Context, f *Frame, name, src string, o eval.Options) (*eval.Object, error) {
 	expr, format, err := eval.ParseFormat(src)
 	if err != nil {
 		return nil, err
 	}
-	e, err := eval.Parse(expr, eval.Options{})
+	e, err := eval.Parse(expr, o)
 	if err != nil {
 		return nil, err
 	}

@@ -8,21 +8,6 @@ import (
 	"dap-windbg/symbols"
 )
 
-// CallError: an expression calls a function of the debuggee.
-type CallError struct{ Name string }
-
-func (e *CallError) Error() string {
-	if e.Name == "" {
-		return "function calls are not possible in an expression"
-	}
-	return "'" + e.Name + "' is a function; calls are not possible in an expression"
-}
-
-// Hint says what the user can do.
-func (e *CallError) Hint() string {
-	return "evaluate what the function reads instead, or set a breakpoint in it"
-}
-
 // Intrinsics is what an Env may offer besides: functions that the evaluator's
 // user knows, such as a visualiser's.
 type Intrinsics interface {
@@ -230,7 +215,7 @@ func (n *callNode) eval(ev *evaluator) (Value, error) {
 	}
 	name, ok := n.callee.(*nameNode)
 	if !ok {
-		return Value{}, &CallError{}
+		return ev.callDebuggee(n)
 	}
 	if c, ok := ev.env.(Intrinsics); ok {
 		args := make([]Value, len(n.args))
@@ -262,7 +247,7 @@ func (n *callNode) eval(ev *evaluator) (Value, error) {
 			}
 		}
 	}
-	return Value{}, &CallError{name.name}
+	return ev.callDebuggee(n)
 }
 
 func (n *macroNode) eval(ev *evaluator) (Value, error) {

@@ -164,7 +164,7 @@ func TestCPP(t *testing.T) {
 		{"wcslen(ws)", "unsigned long 0x2"},
 		{"strlen(wild)", "Unable to read memory at Address 0x38"},
 		{"strlen(i)", "'int' is not a string"},
-		{"main(1)", "'main' is a function; calls are not possible in an expression"},
+		{"main(1)", "'main' is a function; functions of the debuggee are not called unless you ask for it"},
 		{"sizeof(std::vector<int, std::allocator<int>>)", "unsigned long 0x18"},
 		{"(std::vector<int, std::allocator<int> >*)0", "std::vector<int, std::allocator<int> > * 0x0"},
 		{"i < u > (0)", "bool false"},

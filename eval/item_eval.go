@@ -275,6 +275,9 @@ func (ev *evaluator) invoke(n *callNode) (v Value, ok bool, err error) {
 	case *memberNode:
 		return ev.invokeMethod(c, n.args)
 	case *pseudoNode, *parenNode, *callNode, *indexNode:
+		if p, ok := c.(*parenNode); ok && pointsToMember(p.x) {
+			return Value{}, false, nil
+		}
 		f, err := ev.eval(c)
 		if err != nil || f.Item == nil {
 			return Value{}, false, err

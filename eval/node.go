@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -147,7 +148,15 @@ type cppExpr struct {
 
 func (e *cppExpr) String() string { return e.src }
 
-func (e *cppExpr) Effects() bool { return e.writes || e.root != nil && effects(e.root) }
+func (e *cppExpr) Effects() bool {
+	return e.writes || e.root != nil && effects(e.root) || e.calls && (e.root == nil || calls(e.root))
+}
+
+// calls reports whether n may call a function.
+func calls(n node) bool {
+	_, is := n.(*callNode)
+	return is || slices.ContainsFunc(n.kids(), calls)
+}
 
 func (e *cppExpr) Eval(ctx context.Context, env Env) (Value, error) {
 	root, err := e.tree(ctx, env)
@@ -162,8 +171,7 @@ func (e *cppExpr) Eval(ctx context.Context, env Env) (Value, error) {
 // tree returns the syntax tree, asking env which names are types when it matters.
 func (e *cppExpr) tree(ctx context.Context, env Env) (node, error) {
 	if src, ok := expandMacros(ctx, env, e.src); ok {
-		x, _, err := parseCPP(src, false)
-		if x, ok := x.(*cppExpr); ok && err == nil {
+		if x, _, err := parseCPP(src, false); err == nil {
 			return x.resolve(ctx, env)
 		}
 	}

@@ -42,12 +42,17 @@ func parseSource(src string, o Options, prefix bool) (Expr, int, error) {
 	if o.Dialect == MASM {
 		return parseMASM(src, o, prefix)
 	}
-	return parseCPP(src, prefix)
+	e, n, err := parseCPP(src, prefix)
+	if err != nil {
+		return nil, 0, err
+	}
+	e.calls = o.Calls
+	return e, n, nil
 }
 
 // parseCPP parses with no name a type. When that was a guess, the expression is
 // parsed again at each evaluation, where the names can be looked up.
-func parseCPP(src string, prefix bool) (Expr, int, error) {
+func parseCPP(src string, prefix bool) (*cppExpr, int, error) {
 	n, p, err := runParser(src, prefix, func(string) bool { return false })
 	if !p.asked {
 		if err != nil {

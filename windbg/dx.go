@@ -15,7 +15,8 @@ type dxOptions struct {
 	depth   int // -r
 	skip    int // -c: elements skipped
 	grid    bool
-	clip    int // -gc: widest column, 0 any
+	calls   bool // -f: functions of the debuggee may be called
+	clip    int  // -gc: widest column, 0 any
 	native  bool
 	verbose bool // -v: the text of a StringView too
 }
@@ -50,6 +51,9 @@ func dx(ctx context.Context, c *call) error {
 	f, err := anyFrame(ctx, c.v)
 	if err != nil {
 		return err
+	}
+	if o.calls {
+		defer c.v.AllowCalls(c.v.AllowCalls(true))
 	}
 	obj, err := c.v.Object(ctx, f, src, expr)
 	if err != nil {
@@ -105,14 +109,14 @@ func (c *call) dxOptions() (dxOptions, error) {
 	o := dxOptions{depth: 1}
 	for {
 		c.skip()
-		if len(c.line) < 2 || c.line[0] != '-' || strings.IndexByte("rgcnvi", c.line[1]) < 0 {
+		if len(c.line) < 2 || c.line[0] != '-' || strings.IndexByte("rgcnvif", c.line[1]) < 0 {
 			return o, nil
 		}
 		word, _, _ := strings.Cut(c.line, " ")
 		name := strings.TrimRight(word[1:], "0123456789")
 		digits := word[1+len(name):]
 		switch name {
-		case "r", "g", "c", "n", "v", "gc", "id":
+		case "r", "g", "c", "n", "v", "gc", "id", "f":
 		default:
 			return o, nil // an expression such as -reserve
 		}
@@ -144,6 +148,8 @@ func (c *call) dxOptions() (dxOptions, error) {
 			o.native = true
 		case "v":
 			o.verbose = true
+		case "f":
+			o.calls = true
 		}
 	}
 }

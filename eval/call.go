@@ -1,0 +1,609 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+)
+
+// Caller is an Env that can call functions of the debuggee. An expression calls
+// only when it was parsed with Options.Calls.
+type Caller interface {
+	Call(ctx context.Context, c Call) (Value, error)
+}
+
+// Functions is an Env that knows all functions of a name: overloads.
+type Functions interface {
+	Functions(ctx context.Context, name string) ([]Value, error)
+}
+
+// Call is a call of a function of the debuggee.
+type Call struct {
+	Name  string        // for messages
+	Addr  arch.Addr     // where its code begins
+	Type  *symbols.Type // stripped, Kind Func: Elem is what it returns
+	Args  []Argument
+	Fixed int // arguments before the dots of a variadic function
+}
+
+// Argument is what a call passes. Its Value has Type already, except that ByPlace
+// asks for the address of Value: a reference, the object of a method, an array. The
+// Caller gives a Value without a place one for the time of the call.
+type Argument struct {
+	Value   Value
+	Type    *symbols.Type
+	ByPlace bool
+}
+
+// Void is the type of no value.
+func Void() *symbols.Type { return lp64.byName["void"] }
+
+// maxArguments bounds those of one call.
+const maxArguments = 64
+
+// candidate is a function that a call may mean.
+type candidate struct {
+	name   string
+	addr   arch.Addr
+	typ    *symbols.Type
+	method *symbols.Method
+	class  *symbols.Type // of a method
+	object Value         // of a method that has one
+}
+
+// callDebuggee makes the call that n spells.
+func (ev *evaluator) callDebuggee(n *callNode) (Value, error) {
+	caller, ok := ev.env.(Caller)
+	if !ev.calls || !ok {
+		return Value{}, &CallError{Name: calleeName(n.callee)}
+	}
+	if len(n.args) > maxArguments {
+		return Value{}, &CallError{Name: calleeName(n.callee), Msg: "takes too many arguments"}
+	}
+	list, err := ev.candidates(n.callee)
+	if err != nil {
+		return Value{}, err
+	}
+	args := make([]Value, len(n.args))
+	for i, a := range n.args {
+		if args[i], err = ev.eval(a); err != nil {
+			return Value{}, err
+		}
+		if args[i].Item != nil {
+			return Value{}, &ItemError{className(args[i]), "cannot be passed to a function"}
+		}
+		if args[i].Err != nil {
+			return Value{}, args[i].Err
+		}
+	}
+	c, err := ev.choose(calleeName(n.callee), list, args)
+	if err != nil {
+		return Value{}, err
+	}
+	call, err := ev.prepare(c, args)
+	if err != nil {
+		return Value{}, err
+	}
+	return caller.Call(ev.ctx, call)
+}
+
+// calleeName spells what is called, for messages.
+func calleeName(n node) string {
+	switch n := n.(type) {
+	case *nameNode:
+		return n.name
+	case *memberNode:
+		return n.name
+	}
+	return ""
+}
+
+// candidates are the functions that callee may mean.
+func (ev *evaluator) candidates(callee node) ([]candidate, error) {
+	switch n := callee.(type) {
+	case *parenNode:
+		if pointsToMember(n.x) {
+			return ev.memberFunction(n.x.(*binaryNode))
+		}
+	case *memberNode:
+		x, err := ev.eval(n.x)
+		if err != nil {
+			return nil, err
+		}
+		if list, err := ev.methods(x, n); list != nil || err != nil {
+			return list, err
+		}
+	case *nameNode:
+		if list, err := ev.functions(n.name); list != nil || err != nil {
+			return list, err
+		}
+	}
+	v, err := ev.eval(callee)
+	if err != nil {
+		return nil, err
+	}
+	return ev.pointed(v, calleeName(callee))
+}
+
+// pointsToMember reports whether n is x.*p or x->*p.
+func pointsToMember(n node) bool {
+	b, ok := n.(*binaryNode)
+	return ok && (b.op == ".*" || b.op == "->*")
+}
+
+// pointed is the function that v is or points to.
+func (ev *evaluator) pointed(v Value, name string) ([]candidate, error) {
+	t := strip(v.Type)
+	if v.Err == nil && t.Kind == symbols.Func && v.Place == InMemory {
+		return []candidate{{name: name, addr: v.Addr, typ: t}}, nil
+	}
+	if f := strip(elem(t)); t.Kind == symbols.Pointer && f.Kind == symbols.Func {
+		n, err := load(ev.ctx, ev.env, v)
+		return []candidate{{name: name, addr: arch.Addr(n.lo), typ: f}}, err
+	}
+	return nil, &TypeError{v.Type, "is no function"}
+}
+
+// functions are those of a name: in the class of this, else those that the Env
+// knows. Nil when the name is a variable.
+func (ev *evaluator) functions(name string) ([]candidate, error) {
+	if this, err := ev.env.Local(ev.ctx, "this"); err == nil && this.Err == nil && this.Type != nil && !strings.Contains(name, "::") {
+		if list, err := ev.methods(this, &memberNode{name: name, arrow: true}); list != nil || err != nil {
+			return list, err
+		}
+	} else if err != nil && retry(err) {
+		return nil, err
+	}
+	if v, err := ev.env.Lookup(ev.ctx, name); err == nil && (v.Item != nil || strip(v.Type).Kind != symbols.Func) {
+		return nil, nil
+	}
+	f, ok := ev.env.(Functions)
+	if !ok {
+		return nil, nil
+	}
+	list, err := f.Functions(ev.ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var out []candidate
+	for _, v := range list {
+		out = append(out, candidate{name: name, addr: v.Addr, typ: strip(v.Type)})
+	}
+	return out, nil
+}
+
+// methods are those of x that n names, nil when its class has none of that name.
+func (ev *evaluator) methods(x Value, n *memberNode) ([]candidate, error) {
+	if n.arrow {
+		if p, ok, err := ev.plainPointer(x); err != nil {
+			return nil, err
+		} else if ok {
+			if x, err = ev.object(p, 0); err != nil {
+				return nil, err
+			}
+		}
+	}
+	x, err := composite(ev.ctx, ev.env, x)
+	if err != nil {
+		if retry(err) {
+			return nil, err
+		}
+		return nil, nil
+	}
+	scope, name := splitScope(n.name)
+	static, class, ms := x, completed(x.Type), []symbols.Method(nil)
+	if scope == "" {
+		if dynamic, ok, err := DynamicObject(ev.ctx, ev.env, x); err != nil {
+			return nil, err
+		} else if ok && len(methodsOf(completed(dynamic.Type), name)) > 0 && overrides(methodsOf(class, name)) {
+			static = dynamic
+		}
+	}
+	holder, ms := methodHolder(completed(static.Type), name, scope)
+	var out []candidate
+	for i := range ms {
+		m := &ms[i]
+		if m.Type == nil || m.Deleted {
+			continue
+		}
+		c := candidate{name: holder.Name + "::" + name, typ: strip(m.Type), method: m, class: holder}
+		if !m.Static {
+			if c.object, err = ev.partOf(static, holder); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// overrides reports whether calls of one of the methods are dispatched.
+func overrides(ms []symbols.Method) bool {
+	for _, m := range ms {
+		if m.Virtual {
+			return true
+		}
+	}
+	return false
+}
+
+// methodHolder finds the class, t or a base of it, that declares methods of a name.
+func methodHolder(t *symbols.Type, name, scope string) (*symbols.Type, []symbols.Method) {
+	left := maxClasses
+	return holderWithin(t, name, scope, maxBases, &left)
+}
+
+func holderWithin(t *symbols.Type, name, scope string, depth int, left *int) (*symbols.Type, []symbols.Method) {
+	if *left--; depth == 0 || *left < 0 || t == nil {
+		return nil, nil
+	}
+	var ms []symbols.Method
+	for _, m := range t.Members().Methods {
+		if m.Name == name && (scope == "" || sameClass(t.Name, scope)) {
+			ms = append(ms, m)
+		}
+	}
+	if ms != nil {
+		return t, ms
+	}
+	for _, f := range t.Members().Fields {
+		if f.Base {
+			if h, ms := holderWithin(completed(f.Type), name, scope, depth-1, left); ms != nil {
+				return h, ms
+			}
+		}
+	}
+	return nil, nil
+}
+
+// partOf is v as its base class to.
+func (ev *evaluator) partOf(v Value, to *symbols.Type) (Value, error) {
+	f := completed(v.Type)
+	if f == to || f.Name == to.Name {
+		return v, nil
+	}
+	path, ok := findBase(f, to.Name, maxBases)
+	if !ok {
+		return v, nil
+	}
+	return descend(ev.ctx, ev.env, v, path)
+}
+
+// memberFunction is what (x.*p) and (x->*p) call (Itanium C++ ABI, 2.3).
+func (ev *evaluator) memberFunction(n *binaryNode) ([]candidate, error) {
+	x, err := ev.eval(n.x)
+	if err != nil {
+		return nil, err
+	}
+	if x, err = composite(ev.ctx, ev.env, x); err != nil {
+		return nil, err
+	}
+	p, err := ev.eval(n.y)
+	if err != nil {
+		return nil, err
+	}
+	t := strip(p.Type)
+	f := strip(elem(t))
+	if t.Kind != symbols.MemberPointer || f.Kind != symbols.Func || x.Place != InMemory {
+		return nil, &TypeError{p.Type, "is no pointer to a method of it"}
+	}
+	b, err := Fetch(ev.ctx, ev.env, p)
+	if err != nil {
+		return nil, err
+	}
+	size := ev.env.Arch().PtrSize
+	if len(b) < 2*size {
+		return nil, &TypeError{p.Type, "has no known layout"}
+	}
+	word := ev.l.named("unsigned long")
+	at, err := decode(word, b[:size], 0, ev.env.Arch().BigEndian)
+	if err != nil {
+		return nil, err
+	}
+	adjust, err := decode(word, b[size:2*size], 0, ev.env.Arch().BigEndian)
+	if err != nil {
+		return nil, err
+	}
+	virtual, slot, by := at.lo&1 != 0, at.lo&^1, int64(adjust.lo)
+	if strings.HasPrefix(ev.env.Arch().Name, "arm") {
+		virtual, slot, by = adjust.lo&1 != 0, at.lo, int64(adjust.lo)>>1
+	}
+	x.Addr, x.Bytes = ev.address(uint64(x.Addr)+uint64(by)), nil
+	if virtual {
+		table, err := Int(ev.ctx, ev.env, Value{Type: word, Place: InMemory, Addr: x.Addr})
+		if err != nil {
+			return nil, err
+		}
+		if at.lo, err = Int(ev.ctx, ev.env, Value{Type: word, Place: InMemory, Addr: ev.address(table + slot)}); err != nil {
+			return nil, err
+		}
+	}
+	return []candidate{{name: "a method", addr: arch.Addr(at.lo), typ: f, object: x, method: &symbols.Method{Type: f}, class: completed(x.Type)}}, nil
+}
+
+// choose picks the candidate that fits the arguments best.
+func (ev *evaluator) choose(name string, list []candidate, args []Value) (candidate, error) {
+	best, cost, same := candidate{}, -1, 0
+	for _, c := range list {
+		n, ok := ev.fits(c, args)
+		switch {
+		case !ok:
+		case cost < 0 || n < cost:
+			best, cost, same = c, n, 1
+		case n == cost && c.addr != best.addr:
+			same++
+		}
+	}
+	switch {
+	case cost < 0:
+		e := &CallError{Name: name, Msg: "takes other arguments"}
+		for i, c := range list {
+			if i == 8 {
+				break
+			}
+			e.Candidates = append(e.Candidates, declare(c.typ, c.name, 0))
+		}
+		return best, e
+	case same > 1:
+		return best, &CallError{Name: name, Msg: "is ambiguous for these arguments; cast them"}
+	}
+	return best, nil
+}
+
+// params are the types of the parameters that are written, not of this.
+func (c candidate) params() []*symbols.Type {
+	var out []*symbols.Type
+	for i, p := range c.typ.Members().Params {
+		if !p.Artificial && (c.method == nil || i > 0 || c.method.Static || len(c.typ.Members().Params) == 0 || !isThis(c, p)) {
+			out = append(out, p.Type)
+		}
+	}
+	return out
+}
+
+// isThis reports whether a method's first parameter is its object, where the debug
+// information does not say so.
+func isThis(c candidate, p symbols.Param) bool { return p.Name == "this" && c.object.Type != nil }
+
+// unprototyped reports whether nothing is known of the parameters.
+func (c candidate) unprototyped() bool {
+	m := c.typ.Members()
+	return len(m.Params) == 0 && c.method == nil && c.typ.Load == nil
+}
+
+// fits tells whether args can be passed to c, and how much they have to change.
+func (ev *evaluator) fits(c candidate, args []Value) (int, bool) {
+	params := c.params()
+	if len(args) < len(params) || len(args) > len(params) && !c.typ.Members().Variadic && !c.unprototyped() {
+		return 0, false
+	}
+	sum := 0
+	for i, p := range params {
+		n := ev.conversion(args[i], p)
+		if n < 0 {
+			return 0, false
+		}
+		sum += n
+	}
+	if len(args) > len(params) {
+		sum += 100
+	}
+	return sum, true
+}
+
+// conversion is what passing v as a p costs, -1 when it is impossible.
+func (ev *evaluator) conversion(v Value, p *symbols.Type) int {
+	to := strip(p)
+	if to.Kind == symbols.Reference || to.Kind == symbols.RvalueReference {
+		return ev.conversion(v, elem(to))
+	}
+	from := strip(v.Type)
+	switch {
+	case to.IsComposite():
+		if !from.IsComposite() {
+			return -1
+		}
+		a, b := completed(from), completed(to)
+		if a == b || a.Name == b.Name {
+			return 0
+		}
+		if _, ok := findBase(a, b.Name, maxBases); ok {
+			return 2
+		}
+		return -1
+	case to.Kind == symbols.Pointer:
+		return pointerConversion(from, v, elem(to))
+	case isArith(to) && isArith(from):
+		return arithConversion(from, to)
+	case to.Kind == symbols.Base && to.Encoding == symbols.Bool && (from.Kind == symbols.Pointer || from.Kind == symbols.Array):
+		return 6
+	case TypeName(from) == TypeName(to):
+		return 0
+	}
+	return -1
+}
+
+func arithConversion(from, to *symbols.Type) int {
+	switch {
+	case from == to, TypeName(from) == TypeName(to), from.Kind == to.Kind && from.Kind == symbols.Base && from.Size == to.Size && from.Encoding == to.Encoding:
+		return 0
+	case to.Kind == symbols.Enum:
+		return 8
+	case isFloat(from) != isFloat(to):
+		return 4
+	case isFloat(to) && to.Size > from.Size, !isFloat(to) && to.Size == 4 && from.Size < 4 && to.Encoding == symbols.Signed:
+		return 1
+	}
+	return 3
+}
+
+func pointerConversion(from *symbols.Type, v Value, to *symbols.Type) int {
+	switch {
+	case from.Kind == symbols.NullPtr:
+		return 1
+	case isInteger(from):
+		if v.Place == NoPlace && len(v.Bytes) > 0 && strings.Trim(string(v.Bytes), "\x00") == "" {
+			return 3 // 0
+		}
+		return -1
+	case from.Kind == symbols.Func:
+		if strip(to).Kind == symbols.Func {
+			return 0
+		}
+		return -1
+	case from.Kind != symbols.Pointer && from.Kind != symbols.Array:
+		return -1
+	}
+	a, b := completed(elem(from)), completed(to)
+	switch {
+	case a == b, TypeName(a) == TypeName(b):
+		return 0
+	case b.Kind == symbols.Void:
+		return 3
+	}
+	if _, ok := findBase(a, b.Name, maxBases); ok && b.IsComposite() {
+		return 2
+	}
+	return 7
+}
+
+// prepare converts the arguments of the call of c.
+func (ev *evaluator) prepare(c candidate, args []Value) (Call, error) {
+	out := Call{Name: c.name, Addr: c.addr, Type: c.typ}
+	if c.method != nil && c.addr == 0 {
+		var err error
+		if out.Addr, err = ev.methodAddress(c); err != nil {
+			return out, err
+		}
+	}
+	if out.Addr == 0 {
+		return out, &CallError{Name: c.name, Msg: "has no code"}
+	}
+	if c.object.Type != nil {
+		out.Args = append(out.Args, Argument{c.object, ev.l.pointer(c.object.Type), true})
+	}
+	params := c.params()
+	for i, v := range args {
+		var a Argument
+		var err error
+		if i < len(params) {
+			a, err = ev.passed(v, params[i])
+		} else {
+			a, err = ev.promoted(v)
+		}
+		if err != nil {
+			return out, fmt.Errorf("argument %d of %s: %w", i+1, c.name, err)
+		}
+		out.Args = append(out.Args, a)
+		if i < len(params) || !c.typ.Members().Variadic {
+			out.Fixed = len(out.Args)
+		}
+	}
+	out.Fixed = max(out.Fixed, len(out.Args)-len(args))
+	return out, nil
+}
+
+// passed is v as parameter type p takes it.
+func (ev *evaluator) passed(v Value, p *symbols.Type) (Argument, error) {
+	to := strip(p)
+	switch {
+	case to.Kind == symbols.Reference || to.Kind == symbols.RvalueReference:
+		v, err := ev.referred(v, elem(to))
+		return Argument{v, p, true}, err
+	case to.Kind == symbols.Pointer && strip(v.Type).Kind == symbols.Array && v.Place != InMemory:
+		return Argument{v, p, true}, nil
+	case to.IsComposite():
+		v, err := ev.referred(v, p)
+		return Argument{v, p, false}, err
+	}
+	x, err := ev.cast(v, p)
+	return Argument{x, p, false}, err
+}
+
+// referred is the object of type t that v is or has as its base.
+func (ev *evaluator) referred(v Value, t *symbols.Type) (Value, error) {
+	if t.IsComposite() {
+		return ev.partOf(v, completed(t))
+	}
+	from, to := strip(v.Type), strip(t)
+	if v.Place == InMemory && v.BitSize == 0 && (from == to || TypeName(from) == TypeName(to) || !isScalar(to)) {
+		return v, nil
+	}
+	return ev.cast(v, t)
+}
+
+// promoted is v as the default argument promotions make it.
+func (ev *evaluator) promoted(v Value) (Argument, error) {
+	t := strip(v.Type)
+	switch {
+	case t.IsComposite():
+		return Argument{v, v.Type, false}, nil
+	case t.Kind == symbols.Array && v.Place != InMemory:
+		return Argument{v, ev.l.pointer(elem(t)), true}, nil
+	}
+	n, err := load(ev.ctx, ev.env, v)
+	if err != nil {
+		return Argument{}, err
+	}
+	if n.float && n.t.Size < 8 {
+		n = n.to(ev.l.named("double"))
+	} else if isInteger(strip(n.t)) {
+		n = ev.promote(n)
+	}
+	x, err := ev.rvalue(n)
+	return Argument{x, n.t, false}, err
+}
+
+// methodAddress finds the code of a method.
+func (ev *evaluator) methodAddress(c candidate) (arch.Addr, error) {
+	if c.method.Linkage != "" {
+		a, err := ev.env.Address(ev.ctx, c.method.Linkage)
+		if err == nil || retry(err) {
+			return a, err
+		}
+	}
+	if f, ok := ev.env.(Functions); ok {
+		list, err := f.Functions(ev.ctx, c.name)
+		if err != nil {
+			return 0, err
+		}
+		want := declare(c.typ, "", 0)
+		for _, v := range list {
+			if len(list) == 1 || declare(strip(v.Type), "", 0) == want {
+				return v.Addr, nil
+			}
+		}
+	}
+	return 0, &CallError{Name: c.name, Msg: "has no code of its own: it was inlined wherever it is used"}
+}
+
+// CallError: an expression calls a function of the debuggee, and cannot.
+type CallError struct {
+	Name       string
+	Msg        string // "" when calls are not allowed
+	Candidates []string
+}
+
+func (e *CallError) Error() string {
+	switch {
+	case e.Msg != "":
+		return "'" + e.Name + "' " + e.Msg
+	case e.Name == "":
+		return "functions of the debuggee are not called unless you ask for it"
+	}
+	return "'" + e.Name + "' is a function; functions of the debuggee are not called unless you ask for it"
+}
+
+// Hint says what the user can do.
+func (e *CallError) Hint() string {
+	switch {
+	case len(e.Candidates) > 0:
+		return "there is " + strings.Join(e.Candidates, "; ")
+	case e.Msg != "":
+		return ""
+	}
+	return "dx -f calls functions, as does .call; \"allowCalls\" in the launch configuration lets every watch do so"
+}
