@@ -45,6 +45,7 @@ func widest() capabilities {
 			SupportsWriteMemoryRequest:            true,
 			SupportsRestartRequest:                true,
 			SupportsTerminateRequest:              true,
+			SupportsTerminateThreadsRequest:       true,
 			SupportTerminateDebuggee:              true,
 			SupportSuspendDebuggee:                true,
 			SupportsCancelRequest:                 true,
@@ -65,7 +66,8 @@ const (
 // narrow lists the capabilities a target does not have, as they are sent in a
 // capabilities event. Absence would mean no change, so they are explicit.
 func narrow(t targets.Target, p launch.Plan) map[string]any {
-	bits := t.Info().Limits.Bits
+	info := t.Info()
+	bits := info.Limits.Bits
 	_, runs := t.(targets.Runner)
 	_, writes := t.(targets.Writer)
 	_, traps := t.(targets.Trapper)
@@ -83,6 +85,7 @@ func narrow(t targets.Target, p launch.Plan) map[string]any {
 		"supportsFunctionBreakpoints":           runs,
 		"supportsRestartRequest":                runs && p.Request == launch.Launch,
 		"supportsTerminateRequest":              runs,
+		"supportsTerminateThreadsRequest":       runs && writes && info.OS == "linux" && !info.Machine,
 		"supportTerminateDebuggee":              runs,
 	}
 	lacks := map[string]any{}

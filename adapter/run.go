@@ -185,36 +185,3 @@ func (s *session) gotoRequest(r *request, a *dap.GotoArguments) (any, error) {
 	})
 	return nil, nil
 }
-
-func (s *session) threadList(r *request, _ *none) (any, error) {
-	var list []engine.Thread
-	err := s.stopped(r.ctx, func(v *inspection) (err error) {
-		list, err = v.Threads(v.ctx)
-		return err
-	})
-	if err != nil && r.ctx.Err() == nil { // it runs, or is gone: what was known last
-		err = s.look(r.ctx, func(l *engine.Live) error {
-			list = l.KnownThreads()
-			return nil
-		})
-	}
-	body := dap.ThreadsResponseBody{Threads: []dap.Thread{}}
-	if err != nil {
-		return body, err
-	}
-	for _, t := range list {
-		body.Threads = append(body.Threads, dap.Thread{Id: s.threads.id(t.ID), Name: threadName(t)})
-	}
-	return body, nil
-}
-
-func threadName(t engine.Thread) string {
-	name := fmt.Sprintf("%d: %s", t.Ordinal, t.ID)
-	if t.Name != "" {
-		name += " " + t.Name
-	}
-	if t.Frozen {
-		name += " (frozen)"
-	}
-	return name
-}
