@@ -52,7 +52,7 @@ func (e *UnknownMachineError) Error() string {
 const (
 	flight    = 4 << 20 // bytes read at once, which bounds the memory that writing takes
 	piece     = 1 << 20 // bytes of one read
-	spare     = 512     // program headers kept for regions with holes
+	spare     = 64      // program headers kept for regions with holes
 	maxFaults = 1024    // pages of a region that cannot be read, then the rest is given up
 )
 
@@ -210,7 +210,9 @@ func (w *writer) store(ctx context.Context, r *Region, m *targets.MemoryRead) er
 		switch {
 		case m.Err == nil:
 			n = len(m.Data)
-		case errors.Is(m.Err, targets.ErrGone) || ctx.Err() != nil:
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(m.Err, targets.ErrGone):
 			return m.Err
 		case n < len(m.Data):
 			n &^= pageSize - 1
