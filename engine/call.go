@@ -437,3 +437,6 @@ func (v *View) AllowCalls(yes bool) (was bool) {
 	was, v.calls = v.calls, yes
 	return was
 }
+
+// Touched tells front ends that memory may have changed: a function was called.
+func (v *View) Touched() { v.l.o.Emit(Invalidated{Memory: true, Stacks: true}) }

@@ -275,6 +275,9 @@ func (l *loop) object(ctx context.Context, f *Frame, name, src string, o eval.Op
 // Children expands o in frame f.
 func (v *View) Children(ctx context.Context, f *Frame, o *eval.Object, start, count int) ([]*eval.Object, error) {
 	f = v.l.orSelected(f)
+	if v.calls { // an element may be what a call yields: it is made once
+		return o.Children(ctx, v.Env(f), start, count)
+	}
 	var out []*eval.Object
 	err := v.l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
 		var err error

@@ -589,6 +589,8 @@ type CallError struct {
 
 func (e *CallError) Error() string {
 	switch {
+	case len(e.Candidates) > 0:
+		return "'" + e.Name + "' " + e.Msg + ": there is " + strings.Join(e.Candidates, "; ")
 	case e.Msg != "":
 		return "'" + e.Name + "' " + e.Msg
 	case e.Name == "":
@@ -599,10 +601,7 @@ func (e *CallError) Error() string {
 
 // Hint says what the user can do.
 func (e *CallError) Hint() string {
-	switch {
-	case len(e.Candidates) > 0:
-		return "there is " + strings.Join(e.Candidates, "; ")
-	case e.Msg != "":
+	if e.Msg != "" {
 		return ""
 	}
 	return "dx -f calls functions, as does .call; \"allowCalls\" in the launch configuration lets every watch do so"

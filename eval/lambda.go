@@ -21,13 +21,13 @@ func (n *lambdaNode) kids() []node { return []node{n.body} }
 func (n *newNode) kids() []node    { return n.values }
 
 func (n *lambdaNode) eval(ev *evaluator) (Value, error) {
-	outer := ev.vars
+	outer, calls := ev.vars, ev.calls
 	call := func(ctx context.Context, env Env, args []Value) (Value, error) {
 		if len(args) != len(n.params) {
 			return Value{}, &ItemError{"lambda", "takes another number of arguments"}
 		}
 		in := newEvaluator(ctx, env)
-		in.vars = maps.Clone(outer)
+		in.vars, in.calls = maps.Clone(outer), calls
 		if in.vars == nil {
 			in.vars = make(map[string]Value, len(args))
 		}

@@ -58,6 +58,7 @@ func families() []family {
 		{"At each stop", promptCommands},
 		{"Session", sessionCommands},
 		{"Core files", dumpCommands},
+		{"Calls", callCommands},
 		{"State", stateCommands},
 		{"Text and logs", textCommands},
 		{"Control and scripts", controlCommands},

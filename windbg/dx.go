@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/symbols"
 )
 
 // dxOptions are those of dx.
@@ -360,8 +362,20 @@ func showValue(ctx context.Context, c *call) error {
 	if err != nil {
 		return expressionError(src, err)
 	}
-	if val.Type == nil {
+	return c.printValue(ctx, f, val)
+}
+
+// printValue writes the type and value, then fields, of val.
+func (c *call) printValue(ctx context.Context, f *engine.Frame, val eval.Value) error {
+	switch {
+	case val.Item != nil:
+		c.printf("%s\n", val.Item.Text)
+		return nil
+	case val.Type == nil:
 		c.printf("<no value>\n")
+		return nil
+	case val.Type.Strip() == nil || val.Type.Strip().Kind == symbols.Void:
+		c.printf("void\n")
 		return nil
 	}
 	typ := dtTypeName(val.Type)

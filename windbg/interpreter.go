@@ -52,6 +52,7 @@ type Interpreter struct {
 	filters  []engine.FilterSetting // as they were before the first change
 	met      meeting                // the stop that a line waited for last
 	latest   *engine.Session        // also when its debuggee is gone
+	prepared *preparedCall          // what .call has set up, nil: nothing
 }
 
 // meeting names a stop of a session.

@@ -87,6 +87,9 @@ const maxTemporary = 10
 // goOn runs the debuggee; deliver nil leaves the exception to its filter.
 func goOn(deliver *targets.Deliver, reverse bool) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
+		if done, err := c.makeCall(ctx); done || err != nil {
+			return err
+		}
 		how := engine.How{Kind: engine.Go, Deliver: deliver, Reverse: reverse, Hardware: c.letter('a')}
 		if err := c.startAt(ctx); err != nil {
 			return err
