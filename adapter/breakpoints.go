@@ -2,7 +2,10 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"dap-windbg/engine"
@@ -36,6 +39,7 @@ func (s *session) setOwned(ctx context.Context, owner string, want []engine.Brea
 	if es := s.engine(); es != nil && !s.noDebug {
 		return es.SetBreakpoints(ctx, owner, want)
 	}
+	s.number(owner, want)
 	out := make([]engine.Status, len(want))
 	for i, b := range want {
 		out[i] = engine.Status{Breakpoint: b, Message: "there is no debuggee yet"}
@@ -48,6 +52,54 @@ func (s *session) setOwned(ctx context.Context, owner string, want []engine.Brea
 	}
 	s.early[owner] = want
 	return out, nil
+}
+
+// number gives breakpoints that wait for a debuggee the lowest free numbers.
+func (s *session) number(owner string, want []engine.Breakpoint) {
+	used := map[int]bool{}
+	for other, list := range s.early {
+		for _, b := range list {
+			used[b.ID] = other != owner
+		}
+	}
+	id := 0
+	for i := range want {
+		for used[id] {
+			id++
+		}
+		want[i].ID = id
+		id++
+	}
+}
+
+// setEarly sets what was wished for before there was a debuggee, and tells what
+// became of it.
+func (s *session) setEarly() {
+	if s.noDebug {
+		clear(s.early)
+	}
+	es := s.engine()
+	if es == nil || len(s.early) == 0 {
+		return
+	}
+	for _, owner := range slices.Sorted(maps.Keys(s.early)) {
+		want := s.early[owner]
+		list, err := es.SetBreakpoints(s.ctx, owner, want)
+		var taken *engine.IDError
+		if errors.As(err, &taken) { // the command line was quicker
+			for i := range want {
+				want[i].ID = -1
+			}
+			list, err = es.SetBreakpoints(s.ctx, owner, want)
+		}
+		if err != nil {
+			s.output("important", explain(err)+"\n")
+		}
+		for _, st := range list {
+			s.tellBreakpoint(engine.BreakpointEvent{Status: st, New: taken != nil})
+		}
+	}
+	clear(s.early)
 }
 
 func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, error) {
@@ -130,9 +182,6 @@ func (s *session) setInstructionBreakpoints(r *request, a *setInstructionBreakpo
 func (s *session) describeBreakpoint(st engine.Status) breakpoint {
 	s.learnFrom(st)
 	out := breakpoint{ID: clientBreakpoint(st.ID), Verified: st.Verified, Message: st.Message}
-	if st.ID < 0 {
-		out.ID = 0
-	}
 	if !st.Verified {
 		out.Reason = "pending"
 	}

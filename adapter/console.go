@@ -201,6 +201,7 @@ func (s *session) jobDone(j *job) {
 	if j.then != nil {
 		j.then()
 	}
+	s.setEarly() // the line may have brought a debuggee
 	s.readMail()
 	s.showArrival()
 	s.settle()

@@ -47,8 +47,7 @@ func (s *session) launch(r *request) (any, error) {
 	if err := json.Unmarshal(r.args, &a); err != nil {
 		return nil, fmt.Errorf("arguments of %s: %w", r.command, err)
 	}
-	trusted := (a.Trusted == nil || *a.Trusted) && (a.WorkspaceTrusted == nil || *a.WorkspaceTrusted)
-	plan, err := s.o.Plan(r.command, r.args, trusted)
+	plan, err := s.o.Plan(r.command, r.args, a.trusted())
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +128,7 @@ func (s *session) ready() {
 	}
 	s.bars.finish()
 	s.tellCapabilities()
-	for owner, want := range s.early {
-		if _, err := s.setOwned(s.ctx, owner, want); err != nil {
-			s.output("important", explain(err)+"\n")
-		}
-	}
-	clear(s.early)
+	s.setEarly()
 	s.tellEvent("initialized", nil)
 	if s.configured {
 		s.goLive()

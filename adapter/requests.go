@@ -41,6 +41,8 @@ func init() {
 		"disconnect":        with((*session).disconnect),
 		"cancel":            with((*session).cancelled),
 
+		"processes": with((*session).processes),
+
 		// where to stop
 		"setBreakpoints":            with((*session).setBreakpoints),
 		"setFunctionBreakpoints":    with((*session).setFunctionBreakpoints),
@@ -105,6 +107,7 @@ var slow = map[string]string{
 	"source":                    "Fetching the source",
 	"loadedSources":             "Listing the sources",
 	"modules":                   "Listing the modules",
+	"processes":                 "Listing processes",
 	"disassemble":               "Disassembling",
 	"readMemory":                "Reading memory",
 	"writeMemory":               "Writing memory",

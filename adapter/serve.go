@@ -63,7 +63,10 @@ type Options struct {
 	// Open brings a debuggee to its first stop. Its ctx lasts as long as the
 	// session. quit is for the console's commands that end the session.
 	Open func(ctx context.Context, p launch.Plan, h launch.Hooks, quit func(targets.Parting)) (Debugger, Console, error)
-	Log  zerolog.Logger
+	// Processes lists what can be attached to: on the process server with this
+	// connection string, "" on this machine. Nil: nobody knows.
+	Processes func(ctx context.Context, server string) ([]targets.Process, error)
+	Log       zerolog.Logger
 	// Sessions limits how many Listen serves at a time, 0 = 64.
 	Sessions int
 }

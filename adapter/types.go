@@ -180,7 +180,16 @@ type completionsBody struct {
 // startArguments are the attributes of launch, attach and restart that are the
 // client's; the configuration itself is launch's business.
 type startArguments struct {
-	NoDebug          bool  `json:"noDebug"`
+	NoDebug bool `json:"noDebug"`
+	trust
+}
+
+// trust is what the client says of the folder that arguments come from.
+type trust struct {
 	Trusted          *bool `json:"__trusted"`
 	WorkspaceTrusted *bool `json:"__workspaceTrusted"`
+}
+
+func (t trust) trusted() bool {
+	return (t.Trusted == nil || *t.Trusted) && (t.WorkspaceTrusted == nil || *t.WorkspaceTrusted)
 }

@@ -111,7 +111,8 @@ func commands(status *int) *cobra.Command {
 // options wires the command language into the adapter, which does not know it.
 func options(log zerolog.Logger) adapter.Options {
 	return adapter.Options{
-		Log: log,
+		Log:       log,
+		Processes: console.Processes,
 		Plan: func(request string, args json.RawMessage, trusted bool) (launch.Plan, error) {
 			return launch.FromDAP(request, args, trusted)
 		},

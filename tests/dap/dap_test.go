@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"dap-windbg/adapter"
+	"dap-windbg/console"
 	"dap-windbg/launch"
 	"dap-windbg/targets"
 	"dap-windbg/tests/dapclient"
@@ -89,21 +90,22 @@ func line(t *testing.T, word string) int {
 // wiring is how the program puts adapter, launch and windbg together.
 func wiring() adapter.Options {
 	return adapter.Options{
-		Plan: launch.FromDAP,
+		Plan:      launch.FromDAP,
+		Processes: console.Processes,
 		Open: func(ctx context.Context, p launch.Plan, h launch.Hooks, quit func(targets.Parting)) (adapter.Debugger, adapter.Console, error) {
 			h.Life = ctx
 			d, err := launch.Start(ctx, p, h)
 			if err != nil {
 				return nil, nil, err
 			}
-			return d, console{windbg.New(windbg.Options{Host: d, Quit: quit, SourceMode: true})}, nil
+			return d, repl{windbg.New(windbg.Options{Host: d, Quit: quit, SourceMode: true})}, nil
 		},
 	}
 }
 
-type console struct{ *windbg.Interpreter }
+type repl struct{ *windbg.Interpreter }
 
-func (c console) Complete(ctx context.Context, line string) []adapter.Completion {
+func (c repl) Complete(ctx context.Context, line string) []adapter.Completion {
 	var out []adapter.Completion
 	for _, x := range c.Interpreter.Complete(ctx, line) {
 		out = append(out, adapter.Completion(x))
