@@ -7,22 +7,24 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// dapClient speaks DAP to our program.
-type dapClient struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	seq    int
-	thread int
-	frame  int
-	big    string // memory reference
-	events []message
-	source string
+// dapPeer speaks DAP to an adapter: ours or lldb's.
+type dapPeer struct {
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+	ask     func(port string) map[string]any // the attach request's arguments
+	source  string
+	seq     int
+	thread  int
+	frame   int
+	events  []message
+	answers []message // that nobody has asked for yet
 }
 
 type message struct {
@@ -32,21 +34,20 @@ type message struct {
 	Body                          json.RawMessage
 }
 
-func (b *bench) dap() *dapClient {
-	d := &dapClient{cmd: exec.Command(b.debugger), source: b.source}
+func newDAP(source string, ask func(port string) map[string]any, name string, args ...string) *dapPeer {
+	d := &dapPeer{cmd: exec.Command(name, args...), ask: ask, source: source}
 	var err error
 	d.in, err = d.cmd.StdinPipe()
 	check(err)
 	out, err := d.cmd.StdoutPipe()
 	check(err)
-	d.cmd.Stderr = os.Stderr
 	check(d.cmd.Start())
 	d.out = bufio.NewReaderSize(out, 1<<20)
 	d.do("initialize", map[string]any{"adapterID": "dap-windbg", "linesStartAt1": true, "columnsStartAt1": true})
 	return d
 }
 
-func (d *dapClient) send(command string, args any) int {
+func (d *dapPeer) send(command string, args any) int {
 	d.seq++
 	js, err := json.Marshal(map[string]any{"seq": d.seq, "type": "request", "command": command, "arguments": args})
 	check(err)
@@ -55,7 +56,7 @@ func (d *dapClient) send(command string, args any) int {
 	return d.seq
 }
 
-func (d *dapClient) read() message {
+func (d *dapPeer) read() message {
 	length := 0
 	for {
 		line, err := d.out.ReadString('\n')
@@ -77,112 +78,224 @@ func (d *dapClient) read() message {
 	return m
 }
 
-func (d *dapClient) answer(seq int) message {
+func (d *dapPeer) answer(seq int) message {
 	for {
-		m := d.read()
-		if m.Type == "response" && m.RequestSeq == seq {
-			if !m.Success {
-				check(fmt.Errorf("%s: %s %s", m.Command, m.Message, m.Body))
-			}
-			return m
+		i := slices.IndexFunc(d.answers, func(m message) bool { return m.RequestSeq == seq })
+		if i < 0 {
+			d.next()
+			continue
 		}
-		if m.Type == "event" {
-			d.events = append(d.events, m)
+		m := d.answers[i]
+		d.answers = slices.Delete(d.answers, i, i+1)
+		if !m.Success {
+			check(fmt.Errorf("%s: %s: %s %s", d.cmd.Path, m.Command, m.Message, m.Body))
 		}
+		return m
 	}
 }
 
-func (d *dapClient) do(command string, args any) message { return d.answer(d.send(command, args)) }
+// next reads one message and keeps it.
+func (d *dapPeer) next() {
+	switch m := d.read(); m.Type {
+	case "response":
+		d.answers = append(d.answers, m)
+	case "event":
+		d.events = append(d.events, m)
+	}
+}
 
-func (d *dapClient) event(name string) message {
+func (d *dapPeer) do(command string, args any) message { return d.answer(d.send(command, args)) }
+
+func (d *dapPeer) event(names ...string) message {
 	for {
 		for i, m := range d.events {
-			if m.Event == name {
+			if slices.Contains(names, m.Event) {
 				d.events = slices.Delete(d.events, i, i+1)
 				return m
 			}
 		}
-		if m := d.read(); m.Type == "event" {
-			d.events = append(d.events, m)
-		}
+		d.next()
 	}
 }
 
-func (d *dapClient) attach(port, trace string) {
-	args := map[string]any{"connection": "gdb:server=127.0.0.1,port=" + port}
-	if trace != "" {
-		args["trace"] = trace
-	}
-	seq := d.send("attach", args)
+func (d *dapPeer) attach(port string) {
+	seq := d.send("attach", d.ask(port))
 	d.event("initialized")
 	d.do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{map[string]string{"name": "main"}}})
 	d.do("configurationDone", map[string]any{})
 	d.answer(seq)
-}
-
-// main waits for the stop in main and finds the memory that is read later.
-func (d *dapClient) main() {
 	d.stopped()
-	d.do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{}})
 	d.refresh()
-	var body struct{ MemoryReference string }
-	check(json.Unmarshal(d.do("evaluate", map[string]any{"expression": "&big[0]", "context": "watch", "frameId": d.frame}).Body, &body))
-	d.big = body.MemoryReference
+	d.do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{}})
 }
 
-func (d *dapClient) breakAt(source string, lines ...int) {
-	var list []any
-	for _, l := range lines {
-		list = append(list, map[string]int{"line": l})
+func (d *dapPeer) breakpoints(lines []int, condition string) {
+	list := make([]any, len(lines))
+	for i, l := range lines {
+		b := map[string]any{"line": l}
+		if condition != "" {
+			b["condition"] = condition
+		}
+		list[i] = b
 	}
-	if list == nil {
-		list = []any{}
-	}
-	d.do("setBreakpoints", map[string]any{"source": map[string]string{"path": source}, "breakpoints": list})
+	d.do("setBreakpoints", map[string]any{"source": map[string]string{"path": d.source}, "breakpoints": list})
 }
 
-func (d *dapClient) stopped() {
+// stopped waits for the stop, or for the end of the last run.
+func (d *dapPeer) stopped() {
+	m := d.event("stopped", "terminated")
 	var body struct{ ThreadID int }
-	check(json.Unmarshal(d.event("stopped").Body, &body))
-	d.thread = body.ThreadID
+	check(json.Unmarshal(m.Body, &body))
+	if m.Event == "stopped" && body.ThreadID != 0 {
+		d.thread = body.ThreadID
+	}
 }
 
-// stop sends a request that ends in a stop and waits for it.
-func (d *dapClient) stop(command string) {
-	d.do(command, map[string]any{"threadId": d.thread})
+func (d *dapPeer) run(how string) {
+	d.do(how, map[string]any{"threadId": d.thread})
 	d.stopped()
 }
 
-// refresh asks what an editor asks at each stop.
-func (d *dapClient) refresh() {
-	d.do("threads", nil)
+func (d *dapPeer) resume() { d.do("continue", map[string]any{"threadId": d.thread}) }
+
+func (d *dapPeer) pause() {
+	d.do("pause", map[string]any{"threadId": d.thread})
+	d.stopped()
+}
+
+func (d *dapPeer) breakNow(lines []int) {
+	d.breakpoints(lines, "")
+	d.stopped()
+}
+
+func (d *dapPeer) threads() []int {
+	var body struct{ Threads []struct{ ID int } }
+	check(json.Unmarshal(d.do("threads", nil).Body, &body))
+	ids := make([]int, len(body.Threads))
+	for i, t := range body.Threads {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
+func (d *dapPeer) frames(thread, from, count int) {
+	if thread < 0 {
+		thread = d.thread
+	}
 	var st struct{ StackFrames []struct{ ID int } }
-	check(json.Unmarshal(d.do("stackTrace", map[string]any{"threadId": d.thread, "startFrame": 0, "levels": 20}).Body, &st))
-	d.frame = st.StackFrames[0].ID
+	check(json.Unmarshal(d.do("stackTrace", map[string]any{"threadId": thread, "startFrame": from, "levels": count}).Body, &st))
+	if thread == d.thread && from == 0 && len(st.StackFrames) > 0 {
+		d.frame = st.StackFrames[0].ID
+	}
+}
+
+// scope opens the scopes of the frame that are wanted.
+func (d *dapPeer) scope(want func(name string, expensive bool) bool) {
 	var sc struct {
 		Scopes []struct {
+			Name               string
 			VariablesReference int
 			Expensive          bool
 		}
 	}
 	check(json.Unmarshal(d.do("scopes", map[string]any{"frameId": d.frame}).Body, &sc))
 	for _, s := range sc.Scopes {
-		if !s.Expensive {
-			d.do("variables", map[string]any{"variablesReference": s.VariablesReference})
+		if want(s.Name, s.Expensive) {
+			d.open(s.VariablesReference, nil)
 		}
 	}
 }
 
-func (d *dapClient) expand(name string) {
-	var body struct{ VariablesReference int }
-	check(json.Unmarshal(d.do("evaluate", map[string]any{"expression": name, "context": "watch", "frameId": d.frame}).Body, &body))
-	if body.VariablesReference == 0 {
-		check(fmt.Errorf("%s cannot be expanded", name))
-	}
-	d.do("variables", map[string]any{"variablesReference": body.VariablesReference})
+// registerGroup tells registers from other scopes and, within them, from flags.
+var registerGroup = regexp.MustCompile(`(?i)^registers$|^general purpose`)
+
+func isLocal(name string, expensive bool) bool {
+	return !expensive && (name == "Locals" || name == "Arguments")
 }
 
-func (d *dapClient) close() {
+func (d *dapPeer) locals() { d.scope(isLocal) }
+
+func (d *dapPeer) registers() {
+	d.scope(func(name string, _ bool) bool { return registerGroup.MatchString(name) })
+}
+
+type variable struct {
+	Name                                 string
+	VariablesReference, IndexedVariables int
+	MemoryReference, Value, Result       string
+}
+
+// open asks for a node's children, and returns them.
+func (d *dapPeer) open(ref int, page map[string]any) []variable {
+	args := map[string]any{"variablesReference": ref}
+	for k, v := range page {
+		args[k] = v
+	}
+	var body struct{ Variables []variable }
+	check(json.Unmarshal(d.do("variables", args).Body, &body))
+	return body.Variables
+}
+
+func (d *dapPeer) refresh() {
+	d.threads()
+	d.frames(-1, 0, 20)
+	d.locals()
+}
+
+func (d *dapPeer) value(expr string) variable {
+	var v variable
+	check(json.Unmarshal(d.do("evaluate", map[string]any{"expression": expr, "context": "watch", "frameId": d.frame}).Body, &v))
+	return v
+}
+
+func (d *dapPeer) evaluate(expr string) { d.value(expr) }
+
+func (d *dapPeer) elements(expr string, from, count int) {
+	v := d.value(expr)
+	page := map[string]any{"start": from, "count": count}
+	if v.IndexedVariables > 0 {
+		page["filter"] = "indexed"
+	}
+	if got := d.open(v.VariablesReference, page); len(got) < count {
+		check(fmt.Errorf("%s: %s has %d elements of %d", d.cmd.Path, expr, len(got), count))
+	}
+}
+
+func (d *dapPeer) tree(expr string) { d.branch(d.value(expr).VariablesReference) }
+
+func (d *dapPeer) branch(ref int) {
+	for _, v := range d.open(ref, nil) {
+		if v.VariablesReference != 0 && v.Name != "name" {
+			d.branch(v.VariablesReference)
+		}
+	}
+}
+
+var address = regexp.MustCompile(`0x[0-9a-f]+`)
+
+func (d *dapPeer) memory(expr string, count int) {
+	v := d.value(expr)
+	if v.MemoryReference == "" {
+		v.MemoryReference = address.FindString(v.Result)
+	}
+	d.do("readMemory", map[string]any{"memoryReference": v.MemoryReference, "count": count})
+}
+
+func (d *dapPeer) disassemble(count int) {
+	var st struct {
+		StackFrames []struct{ InstructionPointerReference string }
+	}
+	check(json.Unmarshal(d.do("stackTrace", map[string]any{"threadId": d.thread, "startFrame": 0, "levels": 1}).Body, &st))
+	d.do("disassemble", map[string]any{"memoryReference": st.StackFrames[0].InstructionPointerReference, "instructionCount": count})
+}
+
+func (d *dapPeer) disconnect() {
+	d.do("disconnect", map[string]any{"terminateDebuggee": true})
+}
+
+func (d *dapPeer) leave() {
 	d.in.Close()
 	d.cmd.Wait()
 }
+
+func (d *dapPeer) process() *os.Process { return d.cmd.Process }
