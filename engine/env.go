@@ -250,13 +250,21 @@ func (e *env) global(ctx context.Context, mod, name string) (eval.Value, error) 
 func (e *env) Functions(ctx context.Context, name string) ([]eval.Value, error) {
 	mod, rest := split(name)
 	rest = strings.TrimPrefix(rest, "::")
-	for _, m := range e.order(ctx, mod) {
-		if m.Image == nil {
-			continue
-		}
-		for _, n := range e.spellings(rest) {
-			if out := e.functionsIn(m, n); len(out) > 0 {
-				return out, ctx.Err()
+	ms := e.order(ctx, mod)
+	for _, all := range []bool{false, true} {
+		for _, m := range ms {
+			if all && m.Image == nil {
+				_ = e.l.need(ctx, m)
+			} else if all {
+				continue
+			}
+			if m.Image == nil {
+				continue
+			}
+			for _, n := range e.spellings(rest) {
+				if out := e.functionsIn(m, n); len(out) > 0 {
+					return out, ctx.Err()
+				}
 			}
 		}
 	}

@@ -54,8 +54,9 @@ type candidate struct {
 	object Value         // of a method that has one
 }
 
-// callDebuggee makes the call that n spells.
-func (ev *evaluator) callDebuggee(n *callNode) (Value, error) {
+// callDebuggee makes the call that n spells; want is the type that it is cast to,
+// nil none.
+func (ev *evaluator) callDebuggee(n *callNode, want *symbols.Type) (Value, error) {
 	caller, ok := ev.env.(Caller)
 	if !ev.calls || !ok {
 		return Value{}, &CallError{Name: calleeName(n.callee)}
@@ -82,6 +83,12 @@ func (ev *evaluator) callDebuggee(n *callNode) (Value, error) {
 	c, err := ev.choose(calleeName(n.callee), list, args)
 	if err != nil {
 		return Value{}, err
+	}
+	if c.typ.Load == nil && c.typ.Elem != nil && c.typ.Language == symbols.C && c.unprototyped() {
+		if want == nil {
+			return Value{}, &CallError{Name: c.name, Msg: "has no debug information; cast the call to what it returns, as in (int)" + c.name + "(...)"}
+		}
+		c.typ = &symbols.Type{Kind: symbols.Func, Size: 1, Elem: want}
 	}
 	call, err := ev.prepare(c, args)
 	if err != nil {

@@ -119,7 +119,11 @@ func (n *castNode) eval(ev *evaluator) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if _, ok := n.x.(*callNode); ok {
+		ev.want = t
+	}
 	v, err := ev.eval(n.x)
+	ev.want = nil
 	if err != nil {
 		return Value{}, err
 	}
@@ -210,12 +214,14 @@ func (ev *evaluator) shiftClass(addr arch.Addr, from, to *symbols.Type) (arch.Ad
 }
 
 func (n *callNode) eval(ev *evaluator) (Value, error) {
+	want := ev.want
+	ev.want = nil
 	if v, ok, err := ev.invoke(n); ok || err != nil {
 		return v, err
 	}
 	name, ok := n.callee.(*nameNode)
 	if !ok {
-		return ev.callDebuggee(n)
+		return ev.callDebuggee(n, want)
 	}
 	if c, ok := ev.env.(Intrinsics); ok {
 		args := make([]Value, len(n.args))
@@ -247,7 +253,7 @@ func (n *callNode) eval(ev *evaluator) (Value, error) {
 			}
 		}
 	}
-	return ev.callDebuggee(n)
+	return ev.callDebuggee(n, want)
 }
 
 func (n *macroNode) eval(ev *evaluator) (Value, error) {

@@ -21,7 +21,7 @@ var specs = map[string]func(f *Format){
 	"bb": func(f *Format) { f.Radix, f.Bare = 2, true },
 	"!":  func(f *Format) { f.Raw = true },
 	"na": func(f *Format) { f.NoAddress = true },
-	"nd": func(f *Format) {}, // the derived type is never guessed
+	"nd": func(f *Format) { f.NoDerived = true },
 	"nr": func(f *Format) { f.NoRaw = true },
 	// nvo: the number of an enumerator alone
 	"nvo": func(f *Format) { f.Spec = "nvo" },

@@ -314,6 +314,9 @@ func (n *memberNode) eval(ev *evaluator) (Value, error) {
 	if base, ok := n.base(ev, x); ok {
 		return base, nil
 	}
+	if v, ok, err := n.ofDerived(ev, x); ok || err != nil {
+		return v, err
+	}
 	if s, ok, _ := ev.textOf(x); ok && n.name == "Length" && !n.arrow {
 		return ev.itemMember(Text(s), n.name)
 	}
@@ -332,6 +335,20 @@ func (n *memberNode) base(ev *evaluator, x Value) (Value, bool) {
 	}
 	v, err := descend(ev.ctx, ev.env, x, path)
 	return v, err == nil
+}
+
+// ofDerived is the member of the whole object that x is a part of.
+func (n *memberNode) ofDerived(ev *evaluator, x Value) (Value, bool, error) {
+	x, err := composite(ev.ctx, ev.env, x)
+	if err != nil {
+		return Value{}, false, onlyRetry(err)
+	}
+	d, ok, err := DynamicObject(ev.ctx, ev.env, x)
+	if err != nil || !ok {
+		return Value{}, false, err
+	}
+	v, err := Member(ev.ctx, ev.env, d, n.name)
+	return v, err == nil, onlyRetry(err)
 }
 
 // dotted reads "main.x" as one name, as Go has them, when no "main" has an x.

@@ -22,6 +22,7 @@ type Format struct {
 	Bare       bool   // ",xb": no "0x" or "0b" before the digits
 	NoAddress  bool   // ",na": pointers show what they point to only
 	NoRaw      bool   // ",nr": no "[<Raw View>]" child
+	NoDerived  bool   // ",nd": pointers show what their type says, not what is there
 }
 
 // Style is the layout of scalar text.

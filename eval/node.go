@@ -206,6 +206,7 @@ type evaluator struct {
 	spent *spent
 	vars  map[string]Value // parameters of the lambdas around
 	calls bool             // functions of the debuggee may be called
+	want  *symbols.Type    // what the call at hand is cast to
 }
 
 // spent is what an evaluation has taken so far, with all that it evaluates in turn.

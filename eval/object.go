@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -163,7 +164,38 @@ func (m *Model) pointer(ctx context.Context, env Env, o *Object, v Value, f Form
 	case !to.IsComposite() && (charUnit(elem(t)) > 0 || specUnit(f.Spec) > 0 || to.Kind == symbols.Void || to.Kind == symbols.Func):
 		return o, nil
 	}
-	return m.pointed(ctx, env, o, target, to, f)
+	target, expr, err := m.derived(ctx, env, o, target, f)
+	if err != nil {
+		return nil, err
+	}
+	own := o.Expr
+	o.Expr = expr
+	o, err = m.pointed(ctx, env, o, target, completed(target.Type), f)
+	if o != nil {
+		o.Expr = own
+	}
+	return o, err
+}
+
+// derived is the whole object that a pointer's target is a part of, with the
+// expression that points to it. The node's type tells both.
+func (m *Model) derived(ctx context.Context, env Env, o *Object, target Value, f Format) (Value, string, error) {
+	if f.NoDerived || f.Style == DT {
+		return target, o.Expr, nil
+	}
+	d, ok, err := DynamicObject(ctx, env, target)
+	if err != nil || !ok {
+		return target, o.Expr, err
+	}
+	name := TypeName(PointerTo(env, d.Type))
+	o.Type = name + " (derived from " + o.Type + ")"
+	switch {
+	case o.Expr == "":
+		return d, "", nil
+	case d.Addr == target.Addr:
+		return d, "((" + name + ")" + wrap(o.Expr) + ")", nil
+	}
+	return d, fmt.Sprintf("((%s)0x%x)", name, uint64(d.Addr)), nil
 }
 
 // pointed gives a pointer what it points to as its children.
