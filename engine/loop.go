@@ -42,6 +42,7 @@ type loop struct {
 	mem     *cache
 	changes uint64 // of memory, as far as we caused or noticed them
 	regs    map[targets.ThreadID]*arch.Registers
+	others  int             // threads beside the stopped one whose stacks were asked for
 	partial *arch.Registers // expedited with the stop, of its thread
 	walks   map[targets.ThreadID]*walk
 
@@ -106,6 +107,7 @@ func newLoop(s *Session, t targets.Target, o Options) *loop {
 func (l *loop) forget() {
 	l.dropMemory()
 	l.regs = map[targets.ThreadID]*arch.Registers{}
+	l.others = 0
 	l.walks = map[targets.ThreadID]*walk{}
 	l.context = nil
 	l.partial = nil

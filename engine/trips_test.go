@@ -156,6 +156,17 @@ func TestRoundTripsThreads(t *testing.T) {
 	s.run(How{})
 	s.trace.trips(t)
 	count("step over with 64 threads", 3, func() { s.run(How{Kind: StepOver}); s.look() })
+	count("20 frames of 64 threads, one by one", 10, func() {
+		s.do(func(ctx context.Context, v *View) error {
+			ts, err := v.Threads(ctx)
+			for _, x := range ts {
+				if st, err := v.Stack(ctx, x.ID, 20); err != nil || !st.Complete {
+					t.Errorf("thread %v: %v", x.ID, err)
+				}
+			}
+			return err
+		})
+	})
 	s.set("many", many...)
 	s.run(How{})
 	s.trace.trips(t)

@@ -117,6 +117,9 @@ func (l *loop) top(ctx context.Context, id targets.ThreadID) (*Frame, error) {
 
 // Stack unwinds at most limit frames (0: all, up to 10,000).
 func (v *View) Stack(ctx context.Context, id targets.ThreadID, limit int) (*Stack, error) {
+	if err := v.l.readAhead(ctx, id); err != nil {
+		return nil, err
+	}
 	if _, err := v.l.stack(ctx, id, limit); err != nil {
 		return nil, err
 	}
@@ -138,14 +141,47 @@ func (w *walk) stack(limit int) *Stack {
 	return s
 }
 
-// registersAtOnce is how many threads' registers travel in one flight; a far end
-// takes that many in one piece.
-const registersAtOnce = 32
+// aheadThreads bounds how many threads are read ahead.
+const aheadThreads = 64
 
-// Stacks unwinds several threads with shared flights. A thread whose registers
-// cannot be read is left out.
-func (v *View) Stacks(ctx context.Context, ids []targets.ThreadID, limit int) (map[targets.ThreadID]*Stack, error) {
-	l := v.l
+// readAhead reads registers and tops of stacks of the threads behind id, when id
+// is the second that is asked for beside the stopped one: somebody goes through
+// them one by one.
+func (l *loop) readAhead(ctx context.Context, id targets.ThreadID) error {
+	if l.regs[id] != nil || id == l.last.Thread {
+		return nil
+	}
+	if l.others++; l.others != 2 {
+		return nil
+	}
+	rows := l.threads.rows
+	i := max(slices.IndexFunc(rows, func(t *Thread) bool { return t.ID == id }), 0)
+	var ids []targets.ThreadID
+	for _, t := range rows[i:min(len(rows), i+aheadThreads)] {
+		ids = append(ids, t.ID)
+	}
+	if err := l.readRegisters(ctx, ids); err != nil {
+		return err
+	}
+	var ops []targets.Op
+	for _, id := range ids {
+		if r := l.regs[id]; r != nil && r.SP() != 0 {
+			ops = append(ops, l.stackRead(r))
+		}
+	}
+	for some := range slices.Chunk(ops, registersAtOnce) {
+		if err := l.do(ctx, some...); err != nil {
+			return err
+		}
+		for _, op := range some {
+			l.keepGood(op.(*targets.MemoryRead))
+		}
+	}
+	return nil
+}
+
+// readRegisters reads those of the threads that are not known yet.
+func (l *loop) readRegisters(ctx context.Context, ids []targets.ThreadID) error {
 	var ops []targets.Op
 	for _, id := range ids {
 		if l.regs[id] == nil {
@@ -154,12 +190,26 @@ func (v *View) Stacks(ctx context.Context, ids []targets.ThreadID, limit int) (m
 	}
 	for some := range slices.Chunk(ops, registersAtOnce) {
 		if err := l.do(ctx, some...); err != nil {
-			return nil, err
+			return err
 		}
 		for _, op := range some {
 			r := op.(*targets.RegistersRead)
 			l.tookRegisters(r.Thread, r)
 		}
+	}
+	return nil
+}
+
+// registersAtOnce is how many threads' registers travel in one flight; a far end
+// takes that many in one piece.
+const registersAtOnce = 32
+
+// Stacks unwinds several threads with shared flights. A thread whose registers
+// cannot be read is left out.
+func (v *View) Stacks(ctx context.Context, ids []targets.ThreadID, limit int) (map[targets.ThreadID]*Stack, error) {
+	l := v.l
+	if err := l.readRegisters(ctx, ids); err != nil {
+		return nil, err
 	}
 	var ws []*walk
 	for _, id := range ids {
