@@ -356,7 +356,7 @@ func (p *plan) sendRegisters(o *targets.RegistersWrite, id threadID, g []byte) {
 	}
 	text, whole := l.patchG(g, o.Regs)
 	p.speakOf(id)
-	if !whole || len(text) == 0 {
+	if !whole || len(text) == 0 || p.t.c.kind.oneG {
 		p.sendSingly(o, id, g)
 		return
 	}

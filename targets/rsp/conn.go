@@ -199,14 +199,15 @@ func (c *Conn) enqueue(reqs []*request) *flight {
 func (c *Conn) oneByOne() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.serial
+	return c.serial || c.kind.single
 }
 
 // pump lets leave what may; c.mu is held.
 func (c *Conn) pump() {
-	for c.sent < len(c.queue) && (!c.serial || c.sent == 0) {
+	one := c.serial || c.kind.single
+	for c.sent < len(c.queue) && (!one || c.sent == 0) {
 		r := c.queue[c.sent]
-		if r.resume && r.flight.refused && c.serial {
+		if r.resume && r.flight.refused && one {
 			c.queue = append(c.queue[:c.sent:c.sent], c.queue[c.sent+1:]...)
 			c.run.t.motion = nil
 			c.endRun()

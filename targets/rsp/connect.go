@@ -120,6 +120,9 @@ func (c *Conn) learn(reply string) {
 		}
 	}
 	c.kind = kindOf(c.features)
+	if c.kind.packet > 0 {
+		c.packetSize = c.kind.packet
+	}
 	base := 16
 	if c.kind.decimal {
 		base = 10

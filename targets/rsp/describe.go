@@ -1,6 +1,7 @@
 package rsp
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"strings"
@@ -16,6 +17,10 @@ type stubKind struct {
 	decimal bool   // spells PacketSize in decimal
 	failing bool   // answers rubbish after a failed vAttach: the connection must go
 	traps   int    // hardware data traps where the make decides, 0 the CPU does, -1 none
+	single  bool   // loses requests that arrive together
+	oneG    bool   // takes the first register of a G for all of them
+	packet  int    // takes packets of so many bytes without saying so
+	os      string // it is for
 }
 
 var unknownStub stubKind
@@ -26,6 +31,8 @@ var stubKinds = []stubKind{
 	{name: "lldb-server", mark: "QThreadSuffixSupported", decimal: true},
 	{name: "lldb-server", mark: "native-signals", decimal: true},
 	{name: "gdbserver", mark: "QStartupWithShell", failing: true},
+	{name: "valgrind", mark: "QCatchSyscalls", traps: 64}, // as many as one likes
+	{name: "winedbg", mark: "qXfer:libraries:read", single: true, oneG: true, packet: 16 << 10, os: "windows"},
 }
 
 // QEMU offers nothing it could be told by, but answers questions of its own.
@@ -96,7 +103,7 @@ func (c *Conn) finish(ctx context.Context, d *description, settling bool) (*proc
 	}
 	in.layout = desc.layout(c.arch())
 	in.Set = in.layout.set
-	in.OS = osOf(desc.osabi, c.o.OS, !d.auxv.missing)
+	in.OS = osOf(desc.osabi, cmp.Or(c.kind.os, c.o.OS), !d.auxv.missing)
 	in.Machine = c.physical || strings.HasSuffix(c.o.OS, "kernel")
 	in.Path = string(d.exec.data)
 	in.Stub = c.kind.name

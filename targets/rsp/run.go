@@ -393,7 +393,7 @@ func (c *Conn) holdUp(f *flight) {
 	if c.run == nil || c.run.stopped || len(c.queue) == 0 || c.queue[len(c.queue)-1].flight != f {
 		return
 	}
-	if m := c.run.t.motion; !c.serial && m != nil {
+	if m := c.run.t.motion; !c.serial && !c.kind.single && m != nil {
 		m.orphan = true
 		c.interrupt()
 	}

@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
@@ -115,9 +116,12 @@ func (s *stopReply) field(key, value string) {
 		s.window(value)
 		return
 	case "reason": // LLDB says it in words of its own
-		if value == "breakpoint" {
-			s.reason, s.named = targets.Breakpoint, true
+		if reason, ok := lldbReasons[value]; ok {
+			s.reason, s.named = reason, true
 		}
+		return
+	case "description":
+		s.describedAs(value)
 		return
 	}
 	number, ok := parseHex(key)
@@ -126,6 +130,25 @@ func (s *stopReply) field(key, value string) {
 			s.regs = map[int][]byte{}
 		}
 		s.regs[int(number)] = data
+	}
+}
+
+// lldbReasons are the reasons of LLDB's servers that say more than a signal
+// (LLDB's protocol extensions, "Stop reply packet extensions").
+var lldbReasons = map[string]targets.Reason{
+	"breakpoint": targets.Breakpoint, "trace": targets.Stepped, "watchpoint": targets.Watch, "exec": targets.Exec,
+}
+
+// describedAs reads the description of a watchpoint's stop: in decimal its address,
+// its number, and where the access was.
+func (s *stopReply) describedAs(value string) {
+	text, _ := unhex([]byte(value))
+	f := strings.Fields(string(text))
+	if s.reason != targets.Watch || len(f) < 2 {
+		return
+	}
+	if at, err := strconv.ParseUint(f[0], 10, 64); err == nil {
+		s.addr = arch.Addr(at)
 	}
 }
 

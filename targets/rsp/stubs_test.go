@@ -2,7 +2,6 @@ package rsp
 
 import (
 	"encoding/json"
-	"flag"
 	"io"
 	"net"
 	"os"
@@ -15,16 +14,8 @@ import (
 	"dap-windbg/targets/wire"
 )
 
-// The wires of testdata/stubs are of far ends that are no part of a test run.
-// One is recorded by having the stub hold "probe brief" at its first instruction:
-//
-//	go test -run RecordStub -stub ADDRESS -loop 0xADDRESS_OF_step -to NAME
-var (
-	stubAddress = flag.String("stub", "", "address of a stub to record")
-	stubLoop    = flag.Uint64("loop", 0, "address of step in its program")
-	stubName    = flag.String("to", "", "name of the recording")
-)
-
+// The wires of testdata/stubs are of far ends that need not be there to be tested
+// against; they are recorded with -record.
 const stubs = "testdata/stubs"
 
 // brief is a session with a far end that holds "probe brief": to step(), a step,
@@ -78,38 +69,24 @@ func brief(t *testing.T, conn io.ReadWriteCloser, o Options, loop arch.Addr) tar
 	return tg.Info()
 }
 
-func TestRecordStub(t *testing.T) {
-	if *stubAddress == "" {
-		return // recording is no test
-	}
-	nc, err := net.Dial("tcp", *stubAddress)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := &tracing{}
-	brief(t, nc, Options{Trace: wire.NewTrace(tr, nil)}, arch.Addr(*stubLoop))
-	facts, err := json.Marshal(targettest.Subject{Loop: arch.Addr(*stubLoop)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := "# subject " + string(facts) + "\n" + tr.String()
-	if err := os.WriteFile(filepath.Join(stubs, *stubName+".wire"), []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestStubs(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		arch *arch.Arch
-		stub string
+		name  string
+		arch  *arch.Arch
+		stub  string
+		far   targettest.Stub
+		flags string
 	}{
-		{"valgrind-3.19", arch.AMD64, ""},             // no vCont, and refuses Hc0
-		{"lldb-server-19", arch.AMD64, "lldb-server"}, // registers at offsets of their own, no list of modules yet
-		{"qemu-aarch64-7.2", arch.ARM64, "QEMU user mode"},
+		{"valgrind-3.19", arch.AMD64, "valgrind", targettest.Valgrind, "-no-pie"},       // no vCont, and refuses Hc0
+		{"lldb-server-19", arch.AMD64, "lldb-server", targettest.LLDBServer, "-no-pie"}, // registers at offsets of their own, no list of modules yet
+		{"qemu-aarch64-7.2", arch.ARM64, "QEMU user mode", targettest.QEMUARM64, "-static"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, m := recorded(t, filepath.Join(stubs, c.name+".wire"))
+			file := filepath.Join(stubs, c.name+".wire")
+			if *record {
+				recordStub(t, c.far, c.flags, file)
+			}
+			s, m := recorded(t, file)
 			far := wire.NewReplay(m, false)
 			in := brief(t, far, Options{}, s.Loop)
 			if in.Set.Arch != c.arch || in.Stub != c.stub || in.OS != "linux" || in.Machine {
@@ -122,5 +99,25 @@ func TestStubs(t *testing.T) {
 				t.Errorf("sent while the debuggee ran: %s", bad)
 			}
 		})
+	}
+}
+
+// recordStub writes the wire of a session with a real stub.
+func recordStub(t *testing.T, far targettest.Stub, flag, file string) {
+	t.Helper()
+	program := far.Build(t, "testdata/probe.c", "-g", "-O0", "-pthread", flag)
+	loop := addresses(t, program)["step"]
+	nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", far.Serve(t, program, "brief")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &tracing{}
+	brief(t, nc, Options{Trace: wire.NewTrace(tr, nil)}, loop)
+	facts, err := json.Marshal(targettest.Subject{Loop: loop})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("# subject "+string(facts)+"\n"+tr.String()), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -137,11 +137,31 @@ func (c *climb) interrupt() {
 		c.Errorf("resuming while running: %v, want ErrRunning", err)
 	}
 	c.must("interrupting", r.Interrupt(c.ctx))
+	if c.s.Deaf {
+		c.told(r)
+		return
+	}
 	if stop := c.nextStop(r); stop.Reason != targets.Interrupted {
 		c.Errorf("stopped for %v, want interrupted", stop.Reason)
 	}
 	if c.s.Loop != 0 { // the wire is in step, and no second stop was in it
 		c.toLoop(r)
+	}
+}
+
+// told: a far end that cannot stop what runs has the user told so.
+func (c *climb) told(r targets.Runner) {
+	for {
+		select {
+		case e := <-r.Events():
+			if o, ok := e.(targets.Output); ok && o.Console {
+				return
+			} else if !ok {
+				c.Fatalf("%#v, want to be told that it cannot be stopped", e)
+			}
+		case <-c.ctx.Done():
+			c.Fatal("nobody says that it cannot be stopped")
+		}
 	}
 }
 
@@ -184,7 +204,7 @@ func (c *climb) write() {
 	}
 	_, err = w.WriteMemory(c.ctx, targets.Space{}, c.s.Writable, old)
 	c.must("restoring", err)
-	if c.s.Nowhere != 0 {
+	if c.s.Nowhere != 0 && !c.s.Blind {
 		n, err := w.WriteMemory(c.ctx, targets.Space{}, c.s.Nowhere, fresh)
 		c.fault(n, 0, err, c.s.Nowhere, true)
 	}
@@ -222,7 +242,7 @@ func (c *climb) trap() {
 		c.Fatalf("%T is no Trapper", c.tg)
 	}
 	r, _ := c.runner()
-	trap := targets.Trap{Addr: c.s.Loop}
+	trap := c.loop()
 	before, after := make([]byte, 8), make([]byte, 8)
 	_, err := c.tg.ReadMemory(c.ctx, targets.Space{}, c.s.Loop, before)
 	c.must("reading", err)
@@ -249,12 +269,15 @@ func (c *climb) trap() {
 		c.Fatalf("the second time stopped for %v at 0x%x", stop.Reason, uint64(c.pc(stop.Thread)))
 	}
 	c.must("clearing", tr.ClearTrap(c.ctx, trap))
+	if c.s.Deaf { // how would one see that it does not stop?
+		return
+	}
 	c.must("resuming", r.Resume(c.ctx, targets.Resume{Default: everything}))
 	c.must("interrupting", r.Interrupt(c.ctx))
 	if stop := c.nextStop(r); stop.Reason != targets.Interrupted {
 		c.Errorf("a cleared trap: stopped for %v, want interrupted", stop.Reason)
 	}
-	if c.s.Nowhere != 0 && !c.tg.Info().Machine {
+	if c.s.Nowhere != 0 && !c.s.Blind && !c.tg.Info().Machine {
 		c.refused(tr, r)
 	}
 }
@@ -309,7 +332,7 @@ func (c *climb) flight() {
 		c.Error("one bad read among good ones is no error")
 	}
 	if _, ok := c.tg.(targets.Trapper); ok {
-		trap := targets.Trap{Addr: c.s.Loop}
+		trap := c.loop()
 		run := &targets.Run{Resume: targets.Resume{Default: everything}}
 		set := &targets.TrapSet{Trap: trap}
 		c.must("a flight that resumes", targets.Do(c.ctx, c.tg, set, run))

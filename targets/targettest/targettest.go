@@ -25,6 +25,10 @@ type Subject struct {
 	Watched  arch.Addr // eight bytes the loop writes to, 0 when data traps are not to be tried
 	Threads  int       // at least so many
 	Ends     bool      // Close with Kill may be tried
+
+	Kind  targets.TrapKind // of code traps, Software or Hardware
+	Deaf  bool             // the far end cannot stop what runs
+	Blind bool             // the far end takes writes and traps where no memory is
 }
 
 // Rung is a step of the ladder.
@@ -161,6 +165,9 @@ func (c *climb) must(what string, err error) {
 }
 
 var everything = targets.Action{Kind: targets.Go}
+
+// loop is the trap at the loop.
+func (c *climb) loop() targets.Trap { return targets.Trap{Kind: c.s.Kind, Addr: c.s.Loop} }
 
 // plant sets a trap at the loop, at the far end or by patching.
 type planted struct {
