@@ -31,6 +31,8 @@ type (
 	Became struct {
 		Process, Was int64
 		Path         string
+		Traps        []arch.Addr // what is planted in it, each TrapSize bytes long
+		TrapSize     int
 	}
 )
 
@@ -191,7 +193,7 @@ func (l *loop) become(ctx context.Context, st *Stop, child targets.Target) error
 		l.traps = newTrapTable(l.arch)
 	}
 	l.moveTo(st, first)
-	l.o.Emit(Became{Process: child.Info().Process, Was: was, Path: child.Info().Path})
+	l.o.Emit(Became{Process: child.Info().Process, Was: was, Path: child.Info().Path, Traps: l.traps.addresses(), TrapSize: len(l.arch.Break)})
 	return l.armForks(ctx)
 }
 

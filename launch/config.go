@@ -41,6 +41,11 @@ func FromDAP(request string, arguments json.RawMessage, trusted bool) (Plan, err
 	}
 	slices.Sort(names) // the first error is the same each time
 	for _, name := range names {
+		if name == tokenField && in == inAttach {
+			if err := json.Unmarshal(raw[name], &p.Child); err != nil {
+				return p, &ConfigError{Field: name, Want: "must be a string"}
+			}
+		}
 		if slices.Contains(clientFields, name) || strings.HasPrefix(name, "__") || string(raw[name]) == "null" {
 			continue
 		}
@@ -83,7 +88,7 @@ func (p *Plan) check() error {
 		return nil
 	}
 	ways := 0
-	for _, have := range []bool{p.ProcessID != 0, p.ProcessName != "", p.Connection != nil, p.CoreFile != "", p.Remote != nil} {
+	for _, have := range []bool{p.ProcessID != 0, p.ProcessName != "", p.Connection != nil, p.CoreFile != "", p.Remote != nil, p.Child != ""} {
 		if have {
 			ways++
 		}

@@ -37,6 +37,7 @@ type Debugger struct {
 	mu       sync.Mutex
 	plan     Plan
 	present  *debuggee
+	family   family
 	link     targets.Link   // of a process server, which outlives its debuggees
 	held     []engine.Event // behind an Ended that waits for the last output
 	settling chan struct{}  // non-nil while held is in use; closed when it is empty
@@ -51,6 +52,26 @@ type debuggee struct {
 	created bool          // we started the program
 	image   bool          // a file that nobody runs: nothing of a system is there
 	done    chan struct{} // Run has returned
+	ordinal int           // in its family
+	child   *engine.Child // what came of a fork
+	parent  *Debugger     // while it waits in the nursery
+	freed   sync.Once
+}
+
+// free ends what we run for the debuggee, when nobody else needs it.
+func (g *debuggee) free() {
+	g.freed.Do(func() {
+		g.guard.dismiss()
+		if g.server != nil {
+			g.server.stop()
+		}
+	})
+}
+
+// run serves the session until its end.
+func (g *debuggee) run(life context.Context) {
+	defer close(g.done)
+	g.session.Run(life)
 }
 
 // Hooks are what a front end gives to a Debugger.
@@ -70,6 +91,12 @@ type Hooks struct {
 	// Guard is a command line that runs RunGuard: a process that parts from the
 	// debuggee when this one is killed. Nil: nobody does.
 	Guard []string
+	// Child is offered a process that came of a fork and that followForks keeps. It must
+	// not block. Nil: children run on by themselves. Nursery is where it waits.
+	Child   func(Child)
+	Nursery *Nursery
+	// Family: the front end shows all processes of the Debugger; Child is not asked.
+	Family bool
 	// Life ends the debug session, as Close with the default parting does; nil: only Close does.
 	Life context.Context
 }
@@ -163,25 +190,40 @@ func (d *Debugger) begin(ctx context.Context) error {
 
 // open starts the session over g and waits for its first stop.
 func (d *Debugger) open(ctx context.Context, g *debuggee) error {
+	if g.child != nil {
+		g.done, g.session = make(chan struct{}), g.child.Session(d.options(g, nil))
+		return d.first(ctx, g)
+	}
 	if err := d.adopt(ctx, g.target); err != nil {
 		return errors.Join(err, g.abandon(ctx))
 	}
-	g.done = make(chan struct{})
+	g.done, g.session = make(chan struct{}), engine.New(g.target, d.options(g, d.plan.Breakpoints))
+	d.lonely()
+	return d.first(ctx, g)
+}
+
+// options of g's session.
+func (d *Debugger) options(g *debuggee, breakpoints []engine.Breakpoint) engine.Options {
 	var system systems.System
 	if !g.image {
 		system = linux.New()
 	}
-	g.session = engine.New(g.target, engine.Options{
-		System: system, Store: imageStore{d.files.store, machine(&d.plan) != ""}, Model: d.model, Emit: d.emit, Filter: d.filters.decide, Catching: d.filters.catching,
-		Breakpoints: d.plan.Breakpoints, StepFilter: d.plan.StepFilter, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
-	})
+	return engine.Options{
+		System: system, Store: imageStore{d.files.store, machine(&d.plan) != ""}, Model: d.model, Filter: d.filters.decide, Catching: d.filters.catching,
+		Breakpoints: breakpoints, StepFilter: d.plan.StepFilter, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
+		Emit: func(e engine.Event) { d.from(g, e) }, Follow: d.follow, Together: d.hooks.Family,
+	}
+}
+
+// first runs g's session up to its first stop.
+func (d *Debugger) first(ctx context.Context, g *debuggee) error {
 	d.mu.Lock()
 	d.present = g
+	if d.hooks.Family {
+		d.join(g)
+	}
 	d.mu.Unlock()
-	go func() {
-		defer close(g.done)
-		g.session.Run(d.hooks.Life)
-	}()
+	go g.run(d.hooks.Life)
 	if _, err := g.session.Wait(ctx); err != nil {
 		d.end(context.WithoutCancel(ctx), d.Parting())
 		return fmt.Errorf("waiting for the first stop: %w", err)
@@ -196,10 +238,7 @@ func (g *debuggee) abandon(ctx context.Context) error {
 		how = targets.Kill
 	}
 	err := g.target.Close(ctx, how)
-	g.guard.dismiss()
-	if g.server != nil {
-		g.server.stop()
-	}
+	g.free()
 	return err
 }
 
@@ -217,7 +256,7 @@ func (d *Debugger) emit(e engine.Event) {
 		d.leaving.Add(1)
 		go d.leave(d.present, machine(&d.plan), end.Traps)
 	}
-	if ended && d.present != nil && d.present.server != nil {
+	if ended && d.present != nil && d.present.server != nil && d.present.server.shared.Load() == 0 {
 		d.settling = make(chan struct{})
 		d.held = []engine.Event{e}
 		go d.settle(d.present.server)
@@ -313,7 +352,7 @@ func (d *Debugger) Parting() targets.Parting {
 
 // Close ends everything that was started. how is for the debuggee.
 func (d *Debugger) Close(ctx context.Context, how targets.Parting) error {
-	err := d.end(ctx, how)
+	err := d.endAll(ctx, how)
 	d.release()
 	return err
 }
@@ -350,15 +389,30 @@ func (d *Debugger) end(ctx context.Context, how targets.Parting) error {
 	case <-ctx.Done():
 	}
 	d.leaving.Wait()
-	g.guard.dismiss()
-	if g.server != nil {
-		g.server.stop()
-	}
+	g.free()
 	d.Settle(ctx)
 	d.mu.Lock()
-	d.present = nil
+	if d.present == g { // else another of its family took its place
+		d.present = nil
+	}
 	d.mu.Unlock()
 	return err
+}
+
+// endAll parts from the whole family, the present debuggee first, and from children
+// that nobody began a session of.
+func (d *Debugger) endAll(ctx context.Context, how targets.Parting) error {
+	d.releaseChildren(ctx)
+	var errs []error
+	for {
+		d.mu.Lock()
+		over := d.present == nil
+		d.mu.Unlock()
+		if over {
+			return errors.Join(errs...)
+		}
+		errs = append(errs, d.end(ctx, how))
+	}
 }
 
 // keepBreakpoints remembers the table for the next debuggee.
@@ -405,7 +459,7 @@ func (d *Debugger) Restart(ctx context.Context) error {
 
 // replace ends the present debuggee and begins what change makes of the plan.
 func (d *Debugger) replace(ctx context.Context, change func(*Plan)) error {
-	if err := d.end(ctx, d.Parting()); err != nil {
+	if err := d.endAll(ctx, d.Parting()); err != nil {
 		return err
 	}
 	d.mu.Lock()

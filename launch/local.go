@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dap-windbg/targets"
@@ -30,6 +31,7 @@ type localServer struct {
 	terminal bool           // the client's: the streams are not ours
 	exited   chan struct{}  // gdbserver is gone and all output was delivered
 	kill     func()
+	shared   atomic.Int32 // processes it serves besides the first
 	hung     sync.WaitGroup
 }
 
@@ -220,8 +222,11 @@ func (s *localServer) dial(ctx context.Context) (net.Conn, error) {
 	return dialTCP(ctx, "gdbserver", "127.0.0.1", s.port)
 }
 
-// stop ends gdbserver when it does not end by itself; the connection is closed already.
+// stop ends the use of a gdbserver, and with the last one the server when it does not end by itself; the connection is closed already.
 func (s *localServer) stop() {
+	if s.shared.Add(-1) >= 0 {
+		return // others are served still
+	}
 	select {
 	case <-s.exited:
 		return

@@ -26,15 +26,7 @@ func owner(path string) string {
 	return id
 }
 
-// breaker returns what interrupts process pid when a gdbserver here cannot:
-// gdbserver signals the group of a process that it attached to, as if the process
-// led it. nil when it does, and for pid 0.
-func breaker(pid int64) func(int64) error {
-	if pid == 0 {
-		return nil
-	}
-	if group, err := syscall.Getpgid(int(pid)); err != nil || int64(group) == pid {
-		return nil
-	}
-	return func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGINT) }
-}
+// breaker interrupts a process of a gdbserver here. gdbserver itself signals the
+// process group of what it started or attached to: children that run on by themselves
+// would be ended, and what does not lead its group would not be reached.
+var breaker = func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGINT) }

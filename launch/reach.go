@@ -22,6 +22,8 @@ import (
 func (d *Debugger) reach(ctx context.Context) (*debuggee, error) {
 	p := d.Plan()
 	switch {
+	case p.Child != "":
+		return d.claim(&p)
 	case p.Remote != nil:
 		return nil, &UnavailableError{What: "shared debug sessions are not part of this version"}
 	case p.CoreFile != "":
@@ -222,10 +224,10 @@ func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
 		var conn *rsp.Conn
 		g := startGuard(d.hooks.Guard, rw)
 		conn, err = rsp.Connect(ctx, rw, rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux",
-			Break: breaker(pid), Journal: g.journal()})
+			Break: breaker, Journal: g.journal()})
 		if err == nil && conn.Target() != nil {
 			created := p.Request == Launch
-			g.entrust(conn.Target().Info().Process, created, breaker(pid) != nil)
+			g.entrust(conn.Target().Info().Process, created, breaker != nil)
 			return &debuggee{target: conn.Target(), server: s, guard: g, created: created}, nil
 		}
 		g.dismiss()

@@ -1,0 +1,248 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"dap-windbg/engine"
+	"dap-windbg/targets"
+)
+
+// A front end that shows one command line for several processes has them all in one
+// Debugger: the family. The stop of one halts all of them, as WinDbg has it, and that
+// one becomes the present debuggee.
+
+// Member is a process of the family.
+type Member struct {
+	Ordinal int // never reused in a debug session
+	Session *engine.Session
+	Present bool
+}
+
+// family is what a Debugger knows of its processes.
+type family struct {
+	members []*debuggee
+	next    int           // ordinal
+	halted  chan struct{} // closed when all wait; nil while they do
+	first   *debuggee     // the one whose end is the end of the debug session
+	end     *engine.Ended // of first, while others live on
+	halting bool          // a stop was told since the last resume
+}
+
+// partTime bounds parting from a child that came too late to be debugged.
+const partTime = 2 * time.Second
+
+// join makes g a member; d.mu is held.
+func (d *Debugger) join(g *debuggee) {
+	g.ordinal = d.family.next
+	d.family.next++
+	d.family.members = append(d.family.members, g)
+	if len(d.family.members) == 1 {
+		d.family.first, d.family.end = g, nil
+	}
+}
+
+// raise begins the session of a child of the family.
+func (d *Debugger) raise(g *debuggee) {
+	g.done = make(chan struct{})
+	g.session = g.child.Session(d.options(g, nil))
+	d.mu.Lock()
+	late := d.present == nil
+	if !late {
+		d.join(g)
+	}
+	d.mu.Unlock()
+	defer g.free()
+	if late { // everything is being left
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.hooks.Life), partTime)
+		defer cancel()
+		g.release(ctx)
+		return
+	}
+	g.run(d.hooks.Life)
+}
+
+// Members lists the processes.
+func (d *Debugger) Members() []Member {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []Member
+	for _, g := range d.family.members {
+		out = append(out, Member{Ordinal: g.ordinal, Session: g.session, Present: g == d.present})
+	}
+	return out
+}
+
+// Select makes the process with this ordinal the present debuggee.
+func (d *Debugger) Select(ordinal int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.IndexFunc(d.family.members, func(g *debuggee) bool { return g.ordinal == ordinal })
+	if i >= 0 {
+		d.present = d.family.members[i]
+	}
+	return i >= 0
+}
+
+// FollowChildren says whether children of forks become members of the family; on nil
+// only asks.
+func (d *Debugger) FollowChildren(on *bool) bool {
+	d.mu.Lock()
+	if on != nil {
+		d.plan.FollowForks = map[bool]string{true: "both", false: "parent"}[*on]
+	}
+	both := d.plan.FollowForks == "both"
+	g := d.present
+	d.mu.Unlock()
+	if on != nil && g != nil {
+		g.session.Refilter()
+	}
+	return both
+}
+
+// passes is what the front end hears of an event of g, nil for nothing.
+func (d *Debugger) passes(g *debuggee, e engine.Event) engine.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch e := e.(type) {
+	case engine.Stopped:
+		if !d.halts(g, e.Stop) {
+			return nil
+		}
+	case engine.Resumed:
+		if g != d.present {
+			return nil
+		}
+	case engine.Ended:
+		return d.leaves(g, e)
+	}
+	return e
+}
+
+// halts is the stop of g: the first one since the last resume is told; d.mu is held.
+func (d *Debugger) halts(g *debuggee, stop engine.Stop) bool {
+	f := &d.family
+	if len(f.members) < 2 {
+		return true
+	}
+	if g.child != nil && stop.Reason == targets.Initial && d.filters.get("ibp", "").Break != 'e' {
+		go g.session.Resume(d.hooks.Life, engine.How{})
+		return false
+	}
+	if f.halting {
+		return g == d.present
+	}
+	f.halting = true
+	d.present = g
+	if f.halted == nil {
+		f.halted = make(chan struct{})
+	}
+	others := slices.DeleteFunc(slices.Clone(f.members), func(o *debuggee) bool { return o == g })
+	go d.gather(others, f.halted)
+	return true
+}
+
+// gather waits until the others wait too.
+func (d *Debugger) gather(others []*debuggee, halted chan struct{}) {
+	for _, o := range others {
+		o.session.Interrupt(d.hooks.Life)
+	}
+	for _, o := range others {
+		o.session.Wait(d.hooks.Life)
+	}
+	close(halted)
+}
+
+// leaves takes g out of the family. As the end of everything the end of the first
+// one is told, when nobody is left; d.mu is held.
+func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
+	f := &d.family
+	f.members = slices.DeleteFunc(f.members, func(o *debuggee) bool { return o == g })
+	if len(f.members) == 0 {
+		if f.end != nil {
+			e = *f.end
+		}
+		return e
+	}
+	if g == f.first {
+		f.end = &e
+	}
+	if g == d.present {
+		d.present = f.members[0]
+	}
+	go g.free()
+	text := e.Text
+	if e.Parting != nil {
+		text = "It was left."
+	}
+	return engine.Output{Category: engine.FromDebugger, Text: fmt.Sprintf("Process %d (%x): %s\n", g.ordinal, g.target.Info().Process, text)}
+}
+
+// Resume lets the present debuggee run as how says. Going on, unlike a step, is for
+// the whole family.
+func (d *Debugger) Resume(ctx context.Context, how engine.How) error {
+	d.mu.Lock()
+	g, others := d.present, []*debuggee{}
+	if how.Kind == engine.Go && !how.Only {
+		others = slices.DeleteFunc(slices.Clone(d.family.members), func(o *debuggee) bool { return o == g })
+	}
+	d.family.halting, d.family.halted = false, make(chan struct{})
+	d.mu.Unlock()
+	if g == nil {
+		return targets.ErrGone
+	}
+	for _, o := range others {
+		if err := o.session.Resume(ctx, engine.How{}); err != nil && !errors.Is(err, targets.ErrRunning) && !errors.Is(err, targets.ErrGone) {
+			return err
+		}
+	}
+	d.mu.Lock()
+	stay := d.family.halting // another one has stopped already
+	d.mu.Unlock()
+	if stay {
+		return nil
+	}
+	return g.session.Resume(ctx, how)
+}
+
+// Wait waits until the family has halted and returns the present debuggee's stop.
+func (d *Debugger) Wait(ctx context.Context) (engine.Stop, error) {
+	for {
+		d.mu.Lock()
+		g, halted, n := d.present, d.family.halted, len(d.family.members)
+		d.mu.Unlock()
+		if g == nil {
+			return engine.Stop{}, targets.ErrGone
+		}
+		if n < 2 || halted == nil {
+			stop, err := g.session.Wait(ctx)
+			if ctx.Err() == nil && d.displaced(g, err) {
+				continue
+			}
+			return stop, err
+		}
+		select {
+		case <-halted:
+			d.mu.Lock()
+			g, d.family.halted = d.present, nil
+			d.mu.Unlock()
+		case <-g.done: // the present one has ended: another takes its place
+			if !d.displaced(g, targets.ErrGone) {
+				return engine.Stop{}, targets.ErrGone
+			}
+		case <-ctx.Done():
+			return engine.Stop{}, ctx.Err()
+		}
+	}
+}
+
+// displaced reports whether another one is the present debuggee instead of g, whose
+// end or stop (nil) was waited for.
+func (d *Debugger) displaced(g *debuggee, err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.present != nil && d.present != g && (err == nil || errors.Is(err, targets.ErrGone))
+}
