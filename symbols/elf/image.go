@@ -317,16 +317,22 @@ func (i *Image) Close() error { return nil }
 
 // Unwind implements symbols.Unwinder by what Options.Unwinder made.
 func (i *Image) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (caller *arch.Registers, cfa arch.Addr, err error) {
+	u := i.frames()
+	if u == nil {
+		return nil, 0, symbols.ErrNoUnwind
+	}
+	if !i.guard.Do(func() { caller, cfa, err = u.Unwind(ctx, base, callee, mem) }) {
+		return nil, 0, symbols.ErrNoUnwind
+	}
+	return caller, cfa, err
+}
+
+// frames is what knows the unwind rules; nil: nobody does.
+func (i *Image) frames() symbols.Unwinder {
 	i.unwindOnce.Do(func() {
 		if i.opt.Unwinder != nil {
 			i.guard.Do(func() { i.unwinder = i.opt.Unwinder(i) })
 		}
 	})
-	if i.unwinder == nil {
-		return nil, 0, symbols.ErrNoUnwind
-	}
-	if !i.guard.Do(func() { caller, cfa, err = i.unwinder.Unwind(ctx, base, callee, mem) }) {
-		return nil, 0, symbols.ErrNoUnwind
-	}
-	return caller, cfa, err
+	return i.unwinder
 }
