@@ -33,7 +33,7 @@ func TestSteppingCpp(t *testing.T) {
 				want string
 			}{
 				{StepInto, "geo::Box::area:23"}, {StepOver, "geo::Box::area:24"}, {StepOut, "main:57"}, {StepOver, "main:58"},
-				{StepInto, "plug:10"}, {StepOver, "plug:11"}, {StepOver, "plug:12"}, {StepOver, "main:58"}, {StepOver, "main:59"},
+				{StepInto, "plug:10"}, {StepOver, "plug:11"}, {StepOver, "plug:12"}, {StepOver, "main:59"},
 				{StepInto, "main:60"}, // the filter
 				{StepInto, "guarded:38"}, {StepOver, "guarded:40"}, {StepOver, "guarded:41"}, {StepOver, "guarded:45"},
 				{StepOut, "main:60"}, {StepOver, "main:61"}, {StepInto, "guarded:38"}, {StepOver, "guarded:40"},

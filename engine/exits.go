@@ -9,40 +9,26 @@ import (
 	"dap-windbg/symbols"
 )
 
-// statement is the code run around a PC that belongs to one source line, with
-// the inlined calls that lie in it.
+// statement is the code run around a PC that belongs to one source line of a
+// function or inlined call, with the inlined calls that lie in it where they are
+// stepped over.
 type statement struct {
 	lo, hi arch.Addr
-	start  arch.Addr // of the row the PC is in
-	line   symbols.Line
-	chain  []inlined // from the function that has the code inwards
-}
-
-// inlined identifies an inlined call.
-type inlined struct {
-	name string
-	low  symbols.Offset
-}
-
-// within reports whether s lies in the same inlined calls as o, or deeper.
-func (s statement) within(o statement) bool {
-	if len(s.chain) < len(o.chain) {
-		return false
-	}
-	for i, c := range o.chain {
-		if s.chain[i] != c {
-			return false
-		}
-	}
-	return true
+	start  arch.Addr    // of the row the PC is in
+	stmt   bool         // the row is a place to stop at
+	row    symbols.Line // of the row
+	line   symbols.Line // what a step is leaving; of another row's line it is not left
+	chain  []inlined    // what shows of the inlined calls, from the function inwards
+	at     site
 }
 
 func sameLine(a, b symbols.Line) bool { return a.Line == b.Line && a.File == b.File }
 
-// rowLimit bounds how far a statement reaches in each direction.
+// rowLimit bounds how many rows a statement takes in each direction.
 const rowLimit = 256
 
-// statementAt finds the statement at pc; false without line information.
+// statementAt finds the statement at pc, with all inlined calls there showing, as far
+// as its row reaches; false without line information.
 func (l *loop) statementAt(ctx context.Context, pc arch.Addr) (statement, bool) {
 	m, ok := l.moduleAt(pc)
 	if !ok || l.need(ctx, m) != nil || m.Image == nil {
@@ -56,35 +42,72 @@ func (l *loop) statementAt(ctx context.Context, pc arch.Addr) (statement, bool) 
 	if !ok || row.End <= row.Start {
 		return statement{}, false
 	}
-	s := statement{lo: m.addr(row.Start), hi: m.addr(row.End), start: m.addr(row.Start), line: row, chain: chainAt(m, m.offset(pc))}
+	s := statement{row: row, line: row, at: l.siteAt(m, m.offset(pc))}
+	s.chain = s.at.chain()
+	start, stmt := rowAt(liner, row, m.offset(pc))
+	s.start, s.stmt = m.addr(start), stmt
+	s.lo, s.hi = s.start, m.addr(row.End)
+	return s, true
+}
+
+// rowAt is where the row of the line program begins that off is in, one of those
+// that make up line. Rows within a line that has discriminators are none of their
+// own: they tell blocks apart, not statements.
+func rowAt(liner symbols.Liner, line symbols.Line, off symbols.Offset) (start symbols.Offset, stmt bool) {
+	start, stmt = line.Start, line.Stmt
+	discriminated := false
+	for i, r := range liner.Lines(line.Start, off+1) {
+		if discriminated = discriminated || r.Discriminator != 0; i == 0 || !discriminated {
+			start, stmt = r.Start, r.Stmt
+		}
+	}
+	return start, stmt
+}
+
+// widen takes into s the rows around pc that a step cannot end at: of the same line
+// in the same inlined calls, and with over those of inlined calls made in that line.
+func (l *loop) widen(s *statement, pc arch.Addr, over bool) {
+	m, _ := l.moduleAt(pc)
+	liner := m.Image.(symbols.Liner)
 	low, high := l.functionRange(m, m.offset(pc))
 	belongs := func(r symbols.Line) bool {
-		if r.Line == 0 || sameLine(r, row) {
-			return true
+		in := l.siteAt(m, r.Start)
+		switch k := in.depth() - len(s.chain); {
+		case k < 0 || !in.within(s.chain):
+			return false
+		case k > 0:
+			return over && sameLine(in.call(len(s.chain)), s.line)
 		}
-		in := statement{chain: chainAt(m, r.Start)}
-		return len(in.chain) > len(s.chain) && in.within(s)
+		return r.Line != 0 && sameLine(r, s.line)
 	}
-	for i, at := 0, row.End; at < high && i < rowLimit; i++ {
-		r, ok := liner.Line(at)
-		if !ok || r.End <= at || !belongs(r) {
+	from, to := m.offset(pc), m.offset(pc)
+	if r, ok := rowOf(liner, from); ok {
+		from, to = max(r.Start, low), min(r.End, high)
+	}
+	for n := 0; to < high && n < rowLimit; n++ {
+		r, ok := rowOf(liner, to)
+		if !ok || !belongs(r) {
 			break
 		}
-		at = min(r.End, high)
-		s.hi = m.addr(at)
+		to = min(r.End, high)
 	}
-	for i, at := 0, row.Start; at > low && i < rowLimit; i++ {
-		r, ok := liner.Line(at - 1)
-		if !ok || r.Start >= at || !belongs(r) {
+	for n := 0; from > low && n < rowLimit; n++ {
+		r, ok := rowOf(liner, from-1)
+		if !ok || !belongs(r) {
 			break
 		}
-		at = max(r.Start, low)
-		s.lo = m.addr(at)
-		if sameLine(r, row) && m.addr(row.Start) == s.start {
-			continue
-		}
+		from = max(r.Start, low)
 	}
-	return s, true
+	s.lo, s.hi = m.addr(from), m.addr(to)
+}
+
+// rowOf is the one row of the line program that off is in.
+func rowOf(liner symbols.Liner, off symbols.Offset) (symbols.Line, bool) {
+	rows := liner.Lines(off, off+1)
+	if len(rows) == 0 || rows[0].Start > off || rows[0].End <= off {
+		return symbols.Line{}, false
+	}
+	return rows[0], true
 }
 
 // functionRange is the code range of the function at off.
@@ -104,18 +127,6 @@ func (l *loop) functionRange(m *Module, off symbols.Offset) (low, high symbols.O
 		return sym.Offset, sym.Offset + symbols.Offset(sym.Size)
 	}
 	return off, off
-}
-
-// chainAt lists the inlined calls at off, outermost first.
-func chainAt(m *Module, off symbols.Offset) []inlined {
-	scopes := m.scopes(off)
-	var out []inlined
-	for i := len(scopes) - 1; i >= 0; i-- {
-		if s := scopes[i]; s.Inlined {
-			out = append(out, inlined{s.Name, s.Low})
-		}
-	}
-	return out
 }
 
 // functionAt is where the function at pc starts, 0 unknown.
@@ -202,49 +213,40 @@ func (l *loop) code(ctx context.Context, a arch.Addr, p []byte) bool {
 	return n == len(p)
 }
 
-// leaveInline makes the leg that runs to the end of inlined frame f.
-func (p *plan) leaveInline(ctx context.Context, l *loop, f *Frame) error {
-	from, ok := l.statementAt(ctx, f.PC)
-	if !ok || f.Index != 0 {
-		return p.stepOut(ctx, l, f.Index+1)
+// maxStub is the longest stub that is followed, in instructions.
+const maxStub = 12
+
+// isThunk reports whether a is in a thunk, which adjusts "this" and goes on to a
+// virtual function (Itanium C++ ABI, 5.1.4.4).
+func (l *loop) isThunk(a arch.Addr) bool {
+	m, ok := l.moduleAt(a)
+	if !ok || m.Image == nil {
+		return false
 	}
-	low, high := f.Scope.Low, f.Scope.High
-	for _, r := range f.Scope.Ranges {
-		if off := f.Module.offset(f.PC); off >= r.Low && off < r.High {
-			low, high = r.Low, r.High
-		}
-	}
-	from.lo, from.hi = f.Module.addr(low), f.Module.addr(high)
-	if n := len(from.chain); n > 0 {
-		from.chain = from.chain[:n-1]
-	}
-	p.from = from
-	p.how.Kind, p.how.Unit = StepOver, ByLine
-	p.from.line = f.Scope.Call
-	r, err := l.registers(ctx, p.thread)
-	if err != nil {
-		return err
-	}
-	return p.leave(ctx, l, r)
+	sym, ok := m.Image.At(m.offset(a))
+	return ok && (strings.HasPrefix(sym.Linkage, "_ZTh") || strings.HasPrefix(sym.Linkage, "_ZTv"))
 }
 
-// throughStub follows a jump through a pointer, as a PLT entry makes it.
+// throughStub follows a jump through a pointer, as a PLT entry makes it, and thunks.
 func (l *loop) throughStub(ctx context.Context, a arch.Addr) arch.Addr {
 	if m, ok := l.moduleAt(a); !ok || m.Image == nil {
 		return a
 	}
 	at := a
-	for range 3 {
+	for range maxStub {
 		in, err := l.decode(ctx, at)
 		if err != nil {
 			return a
 		}
 		if in.Kind != arch.Jump {
-			if strings.HasPrefix(in.Op, "endbr") {
+			if strings.HasPrefix(in.Op, "endbr") || in.Kind == arch.Other && l.isThunk(at) {
 				at += arch.Addr(in.Len)
 				continue
 			}
 			return a
+		}
+		if in.Mem == nil && in.HasTarget && l.isThunk(at) {
+			return in.Target
 		}
 		if in.Mem == nil || !in.HasTarget {
 			return a

@@ -2,13 +2,15 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
 	"dap-windbg/targets"
 )
 
-// line makes the leg that leaves the statement at r's PC.
+// line makes the leg that leaves the statement at r's PC. A step into an inlined
+// call that begins there is done without running.
 func (p *plan) line(ctx context.Context, l *loop, r *arch.Registers) (done bool, err error) {
 	from, ok := l.statementAt(ctx, r.PC())
 	if !ok { // no lines here: run to the caller
@@ -17,8 +19,30 @@ func (p *plan) line(ctx context.Context, l *loop, r *arch.Registers) (done bool,
 		}
 		return false, nil
 	}
+	if n := min(l.folded(p.thread, r.PC()), len(from.chain)); n > 0 {
+		from.chain = from.chain[:len(from.chain)-n]
+		if p.enters(l, from) {
+			return p.ends(l, r.PC(), n-1)
+		}
+		from.line = from.at.call(len(from.chain))
+	}
 	p.from = from
+	l.widen(&p.from, r.PC(), p.how.Kind != StepInto)
 	return false, p.leave(ctx, l, r)
+}
+
+// enters reports whether a step into wants the inlined call that s shows as not
+// entered.
+func (p *plan) enters(l *loop, s statement) bool {
+	if p.how.Kind != StepInto || s.at.depth() <= len(s.chain) {
+		return false
+	}
+	call := s.at.nth(len(s.chain))
+	m, ok := l.moduleAt(s.start)
+	if !ok || p.how.Target != 0 && p.how.Target != m.addr(call.Low) {
+		return false
+	}
+	return !l.skips(m, call.Name)
 }
 
 // leave makes a leg that ends when p.from is left.
@@ -72,10 +96,7 @@ func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done b
 	}
 	switch {
 	case side > 0:
-		if p.leg.sprung(pc).ret || p.leg.kind == targets.Step && p.leg.brief {
-			l.left(p.home)
-		}
-		return true, nil
+		return p.outside(ctx, l, r)
 	case side < 0:
 		return p.callee(ctx, l, r)
 	case pc >= p.from.lo && pc < p.from.hi:
@@ -85,23 +106,102 @@ func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done b
 	if !ok {
 		return true, nil
 	}
-	switch depth := len(at.chain) - len(p.from.chain); {
-	case depth > 0 && at.within(p.from) && p.how.Kind != StepInto:
-		at.line, at.chain = p.from.line, p.from.chain // over an inlined call
-	case depth != 0 || !at.within(p.from):
-		return true, nil
-	case at.line.Line != 0 && !sameLine(at.line, p.from.line) && pc == at.start:
-		return true, nil
-	default:
-		at.line = p.from.line
+	return p.arrived(ctx, l, r, at, false)
+}
+
+// arrived decides about a place with a line in the plan's function, or in one further
+// out when moved. A row's beginning that is a statement of another line ends the step,
+// and so does the call of an inlined function from another line; other rows are gone
+// through, those of inlined calls that are stepped over too.
+func (p *plan) arrived(ctx context.Context, l *loop, r *arch.Registers, at statement, moved bool) (done bool, err error) {
+	pc, from := r.PC(), p.from
+	shows := at.chain[:len(at.chain)-at.at.begins]
+	in := slices.Equal(shows, from.chain) && !moved
+	deeper := !moved && len(shows) > len(from.chain) && at.at.within(from.chain)
+	at.line, at.chain = at.row, shows
+	switch {
+	case in && at.at.begins > 0:
+		call := at.at.call(len(shows))
+		other := !sameLine(call, from.line)
+		switch into := p.enters(l, at); {
+		case into && !other:
+			return p.ends(l, pc, at.at.begins-1)
+		case into || other:
+			return p.ends(l, pc, at.at.begins)
+		}
+		at.line = from.line
+	case deeper:
+		over := at
+		over.chain = from.chain
+		if p.enters(l, over) {
+			return p.ends(l, pc, at.at.begins)
+		}
+		at.line, at.chain = from.line, from.chain
+	case pc == at.start && !sameLine(at.row, from.line):
+		if at.stmt {
+			return p.ends(l, pc, at.at.begins)
+		}
+		if at.line = from.line; moved || !slices.Equal(shows, from.chain) {
+			at.line = symbols.Line{}
+		}
 	}
 	p.from = at
+	l.widen(&p.from, pc, p.how.Kind != StepInto)
 	return false, p.leave(ctx, l, r)
+}
+
+// ends ends a step at pc, with n inlined calls that begin there not entered yet.
+func (p *plan) ends(l *loop, pc arch.Addr, n int) (bool, error) {
+	l.fold(p.thread, pc, n)
+	p.folded = true
+	return true, nil
+}
+
+// outside decides about control that has left the plan's frame. A return into the
+// middle of a row, or to the line that was left (of another activation), goes on to
+// that line's end. A step into goes on through callers that nothing is known of. All
+// else is the step's end.
+func (p *plan) outside(ctx context.Context, l *loop, r *arch.Registers) (done bool, err error) {
+	back := p.leg.sprung(r.PC()).ret || p.leg.kind == targets.Step
+	if !back && !p.leg.sprung(r.PC()).caught {
+		return true, nil
+	}
+	if back {
+		l.left(p.home)
+	}
+	at, ok := l.statementAt(ctx, r.PC())
+	switch {
+	case !ok && p.how.Kind == StepInto && !l.named(r.PC()):
+		f, err := l.physical(ctx, p.thread)
+		if err != nil || f.Return == 0 {
+			return true, err
+		}
+		p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
+		return false, nil
+	case !ok:
+		return true, nil
+	}
+	p.mark, p.home = l.markOf(ctx, r), l.leavingAt(r.PC())
+	return p.arrived(ctx, l, r, at, true)
+}
+
+// named reports whether a function is known that has the code at pc.
+func (l *loop) named(pc arch.Addr) bool {
+	m, ok := l.moduleAt(pc)
+	if !ok || m.Image == nil {
+		return false
+	}
+	sym, ok := m.Image.At(m.offset(pc))
+	return ok && (sym.Size == 0 || m.offset(pc) < sym.Offset+symbols.Offset(sym.Size))
 }
 
 // callee decides about a function just entered: to its body, or out of it.
 func (p *plan) callee(ctx context.Context, l *loop, r *arch.Registers) (done bool, err error) {
 	pc := r.PC()
+	if t, ok := p.interrupted(ctx, l, r); ok {
+		p.leg = leg{kind: targets.Go, temps: []temp{t}}
+		return false, nil
+	}
 	if p.how.Kind == StepInto {
 		if body, ok := l.wantsInto(ctx, pc, p.how.Target); ok {
 			if body == pc {
@@ -121,6 +221,32 @@ func (p *plan) callee(ctx context.Context, l *loop, r *arch.Registers) (done boo
 	}
 	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
 	return false, nil
+}
+
+// handlerRoom is the least that a kernel puts between a frame and that of a signal's
+// handler, and more than a call does without large arguments.
+const handlerRoom = 256
+
+// interrupted finds where the plan's frame goes on when a signal's handler has been
+// entered in it; false when a call was.
+func (p *plan) interrupted(ctx context.Context, l *loop, r *arch.Registers) (temp, bool) {
+	if lr, ok := r.Get(l.arch.Link); ok && l.arch.Link != "" {
+		if a := plainAddress(r, arch.Addr(lr)); a >= p.from.lo && a <= p.from.hi {
+			return temp{}, false
+		}
+	} else if d := p.mark.sp - r.SP(); d < handlerRoom {
+		return temp{}, false
+	}
+	fs, err := l.stack(ctx, p.thread, 8)
+	if err != nil {
+		return temp{}, false
+	}
+	for _, f := range fs {
+		if f.level == 2 && f.Regs.Interrupted && f.code == f {
+			return temp{addr: f.PC, minSP: f.Regs.SP()}, true
+		}
+	}
+	return temp{}, false
 }
 
 // wantsAny reports whether one of the calls is worth stepping into.
@@ -152,10 +278,13 @@ func (l *loop) wantsInto(ctx context.Context, a, only arch.Addr) (arch.Addr, boo
 		return 0, false
 	}
 	sym, _ := m.Image.At(m.offset(entry))
-	for _, pat := range l.o.StepFilter {
-		if matchName(pat, m.Name, sym.Name) {
-			return 0, false
-		}
+	if l.skips(m, sym.Name) {
+		return 0, false
 	}
 	return m.addr(body.Offset), true
+}
+
+// skips reports whether a step into is not to enter a function.
+func (l *loop) skips(m *Module, name string) bool {
+	return slices.ContainsFunc(l.o.StepFilter, func(pat string) bool { return matchName(pat, m.Name, name) })
 }

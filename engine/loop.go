@@ -60,6 +60,7 @@ type loop struct {
 	refusedNow []targets.Trap
 	bps        []*breakpoint
 	plan       *plan
+	folding    folding                              // of the stop's thread
 	returned   *Returned                            // by the last stop, if it came by a return
 	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
 

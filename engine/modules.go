@@ -30,7 +30,8 @@ type moduleTable struct {
 
 	added map[arch.Addr]bool // put in the list by hand
 
-	catch      arch.Addr // where exceptions are caught
+	catch      arch.Addr   // where exceptions are caught
+	jumps      []arch.Addr // functions that jump out of frames
 	catchKnown bool
 
 	late  []*Module            // whose symbols came while the debuggee ran

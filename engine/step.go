@@ -25,6 +25,9 @@ type plan struct {
 	inner bool      // stepping into: waiting at the callee's body
 	count int       // legs so far
 	home  leaving   // the function the step begins in, or leaves
+
+	folded  bool // where the step ended it is said what shows of inlined calls
+	leaping *leg // what was run when the thread began to jump out of frames
 }
 
 // leg is one run. A Step with hi > lo steps while PC is within.
@@ -43,7 +46,10 @@ type temp struct {
 	minSP arch.Addr // not while SP is below, 0: whatever
 	catch bool      // where an exception is caught
 	ret   bool      // where the plan's frame returns to
-	hard  bool      // by the CPU's own breakpoint
+
+	caught bool // where a handler goes on that has caught an exception
+	jump   bool // a function that jumps out of frames
+	hard   bool // by the CPU's own breakpoint
 }
 
 // mark identifies a frame by what survives in it.
@@ -431,7 +437,7 @@ func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
 		return fmt.Errorf("there is no frame %d", n)
 	}
 	f := st[n]
-	if f.Inlined {
+	if f.Inlined && f.level == 0 {
 		return p.leaveInline(ctx, l, f)
 	}
 	if f.Return == 0 {
@@ -439,6 +445,9 @@ func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
 	}
 	p.out = true
 	p.home = leaving{f.code.Scope, f.code.Module}
+	if f.CFA != 0 {
+		p.mark.cfa, p.mark.fn = f.CFA, 0
+	}
 	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
 	return nil
 }
@@ -478,6 +487,14 @@ func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
 			p.caught(ctx, l)
 			return false
 		}
+		if t.jump && t.addr == pc {
+			p.leap(l, pc)
+			return false
+		}
+	}
+	if p.leaping != nil {
+		r, err := l.quick(ctx, p.thread)
+		return err != nil || p.landed(ctx, l, r)
 	}
 	if p.how.Reverse || p.how.Kind == Go {
 		return p.how.Reverse

@@ -245,6 +245,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		return l.stepEnded(ctx, st, pc)
 	}
 	l.hits[st.Thread] = pc
+	l.foldAt(ctx, st.Thread, pc, l.plan)
 	ids, quietHits := l.hit(ctx, st, pc, len(x.Condition) > 0)
 	done := l.plan != nil && l.plan.sprang(ctx, l, st.Thread, pc)
 	over := false
@@ -404,6 +405,7 @@ func (l *loop) freshModules(ctx context.Context) {
 // tell ends the plan, reads in one flight what front ends will ask for, and
 // tells them of the stop.
 func (l *loop) tell(ctx context.Context, st *Stop) {
+	p := l.plan
 	l.plan = nil
 	clear(l.lifted)
 	l.pause = false
@@ -429,6 +431,9 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		l.say(FromDebugger, text+"\n")
 	}
 	if r := l.regs[st.Thread]; r != nil {
+		if p == nil || !st.Step || !p.folded {
+			l.foldAt(ctx, st.Thread, r.PC(), p)
+		}
 		if st.Addr == 0 || st.Reason != targets.Watch {
 			st.Addr = r.PC()
 		}

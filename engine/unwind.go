@@ -451,7 +451,15 @@ func (l *loop) addFrames(w *walk, r *arch.Registers, at, cfa, ret arch.Addr) {
 		f.Index = len(w.frames)
 		w.frames = append(w.frames, &f)
 	}
+	folded := 0
+	if w.levels == 0 && r.Interrupted {
+		folded = l.folded(w.thread, r.PC())
+	}
 	for i := range scopes {
+		if i < folded && scopes[i].Inlined {
+			line = scopes[i].Call
+			continue
+		}
 		f := base
 		f.Scope, f.Line = &scopes[i], line
 		if scopes[i].Inlined {
