@@ -246,7 +246,18 @@ func staticField(ctx context.Context, env Env, v Value, f symbols.Field) (Value,
 	if f.Const != nil {
 		return Value{Type: f.Type, Bytes: lowOrder(f.Const, sizeOf(f.Type), env.Arch().BigEndian)}, nil
 	}
-	return env.Lookup(ctx, strip(v.Type).Name+"::"+f.Name)
+	out, err := env.Lookup(ctx, strip(v.Type).Name+"::"+f.Name)
+	var ne *NameError
+	if errors.As(err, &ne) {
+		return Value{}, &symbols.UnavailableError{Reason: "it is declared, and defined nowhere"}
+	}
+	return out, err
+}
+
+// FieldOf is the value of a field of v, a class value: a member wherever it is, a
+// base, a static member.
+func FieldOf(ctx context.Context, env Env, v Value, f symbols.Field) (Value, error) {
+	return field(ctx, env, v, f)
 }
 
 // virtualOffset finds a virtual base. Its distance lies in the vtable; f.VOffset

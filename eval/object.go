@@ -261,7 +261,7 @@ func layoutWithin(t *symbols.Type, base int64, depth int, left *int) []slot {
 	}
 	for _, f := range t.Members().Fields {
 		switch {
-		case f.Static || f.Base && len(layoutWithin(completed(f.Type), 0, depth-1, left)) == 0: // nothing to see
+		case f.Base && len(layoutWithin(completed(f.Type), 0, depth-1, left)) == 0: // nothing to see
 		case f.Name == "" && !f.Base:
 			if f.BitSize > 0 || !f.Type.IsComposite() {
 				continue // padding
@@ -349,7 +349,7 @@ func (m *Model) fieldObject(ctx context.Context, env Env, v Value, s slot, expr,
 	if err != nil {
 		return nil, err
 	}
-	o.Offset, o.HasOffset = s.offset, !fd.Virtual
+	o.Offset, o.HasOffset = s.offset, !fd.Virtual && !fd.Static
 	if fd.BitSize > 0 {
 		o.Bits, o.BitLow, o.BitHigh = true, fd.BitOffset, fd.BitOffset+fd.BitSize-1
 	}

@@ -29,7 +29,7 @@ func (m *Model) structText(ctx context.Context, env Env, v Value, t *symbols.Typ
 	var parts []string
 	for _, s := range slots {
 		fd := s.field()
-		if k := strip(fd.Type); fd.Base || !isScalar(k) || k.IsPointer() {
+		if k := strip(fd.Type); fd.Base || fd.Static || !isScalar(k) || k.IsPointer() {
 			continue
 		}
 		if len(parts) == summary {

@@ -129,7 +129,7 @@ func (c *call) showType(ctx context.Context, name string, at *arch.Addr, o dtOpt
 		if at != nil {
 			return c.instance(ctx, f, eval.Value{Type: t, Place: eval.InMemory, Addr: *at}, o, only)
 		}
-		return c.layout(t, 1, o, only)
+		return c.layout(ctx, f, t, 1, o, only)
 	}
 	val, err := env.Lookup(ctx, name)
 	if err != nil || val.Type == nil {
@@ -145,12 +145,10 @@ func (c *call) showType(ctx context.Context, name string, at *arch.Addr, o dtOpt
 		c.printf("%s Type %s\n", kind, eval.TypeName(val.Type))
 	}
 	if val.Type.IsPointer() && val.Type.Strip().Elem.IsComposite() {
-		at, err := eval.Int(ctx, env, val)
-		if err != nil {
+		if val, err = eval.Indirect(ctx, env, val); err != nil {
 			return expressionError(name, err)
 		}
-		c.printf("0x%s \n", arch.Addr(at).Text(pointerSize(c.v)))
-		val = pointee(val, at)
+		c.printf("0x%s \n", val.Addr.Text(pointerSize(c.v)))
 	}
 	only, _ := c.fieldsOf(ctx, val.Type, words, nil)
 	return c.instance(ctx, f, val, o, only)
@@ -171,7 +169,7 @@ func pointee(v eval.Value, at uint64) eval.Value {
 }
 
 // layout prints the members of a type.
-func (c *call) layout(t *symbols.Type, depth int, o dtOptions, only fieldFilter) error {
+func (c *call) layout(ctx context.Context, f *engine.Frame, t *symbols.Type, depth int, o dtOptions, only fieldFilter) error {
 	s := t.Strip()
 	ptr := pointerSize(c.v)
 	switch {
@@ -191,12 +189,16 @@ func (c *call) layout(t *symbols.Type, depth int, o dtOptions, only fieldFilter)
 		c.printf("struct %s, %d elements, 0x%x bytes\n", s.Name, len(s.Members().Fields), s.Size)
 	}
 	for _, m := range s.Members().Fields {
-		if m.Static || !only.shows(m, depth) {
+		if !only.shows(m, depth) {
 			continue
 		}
-		c.printf("%s\n", fieldLine(depth, m, fieldType(m, ptr)))
-		if (o.depth >= depth || only.named(m) || m.Name == "") && m.Type.IsComposite() && depth < dtMaxDepth {
-			if err := c.layout(m.Type, depth+1, o, only.below(m)); err != nil {
+		row := fieldHead(depth, m)
+		if m.Static {
+			_, row = c.memberOf(ctx, f, eval.Value{Type: s}, m, depth)
+		}
+		c.printf("%s : %s\n", row, fieldType(m, ptr))
+		if (o.depth >= depth || only.named(m) || m.Name == "") && !m.Static && m.Type.IsComposite() && depth < dtMaxDepth {
+			if err := c.layout(ctx, f, m.Type, depth+1, o, only.below(m)); err != nil {
 				return err
 			}
 		}
@@ -232,7 +234,7 @@ func (w fieldFilter) within(t *symbols.Type, depth int) bool {
 	if !t.IsComposite() || depth > dtMaxDepth {
 		return false
 	}
-	return slices.ContainsFunc(t.Strip().Members().Fields, func(m symbols.Field) bool { return !m.Static && w.shows(m, depth) })
+	return slices.ContainsFunc(t.Strip().Members().Fields, func(m symbols.Field) bool { return w.shows(m, depth) })
 }
 
 // named reports whether m was asked for in so many letters.
@@ -249,8 +251,8 @@ func (w fieldFilter) below(m symbols.Field) fieldFilter {
 // inner reports whether m's members are its parent's too.
 func inner(m symbols.Field) bool { return m.Name == "" || m.Base }
 
-// fieldLine is a row of dt: three blanks a level, offset, name, value.
-func fieldLine(depth int, m symbols.Field, value string) string {
+// fieldHead begins a row of dt: three blanks a level, offset, name.
+func fieldHead(depth int, m symbols.Field) string {
 	name := m.Name
 	if m.Base || name == "" {
 		name = baseName(m)
@@ -259,7 +261,7 @@ func fieldLine(depth int, m symbols.Field, value string) string {
 	if m.Virtual { // another one in each class that has it
 		offset = "???"
 	}
-	return fmt.Sprintf("%s+0x%s %-16s : %s", strings.Repeat("   ", depth), offset, name, value)
+	return fmt.Sprintf("%s+0x%s %-16s", strings.Repeat("   ", depth), offset, name)
 }
 
 func baseName(m symbols.Field) string {
@@ -355,13 +357,13 @@ func (c *call) instance(ctx context.Context, f *engine.Frame, val eval.Value, o 
 func (c *call) fields(ctx context.Context, f *engine.Frame, val eval.Value, depth int, o dtOptions, only fieldFilter) error {
 	ptr := pointerSize(c.v)
 	for _, m := range val.Type.Strip().Members().Fields {
-		if m.Static || m.Virtual || !only.shows(m, depth) {
+		if !only.shows(m, depth) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		mv := memberValue(val, m)
+		mv, row := c.memberOf(ctx, f, val, m, depth)
 		composite := m.Type.IsComposite()
 		text := typeWord(m.Type, ptr)
 		switch {
@@ -373,14 +375,41 @@ func (c *call) fields(ctx context.Context, f *engine.Frame, val eval.Value, dept
 		default:
 			text = c.valueText(ctx, f, mv)
 		}
-		c.printf("%s\n", fieldLine(depth, m, text))
-		if composite && depth < dtMaxDepth && (o.depth >= depth || inner(m) || only.matches(m.Name)) {
+		c.printf("%s : %s\n", row, text)
+		if composite && mv.Err == nil && depth < dtMaxDepth && (o.depth >= depth || inner(m) || only.matches(m.Name)) {
 			if err := c.fields(ctx, f, mv, depth+1, o, only.below(m)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// memberOf is the value of a member and how its row of dt begins: by its offset, or by
+// the address of what is static.
+func (c *call) memberOf(ctx context.Context, f *engine.Frame, val eval.Value, m symbols.Field, depth int) (eval.Value, string) {
+	if !m.Static && !m.Virtual {
+		return memberValue(val, m), fieldHead(depth, m)
+	}
+	mv, err := eval.FieldOf(ctx, c.v.Env(f), val, m)
+	switch {
+	case err != nil:
+		mv = eval.Value{Type: m.Type, Err: err}
+	case m.Static:
+		return mv, c.staticHead(depth, m, mv)
+	case mv.Place == eval.InMemory && val.Place == eval.InMemory:
+		m.Virtual, m.Offset = false, int64(mv.Addr-val.Addr)
+	}
+	return mv, fieldHead(depth, m)
+}
+
+// staticHead begins the row of a static member: "=0x00005555`55558010 count".
+func (c *call) staticHead(depth int, m symbols.Field, v eval.Value) string {
+	where := "=constant"
+	if v.Place == eval.InMemory {
+		where = "=0x" + v.Addr.Text(pointerSize(c.v))
+	}
+	return fmt.Sprintf("%s%s %-16s", strings.Repeat("   ", depth), where, m.Name)
 }
 
 // memberValue is a member of a value, by place or by bytes.
