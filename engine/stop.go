@@ -108,21 +108,27 @@ func (l *loop) fresh(ts targets.Stop) {
 }
 
 // fixPC moves the PC back onto a software trap that sprang, where the far end
-// leaves it behind the trap.
-func (l *loop) fixPC(ctx context.Context, ts targets.Stop) {
-	if ts.Reason != targets.Breakpoint || l.arch.BreakAdvance == 0 || l.t.Info().Limits.Bits&targets.TrapsAdvance != 0 {
-		return
+// leaves it behind the trap. Of traps that we wrote a far end knows nothing, so
+// what it calls a signal or a step is the breakpoint that it is.
+func (l *loop) fixPC(ctx context.Context, ts targets.Stop) targets.Stop {
+	behind := ts.Reason == targets.Breakpoint && l.t.Info().Limits.Bits&targets.TrapsAdvance == 0
+	ours := l.traps.patch && (ts.Reason == targets.Breakpoint || ts.Reason == targets.Exception || ts.Reason == targets.Stepped)
+	if l.arch.BreakAdvance == 0 || !behind && !ours {
+		return ts
 	}
 	r, err := l.registers(ctx, ts.Thread)
 	if err != nil {
-		return
+		return ts
 	}
 	at := r.PC() - arch.Addr(l.arch.BreakAdvance)
-	if x, ok := l.traps.at(at); ok && x.Kind == targets.Software {
+	if x, ok := l.traps.at(at); ok && x.Kind == targets.Software && (behind || x.patch) {
 		c := r.Clone()
 		c.SetPC(at)
-		_ = l.setRegisters(ctx, ts.Thread, c)
+		if l.setRegisters(ctx, ts.Thread, c) == nil && ts.Reason != targets.Breakpoint {
+			ts.Reason, ts.Addr, ts.Exception, ts.Registers = targets.Breakpoint, at, nil, nil
+		}
 	}
+	return ts
 }
 
 // stopped handles a stop of the far end.
@@ -137,7 +143,7 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 	l.state, l.halting = StateStopped, false
 	l.stuck.Stop()
 	l.fresh(ts)
-	l.fixPC(ctx, ts)
+	ts = l.fixPC(ctx, ts)
 	l.undone(ctx)
 	l.hiding = true
 	l.serveParked(nil)
