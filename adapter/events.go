@@ -67,6 +67,8 @@ func (s *session) tell(e engine.Event) {
 		s.tellBreakpoint(e)
 	case engine.Invalidated:
 		s.tellInvalidated(e)
+	case engine.Became:
+		s.tellBecame(e)
 	case engine.Ended:
 		s.tellEnded(e)
 	}

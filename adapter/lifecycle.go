@@ -51,7 +51,7 @@ func (s *session) launch(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.plan, s.noDebug, s.phase, s.start = plan, a.NoDebug, starting, r
+	s.plan, s.noDebug, s.phase, s.start, s.asked = plan, a.NoDebug, starting, r, r.args
 	hooks := s.hooks()
 	s.bars.begin(r, map[string]string{"launch": "Starting the debuggee", "attach": "Attaching"}[r.command], nil)
 	s.workers.start(func() {
@@ -77,6 +77,7 @@ func (s *session) until(r *request) context.Context {
 func (s *session) hooks() launch.Hooks {
 	h := launch.Hooks{Emit: s.emit, Progress: s.bars.report}
 	h.Room = func(ctx context.Context) { s.mail.below(maxMail, ctx, s.ctx) }
+	s.childHooks(&h)
 	if s.client.SupportsRunInTerminalRequest {
 		h.Terminal = s.terminal
 	}

@@ -67,6 +67,10 @@ type Options struct {
 	// connection string, "" on this machine. Nil: nobody knows.
 	Processes func(ctx context.Context, server string) ([]targets.Process, error)
 	Log       zerolog.Logger
+	// Children of debuggees and the sessions that they get; nil: none does.
+	Children *Children
+	// Life ends the sessions of children that are served beside Serve's own.
+	Life context.Context
 	// Sessions limits how many Listen serves at a time, 0 = 64.
 	Sessions int
 }
@@ -82,6 +86,9 @@ const (
 // Serve serves one client on rw and returns when it disconnected, hung up or ctx
 // ended, within two seconds, with the debuggee detached or killed. It closes rw.
 func Serve(ctx context.Context, rw io.ReadWriteCloser, o Options) error {
+	if o.Life == nil {
+		o.Life = ctx
+	}
 	s := newSession(ctx, o)
 	flush, stopWriter := context.WithCancel(context.Background())
 	go s.out.run(flush, rw)

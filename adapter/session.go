@@ -66,6 +66,7 @@ type session struct {
 	client     dap.InitializeRequestArguments
 	greeted    bool // initialize was answered
 	plan       launch.Plan
+	asked      json.RawMessage // the configuration, as the client sent it
 	dbg        Debugger
 	console    Console
 	jobs       *queue[*job]

@@ -157,14 +157,14 @@ func (d *Debugger) born(g *debuggee, c *engine.Child) {
 	d.hooks.Child(Child{Token: d.hooks.Nursery.put(n), Process: info.Process, Parent: c.Parent, Path: info.Path})
 }
 
-// ReleaseChild lets a child run by itself that nobody will debug.
-func (d *Debugger) ReleaseChild(ctx context.Context, token string) error {
-	g, ok := d.hooks.Nursery.take(token)
+// Release lets a child run by itself that nobody will debug; waited is false when
+// its session has begun, or it was let go before.
+func (n *Nursery) Release(ctx context.Context, token string) (waited bool, err error) {
+	g, ok := n.take(token)
 	if !ok {
-		return nil
+		return false, nil
 	}
-	d.tell(engine.Important, "Process %d, a child of %d, runs on by itself: the client began no session for it.", g.child.Process, g.child.Parent)
-	return g.release(ctx)
+	return true, g.release(ctx)
 }
 
 func (g *debuggee) release(ctx context.Context) error {

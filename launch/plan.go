@@ -35,7 +35,7 @@ type Plan struct {
 	Connection    *Connection // target link; nil: a local gdbserver
 	ProcessServer *Connection
 	CoreFile      string
-	Child         string // token of a forked process that waits in a Nursery
+	Child         string      // token of a forked process that waits in a Nursery
 	Remote        *Connection // shared debug session
 
 	SymbolPath, SourcePath, ImagePath, Sysroot string

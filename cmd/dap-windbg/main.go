@@ -96,7 +96,9 @@ func commands(status *int) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return adapter.Serve(c.Context(), stdio{}, options(log))
+			o := options(log)
+			defer o.Children.Wait() // the children of its debuggee may outlive a session
+			return adapter.Serve(c.Context(), stdio{}, o)
 		},
 	}
 	root.PersistentFlags().StringVar(&logFile, "log", "", "write a log to this file")
@@ -111,6 +113,7 @@ func commands(status *int) *cobra.Command {
 // options wires the command language into the adapter, which does not know it.
 func options(log zerolog.Logger) adapter.Options {
 	return adapter.Options{
+		Children:  &adapter.Children{},
 		Log:       log,
 		Processes: console.Processes,
 		Plan: func(request string, args json.RawMessage, trusted bool) (launch.Plan, error) {
