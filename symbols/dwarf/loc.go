@@ -177,33 +177,21 @@ func (u *unit) oldLocations(off uint64, at func(low, high uint64, expr []byte) b
 	}
 }
 
-// Location list entries, DWARF 5 table 7.10.
+// Location list entries, DWARF 5 table 7.10. Those up to the default are numbered
+// as in lists of ranges, those behind it one higher.
 const (
-	lleEnd = iota
-	lleBaseAddrx
-	lleStartxEndx
-	lleStartxLength
-	lleOffsetPair
-	lleDefault
-	lleBaseAddress
-	lleStartEnd
-	lleStartLength
-	lleGNUViewPair
+	lleEnd         = 0
+	lleDefault     = 5
+	lleGNUViewPair = 9
 )
 
 func (u *unit) loclist(b *buf, at func(low, high uint64, expr []byte) bool, fallback func([]byte)) {
-	base, size := u.root.low, int(u.addrSize)
+	base := u.root.low
 	for range maxListEntries {
-		var low, high uint64
-		switch b.u8() {
+		kind := b.u8()
+		switch kind {
 		case lleEnd:
 			return
-		case lleBaseAddrx:
-			base, _ = u.addrx(b.uleb())
-			continue
-		case lleBaseAddress:
-			base = b.uint(size)
-			continue
 		case lleGNUViewPair:
 			b.uleb()
 			b.uleb()
@@ -211,22 +199,16 @@ func (u *unit) loclist(b *buf, at func(low, high uint64, expr []byte) bool, fall
 		case lleDefault:
 			fallback(b.take(b.uleb()))
 			continue
-		case lleStartxEndx:
-			low, _ = u.addrx(b.uleb())
-			high, _ = u.addrx(b.uleb())
-		case lleStartxLength:
-			low, _ = u.addrx(b.uleb())
-			high = low + b.uleb()
-		case lleOffsetPair:
-			low = base + b.uleb()
-			high = base + b.uleb()
-		case lleStartEnd:
-			low, high = b.uint(size), b.uint(size)
-		case lleStartLength:
-			low = b.uint(size)
-			high = low + b.uleb()
-		default:
+		}
+		if kind > lleDefault {
+			kind--
+		}
+		low, high, bounds, ok := u.bounds(b, kind, &base)
+		if !ok {
 			return
+		}
+		if !bounds {
+			continue
 		}
 		expr := b.take(b.uleb())
 		if b.bad || !at(low, high, expr) {

@@ -100,39 +100,48 @@ const (
 )
 
 func (u *unit) rnglist(b *buf, add func(low, high uint64) bool) {
-	base, size := u.root.low, int(u.addrSize)
+	base := u.root.low
 	for !b.bad {
-		var low, high uint64
-		switch b.u8() {
-		case rleEnd:
-			return
-		case rleBaseAddrx:
-			base, _ = u.addrx(b.uleb())
-			continue
-		case rleBaseAddress:
-			base = b.uint(size)
-			continue
-		case rleStartxEndx:
-			low, _ = u.addrx(b.uleb())
-			high, _ = u.addrx(b.uleb())
-		case rleStartxLength:
-			low, _ = u.addrx(b.uleb())
-			high = low + b.uleb()
-		case rleOffsetPair:
-			low = base + b.uleb()
-			high = base + b.uleb()
-		case rleStartEnd:
-			low, high = b.uint(size), b.uint(size)
-		case rleStartLength:
-			low = b.uint(size)
-			high = low + b.uleb()
-		default:
+		kind := b.u8()
+		if kind == rleEnd {
 			return
 		}
-		if !b.bad && !add(low, high) {
+		low, high, bounds, ok := u.bounds(b, kind, &base)
+		if !ok || bounds && !b.bad && !add(low, high) {
 			return
 		}
 	}
+}
+
+// bounds reads what follows an entry's kind in a list of ranges: the addresses of
+// a range, or another base, which is no range; false for a kind that is not known.
+func (u *unit) bounds(b *buf, kind uint8, base *uint64) (low, high uint64, bounds, ok bool) {
+	size := int(u.addrSize)
+	switch kind {
+	case rleBaseAddrx:
+		*base, _ = u.addrx(b.uleb())
+		return 0, 0, false, true
+	case rleBaseAddress:
+		*base = b.uint(size)
+		return 0, 0, false, true
+	case rleStartxEndx:
+		low, _ = u.addrx(b.uleb())
+		high, _ = u.addrx(b.uleb())
+	case rleStartxLength:
+		low, _ = u.addrx(b.uleb())
+		high = low + b.uleb()
+	case rleOffsetPair:
+		low = *base + b.uleb()
+		high = *base + b.uleb()
+	case rleStartEnd:
+		low, high = b.uint(size), b.uint(size)
+	case rleStartLength:
+		low = b.uint(size)
+		high = low + b.uleb()
+	default:
+		return 0, 0, false, false
+	}
+	return low, high, true, true
 }
 
 // unitAt returns the unit that has the code at addr.
