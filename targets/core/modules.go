@@ -1,10 +1,12 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -20,7 +22,7 @@ const (
 // auxiliary is a value of the auxiliary vector, 0 when it has none.
 func (t *Target) auxiliary(key uint64) uint64 { return auxiliary(t.auxv, t.m.arch.PtrSize, key) }
 
-// Modules lists the images that NT_FILE names: files of which code was mapped, as
+// Modules lists the images that NT_FILE names, in the loader's order: files of which code was mapped, as
 // one finds an ELF header at the start of their first mapping. Without NT_FILE it
 // the images themselves tell; errors.ErrUnsupported when they cannot be found.
 func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
@@ -32,6 +34,8 @@ func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
 	}
 	var out []targets.Module
 	main := t.mainMapping()
+	w := t.walker()
+	links := w.links(w.debug(t.auxiliary(auxPhdr), t.auxiliary(auxPhnum)))
 	for i := range t.mappings {
 		m := &t.mappings[i]
 		if m.offset != 0 || !t.hasCode(m.path, i) || !t.looksLikeImage(ctx, m.start) {
@@ -40,15 +44,29 @@ func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
 		x := targets.Module{Path: m.path, Base: arch.Addr(m.start)}
 		if main != nil && m.path == main.path {
 			x.Main, x.Path = true, t.info.Path
-			out = append([]targets.Module{x}, out...)
-			continue
+		} else if l := linkOf(links, m.start); l < len(links) && filepath.IsAbs(links[l].name) {
+			x.Path = links[l].name // as it is called while it runs; the kernel follows symbolic links
 		}
 		out = append(out, x)
 	}
+	slices.SortStableFunc(out, func(a, b targets.Module) int {
+		if a.Main != b.Main {
+			return map[bool]int{true: -1, false: 1}[a.Main]
+		}
+		return cmp.Compare(linkOf(links, uint64(a.Base)), linkOf(links, uint64(b.Base)))
+	})
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// linkOf is which row of the loader's list lies at base, their number when none does.
+func linkOf(links []link, base uint64) int {
+	if i := slices.IndexFunc(links, func(l link) bool { return l.bias == base }); i >= 0 {
+		return i
+	}
+	return len(links)
 }
 
 // looksLikeImage reports whether an ELF header lies at base, or whether nobody can tell.

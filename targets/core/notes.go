@@ -87,8 +87,9 @@ func (m *machine) writeStatus(p *Process, t *Thread) []byte {
 	s := &m.status
 	d := make([]byte, s.size)
 	order := binary.LittleEndian
-	order.PutUint32(d, uint32(t.Signal)) // pr_info.si_signo
-	order.PutUint16(d[s.signal:], uint16(t.Signal))
+	signal := p.Threads[0].Signal      // as Linux has it in all threads, and readers take the last one's
+	order.PutUint32(d, uint32(signal)) // pr_info.si_signo
+	order.PutUint16(d[s.signal:], uint16(signal))
 	order.PutUint32(d[s.pid:], uint32(t.ID))
 	order.PutUint32(d[s.ppid:], uint32(p.Parent))
 	put(t.Registers, d[s.regs:], s.fields)

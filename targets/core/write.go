@@ -28,7 +28,7 @@ type Process struct {
 type Thread struct {
 	ID        int64
 	Registers *arch.Registers
-	Signal    int    // that stopped it, 0 none
+	Signal    int    // of the first thread: what stopped the process, 0 nothing
 	Siginfo   []byte // struct siginfo, nil unknown
 }
 
