@@ -85,7 +85,7 @@ func (c *Conn) parseStop(p []byte, l *layout) (*stopReply, error) {
 func (s *stopReply) ended(p []byte, bad error) (*stopReply, error) {
 	code, rest, _ := strings.Cut(string(p[1:]), ";")
 	n, ok := parseHex(code)
-	if !ok || n > 1<<31 {
+	if !ok || n > 1<<32-1 {
 		return nil, bad
 	}
 	s.gone, s.killed, s.status = true, p[0] == 'X', int(n)
