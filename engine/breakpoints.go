@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +24,8 @@ type breakpoint struct {
 	condErr error
 	agent   map[arch.Addr][]byte // condition as the far end evaluates it
 	here    string               // why it is evaluated here instead
+	match   *regexp.Regexp       // of a wish that is one
+	moved   string               // why it is elsewhere than asked for
 	old     []byte               // data breakpoint: what was there
 	bound   bool                 // the frame it belongs to was looked for
 	extent  *extent              // nil: it belongs to none
@@ -50,6 +53,9 @@ func (b *breakpoint) mayLieIn(m *Module) bool {
 	name := b.Expr
 	if b.Function != "" {
 		name = b.Function
+	}
+	if b.regexp() != "" {
+		return true // in every image, also in those to come
 	}
 	if b.File == "" && strings.Contains(name, "!") {
 		mod, _ := split(strings.TrimLeft(name, "@\"`"))
@@ -118,6 +124,8 @@ func (l *loop) status(b *breakpoint) Status {
 		s.Message = "no code for it is loaded yet"
 	case s.Verified && b.cond != nil && b.here != "" && !s.FarSide:
 		s.Message = "its condition is evaluated here, at each hit: " + b.here
+	case s.Verified && b.moved != "":
+		s.Message = b.moved
 	case len(b.addrs) == maxPlaces:
 		s.Message = fmt.Sprintf("only the first %d places are taken", maxPlaces)
 	}
@@ -215,7 +223,7 @@ func reuse(pool *[]*breakpoint, w Breakpoint) *breakpoint {
 			return b
 		}
 		n := newBreakpoint(w)
-		n.places, n.addrs, n.hits, n.old, n.bound, n.extent = b.places, b.addrs, b.hits, b.old, b.bound, b.extent
+		n.moved, n.places, n.addrs, n.hits, n.old, n.bound, n.extent = b.moved, b.places, b.addrs, b.hits, b.old, b.bound, b.extent
 		if b.Passes == w.Passes {
 			n.left = b.left
 		}
@@ -290,6 +298,7 @@ func (l *loop) settleTable(ctx context.Context) {
 		if !l.resolve(ctx, b, in) {
 			l.resolveAlias(b, l.modules.rows)
 		}
+		l.explainLine(b)
 	}
 	for _, b := range l.bps {
 		l.compile(ctx, b)

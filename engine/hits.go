@@ -83,14 +83,43 @@ func (l *loop) holds(ctx context.Context, b *breakpoint, id targets.ThreadID) bo
 	return true
 }
 
-// truth evaluates an expression in the innermost frame of a thread.
+// truth evaluates an expression in the innermost frame of a thread: with what came
+// with the stop when that will do.
 func (l *loop) truth(ctx context.Context, e eval.Expr, id targets.ThreadID) (uint64, error) {
+	if f := l.hitFrame(ctx, id); f != nil && !e.Effects() {
+		if n, err := l.integer(ctx, f, e); err == nil {
+			return n, nil
+		}
+	}
 	f, err := l.top(ctx, id)
 	if err != nil {
 		return 0, err
 	}
+	return l.integer(ctx, f, e)
+}
+
+// hitFrame is the innermost frame as far as the registers tell that came with the
+// stop: nothing is read and nobody called it. Nil where no image is known.
+func (l *loop) hitFrame(ctx context.Context, id targets.ThreadID) *Frame {
+	r, err := l.quick(ctx, id)
+	if err != nil {
+		return nil
+	}
+	if m, ok := l.moduleAt(r.PC()); !ok || m.Image == nil {
+		return nil
+	}
+	w := &walk{thread: id, kind: ByContext}
+	l.addFrames(w, r, r.PC(), l.cfaOf(ctx, r), 0)
+	for _, f := range w.frames {
+		f.walk = nil
+	}
+	return w.frames[0]
+}
+
+// integer evaluates an expression to an integer.
+func (l *loop) integer(ctx context.Context, f *Frame, e eval.Expr) (uint64, error) {
 	var n uint64
-	err = l.evaluate(ctx, f, e, func(ctx context.Context, env eval.Env, v eval.Value) error {
+	err := l.evaluate(ctx, f, e, func(ctx context.Context, env eval.Env, v eval.Value) error {
 		var err error
 		n, err = eval.Int(ctx, env, v)
 		return err

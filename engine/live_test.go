@@ -188,7 +188,7 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 		t.Fatal(err)
 	}
 	s := &session{t: t, ctx: ctx, events: make(chan Event, 4096), server: cmd, trace: &tracing{}, ran: make(chan error, 1)}
-	c, err := rsp.Connect(ctx, conn, rsp.Options{Trace: wire.NewTrace(s.trace, time.Now), Peer: addr, Break: interrupter})
+	c, err := rsp.Connect(ctx, conn, rsp.Options{Trace: s.tracer(), Peer: addr, Break: interrupter})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,6 +219,16 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 		}
 	})
 	return s
+}
+
+// untraced sessions have no trace, which takes time.
+var untraced bool
+
+func (s *session) tracer() *wire.Trace {
+	if untraced {
+		return nil
+	}
+	return wire.NewTrace(s.trace, time.Now)
 }
 
 func localStore(t *testing.T) symbols.Store {

@@ -23,6 +23,7 @@ func (l *loop) unresolved() bool {
 func (l *loop) resolveAll(ctx context.Context, in []*Module) {
 	for _, b := range l.bps {
 		if b.dynamic() && (l.resolve(ctx, b, in) || l.resolveAlias(b, in)) {
+			l.explainLine(b)
 			l.compile(ctx, b)
 			l.o.Emit(BreakpointEvent{Status: l.status(b)})
 		}
@@ -98,6 +99,10 @@ func (l *loop) resolveAlias(b *breakpoint, in []*Module) bool {
 
 // resolveFunction takes every function of the name, behind its prologue.
 func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
+	if b.regexp() != "" {
+		l.resolveRegexp(b, in)
+		return
+	}
 	mod, name := split(b.Function)
 	wantIn := l.matching(mod)
 	for _, m := range in {
@@ -108,13 +113,7 @@ func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
 			if loc.Symbol.Kind != symbols.Function || loc.Symbol.Indirect {
 				return true
 			}
-			p := symbols.Place{Offset: loc.Symbol.Offset, Line: loc.Line, Function: loc.Symbol.Name}
-			if liner, ok := m.Image.(symbols.Liner); ok {
-				if body, ok := liner.Body(loc.Symbol.Offset); ok {
-					p = body
-				}
-			}
-			l.add(b, placed{m, p})
+			l.add(b, bodyOf(loc))
 			return len(b.addrs) < maxPlaces
 		})
 		l.add(b, l.copies(m, strings.TrimSuffix(name, "()"))...)
@@ -124,10 +123,24 @@ func (l *loop) resolveFunction(b *breakpoint, in []*Module) {
 	}
 }
 
+// bodyOf is a function's place behind its prologue.
+func bodyOf(loc Location) placed {
+	if liner, ok := loc.Module.Image.(symbols.Liner); ok {
+		if body, ok := liner.Body(loc.Symbol.Offset); ok {
+			return placed{loc.Module, body}
+		}
+	}
+	return placed{loc.Module, symbols.Place{Offset: loc.Symbol.Offset, Line: loc.Line, Function: loc.Symbol.Name}}
+}
+
 // resolveExpr evaluates a MASM expression, or takes all matches of a pattern.
 func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
-	text := strings.TrimSuffix(strings.TrimPrefix(b.Expr, `@!"`), `"`)
-	if wild(text) && !strings.ContainsAny(text, " +(") {
+	text, quoted := quotedName(b.Expr)
+	if quoted && b.regexp() != "" {
+		l.resolveRegexp(b, l.modules.rows)
+		return
+	}
+	if wild(text) && (quoted || !strings.ContainsAny(text, " +(")) {
 		locs, err := l.find(ctx, text)
 		if err != nil {
 			b.message = err.Error()
@@ -140,8 +153,14 @@ func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
 		return
 	}
 	var all []placed
-	if b.function() != "" {
+	if quoted || b.function() != "" {
 		all = l.namesakes(ctx, text)
+	}
+	if quoted {
+		if l.add(b, all...); len(b.addrs) == 0 {
+			b.message = (&eval.NameError{Name: text, Rest: text}).Error()
+		}
+		return
 	}
 	var f *Frame
 	if !b.code() && l.state == StateStopped { // a local variable has an address in its frame

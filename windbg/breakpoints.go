@@ -113,6 +113,15 @@ func (c *call) breakpointOptions(ctx context.Context, b *engine.Breakpoint) erro
 
 // place reads where: an expression, a source line, or nothing for the current address.
 func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
+	if name, ok := c.spelled(); ok {
+		err := c.breakpointOptions(ctx, b)
+		if b.Condition != "" && !strings.ContainsAny(name, "*?") {
+			b.Function = name // its arguments are in place behind the prologue
+		} else {
+			b.Expr = `@!"` + name + `"`
+		}
+		return err
+	}
 	src := c.beforeOptions()
 	if err := c.breakpointOptions(ctx, b); err != nil {
 		return err
@@ -232,6 +241,9 @@ func (c *call) add(ctx context.Context, b engine.Breakpoint) error {
 		}
 		if !s.Verified && b.Addr == 0 && !b.Deferred {
 			c.printf("Bp expression '%s' could not be resolved, adding deferred bp\n", wish(b))
+			if s.File != "" && s.Message != "" { // which of its lines have code
+				c.printf("%s\n", s.Message)
+			}
 		} else if s.Message != "" {
 			c.printf("%s\n", s.Message)
 		}
