@@ -19,6 +19,7 @@ const (
 	paths                     // a semicolon without a blank behind it separates paths
 	local                     // touches this machine's files: refused when Secure
 	powerful                  // begins or ends debuggees: refused after .secure
+	absent                    // there is no such thing here
 
 	anytime need = 0
 )
@@ -51,6 +52,8 @@ func families() []family {
 		{"Expressions and types", expressionCommands},
 		{"Visualisers", visualiserCommands},
 		{"Symbols and modules", symbolCommands},
+		{"Debug information", debugInfoCommands},
+		{"Source maps", sourceMapCommands},
 		{"Disassembly and source", sourceCommands},
 		{"Threads and processes", threadCommands},
 		{"What the system knows", processCommands},
@@ -62,6 +65,8 @@ func families() []family {
 		{"State", stateCommands},
 		{"Text and logs", textCommands},
 		{"Control and scripts", controlCommands},
+		{"For each", eachCommands},
+		{"Not of a Linux process, and why", refusedCommands},
 	}
 }
 

@@ -20,6 +20,7 @@ var controlCommands = []command{
 	{".continue", ".continue", "next turn of the innermost loop", anytime, sentinel(errContinue)},
 	{".leave", ".leave", "leave the .catch block", anytime, sentinel(errLeave)},
 	{"j", "j Cond ['cmds'] [; 'cmds']", "run the first commands if the condition holds, else the second", rest, oldIf},
+	{"z", "cmds; z (Cond)", "run the whole line again while the condition holds", rest, again},
 	{"$<", "$<File", "run a file line by line", rest | local, script},
 	{"$><", "$><File", "run a file as one block", rest | local, script},
 	{"$$<", "$$<File", "run a file line by line", local, script},
@@ -27,8 +28,8 @@ var controlCommands = []command{
 	{"$$>a<", "$$>a<File args", "run a file as one block, with arguments ${$arg1} ...", local, script},
 	{"$$", "$$ text", "comment up to the next ;", anytime, nothing},
 	{"*", "* text", "comment up to the end of the line", rest, nothing},
-	{"as", "as Name Text; aS [/e|/x|/c] Name Text", "define an alias; as takes the rest of the line", rest, setAlias},
-	{"aS", "aS [/e|/x|/c] Name Text", "define an alias", anytime, setAlias},
+	{"as", aliasUsage("as"), "define an alias by the rest of the line: a text, /e a variable of the environment, /f a file, /x a value, /c what commands print, /ma /mu /msa /msu a string in memory", rest, setAlias},
+	{"aS", aliasUsage("aS"), "define an alias by a text up to a semicolon, or in quotes", anytime, setAlias},
 	{"ad", "ad [/q] Name | *", "delete aliases", anytime, deleteAlias},
 	{"al", "al", "list aliases", anytime, listAliases},
 }
@@ -426,4 +427,17 @@ func (c *call) branch() string {
 		n = len(c.line)
 	}
 	return c.drop(n)
+}
+
+// again is z: with a condition that holds it begins the line anew.
+func again(ctx context.Context, c *call) error {
+	src := c.all()
+	if src == "" {
+		return c.syntax(0)
+	}
+	yes, err := c.condition(ctx, src)
+	if err == nil && yes {
+		return errRedo
+	}
+	return err
 }

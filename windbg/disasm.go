@@ -42,7 +42,7 @@ func unassemble(ctx context.Context, c *call) error {
 				return nil
 			}
 			last = c.codeHeader(inst.Addr, last)
-			c.printf("%s%s\n", c.i.codeRow(c.v, inst, pointerSize(c.v)), completed(c.v, &pair, inst))
+			c.printf("%s%s%s\n", c.codeNumber(inst, c.i.asm.lines), c.i.codeRow(c.v, inst, pointerSize(c.v)), completed(c.v, &pair, inst))
 			at = inst.Addr + arch.Addr(max(1, len(inst.Bytes)))
 			c.i.cursor.code, c.i.cursor.codeSet = at, true
 		}
@@ -188,13 +188,17 @@ func unassembleFunction(ctx context.Context, c *call) error {
 	var pair arch.Upper
 	for _, inst := range insts {
 		last = c.codeHeader(inst.Addr, last)
-		row := c.i.codeRow(c.v, inst, pointerSize(c.v)) + completed(c.v, &pair, inst)
-		if l := c.v.Locate(inst.Addr); l.Line.File != "" && !c.i.source.noLines {
-			row = fmt.Sprintf("%5d %s", l.Line.Line, row)
-		}
-		c.printf("%s\n", row)
+		c.printf("%s%s%s\n", c.codeNumber(inst, !c.i.source.noLines), c.i.codeRow(c.v, inst, pointerSize(c.v)), completed(c.v, &pair, inst))
 	}
 	return nil
+}
+
+// codeNumber is the line number before a row of code, where it is wanted and known.
+func (c *call) codeNumber(inst engine.Inst, wanted bool) string {
+	if l := c.v.Locate(inst.Addr); wanted && l.Line.File != "" {
+		return fmt.Sprintf("%5d ", l.Line.Line)
+	}
+	return ""
 }
 
 // completed names the address that an instruction completes in a second step, as a

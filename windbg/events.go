@@ -24,7 +24,8 @@ var eventCommands = []command{
 	{"sxr", "sxr", "reset all to the defaults", anytime, resetFilters},
 	{".lastevent", ".lastevent", "the last event", anytime, lastEvent},
 	{".eventlog", ".eventlog", "recent events", anytime, eventLog},
-	{".exr", ".exr -1", "the exception record of the last event", stopped, exceptionRecord},
+	{".exr", ".exr {-1 | Addr}", "the exception record of the last event, or a siginfo in memory", stopped, exceptionRecord},
+	{".event_code", ".event_code", "code bytes where the last event was", stopped, eventCode},
 }
 
 // filterRow is a line of sx.
@@ -216,10 +217,10 @@ func eventLog(ctx context.Context, c *call) error {
 	return nil
 }
 
-// exceptionRecord is .exr -1.
+// exceptionRecord is .exr.
 func exceptionRecord(ctx context.Context, c *call) error {
-	if arg := c.all(); arg != "-1" {
-		return &Error{Kind: "Syntax", Command: c.text, Pos: c.pos + len(c.name) + 1, Fix: "-1 shows the last event's record"}
+	if arg := strings.TrimSpace(c.line); arg != "-1" {
+		return c.signalRecord(ctx)
 	}
 	stop, ok := c.v.Live().LastStop()
 	if !ok || stop.Exception == nil {
@@ -243,6 +244,66 @@ func exceptionRecord(ctx context.Context, c *call) error {
 	if ok {
 		c.printf("Attempt to access address %016x\n", fault)
 	}
+	return nil
+}
+
+// signalRecord is .exr Addr: a siginfo of Linux's 64-bit or 32-bit layout, as signal
+// handlers are given (si_signo, si_errno and si_code, then si_addr or what the signal
+// brings).
+func (c *call) signalRecord(ctx context.Context) error {
+	addr, err := c.address(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	ptr := pointerSize(c.v)
+	data, known, err := c.read(ctx, addr, uint64(12+2*ptr+4))
+	if err != nil {
+		return err
+	}
+	at := 12 + ptr - 4 // behind three numbers, at a pointer's place
+	if known < at+ptr {
+		return fail("Unable to read exception record at %s", addr.Text(ptr))
+	}
+	no, code := uint32(littleEndian(data[:4])), int32(littleEndian(data[8:12]))
+	if no == 0 || no > 64 {
+		return fail("No exception record at %s", addr.Text(ptr))
+	}
+	value := littleEndian(data[at : at+ptr])
+	c.printf("ExceptionAddress: %0*x\n   ExceptionCode: %08x (%s)\n  ExceptionFlags: %08x\nNumberParameters: 1\n   Parameter[0]: %0*x\n",
+		2*ptr, value, no, c.signalTitle(no), uint32(code), 2*ptr, value)
+	return nil
+}
+
+// signalTitle names a signal by its filter, "Signal SIGSEGV".
+func (c *call) signalTitle(no uint32) string {
+	title := c.i.o.Host.Filter(fmt.Sprintf("sig%d", no), "").Title
+	if name, _, ok := strings.Cut(title, " - "); ok && strings.HasPrefix(name, "SIG") {
+		return "Signal " + name
+	}
+	return fmt.Sprintf("Signal %d", no)
+}
+
+// eventCode is .event_code.
+func eventCode(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	stop, ok := c.v.Live().LastStop()
+	if !ok {
+		return fail("There was no event yet")
+	}
+	r, err := c.v.Registers(ctx, stop.Thread)
+	if err != nil {
+		return err
+	}
+	data, known, err := c.read(ctx, r.PC(), 16)
+	if err != nil {
+		return err
+	}
+	c.printf("%d event code bytes:\n%s", known, dump{size: 1, units: 16, ascii: true, ptr: pointerSize(c.v), known: known}.rows(r.PC(), data))
 	return nil
 }
 

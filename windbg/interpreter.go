@@ -44,6 +44,7 @@ type Interpreter struct {
 	frozen   map[targets.ThreadID]bool // by ~f
 	secured  bool                      // by .secure
 	quitText string                    // of .quit_lock
+	mapped   []mappedSource            // by !addsourcemap
 	mask     uint32                    // of r
 	frames   int                       // default depth of k
 	previous string                    // line an empty one repeats
@@ -223,7 +224,7 @@ func (i *Interpreter) IsCommand(line string) bool {
 		return true
 	}
 	c, n := i.registry.find(line)
-	if c == nil {
+	if c == nil || c.Needs&absent != 0 && isWord(line[0]) {
 		return false
 	}
 	tail := line[n:]
@@ -340,6 +341,7 @@ var (
 	errContinue = errors.New(".continue outside a loop")
 	errLeave    = errors.New(".leave outside .catch")
 	errQuit     = errors.New("quit")
+	errRedo     = errors.New("redo") // by z; ends at the program it is in
 )
 
 // settle turns the sentinels that reached the top into plain errors.
@@ -359,6 +361,7 @@ func (x *exec) program(ctx context.Context, text string) error {
 	text = x.i.aliases.expand(text)
 	outer := x.tail
 	defer func() { x.tail = outer }()
+	redone := 0
 	for pos := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -370,7 +373,13 @@ func (x *exec) program(ctx context.Context, text string) error {
 		pos = s.next
 		_, more := x.i.registry.next(text, pos)
 		x.tail = !more && (x.depth == 1 || outer)
-		if err := x.command(ctx, s); err != nil {
+		err := x.command(ctx, s)
+		if err == errRedo {
+			redone++
+			fmt.Fprintf(x.out, "redo [%d] %s\n", redone, strings.TrimSpace(text))
+			pos, err = 0, nil
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,8 @@ var symbolCommands = []command{
 	{".sympath+", ".sympath+ Path", "append to the symbol path", paths, searchPath("sym", "Symbol", true)},
 	{".srcpath", ".srcpath [Path]", "show or replace the source path", paths, searchPath("src", "Source", false)},
 	{".srcpath+", ".srcpath+ Path", "append to the source path", paths, searchPath("src", "Source", true)},
+	{".srcfix", ".srcfix [Path]", "set the source path to source servers, srv* and DebugInfoD", paths, sourceFix(false)},
+	{".srcfix+", ".srcfix+ [Path]", "append source servers to the source path", paths, sourceFix(true)},
 	{".lsrcpath", ".lsrcpath [Path]", "as .srcpath", paths, searchPath("src", "Source", false)},
 	{".lsrcpath+", ".lsrcpath+ Path", "as .srcpath+", paths, searchPath("src", "Source", true)},
 	{".exepath", ".exepath [Path]", "show or replace the executable path", paths, searchPath("exe", "Executable image", false)},

@@ -82,3 +82,14 @@ func noisySymbols(ctx context.Context, c *call) error {
 	c.printf("%s mode - symbol prompts off\n", mode)
 	return nil
 }
+
+// sourceFix is .srcfix: the places of .symfix that have sources.
+func sourceFix(plus bool) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		value := cmp.Or(c.i.o.Host.Path("fix"), "srv*")
+		if more := strings.Trim(c.all(), `"`); more != "" {
+			value += ";" + more
+		}
+		return c.showPath("src", "Source", plus, value)
+	}
+}

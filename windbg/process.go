@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,12 +35,12 @@ var processCommands = []command{
 }
 
 // farFile reads a file of the far end, at most limit bytes.
-func (c *call) farFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+func (c *call) farFile(ctx context.Context, name string, limit int64) ([]byte, error) {
 	files, ok := c.v.Target().(targets.Files)
 	if !ok {
 		return nil, &Error{Text: "Not available: the far end does not serve files", Err: errors.ErrUnsupported}
 	}
-	f, err := files.Open(ctx, path)
+	f, err := files.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -314,20 +316,31 @@ func threadBlock(ctx context.Context, c *call) error {
 	return nil
 }
 
-// errno is the selected thread's.
+// errno is the selected thread's. The C library's symbols are looked for when they
+// were not yet.
 func (c *call) errno(ctx context.Context) (uint64, error) {
-	var err error
-	for _, name := range []string{"errno", "*(int*)&__libc_errno", "*(int*)&errno"} {
-		var v eval.Value
-		if v, err = c.v.Eval(ctx, nil, name, eval.Options{Dialect: eval.CPP}); err != nil {
-			continue
+	read := func() (uint64, error) {
+		v, err := c.v.Eval(ctx, nil, "errno", eval.Options{Dialect: eval.CPP})
+		if err != nil {
+			return 0, err
 		}
-		var n uint64
-		if n, err = eval.Int(ctx, c.v.Env(nil), v); err == nil {
-			return n & 0xffffffff, nil
+		n, err := eval.Int(ctx, c.v.Env(nil), v)
+		return n & math.MaxUint32, err
+	}
+	n, err := read()
+	if err == nil {
+		return n, nil
+	}
+	for _, m := range c.v.Live().Modules() {
+		if name := path.Base(m.Path); m.Image == nil && !m.Tried && (strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "ld-musl")) {
+			if _, bad := c.v.LoadSymbols(ctx, m.Base, false, false); bad == nil {
+				if n, err = read(); err == nil {
+					return n, nil
+				}
+			}
 		}
 	}
-	return 0, &Error{Text: "Unable to read last error: the C library's symbols do not tell where errno is", Err: err, Fix: ".reload /f libc* looks for them"}
+	return 0, &Error{Text: "Unable to read last error: no symbols tell where errno is", Err: err, Fix: "the C library's debug information does"}
 }
 
 func lastError(ctx context.Context, c *call) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -68,16 +69,21 @@ func script(ctx context.Context, c *call) error {
 	return nil
 }
 
+func aliasUsage(name string) string {
+	return name + " Name Text; " + name + " {/e|/f|/x|/c|/ma|/mu|/msa|/msu} Name Source"
+}
+
 // setAlias is as and aS.
 func setAlias(ctx context.Context, c *call) error {
 	kind := ""
 	for {
+		at := c.base
 		o, ok := c.option("/")
 		if !ok {
 			break
 		}
-		if o != "e" && o != "x" && o != "c" {
-			return &Error{Kind: "Syntax", Command: c.text, Pos: c.pos, Fix: "as takes /e, /x and /c"}
+		if !slices.Contains(strings.Fields("e f x c ma mu msa msu"), o) || kind != "" {
+			return &Error{Kind: "Syntax", Command: c.text, Pos: at, Fix: "as takes one of /e /f /x /c /ma /mu /msa /msu"}
 		}
 		kind = o
 	}
@@ -87,32 +93,42 @@ func setAlias(ctx context.Context, c *call) error {
 		return c.syntax(0)
 	}
 	c.drop(len(c.line))
-	text := strings.TrimSpace(tail)
-	switch kind {
-	case "e":
-		if c.i.secure() {
-			return fail("The environment is not read in secure mode")
-		}
-		text = os.Getenv(text)
-	case "x":
-		n, err := c.value(ctx, text)
-		if err != nil {
-			return err
-		}
-		text = fmt.Sprintf("0x%x", n)
-	case "c":
-		out, err := c.captured(ctx, text)
-		if err != nil {
-			return err
-		}
-		text = strings.TrimRight(out, "\n")
-	default:
-		if c.cmd.Name == "aS" {
-			text = strings.Trim(text, `"`)
-		}
+	text, err := c.aliasText(ctx, kind, strings.TrimSpace(tail))
+	if err == nil {
+		c.i.aliases.user[name] = text
 	}
-	c.i.aliases.user[name] = text
-	return nil
+	return err
+}
+
+// aliasText is what an alias stands for.
+func (c *call) aliasText(ctx context.Context, kind, from string) (string, error) {
+	switch kind {
+	case "":
+		if c.cmd.Name == "aS" {
+			from = strings.Trim(from, `"`)
+		}
+		return from, nil
+	case "e", "f":
+		if c.i.secure() {
+			return "", fail("Neither files nor the environment are read in secure mode")
+		}
+		if kind == "e" {
+			return os.Getenv(from), nil
+		}
+		text, err := readScript(strings.Trim(from, `"`))
+		return strings.TrimRight(text, "\n"), err
+	case "c":
+		out, err := c.captured(ctx, from)
+		return strings.TrimRight(out, "\n"), err
+	}
+	n, err := c.value(ctx, from)
+	if err != nil {
+		return "", err
+	}
+	if kind == "x" {
+		return fmt.Sprintf("0x%x", n), nil
+	}
+	return c.formatted(ctx, conversion{verb: kind}, n)
 }
 
 func deleteAlias(ctx context.Context, c *call) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -19,7 +20,9 @@ var sessionCommands = []command{
 	{"version", "version", "versions of the debuggee and the debugger", anytime, targetVersion},
 	{".time", ".time", "times of the session and the process", anytime, showTime},
 	{".input", `.input "text"`, "type text into the debuggee", anytime, input},
-	{"!error", "!error Number", "text of an errno value", anytime, errorNumber},
+	{"!error", "!error Number [1]", "text of an errno value; 1 of a signal's number", anytime, errorNumber},
+	{"vercommand", "vercommand", "command line of the debugger", anytime, versionCommand},
+	{".endpsrv", ".endpsrv", "end the process server in use", stopped | powerful, endServer},
 	{"!monitor", "!monitor Command", "pass a command to the far end's own console", stopped, monitor},
 	{"!kdb", "!kdb Command", "as !monitor", stopped, monitor},
 	{".exdicmd", `.exdicmd target:0:"Command"`, "as !monitor", stopped, monitor},
@@ -124,6 +127,12 @@ func errorNumber(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if kind, err := c.number(ctx, 0); err != nil {
+		return err
+	} else if kind != 0 {
+		c.printf("Error code: (signal) 0x%x (%d) - %s\n", n, n, strings.TrimPrefix(c.i.o.Host.Filter(fmt.Sprintf("sig%d", n), "").Title, "Signal "))
+		return c.end()
+	}
 	if int64(n) < 0 {
 		n = uint64(-int64(n))
 	}
@@ -173,4 +182,32 @@ func sleep(ctx context.Context, c *call) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func versionCommand(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	c.printf("command line: '%s'\n", strings.Join(os.Args, " "))
+	return nil
+}
+
+// endServer is .endpsrv: gdbserver ends by a word of its own console (gdbserver(1), monitor exit).
+func endServer(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
+	con, ok := c.v.Target().(targets.Console)
+	if !ok {
+		return fail("No process server")
+	}
+	out, effect, err := con.Command(ctx, "exit")
+	if out != "" {
+		c.printf("%s", line(out))
+	}
+	c.v.Changed(effect)
+	if err == nil {
+		c.printf("Server told to exit.\n")
+	}
+	return err
 }

@@ -16,16 +16,20 @@ import (
 )
 
 var sourceCommands = []command{
+	{"uu", "uu [Addr [Ln | End]]", "as u, also behind what cannot be read", stopped, unassemble},
 	{"u", "u [Addr [Ln | End]]", "disassemble 8 instructions", stopped, unassemble},
 	{"ub", "ub Addr [Ln]", "disassemble the instructions before an address", stopped, unassembleBefore},
-	{"uf", "uf [/c] [/i] Addr", "disassemble a whole function; /c lists its calls", stopped, unassembleFunction},
+	{"uf", "uf [/c] [/i] [/D] [/m] [/o] [/O] [Addr]", "disassemble a whole function; /c lists its calls, /i counts", stopped, unassembleFunction},
 	{"#", "# Pattern [Addr [Ln | End]]", "next instruction whose text holds the pattern", stopped, searchCode},
 	{"l+", "l+{t|s|l|o|*}", "source options on: t step by line, s show source, l line numbers, o source only", anytime, sourceOption(true)},
 	{"l-", "l-{t|s|l|o|*}", "source options off", anytime, sourceOption(false)},
 	{"ls", "ls [.] [first][,count]", "source lines", stopped, listSource},
-	{"lsa", "lsa Addr[,first[,count]]", "source lines around an address", stopped, listSourceAt},
+	{"lsa", "lsa [.] Addr[,first[,count]]", "source lines around an address", stopped, listSourceAt},
+	{"lsp", "lsp [-a] [Lead Trail]", "source lines shown at a stop before and after the current one; -a by lsa", anytime, sourceWindow},
+	{"lsf", "lsf File", "load a source file for ls", stopped, loadSource},
+	{"lsf-", "lsf- File", "forget a source file", stopped, forgetSource},
 	{"lsc", "lsc", "source file and line that ls goes on with", stopped, listSourceFile},
-	{".open", ".open -a Addr", "path of the source file of an address", stopped, openSource},
+	{".open", ".open [-m Addr] File; .open -a Addr", "find a source file, as a module recorded it, or that of an address", stopped, openSource},
 	{".lines", ".lines [-e | -d | -t]", "line numbers in output on, off or toggled", anytime, lineOption},
 }
 
@@ -35,6 +39,9 @@ type sourceMode struct {
 	show    bool // s
 	only    bool // o
 	noLines bool // not l
+
+	lead, trail       int // lines around the current one at a stop (lsp)
+	aroundLead, after int // and by lsa; both 0: 9 and 10
 }
 
 func (m sourceMode) text() string {
@@ -170,7 +177,15 @@ func (i *Interpreter) sourceLine(ctx context.Context, v *engine.View, f *engine.
 	if err != nil || f.Line.Line < 1 || f.Line.Line > len(lines) {
 		return "", false
 	}
-	return sourceRow('>', f.Line.Line, lines[f.Line.Line-1]), true
+	text := ""
+	for n := max(1, f.Line.Line-i.source.lead); n <= min(len(lines), f.Line.Line+i.source.trail); n++ {
+		mark := byte(' ')
+		if n == f.Line.Line {
+			mark = '>'
+		}
+		text += sourceRow(mark, n, lines[n-1])
+	}
+	return text, true
 }
 
 // listSource is ls: it goes on where the last listing ended.
@@ -245,7 +260,8 @@ func listSourceAt(ctx context.Context, c *call) error {
 		return &Error{Text: "No line information for " + addr.Text(pointerSize(c.v))}
 	}
 	c.i.cursor.file = l.Line.File
-	first, count, err := c.lineRange(l.Line.Line-9, 20)
+	before, after := c.i.source.around()
+	first, count, err := c.lineRange(l.Line.Line-before, before+1+after)
 	if err != nil {
 		return err
 	}
@@ -260,22 +276,115 @@ func listSourceFile(ctx context.Context, c *call) error {
 	return nil
 }
 
+// openSource is .open.
 func openSource(ctx context.Context, c *call) error {
-	if o, ok := c.option("-"); !ok || o != "a" {
-		return c.syntax(0)
+	o, ok := c.option("-")
+	if ok && o != "a" && o != "m" {
+		return c.syntax(-len(o) - 1)
 	}
-	addr, err := c.address(ctx)
-	if err != nil {
+	var m *engine.Module
+	file := ""
+	if ok {
+		addr, err := c.address(ctx)
+		if err != nil {
+			return err
+		}
+		l := c.v.Locate(addr)
+		m, file = l.Module, l.Line.File
+		if o == "a" && file == "" {
+			return &Error{Text: "No line information for " + addr.Text(pointerSize(c.v)), Err: errors.ErrUnsupported}
+		}
+	}
+	if o != "a" {
+		if file = c.fileName(); file == "" {
+			return c.syntax(0)
+		}
+	}
+	if err := c.end(); err != nil {
 		return err
 	}
-	l := c.v.Locate(addr)
-	if l.Line.File == "" {
-		return &Error{Text: "No line information for " + addr.Text(pointerSize(c.v)), Err: errors.ErrUnsupported}
+	if m == nil {
+		if list := c.v.Live().Modules(); len(list) > 0 {
+			m = list[0]
+		}
 	}
-	local, err := c.v.Source(ctx, l.Module, l.Line.File)
+	local, err := c.v.Source(ctx, m, file)
 	if err != nil {
 		return err
 	}
 	c.printf("%s\n", local)
 	return nil
+}
+
+// sourceWindow is lsp.
+func sourceWindow(ctx context.Context, c *call) error {
+	set, err := c.flags("-", "a")
+	if err != nil {
+		return err
+	}
+	m := &c.i.source
+	lead, trail := &m.lead, &m.trail
+	title := "At the prompt"
+	if set["a"] {
+		lead, trail, title = &m.aroundLead, &m.after, "For lsa"
+	}
+	if c.more() {
+		a, err := c.number(ctx, 0)
+		if err != nil {
+			return err
+		}
+		b, err := c.number(ctx, a)
+		if err != nil {
+			return err
+		}
+		if a > 1000 || b > 1000 {
+			return &Error{Kind: "Range", Command: c.text, Pos: c.pos + len(c.name)}
+		}
+		*lead, *trail = int(a), int(b)
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	before, after := *lead, *trail
+	if set["a"] {
+		before, after = m.around()
+	}
+	c.printf("%s, display %d lines before and %d after\n", title, before, after)
+	return nil
+}
+
+// around is how many lines lsa shows before and after the one it is asked for.
+func (m sourceMode) around() (before, after int) {
+	if m.aroundLead == 0 && m.after == 0 {
+		return 9, 10
+	}
+	return m.aroundLead, m.after
+}
+
+// loadSource is lsf: ls goes on with that file.
+func loadSource(ctx context.Context, c *call) error {
+	name := c.fileName()
+	if name == "" {
+		return c.syntax(0)
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	if _, err := c.i.sources.lines(ctx, c.v, nil, name); err != nil {
+		return err
+	}
+	c.i.cursor.file, c.i.cursor.line = name, 1
+	return nil
+}
+
+func forgetSource(ctx context.Context, c *call) error {
+	name := c.fileName()
+	if name == "" {
+		return c.syntax(0)
+	}
+	c.i.sources.files = slices.DeleteFunc(c.i.sources.files, func(f sourceFile) bool { return f.key == name })
+	if c.i.cursor.file == name {
+		c.i.cursor.file = ""
+	}
+	return c.end()
 }

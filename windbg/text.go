@@ -2,8 +2,10 @@ package windbg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -15,11 +17,11 @@ import (
 
 var textCommands = []command{
 	{".echo", `.echo text`, "print a text", anytime, echo},
-	{".printf", `.printf "format", values`, "print values: %d %u %x %p %c %y %ly %ma %mu %N", anytime, printFormatted},
+	{".printf", `.printf [/D] "format", values`, "print values: %d %i %u %x %X %o %c %p %N %f %e %g numbers, %y %ly symbols, %ma %mu %s strings at an address, %msa %msu those of a STRING structure", anytime, printFormatted},
 	{".help", ".help [prefix]", "list the commands", anytime, helpCommand},
 	{".cls", ".cls", "clear the window", anytime, clearWindow},
-	{".logopen", ".logopen [/t] [/d] [File]", "copy what is shown into a new file", local, openLog},
-	{".logappend", ".logappend [/t] [/d] [File]", "copy what is shown to the end of a file", local, openLog},
+	{".logopen", ".logopen [/t] [/u] [/d] [File]", "copy what is shown into a new file", local, openLog},
+	{".logappend", ".logappend [/t] [/u] [/d] [File]", "copy what is shown to the end of a file", local, openLog},
 	{".logclose", ".logclose", "end the copy", anytime, closeLog},
 	{".logfile", ".logfile", "name of the log", anytime, showLog},
 }
@@ -55,7 +57,7 @@ type conversion struct {
 }
 
 // printfVerbs are the conversions, longest first where one begins another.
-var printfVerbs = []string{"msa", "msu", "ma", "mu", "ly", "y", "d", "i", "u", "x", "X", "o", "c", "s", "p", "N", "f", "e", "g", "h"}
+var printfVerbs = []string{"msa", "msu", "ma", "mu", "ly", "y", "d", "i", "u", "x", "X", "o", "c", "s", "p", "N", "f", "e", "g"}
 
 // parsePrintf splits a format. An unknown conversion is literal text.
 func parsePrintf(format string) []conversion {
@@ -131,6 +133,8 @@ func (v conversion) number(n uint64, ptr int) (string, bool) {
 		return arch.Addr(n).Text(ptr), true
 	case "N":
 		return fmt.Sprintf("%X", n), true
+	case "f", "e", "g":
+		return fmt.Sprintf(flags+v.verb, math.Float64frombits(n)), true
 	}
 	return "", false
 }
@@ -206,18 +210,22 @@ func (c *call) formatted(ctx context.Context, v conversion, n uint64) (text stri
 			}
 			return nil
 		case "ly":
-			text = placeText(l.Line)
+			text = located(l, true)
 			return nil
 		}
 		inner := *c
 		inner.v = view
+		at, size, err := inner.stringAt(ctx, v.verb, arch.Addr(n))
+		if err != nil {
+			return err
+		}
 		unit := 1
 		if v.verb == "mu" || v.verb == "msu" {
 			unit = 2
 		}
-		data, known, err := inner.read(ctx, arch.Addr(n), uint64(4096*unit))
-		if known == 0 && err == nil {
-			err = &Error{Kind: "Memory access", Rest: fmt.Sprintf("%x", n)}
+		data, known, err := inner.read(ctx, at, size*uint64(unit))
+		if known == 0 && size > 0 && err == nil {
+			err = &Error{Kind: "Memory access", Rest: fmt.Sprintf("%x", uint64(at))}
 		}
 		if err == nil {
 			text, _ = textOf(data[:known-known%unit], unit)
@@ -225,6 +233,25 @@ func (c *call) formatted(ctx context.Context, v conversion, n uint64) (text stri
 		return err
 	})
 	return text, err
+}
+
+// stringAt is where the characters of a string lie, and at most how many. %msa and
+// %msu take a STRING structure: length and room in bytes, 16 bits each, and a pointer.
+func (c *call) stringAt(ctx context.Context, verb string, at arch.Addr) (arch.Addr, uint64, error) {
+	const most = 4096
+	if verb != "msa" && verb != "msu" {
+		return at, most, nil
+	}
+	ptr := pointerSize(c.v)
+	data, known, err := c.read(ctx, at, uint64(2*ptr))
+	if err != nil || known < 2*ptr {
+		return 0, 0, errors.Join(err, &Error{Kind: "Memory access", Rest: fmt.Sprintf("%x", uint64(at))})
+	}
+	n := littleEndian(data[:2])
+	if verb == "msu" {
+		n /= 2
+	}
+	return arch.Addr(littleEndian(data[ptr:])), min(n, most), nil
 }
 
 // logFile is the copy of what is shown.
@@ -266,8 +293,13 @@ func (l *logFile) close() {
 func openLog(ctx context.Context, c *call) error {
 	stamp := false
 	for c.more() && len(c.line) > 1 && c.line[0] == '/' && (len(c.line) == 2 || isSpace(c.line[2])) { // not a path
-		o := c.word()
-		stamp = stamp || o == "/t" || o == "/d"
+		switch o := c.word(); o {
+		case "/t", "/d":
+			stamp = true
+		case "/u": // UTF-16 on Windows: a log is UTF-8 here
+		default:
+			return c.syntax(-len(o))
+		}
 	}
 	name := strings.Trim(c.all(), `"`)
 	if name == "" {
@@ -326,6 +358,9 @@ func closeLog(ctx context.Context, c *call) error {
 }
 
 func showLog(ctx context.Context, c *call) error {
+	if err := c.end(); err != nil {
+		return err
+	}
 	if c.i.log == nil {
 		c.printf("No log file open\n")
 		return nil

@@ -20,6 +20,7 @@ var threadCommands = []command{
 	{".attach", ".attach PID", "attach to a process; the PID is hexadecimal unless 0n", powerful, attach},
 	{".create", ".create CommandLine", "start a program at the far end", rest | powerful, create},
 	{".detach", ".detach", "leave the debuggee running", powerful, detach},
+	{".abandon", ".abandon [/h | /n]", "end the session and leave the debuggee stopped, for the next debugger", powerful, abandon},
 	{".kill", ".kill", "end the debuggee", powerful, kill},
 	{".restart", ".restart", "start the debuggee again", powerful, restart},
 }
@@ -420,6 +421,30 @@ func detach(ctx context.Context, c *call) error {
 		return err
 	}
 	c.printf("Detached\n")
+	return nil
+}
+
+// abandoner is a Host that can leave a debuggee stopped.
+type abandoner interface {
+	Abandon(ctx context.Context) error
+}
+
+// abandon is .abandon.
+func abandon(ctx context.Context, c *call) error {
+	if _, err := c.flags("/", "h n"); err != nil {
+		return err
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	h, ok := c.i.o.Host.(abandoner)
+	if c.s == nil || !ok {
+		return targets.ErrGone
+	}
+	if err := h.Abandon(ctx); err != nil {
+		return err
+	}
+	c.printf("Abandoned process\n")
 	return nil
 }
 
