@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"dap-windbg/arch"
+	"dap-windbg/eval"
 	"dap-windbg/symbols"
 )
 
@@ -31,12 +32,18 @@ func (v *View) Symbols(ctx context.Context, pattern string, f func(Location) boo
 			return err
 		}
 	}
-	for _, m := range ms {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for _, spelling := range eval.TemplateSpellings(rest) {
+		found := false
+		for _, m := range ms {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if !v.l.lookup(m, spelling, func(at Location) bool { found = true; return f(at) }) {
+				return nil
+			}
 		}
-		if !v.l.lookup(m, rest, f) {
-			return nil
+		if found {
+			break
 		}
 	}
 	return nil

@@ -321,6 +321,8 @@ func (p *masmParser) symbol() masmNode {
 			}
 		case c == '!' && !strings.HasPrefix(p.src[p.i:], "!="):
 			p.i++
+		case NameTail(p.src, p.i) > p.i && p.i >= start:
+			p.i = NameTail(p.src, p.i)
 		default:
 			return &masmSymbol{name: p.src[start:p.i], rest: p.src[start:]}
 		}

@@ -161,7 +161,7 @@ func (n *masmSymbol) value(ev *evaluator) (uint64, error) {
 			return v, nil
 		}
 	}
-	addr, err := ev.env.Address(ev.ctx, n.name)
+	addr, err := ev.symbol(n.name)
 	if err != nil && !retry(err) && strings.Contains(n.name, "__") && !strings.HasPrefix(n.name, "__") {
 		if addr, e := ev.env.Address(ev.ctx, strings.ReplaceAll(n.name, "__", "::")); e == nil {
 			return uint64(addr), nil
@@ -176,6 +176,21 @@ func (n *masmSymbol) value(ev *evaluator) (uint64, error) {
 		}
 	}
 	return 0, named(err, n.name, n.rest)
+}
+
+// symbol finds the address of a name in any spelling of its template arguments.
+func (ev *evaluator) symbol(name string) (arch.Addr, error) {
+	var first error
+	for _, n := range TemplateSpellings(name) {
+		a, err := ev.env.Address(ev.ctx, n)
+		if err == nil || retry(err) {
+			return a, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return 0, first
 }
 
 // named gives a NameError the text WinDbg prints.

@@ -1,6 +1,10 @@
 package windbg
 
-import "strings"
+import (
+	"strings"
+
+	"dap-windbg/eval"
+)
 
 // statement is one command of a program text.
 type statement struct {
@@ -167,6 +171,10 @@ func expressionEnd(s string) int {
 	depth, operand := 0, false
 	for i := 0; i < len(s); {
 		b := s[i]
+		if end := eval.NameTail(s, i); end > i { // template arguments hold commas and blanks
+			i, operand = end, true
+			continue
+		}
 		switch {
 		case isSpace(b):
 			j := i
