@@ -83,7 +83,7 @@ var options = []option{
 	{"k", "STRING", "connect to a kernel", kernel},
 	{"kx", "STRING", "connect to a machine behind a GDB stub (exdi:...)", kernel},
 	{"kl", "", "", refuse("-kl: debugging the own kernel is not supported; use -k")},
-	{"z", "FILE", "open an image file (ELF, PE) to look at, without a process", func(o *Options, v string) error {
+	{"z", "FILE", "open a core file, with [program] its image, or an image file (ELF, PE)", func(o *Options, v string) error {
 		o.Plan.Request, o.Plan.CoreFile = launch.Attach, v
 		return nil
 	}},

@@ -6,6 +6,12 @@ import (
 	"dap-windbg/targets"
 )
 
+// Postmortem reports whether the debuggee has ended and is looked at all the same.
+func (l *Live) Postmortem() bool {
+	_, dead := l.l.t.(targets.Postmortem)
+	return dead
+}
+
 // ReadThrough carries out reads in one flight past the cache, with planted traps
 // masked out: for passes over more memory than anybody looks at again. Each read
 // has its own result; the error is of the wire.

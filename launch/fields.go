@@ -85,7 +85,7 @@ var Fields = []Field{
 		func(p *Plan, v value) error { p.WaitFor = v.b; return nil }},
 	{"connection", stringField, inAttach, "", `"gdb:server=localhost,port=1234"`, "connection string of the debuggee", nil, false,
 		func(p *Plan, v value) (err error) { p.Connection, err = ParseConnection(v.s, TargetLink); return }},
-	{"coreFile", stringField, inAttach, "", `"core.725"`, "image file (ELF, PE) to look at without a process", nil, false,
+	{"coreFile", stringField, inAttach, "", `"core.725"`, "ELF core file, or image file (ELF, PE), to look at without a process", nil, false,
 		func(p *Plan, v value) error { p.CoreFile = v.s; return nil }},
 	{"remote", stringField, inAttach, "", `"tcp:server=build7,port=5005"`, "shared debug session to join", nil, false,
 		func(p *Plan, v value) (err error) { p.Remote, err = ParseConnection(v.s, Session); return }},

@@ -42,7 +42,7 @@ func analyze(ctx context.Context, c *call) error {
 		c.printf("%s\n\n", c.i.codeRow(c.v, insts[0], ptr)+effective(ctx, c.v, insts[0], top.Regs, ptr))
 	}
 	if e := stop.Exception; e != nil && verbose {
-		if a, ok := faultAddress(e); ok {
+		if a, ok := faultAddress(e, ptr); ok {
 			c.printf("EXCEPTION_PARAMETER1:  %016x\n\n", a)
 		}
 		c.printf("FAULTING_THREAD:  %x\n\n", stop.Thread.Thread)

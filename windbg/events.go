@@ -236,7 +236,7 @@ func exceptionRecord(ctx context.Context, c *call) error {
 		name = fmt.Sprintf(" (%s+0x%016x)", symbolText(l.Module, l.Symbol), l.Disp)
 	}
 	params := e.Params
-	fault, ok := faultAddress(e)
+	fault, ok := faultAddress(e, pointerSize(c.v))
 	if ok && params == nil {
 		params = []uint64{fault}
 	}
@@ -307,13 +307,14 @@ func eventCode(ctx context.Context, c *call) error {
 	return nil
 }
 
-// faultAddress is si_addr of a memory fault (SIGSEGV 11, SIGBUS 7) in Linux's 64-bit
-// siginfo, where it lies at byte 16.
-func faultAddress(e *targets.ExceptionRecord) (uint64, bool) {
-	if e.Code != 11 && e.Code != 7 || !strings.HasPrefix(e.Name, "SIG") || len(e.Siginfo) < 24 {
+// faultAddress is si_addr of a memory fault (SIGSEGV 11, SIGBUS 7) in Linux's
+// siginfo, where it lies behind three numbers, aligned to a pointer of ptr bytes.
+func faultAddress(e *targets.ExceptionRecord, ptr int) (uint64, bool) {
+	at := (12 + ptr - 1) / ptr * ptr
+	if e.Code != 11 && e.Code != 7 || !strings.HasPrefix(e.Name, "SIG") || len(e.Siginfo) < at+ptr {
 		return 0, false
 	}
-	return littleEndian(e.Siginfo[16:24]), true
+	return littleEndian(e.Siginfo[at : at+ptr]), true
 }
 
 func exceptionText(pc arch.Addr, name string, e *targets.ExceptionRecord, params []uint64) string {

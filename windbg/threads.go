@@ -297,6 +297,8 @@ func systemsList(ctx context.Context, c *call) error {
 			switch info := l.Info(); {
 			case info.Machine:
 				kind = "Remote KD"
+			case l.Postmortem():
+				kind = "User dump"
 			case info.Process == 0 && len(l.KnownThreads()) == 0:
 				kind = "Image file"
 			}

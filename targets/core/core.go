@@ -33,7 +33,7 @@ type Options struct {
 }
 
 // Target is an opened core file. It implements targets.Target,
-// targets.ModuleLister, targets.Queryer and targets.Postmortem.
+// targets.ModuleLister, targets.Queryer, targets.Files and targets.Postmortem.
 type Target struct {
 	o     Options
 	file  *mmap.File
