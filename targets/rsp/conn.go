@@ -50,6 +50,7 @@ type Conn struct {
 	packetSize int               // bytes of payload, both ways
 	vCont      map[string]bool   // nil: no vCont
 	physical   bool              // knows Qqemu.PhyMemMode
+	reads      reading           // how memory is read
 	extended   bool              // `!` was sent
 	whole      *Target           // what the far end held when we came
 	first      *stopReply        // the stop it waited in

@@ -120,6 +120,9 @@ func (c *Conn) learn(reply string) {
 		}
 	}
 	c.kind = kindOf(c.features)
+	if c.feature("binary-upload") {
+		c.reads = markedReads
+	}
 	if c.kind.packet > 0 {
 		c.packetSize = c.kind.packet
 	}
@@ -149,7 +152,8 @@ func (c *Conn) look(ctx context.Context) error {
 	if c.kind == unknownStub {
 		reqs = append(reqs, phys)
 	}
-	reqs = append(reqs, c.settings()...)
+	dialect, more := c.dialect()
+	reqs = append(append(reqs, c.settings()...), more...)
 	if err := c.exchange(ctx, reqs...); err != nil {
 		return err
 	}
@@ -170,15 +174,16 @@ func (c *Conn) look(ctx context.Context) error {
 		// A process server that was not told this ends with our connection.
 		return c.exchange(ctx, c.extend()...)
 	}
-	return c.hold(ctx, s, d)
+	return c.hold(ctx, s, d, dialect)
 }
 
 // hold makes the Target of what the far end held already.
-func (c *Conn) hold(ctx context.Context, s *stopReply, d *description) error {
+func (c *Conn) hold(ctx context.Context, s *stopReply, d *description, spoken dialect) error {
 	info, err := c.finish(ctx, d, false)
 	if err != nil {
 		return err
 	}
+	spoken.learn(c, info)
 	if s.thread.process > 0 {
 		info.pid = s.thread.process
 	}

@@ -25,11 +25,13 @@ type stubKind struct {
 
 var unknownStub stubKind
 
+const lldbName = "lldb-server"
+
 var stubKinds = []stubKind{
 	{name: "gdbserver", mark: "QTBuffer:size", failing: true},
 	{name: "gdbserver", mark: "augmented-libraries-svr4-read", failing: true},
-	{name: "lldb-server", mark: "QThreadSuffixSupported", decimal: true},
-	{name: "lldb-server", mark: "native-signals", decimal: true},
+	{name: lldbName, mark: "QThreadSuffixSupported", decimal: true},
+	{name: lldbName, mark: "native-signals", decimal: true},
 	{name: "gdbserver", mark: "QStartupWithShell", failing: true},
 	{name: "valgrind", mark: "QCatchSyscalls", traps: 64}, // as many as one likes
 	{name: "winedbg", mark: "qXfer:libraries:read", single: true, oneG: true, packet: 16 << 10, os: "windows"},
@@ -54,6 +56,7 @@ func kindOf(features map[string]string) stubKind {
 type processInfo struct {
 	targets.Info
 	pid     int64 // on the wire; 0 where the far end does not name processes
+	shown   int64 // where pid is 0: told otherwise, for people
 	layout  *layout
 	auxv    []byte
 	offsets map[string]arch.Addr // of qOffsets

@@ -199,6 +199,9 @@ var archAliases = map[string]*arch.Arch{
 	"arm64": arch.ARM64, "riscv": arch.RISCV64, "riscv64": arch.RISCV64,
 }
 
+// registerAliases are names of LLDB's servers for registers that GDB calls otherwise.
+var registerAliases = map[string]string{"rflags": "eflags"}
+
 // archOf finds the CPU: by name, else by what its registers are called.
 func (d *described) archOf(fallback *arch.Arch) *arch.Arch {
 	if a, ok := arch.ByName(d.architecture); ok {
@@ -229,6 +232,9 @@ func (d *described) layout(fallback *arch.Arch) *layout {
 	var numbers, offsets []int
 	total := 0
 	for _, r := range d.regs {
+		if common, ok := registerAliases[r.name]; ok {
+			r.name = common
+		}
 		reg := arch.Register{Name: r.name, Size: (r.bits + 7) / 8, DWARF: -1, Group: groupOf(r)}
 		if k, ok := known[r.name]; ok {
 			reg.DWARF, reg.Group = k.DWARF, k.Group

@@ -62,13 +62,28 @@ func (t *Target) alone() bool {
 	return !t.c.several()
 }
 
+// reading is how memory is read: in digits (m), or in bytes (x). The answer to x
+// begins with a mark where GDB's manual is followed ("binary-upload"), LLDB's is
+// the memory alone.
+type reading uint8
+
+const (
+	digitReads reading = iota
+	markedReads
+	rawReads
+)
+
 // piece is a part of a transfer: n bytes from offset off. A fine one does not
 // cross a page, so its first byte is where it fails.
 type piece struct {
 	off, n int
 	fine   bool
+	binary reading
 	req    *request
 }
+
+// errorLength is that of E01, which is not told from as many bytes of memory.
+const errorLength = 3
 
 // split cuts n bytes into pieces of at most chunk.
 func split(n, chunk int) []*piece {
@@ -104,7 +119,14 @@ func (p *plan) readPieces(o *targets.MemoryRead, pieces []*piece) {
 	}
 	for _, pc := range pieces {
 		if pc.req == nil {
-			pc.req = p.ask("m%x,%x", uint64(o.Addr)+uint64(pc.off), pc.n)
+			verb := 'm'
+			if pc.binary = p.t.c.reads; pc.n == errorLength {
+				pc.binary = digitReads
+			}
+			if pc.binary != digitReads {
+				verb = 'x'
+			}
+			pc.req = p.ask("%c%x,%x", verb, uint64(o.Addr)+uint64(pc.off), pc.n)
 		}
 	}
 	leave()
@@ -128,6 +150,14 @@ func (p *plan) readPieces(o *targets.MemoryRead, pieces []*piece) {
 // take puts the reply where it belongs and returns how many bytes it brought.
 func (pc *piece) take(data []byte) int {
 	p := pc.req.reply
+	switch marked := len(p) > 0 && p[0] == 'b'; {
+	case pc.binary == rawReads && !isError(p) && len(p) <= pc.n:
+		return copy(data[pc.off:pc.off+pc.n], p)
+	case pc.binary == markedReads && marked && len(p) <= pc.n+1:
+		return copy(data[pc.off:pc.off+pc.n], p[1:])
+	case pc.binary != digitReads:
+		return 0
+	}
 	if isError(p) || len(p)%2 != 0 || len(p) > 2*pc.n {
 		return 0
 	}

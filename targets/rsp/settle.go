@@ -336,7 +336,7 @@ func (c *Conn) execed(ctx context.Context, t *Target, rn *run, s *stopReply) err
 	if err != nil {
 		return err
 	}
-	in.Attached = was.Attached
+	in.Attached, in.shown = was.Attached, was.shown
 	if in.Path == "" {
 		in.Path = s.path
 	}

@@ -1,6 +1,7 @@
 package rsp
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"sync/atomic"
@@ -76,8 +77,8 @@ func (c *Conn) newTarget(in *processInfo, s *stopReply) *Target {
 func (t *Target) set(in *processInfo) {
 	if in.Machine {
 		in.Process = 0
-	} else if in.Process = in.pid; in.pid == 0 {
-		in.Process = 0
+	} else {
+		in.Process = cmp.Or(in.pid, in.shown)
 	}
 	t.info.Store(in)
 }
@@ -99,7 +100,7 @@ func (t *Target) id(w threadID) targets.ThreadID {
 		return targets.ThreadID{Thread: w.thread}
 	}
 	if w.process == 0 {
-		w.process = in.pid
+		w.process = in.Process
 	}
 	return targets.ThreadID{Process: w.process, Thread: w.thread}
 }
