@@ -176,14 +176,15 @@ func (g *debuggee) release(ctx context.Context) error {
 	return err
 }
 
-// releaseChildren lets all children go whose sessions never began.
-func (d *Debugger) releaseChildren(ctx context.Context) {
+// leaveChildren parts from all children whose sessions never began.
+func (d *Debugger) leaveChildren(ctx context.Context, how targets.Parting) {
 	if d.hooks.Nursery == nil {
 		return
 	}
 	for _, token := range d.hooks.Nursery.of(d) {
 		if g, ok := d.hooks.Nursery.take(token); ok {
-			g.release(ctx)
+			g.target.Close(ctx, how)
+			g.free()
 		}
 	}
 }

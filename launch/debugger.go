@@ -389,6 +389,9 @@ func (d *Debugger) end(ctx context.Context, how targets.Parting) error {
 	case <-ctx.Done():
 	}
 	d.leaving.Wait()
+	if g.server != nil && g.created && how == targets.Detach {
+		g.server.left.Store(true)
+	}
 	g.free()
 	d.Settle(ctx)
 	d.mu.Lock()
@@ -402,7 +405,7 @@ func (d *Debugger) end(ctx context.Context, how targets.Parting) error {
 // endAll parts from the whole family, the present debuggee first, and from children
 // that nobody began a session of.
 func (d *Debugger) endAll(ctx context.Context, how targets.Parting) error {
-	d.releaseChildren(ctx)
+	d.leaveChildren(ctx, how)
 	var errs []error
 	for {
 		d.mu.Lock()

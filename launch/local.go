@@ -32,6 +32,7 @@ type localServer struct {
 	exited   chan struct{}  // gdbserver is gone and all output was delivered
 	kill     func()
 	shared   atomic.Int32 // processes it serves besides the first
+	left     atomic.Bool  // it was detached from what it started, and stays until that ends
 	hung     sync.WaitGroup
 }
 
@@ -226,6 +227,9 @@ func (s *localServer) dial(ctx context.Context) (net.Conn, error) {
 func (s *localServer) stop() {
 	if s.shared.Add(-1) >= 0 {
 		return // others are served still
+	}
+	if s.left.Load() {
+		s.kill()
 	}
 	select {
 	case <-s.exited:

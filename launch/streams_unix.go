@@ -32,6 +32,10 @@ func openStreams(ctx context.Context, stdin string) (*streams, error) {
 		slave.Close()
 		return nil, &ReachError{What: "no pseudo terminal for the program", Err: err}
 	}
+	if master, err = polled(master); err != nil {
+		slave.Close()
+		return nil, &ReachError{What: "no pseudo terminal for the program", Err: err}
+	}
 	s := &streams{childIn: slave, childOut: slave, output: master, input: master}
 	if stdin != "" {
 		f, err := openInput(ctx, stdin)
@@ -43,6 +47,22 @@ func openStreams(ctx context.Context, stdin string) (*streams, error) {
 		s.childIn, s.input = f, nil
 	}
 	return s, nil
+}
+
+// polled makes a file whose Close ends reads under way: a program that was left
+// running keeps its side of the terminal open.
+func polled(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	syscall.CloseOnExec(fd)
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 func (s *streams) closeChild() {

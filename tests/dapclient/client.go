@@ -42,6 +42,8 @@ type Client struct {
 
 	// Reverse answers requests of the adapter; nil refuses them.
 	Reverse func(command string, args json.RawMessage) (any, error)
+	// Starts: Reverse begins sessions (startDebugging).
+	Starts bool
 
 	sending sync.Mutex
 	seq     int

@@ -10,11 +10,13 @@ import (
 func (c *Client) Initialize() dap.Capabilities {
 	c.t.Helper()
 	var body dap.Capabilities
-	c.Do("initialize", map[string]any{
+	args := map[string]any{
 		"clientID": "test", "adapterID": "dap-windbg", "linesStartAt1": true, "columnsStartAt1": true, "pathFormat": "path",
 		"supportsVariableType": true, "supportsVariablePaging": true, "supportsRunInTerminalRequest": true,
 		"supportsMemoryReferences": true, "supportsProgressReporting": true, "supportsInvalidatedEvent": true, "supportsMemoryEvent": true,
-	}, &body)
+		"supportsStartDebuggingRequest": c.Starts,
+	}
+	c.Do("initialize", args, &body)
 	return body
 }
 
