@@ -262,64 +262,6 @@ func joined(name, word string) bool {
 	return strings.HasPrefix(name, "k") && only("bpPvcnfLM")
 }
 
-// Complete lists candidates at the end of line.
-func (i *Interpreter) Complete(ctx context.Context, line string) []Completion {
-	from := strings.LastIndexAny(line, " \t;,(\"`") + 1
-	word := line[from:]
-	head := strings.TrimSpace(line[:strings.LastIndexByte(line[:from], ';')+1])
-	if first := strings.TrimSpace(line[len(head):from]); first == "" {
-		var out []Completion
-		for _, c := range i.registry.names(word) {
-			out = append(out, Completion{Text: c.Name, From: from, Help: c.Help})
-		}
-		return out
-	}
-	if len(word) == 0 {
-		return nil
-	}
-	return i.completeName(ctx, word, from)
-}
-
-// completeName lists modules and, after "mod!", symbols.
-func (i *Interpreter) completeName(ctx context.Context, word string, from int) []Completion {
-	const most = 50
-	s := i.o.Host.Session()
-	if s == nil {
-		return nil
-	}
-	var out []Completion
-	if strings.ContainsAny(word, "*?[") {
-		return nil
-	}
-	if mod, _, ok := strings.Cut(word, "!"); ok {
-		s.Do(ctx, func(ctx context.Context, v *engine.View) error {
-			return v.Symbols(ctx, word+"*", func(l engine.Location) bool {
-				out = append(out, Completion{Text: mod + "!" + l.Symbol.Name, From: from})
-				return len(out) < most
-			})
-		})
-		return out
-	}
-	s.Do(ctx, func(ctx context.Context, v *engine.View) error {
-		vars, err := v.Locals(ctx, nil)
-		for _, x := range vars {
-			if strings.HasPrefix(x.Name, word) {
-				out = append(out, Completion{Text: x.Name, From: from, Help: eval.TypeName(x.Type)})
-			}
-		}
-		return err
-	})
-	s.Look(ctx, func(l *engine.Live) error {
-		for _, m := range l.Modules() {
-			if strings.HasPrefix(strings.ToLower(m.Name), strings.ToLower(word)) {
-				out = append(out, Completion{Text: m.Name + "!", From: from, Help: m.Path})
-			}
-		}
-		return nil
-	})
-	return out
-}
-
 // exec is one run of a program text.
 type exec struct {
 	i      *Interpreter

@@ -240,8 +240,7 @@ func TestStepIntoItself(t *testing.T) {
 	w := open(t, "oneline.c")
 	w.expect("bp oneline!main;g;t;dv", "...", "               n = 0n4")
 	w.expect("t;dv", "...", "               n = 0n3")
-	w.expect("p;kc 1", "...", "00 oneline!fact")
-	w.expect("gu;kc 1", "...", "00 oneline!main")
+	w.expect("p;kc 1", "...", "00 oneline!main") // on to the end of the line that called
 }
 
 // TestArrive: a front end that learns of stops by their events runs their commands too.

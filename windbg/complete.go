@@ -1,0 +1,476 @@
+package windbg
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dap-windbg/engine"
+	"dap-windbg/eval"
+	"dap-windbg/symbols"
+)
+
+// This file proposes how a line may go on: commands, their options, names, members,
+// registers, files, aliases, events and breakpoints.
+
+// mostCompletions bounds one kind of candidates.
+const mostCompletions = 100
+
+// completing is the end of a line that is being typed.
+type completing struct {
+	i    *Interpreter
+	line string
+	cmd  *command // of the last statement, nil while its name is being typed
+	word string   // what is being typed
+	from int      // where it begins
+	out  []Completion
+}
+
+// Complete lists candidates for the end of line.
+func (i *Interpreter) Complete(ctx context.Context, line string) []Completion {
+	p := &completing{i: i, line: line}
+	p.from = strings.LastIndexAny(line, " \t;,(\"`=+*|&[{<") + 1
+	p.word = line[p.from:]
+	head, naming := p.statement()
+	if naming {
+		p.commands(head)
+		if p.word != "" && isWord(p.word[0]) { // it may be an expression
+			p.members(ctx)
+		}
+		return p.out
+	}
+	switch {
+	case p.members(ctx):
+	case p.options(), p.files(), p.special(ctx):
+	case strings.HasPrefix(p.word, "@") || strings.HasPrefix(p.word, "$"):
+		p.registers(ctx, p.word[:1])
+	case p.word != "":
+		p.names(ctx)
+	}
+	p.aliases()
+	return p.out
+}
+
+func (p *completing) add(text, help string) {
+	if !slices.ContainsFunc(p.out, func(c Completion) bool { return c.Text == text }) {
+		p.out = append(p.out, Completion{Text: text, From: p.from, Help: help})
+	}
+}
+
+// statement finds the command that the end of the line belongs to. naming tells that
+// its name is still being typed, from head on.
+func (p *completing) statement() (head int, naming bool) {
+	for pos := 0; ; {
+		s, ok := p.i.registry.next(p.line, pos)
+		if !ok {
+			return len(p.line), true
+		}
+		if s.next < len(p.line) && (strings.HasPrefix(p.line[s.next:], ";") || strings.HasPrefix(p.line[s.next:], "\n")) {
+			pos = s.next
+			continue
+		}
+		if inner := strings.LastIndexAny(p.line, "{"); inner >= s.pos && s.cmd != nil && s.cmd.Needs&braces != 0 {
+			sub := &completing{i: p.i, line: p.line[inner+1:]}
+			at, naming := sub.statement()
+			p.cmd = sub.cmd
+			return inner + 1 + at, naming
+		}
+		if s.cmd == nil || !strings.ContainsAny(p.line[s.pos:], " \t") && !strings.HasPrefix(s.cmd.Name, "$") {
+			return s.pos, true
+		}
+		p.cmd = s.cmd
+		return s.pos, false
+	}
+}
+
+// commands completes a command's name, from head on.
+func (p *completing) commands(head int) {
+	typed := strings.TrimLeft(p.line[head:], " \t")
+	p.from = len(p.line) - len(typed)
+	for _, c := range p.i.registry.names(typed) {
+		if c.Needs&absent == 0 {
+			p.add(c.Name, c.Help)
+		}
+	}
+	for name, text := range p.i.aliases.user {
+		if typed != "" && strings.HasPrefix(name, typed) {
+			p.add(name, text)
+		}
+	}
+}
+
+var optionWords = regexp.MustCompile(`(?:^|[\s\[{|(])([/-][A-Za-z0-9]+:?)`)
+
+// options completes what the command's usage lists, behind the mark.
+func (p *completing) options() bool {
+	if p.word == "" || p.word[0] != '/' && p.word[0] != '-' || p.cmd == nil {
+		return false
+	}
+	found := false
+	for _, m := range optionWords.FindAllStringSubmatch(p.cmd.Usage, -1) {
+		if strings.HasPrefix(m[1], p.word) {
+			p.add(m[1], p.cmd.Usage)
+			found = true
+		}
+	}
+	return found
+}
+
+// fileCommands take names of files of this machine, besides those that need local.
+var fileCommands = []string{".nvunload", "lsf", "lsf-", ".open", ".sympath", ".sympath+", ".srcpath", ".srcpath+", ".exepath", ".exepath+", ".symfix"}
+
+// files completes the name of a file.
+func (p *completing) files() bool {
+	if p.cmd == nil || p.i.secure() || p.cmd.Needs&local == 0 && !slices.Contains(fileCommands, p.cmd.Name) {
+		return false
+	}
+	from := strings.LastIndexAny(p.line, " \t;\"<=*") + 1
+	dir, base := filepath.Split(p.line[from:])
+	look := dir
+	if look == "" {
+		look = "."
+	}
+	list, err := os.ReadDir(look)
+	if err != nil {
+		return false
+	}
+	p.from = from
+	n := 0
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), base) || base == "" && strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		name := dir + e.Name()
+		if e.IsDir() {
+			name += string(filepath.Separator)
+		}
+		p.add(name, "")
+		if n++; n == mostCompletions {
+			break
+		}
+	}
+	return true
+}
+
+// special completes the arguments of commands that take a kind of their own.
+func (p *completing) special(ctx context.Context) bool {
+	name := p.cmd.Name
+	prefix := func(text, help string) {
+		if strings.HasPrefix(strings.ToLower(text), strings.ToLower(p.word)) {
+			p.add(text, help)
+		}
+	}
+	switch {
+	case strings.HasPrefix(name, "sx") && name != "sx" && name != "sxr":
+		for _, f := range p.i.o.Host.Filters() {
+			prefix(f.Code, f.Title)
+		}
+	case slices.Contains([]string{"bc", "bd", "be", "bl", "bs", "bsc", "br"}, name):
+		if s := p.i.o.Host.Session(); s != nil {
+			s.Look(ctx, func(l *engine.Live) error {
+				for _, b := range l.Breakpoints() {
+					prefix(strconv.Itoa(b.ID), wish(b.Breakpoint))
+				}
+				return nil
+			})
+		}
+		prefix("*", "all")
+	case name == "r" || name == "rM":
+		p.registers(ctx, "")
+	case name == "ad" || name == "as" || name == "aS":
+		for a, text := range p.i.aliases.user {
+			prefix(a, text)
+		}
+	case name == ".help":
+		for _, c := range p.i.registry.names(p.word) {
+			p.add(c.Name, c.Help)
+		}
+	case name == "lm" || name == "lmi" || name == "!lmi" || name == "ld" || name == ".reload" || name == "!dh" || strings.HasSuffix(name, "sourcemaps") || name == "!addsourcemap":
+		p.modules(ctx, "")
+	default:
+		return false
+	}
+	return true
+}
+
+// registers completes registers and pseudo-registers behind mark.
+func (p *completing) registers(ctx context.Context, mark string) {
+	s := p.i.o.Host.Session()
+	if s == nil {
+		return
+	}
+	word := strings.ToLower(strings.TrimPrefix(p.word, mark))
+	dollar := mark == "$" || strings.HasPrefix(word, "$")
+	s.Look(ctx, func(l *engine.Live) error {
+		set := l.Info().Set
+		if set == nil || dollar {
+			return nil
+		}
+		for _, r := range set.Regs {
+			if strings.HasPrefix(r.Name, word) {
+				p.add(mark+r.Name, "register")
+			}
+		}
+		for _, r := range set.Arch.Sub {
+			if strings.HasPrefix(r.Name, word) {
+				p.add(mark+r.Name, "part of "+r.Of)
+			}
+		}
+		return nil
+	})
+	if mark == "$" {
+		mark, word = "", "$"+word
+	}
+	for _, name := range pseudoNames {
+		if strings.HasPrefix("$"+name, word) {
+			p.add(mark+"$"+name, "pseudo-register")
+		}
+	}
+}
+
+// pseudoNames are the pseudo-registers that people type; $t0 to $t19 are added.
+var pseudoNames = append(strings.Fields("ip ra csp retreg exentry p exp proc thread peb teb tpid tid frame ptrsize pagesize curprocess curthread curstack curframe cursession"), userRegisters...)
+
+// aliases completes "${name".
+func (p *completing) aliases() {
+	k := strings.LastIndex(p.line, "${")
+	if k < 0 || strings.ContainsAny(p.line[k:], "} ") {
+		return
+	}
+	p.from = k + 2
+	for name, text := range p.i.aliases.user {
+		if strings.HasPrefix(name, p.line[p.from:]) {
+			p.add(name+"}", text)
+		}
+	}
+}
+
+func (p *completing) modules(ctx context.Context, mark string) {
+	s := p.i.o.Host.Session()
+	if s == nil {
+		return
+	}
+	s.Look(ctx, func(l *engine.Live) error {
+		for _, m := range l.Modules() {
+			if strings.HasPrefix(strings.ToLower(m.Name), strings.ToLower(p.word)) {
+				p.add(m.Name+mark, m.Path)
+			}
+		}
+		return nil
+	})
+}
+
+// names completes variables of the frame, modules, and symbols: of one module after
+// "mod!", else of the main one.
+func (p *completing) names(ctx context.Context) {
+	s := p.i.o.Host.Session()
+	if s == nil || strings.ContainsAny(p.word, "*?[]") {
+		return
+	}
+	if mod, _, ok := strings.Cut(p.word, "!"); ok {
+		p.symbols(ctx, s, p.word+"*", mod+"!")
+		return
+	}
+	s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+		vars, err := v.Locals(ctx, nil)
+		for _, x := range vars {
+			if strings.HasPrefix(x.Name, p.word) {
+				p.add(x.Name, eval.TypeName(x.Type))
+			}
+		}
+		return err
+	})
+	p.modules(ctx, "!")
+	main := ""
+	s.Look(ctx, func(l *engine.Live) error {
+		if list := l.Modules(); len(list) > 0 && list[0].Image != nil {
+			main = list[0].Name
+		}
+		return nil
+	})
+	if main != "" && len(p.word) > 1 {
+		p.symbols(ctx, s, main+"!"+p.word+"*", "")
+	}
+}
+
+// symbols adds what matches, named behind mark.
+func (p *completing) symbols(ctx context.Context, s *engine.Session, pattern, mark string) {
+	n := 0
+	s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+		return v.Symbols(ctx, pattern, func(l engine.Location) bool {
+			p.add(mark+l.Symbol.Name, "")
+			n++
+			return n < mostCompletions
+		})
+	})
+}
+
+// members completes behind "->", "." and "::"; false where there is none of them.
+func (p *completing) members(ctx context.Context) bool {
+	base, op, from := memberOf(p.line)
+	if op == "" || strings.HasPrefix(p.word, ".") && base == "" {
+		return false
+	}
+	s := p.i.o.Host.Session()
+	if s == nil {
+		return false
+	}
+	partial := p.line[from:]
+	p.from = from
+	if op == "::" {
+		p.scope(ctx, s, base, partial)
+		return true
+	}
+	s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+		val, err := v.Eval(ctx, nil, base, eval.Options{Dialect: eval.CPP})
+		if err != nil || val.Type == nil {
+			return err
+		}
+		t := val.Type.Strip()
+		if t.IsPointer() || t.Kind == symbols.Reference || t.Kind == symbols.RvalueReference {
+			t = t.Elem
+		}
+		p.fields(t, partial, 0)
+		return nil
+	})
+	return true
+}
+
+// fields adds the members of a class, those of its bases and of nameless members too.
+func (p *completing) fields(t *symbols.Type, partial string, depth int) {
+	if t == nil || depth > 16 {
+		return
+	}
+	if t = t.Strip(); !t.IsComposite() {
+		return
+	}
+	m := t.Members()
+	for _, f := range m.Fields {
+		switch {
+		case f.Base || f.Name == "":
+			p.fields(f.Type, partial, depth+1)
+		case strings.HasPrefix(f.Name, partial) && !f.Artificial:
+			p.add(f.Name, eval.TypeName(f.Type))
+		}
+	}
+	for _, f := range m.Methods {
+		if strings.HasPrefix(f.Name, partial) {
+			p.add(f.Name, "function")
+		}
+	}
+}
+
+// scope adds what is in a namespace or class.
+func (p *completing) scope(ctx context.Context, s *engine.Session, base, partial string) {
+	mod, scope, ok := strings.Cut(base, "!")
+	if !ok {
+		mod, scope = "*", base
+	}
+	next := func(full, help string) {
+		rest, ok := strings.CutPrefix(full, scope+"::")
+		if !ok || !strings.HasPrefix(rest, partial) {
+			return
+		}
+		if k := strings.IndexAny(rest, ":(<"); k > 0 {
+			rest = rest[:k]
+		}
+		p.add(rest, help)
+	}
+	s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+		for _, m := range v.Live().Modules() {
+			names, ok := m.Image.(symbols.Typer)
+			if !ok || mod != "*" && !strings.EqualFold(mod, m.Name) {
+				continue
+			}
+			if t, ok := names.Type(scope); ok {
+				p.fields(t, partial, 0)
+				for _, e := range t.Members().Enumerators {
+					if strings.HasPrefix(e.Name, partial) {
+						p.add(e.Name, "enumerator")
+					}
+				}
+			}
+			n := 0
+			for name := range names.Types(scope + "::" + partial + "*") {
+				if next(name, "type"); n > mostCompletions {
+					break
+				}
+				n++
+			}
+			n = 0
+			err := v.Symbols(ctx, m.Name+"!"+scope+"::"+partial+"*", func(l engine.Location) bool {
+				next(l.Symbol.Name, "")
+				n++
+				return n < 10*mostCompletions && len(p.out) < mostCompletions
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// memberOf splits the end of a line into the expression before the last "->", "." or
+// "::", that operator, and where the member's name begins; op is "" without one.
+func memberOf(line string) (base, op string, from int) {
+	from = len(line)
+	for from > 0 && (isWord(line[from-1]) || line[from-1] == '~') {
+		from--
+	}
+	end := from
+	for _, o := range []string{"->", "::", "."} {
+		if strings.HasSuffix(line[:from], o) {
+			op, end = o, from-len(o)
+			break
+		}
+	}
+	if op == "" {
+		return "", "", from
+	}
+	begin := operandStart(line[:end])
+	base = strings.TrimSpace(line[begin:end])
+	if base == "" || op == "." && strings.Trim(base, "0123456789") == "" {
+		return "", "", from
+	}
+	return base, op, from
+}
+
+// operandStart is where the postfix expression that s ends with begins.
+func operandStart(s string) int {
+	k := len(s)
+	for k > 0 {
+		b := s[k-1]
+		switch {
+		case isWord(b) || strings.IndexByte("@$!~.:", b) >= 0:
+			k--
+		case b == '>' && k > 1 && s[k-2] == '-':
+			k -= 2
+		case b == ')' || b == ']' || b == '>':
+			open := map[byte]byte{')': '(', ']': '[', '>': '<'}[b]
+			depth, j := 0, k
+			for j > 0 {
+				j--
+				if s[j] == b {
+					depth++
+				} else if s[j] == open {
+					depth--
+				}
+				if depth == 0 {
+					break
+				}
+			}
+			if depth != 0 {
+				return k
+			}
+			k = j
+		default:
+			return k
+		}
+	}
+	return k
+}
