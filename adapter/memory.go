@@ -34,6 +34,14 @@ func address(ref string, offset int) (arch.Addr, error) {
 	return arch.Addr(n + uint64(offset)), nil
 }
 
+// memoryRead is a ReadMemoryResponse's body whose data becomes base64 on its way
+// out.
+type memoryRead struct {
+	Address         string `json:"address"`
+	UnreadableBytes int    `json:"unreadableBytes,omitempty"`
+	Data            []byte `json:"data,omitempty"`
+}
+
 func (s *session) readMemory(r *request, a *dap.ReadMemoryArguments) (any, error) {
 	addr, err := address(a.MemoryReference, a.Offset)
 	if err != nil {
@@ -42,7 +50,7 @@ func (s *session) readMemory(r *request, a *dap.ReadMemoryArguments) (any, error
 	if a.Count < 0 || a.Count > maxRead {
 		return nil, &argumentError{"count", fmt.Sprintf("must be between 0 and %d", maxRead)}
 	}
-	body := dap.ReadMemoryResponseBody{Address: reference(addr)}
+	body := memoryRead{Address: reference(addr)}
 	if a.Count == 0 {
 		return body, nil
 	}
@@ -57,7 +65,7 @@ func (s *session) readMemory(r *request, a *dap.ReadMemoryArguments) (any, error
 		return nil, err
 	}
 	s.remember(window{addr, a.Count})
-	body.Data = base64.StdEncoding.EncodeToString(buf[:n])
+	body.Data = buf[:n]
 	body.UnreadableBytes = a.Count - n
 	return body, nil
 }

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 type writer struct {
 	out  chan outgoing
 	done chan struct{} // closed when nothing will be written any more
+	buf  bytes.Buffer  // of the message that is being written
 
 	mu      sync.Mutex
 	waiting map[int]chan<- *incoming // answers to reverse requests, by their seq
@@ -77,21 +79,43 @@ func (w *writer) write(to io.Writer, seq int, m outgoing) error {
 		w.waiting[seq] = r.answer
 		w.mu.Unlock()
 	}
-	content, err := json.Marshal(m)
+	err := w.encode(m)
 	if err != nil { // a body that cannot be written is our defect; the request still has its answer
 		r, ok := m.(*response)
 		if !ok {
 			return nil
 		}
 		r.Success, r.Message, r.Body = false, err.Error(), nil
-		if content, err = json.Marshal(r); err != nil {
+		if w.encode(r) != nil {
 			return nil
 		}
 	}
-	b := make([]byte, 0, len(content)+32)
-	b = fmt.Appendf(b, "Content-Length: %d\r\n\r\n", len(content))
-	_, err = to.Write(append(b, content...))
+	head := fmt.Appendf(nil, "Content-Length: %d\r\n\r\n", w.buf.Len()-headRoom)
+	b := w.buf.Bytes()[headRoom-len(head):]
+	copy(b, head)
+	_, err = to.Write(b)
+	if w.buf.Cap() > maxKept {
+		w.buf = bytes.Buffer{}
+	}
 	return err
+}
+
+const (
+	headRoom = 64      // before the content, for its header
+	maxKept  = 1 << 20 // of the buffer between messages
+)
+
+// encode leaves the message's content in the buffer, behind room for its header.
+func (w *writer) encode(m outgoing) error {
+	w.buf.Reset()
+	w.buf.Write(make([]byte, headRoom))
+	to := json.NewEncoder(&w.buf)
+	to.SetEscapeHTML(false)
+	if err := to.Encode(m); err != nil {
+		return err
+	}
+	w.buf.Truncate(w.buf.Len() - 1) // its line end
+	return nil
 }
 
 // answered delivers the client's response to a reverse request.
