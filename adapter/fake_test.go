@@ -143,6 +143,9 @@ func (words) Arrive(_ context.Context, s engine.Stop, out io.Writer) (bool, erro
 // faking serves sessions over fakes; ready receives each debugger.
 func faking(start string, threads int, ready chan<- *debugger) adapter.Options {
 	return adapter.Options{
+		Processes: func(context.Context, string) ([]targets.Process, error) {
+			return []targets.Process{{PID: 7, User: "me", Command: "/bin/cat x"}}, nil
+		},
 		Plan: func(request string, args json.RawMessage, trusted bool) (launch.Plan, error) {
 			p := launch.Plan{StopAtEntry: true, StopOnConnect: true}
 			if request == "attach" {
@@ -153,7 +156,8 @@ func faking(start string, threads int, ready chan<- *debugger) adapter.Options {
 		Open: func(ctx context.Context, _ launch.Plan, h launch.Hooks, quit func(targets.Parting)) (adapter.Debugger, adapter.Console, error) {
 			d := &debugger{
 				make: func() *fake.Target { return fake.New(fake.Demo(start, threads)) }, emit: h.Emit, life: ctx,
-				rows: []engine.FilterSetting{{Code: "av", Title: "Access violation", Break: 'e', Exception: true}, {Code: "ld", Title: "Load module", Break: 'n'}},
+				rows: []engine.FilterSetting{{Code: "av", Title: "Access violation", Break: 'e', Exception: true}, {Code: "ld", Title: "Load module", Break: 'n'},
+					{Code: "sigalrm", Title: "SIGALRM - Alarm clock", Break: 'i', Exception: true}},
 			}
 			if err := d.begin(ctx); err != nil {
 				return nil, nil, err

@@ -56,7 +56,8 @@ var walks = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "pause", w.line() },
 	func(w *walker) (string, any) { return "threads", nil },
 	func(w *walker) (string, any) {
-		return "stackTrace", dict{"threadId": w.thread(), "startFrame": w.IntN(3), "levels": w.IntN(5)}
+		return "stackTrace", dict{"threadId": w.thread(), "startFrame": w.IntN(3), "levels": w.IntN(5),
+			"format": dict{"parameters": w.IntN(2) == 0, "parameterValues": true, "module": true, "hex": true}}
 	},
 	func(w *walker) (string, any) { return "scopes", dict{"frameId": w.id(w.frames)} },
 	func(w *walker) (string, any) {
@@ -80,19 +81,21 @@ var walks = []func(w *walker) (string, any){
 		return "setInstructionBreakpoints", dict{"breakpoints": []any{dict{"instructionReference": w.address(), "hitCondition": w.pick("2", "> 1", "x")}}}
 	},
 	func(w *walker) (string, any) {
-		return "setFunctionBreakpoints", dict{"breakpoints": []any{dict{"name": w.pick("main", "")}}}
+		return "setFunctionBreakpoints", dict{"breakpoints": []any{dict{"name": w.pick("main", ""), "condition": w.pick("", "1", "(")}}}
 	},
 	func(w *walker) (string, any) {
 		return "setBreakpoints", dict{"source": dict{"path": "/a.c"}, "breakpoints": []any{dict{"line": w.IntN(9)}}}
 	},
 	func(w *walker) (string, any) {
-		return "setDataBreakpoints", dict{"breakpoints": []any{dict{"dataId": w.address() + ":8", "accessType": "write"}}}
+		return "setDataBreakpoints", dict{"breakpoints": []any{dict{"dataId": w.address() + w.pick(":8", ":4:frame", ":", "").(string), "accessType": w.pick("write", "read", "readWrite", "x")}}}
 	},
 	func(w *walker) (string, any) {
-		return "dataBreakpointInfo", dict{"name": w.address(), "asAddress": true, "bytes": w.IntN(20)}
+		return "dataBreakpointInfo", dict{"name": w.pick(w.address(), "rax", "*(int*)0x404000", ""), "asAddress": w.IntN(2) == 0,
+			"bytes": w.IntN(20) - 2, "variablesReference": w.pick(0, w.id(w.refs)), "frameId": w.id(w.frames)}
 	},
 	func(w *walker) (string, any) {
-		return "setExceptionBreakpoints", dict{"filters": []any{w.pick("av", "no")}}
+		return "setExceptionBreakpoints", dict{"filters": []any{w.pick("av", "no")},
+			"filterOptions": []any{dict{"filterId": w.pick("ld", "signals", "av"), "condition": w.pick("", "lib*", "SIGSEGV", ",")}}}
 	},
 	func(w *walker) (string, any) {
 		return "disassemble", dict{"memoryReference": w.address(), "instructionOffset": w.IntN(60) - 40, "instructionCount": w.IntN(30), "resolveSymbols": true}
@@ -116,6 +119,12 @@ var walks = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "source", dict{"sourceReference": w.IntN(4)} },
 	func(w *walker) (string, any) { return "locations", dict{"locationReference": w.IntN(90)} },
 	func(w *walker) (string, any) { return "cancel", dict{"requestId": w.id(w.open)} },
+	func(w *walker) (string, any) {
+		return "cancel", dict{"progressId": fmt.Sprintf("work-%d", w.IntN(30))}
+	},
+	func(w *walker) (string, any) { return "terminateThreads", dict{"threadIds": []int{w.thread()}} },
+	func(w *walker) (string, any) { return "restartFrame", dict{"frameId": w.id(w.frames)} },
+	func(w *walker) (string, any) { return "processes", dict{"pattern": w.pick("*", "[")} },
 	func(w *walker) (string, any) { return "unheardOf", dict{"x": 1} },
 }
 
