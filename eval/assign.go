@@ -37,7 +37,7 @@ func (ev *evaluator) enumerator(t *symbols.Type, v Value, err error, name string
 	}
 	for _, x := range e.Members().Enumerators {
 		if x.Name == strings.TrimSpace(name) {
-			return enumValue(e, x, ev.env.Arch().BigEndian)
+			return enumValue(e, x, ev.env.Arch())
 		}
 	}
 	return Value{}, false
@@ -139,7 +139,7 @@ func (ev *evaluator) store(dst, src Value) (Value, error) {
 func (ev *evaluator) convert(dst, src Value) ([]byte, error) {
 	t := strip(dst.Type)
 	switch {
-	case isScalar(t) && t.Size <= 16:
+	case isScalar(t) && t.Size <= 16, t.Kind == symbols.Base && t.Encoding == symbols.ComplexFloat:
 		v, err := ev.cast(src, dst.Type)
 		if err != nil {
 			return nil, err

@@ -306,11 +306,11 @@ func (ev *evaluator) memberFunction(n *binaryNode) ([]candidate, error) {
 		return nil, &TypeError{p.Type, "has no known layout"}
 	}
 	word := ev.l.named("unsigned long")
-	at, err := decode(word, b[:size], 0, ev.env.Arch().BigEndian)
+	at, err := decode(word, b[:size], 0, ev.env.Arch())
 	if err != nil {
 		return nil, err
 	}
-	adjust, err := decode(word, b[size:2*size], 0, ev.env.Arch().BigEndian)
+	adjust, err := decode(word, b[size:2*size], 0, ev.env.Arch())
 	if err != nil {
 		return nil, err
 	}

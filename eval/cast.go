@@ -39,7 +39,7 @@ func Builtin(env Env, name string) (*symbols.Type, bool) {
 // Integer makes an rvalue of a built-in type.
 func Integer(env Env, name string, v uint64) Value {
 	t := languageOf(env.Arch()).named(name)
-	b, _ := encode(number{t: t, lo: v}, t, t.Size, env.Arch().BigEndian)
+	b, _ := encode(number{t: t, lo: v}, t, t.Size, env.Arch())
 	return Value{Type: t, Bytes: b}
 }
 
@@ -127,7 +127,50 @@ func (n *castNode) eval(ev *evaluator) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if n.dynamic {
+		return ev.dynamicCast(v, t)
+	}
 	return ev.cast(v, t)
+}
+
+// dynamicCast converts a pointer or reference to a class by what the object is.
+func (ev *evaluator) dynamicCast(v Value, t *symbols.Type) (Value, error) {
+	to := strip(t)
+	if to.Kind != symbols.Pointer && to.Kind != symbols.Reference && to.Kind != symbols.RvalueReference {
+		return Value{}, &TypeError{t, "is no pointer or reference to a class"}
+	}
+	if strip(v.Type).Kind == symbols.Pointer {
+		if n, err := load(ev.ctx, ev.env, v); err != nil || n.lo == 0 {
+			return ev.rvalue(number{t: t})
+		}
+	}
+	x, err := composite(ev.ctx, ev.env, v)
+	if err != nil {
+		return Value{}, err
+	}
+	whole, _, err := DynamicObject(ev.ctx, ev.env, x)
+	if err != nil {
+		return Value{}, err
+	}
+	class, want := completed(whole.Type), completed(elem(to))
+	if class != want && class.Name != want.Name {
+		path, ok := findBase(class, want.Name, maxBases)
+		switch {
+		case want.Kind == symbols.Void:
+		case !ok && to.Kind == symbols.Pointer:
+			return ev.rvalue(number{t: t})
+		case !ok:
+			return Value{}, &TypeError{whole.Type, "is no '" + TypeName(elem(to)) + "'"}
+		default:
+			if whole, err = descend(ev.ctx, ev.env, whole, path); err != nil {
+				return Value{}, err
+			}
+		}
+	}
+	if to.Kind != symbols.Pointer {
+		return Value{Type: elem(to), Place: InMemory, Addr: whole.Addr}, nil
+	}
+	return ev.rvalue(number{t: t, lo: uint64(whole.Addr)})
 }
 
 // cast converts v as "(t)v" does.
@@ -142,7 +185,16 @@ func (ev *evaluator) cast(v Value, t *symbols.Type) (Value, error) {
 		return ev.castLvalue(v, elem(s))
 	case s.Kind == symbols.Pointer:
 		return ev.castPointer(v, t, s)
+	case s.Kind == symbols.Base && s.Encoding == symbols.ComplexFloat:
+		return ev.toComplex(v, t)
 	case isScalar(s) && s.Kind != symbols.MemberPointer:
+		if isComplex(v) {
+			re, err := ev.complexUnary("__real", v)
+			if err != nil {
+				return Value{}, err
+			}
+			v = re
+		}
 		n, err := load(ev.ctx, ev.env, v)
 		if err != nil {
 			return Value{}, err

@@ -3,6 +3,7 @@ package eval
 import (
 	"encoding/binary"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -77,7 +78,13 @@ func parseFloatLiteral(s string, bad func(string) (node, error)) (node, error) {
 	if err != nil && !math.IsInf(f, 0) || strings.Contains(s, "_") {
 		return bad("Syntax")
 	}
-	return &floatNode{name, f}, nil
+	n := &floatNode{typ: name, f: f}
+	if name == "long double" && !math.IsInf(f, 0) {
+		if n.x, _, err = big.ParseFloat(s, 0, 113, big.ToNearestEven); err != nil {
+			return bad("Syntax")
+		}
+	}
+	return n, nil
 }
 
 // charType is the type of a literal with a prefix, and its code unit's size.

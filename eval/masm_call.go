@@ -128,7 +128,7 @@ func (ev *evaluator) entry(base arch.Addr) (uint64, error) {
 	if h[4] == 1 {
 		size = 4
 	}
-	n, err := decode(ev.l.named("unsigned long long"), lowOrder(h[0x18:0x18+size], 8, ev.env.Arch().BigEndian), 0, ev.env.Arch().BigEndian)
+	n, err := decode(ev.l.named("unsigned long long"), lowOrder(h[0x18:0x18+size], 8, ev.env.Arch().BigEndian), 0, ev.env.Arch())
 	if relocatable {
 		n.lo += uint64(base)
 	}

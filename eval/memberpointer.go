@@ -25,7 +25,7 @@ func memberPointerText(ctx context.Context, env Env, v Value, t *symbols.Type, f
 		if from+size > len(b) {
 			return 0, nil
 		}
-		n, err := decode(languageOf(env.Arch()).named("unsigned long"), b[from:from+size], 0, env.Arch().BigEndian)
+		n, err := decode(languageOf(env.Arch()).named("unsigned long"), b[from:from+size], 0, env.Arch())
 		return n.lo, err
 	}
 	at, err := word(0)

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"errors"
+	"math/big"
 	"slices"
 
 	"dap-windbg/arch"
@@ -30,6 +31,7 @@ type (
 	floatNode struct {
 		typ string
 		f   float64
+		x   *big.Float // of a long double
 	}
 	stringNode struct {
 		char  string
@@ -70,8 +72,9 @@ type (
 		args   []node
 	}
 	castNode struct {
-		spec *typeSpec
-		x    node
+		spec    *typeSpec
+		x       node
+		dynamic bool // dynamic_cast
 	}
 	sizeofNode struct {
 		spec *typeSpec
@@ -268,7 +271,7 @@ func (ev *evaluator) number(n node) (number, error) {
 // rvalue makes a value of a number.
 func (ev *evaluator) rvalue(n number) (Value, error) {
 	size := sizeOf(n.t)
-	b, ok := encode(n, strip(n.t), size, ev.env.Arch().BigEndian)
+	b, ok := encode(n, strip(n.t), size, ev.env.Arch())
 	if !ok {
 		return Value{}, &TypeError{n.t, "is not a type to compute with"}
 	}
@@ -293,7 +296,7 @@ func deref(ctx context.Context, env Env, v Value) (Value, error) {
 		if err != nil {
 			return v, err
 		}
-		n, err := decode(t, b, 0, env.Arch().BigEndian)
+		n, err := decode(t, b, 0, env.Arch())
 		if err != nil {
 			return v, err
 		}
@@ -308,7 +311,7 @@ func (n *intNode) eval(ev *evaluator) (Value, error) {
 }
 
 func (n *floatNode) eval(ev *evaluator) (Value, error) {
-	return ev.rvalue(number{t: ev.l.named(n.typ), float: true, f: n.f})
+	return ev.rvalue(number{t: ev.l.named(n.typ), float: true, f: n.f, x: n.x})
 }
 
 func (n *stringNode) eval(ev *evaluator) (Value, error) {
@@ -359,16 +362,16 @@ func enumConstant(ctx context.Context, env Env, name string) (Value, bool) {
 	s := strip(t)
 	for _, e := range s.Members().Enumerators {
 		if s.Kind == symbols.Enum && e.Name == last {
-			return enumValue(t, e, env.Arch().BigEndian)
+			return enumValue(t, e, env.Arch())
 		}
 	}
 	return Value{}, false
 }
 
 // enumValue is an enumerator of t.
-func enumValue(t *symbols.Type, e symbols.Enumerator, big bool) (Value, bool) {
+func enumValue(t *symbols.Type, e symbols.Enumerator, a *arch.Arch) (Value, bool) {
 	s := strip(t)
-	b, ok := encode(number{t: s, lo: uint64(e.Value), hi: uint64(e.Value >> 63)}, s, s.ByteSize(), big)
+	b, ok := encode(number{t: s, lo: uint64(e.Value), hi: uint64(e.Value >> 63)}, s, s.ByteSize(), a)
 	return Value{Type: t, Bytes: b}, ok
 }
 

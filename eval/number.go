@@ -7,16 +7,18 @@ import (
 	"math/big"
 	"math/bits"
 
+	"dap-windbg/arch"
 	"dap-windbg/symbols"
 )
 
 // number is a scalar in the evaluator: an integer of up to 128 bits, sign- or
-// zero-extended from its type, or a float. Long double is computed in double.
+// zero-extended from its type, or a float.
 type number struct {
 	t      *symbols.Type
 	lo, hi uint64
 	float  bool
 	f      float64
+	x      *big.Float // of a finite float whose type is wider than double: f is its approximation
 }
 
 // signed reports whether integers of stripped type t are signed.
@@ -45,7 +47,7 @@ func isFloat(t *symbols.Type) bool {
 }
 
 func isInteger(t *symbols.Type) bool {
-	return t.Kind == symbols.Enum || t.Kind == symbols.Base && t.Encoding != symbols.FloatEnc && t.Encoding != symbols.ComplexFloat
+	return t.Kind == symbols.Enum || t.Kind == symbols.Base && t.Encoding < symbols.FloatEnc
 }
 
 func isArith(t *symbols.Type) bool { return isInteger(t) || isFloat(t) }
@@ -53,7 +55,7 @@ func isArith(t *symbols.Type) bool { return isInteger(t) || isFloat(t) }
 func isScalar(t *symbols.Type) bool {
 	switch t.Kind {
 	case symbols.Base:
-		return t.Encoding != symbols.ComplexFloat
+		return t.Encoding <= symbols.FloatEnc
 	case symbols.Enum, symbols.Pointer, symbols.NullPtr, symbols.Reference, symbols.RvalueReference, symbols.MemberPointer, symbols.Unspecified:
 		return true
 	}
@@ -90,23 +92,23 @@ func load(ctx context.Context, env Env, v Value) (number, error) {
 	if err != nil {
 		return number{}, err
 	}
-	return decode(t, b, v.BitSize, env.Arch().BigEndian)
+	return decode(t, b, v.BitSize, env.Arch())
 }
 
 // decode makes a number of the bytes of a value of stripped type t.
-func decode(t *symbols.Type, b []byte, bitSize int, big bool) (number, error) {
+func decode(t *symbols.Type, b []byte, bitSize int, a *arch.Arch) (number, error) {
 	if isFloat(t) {
-		f, ok := decodeFloat(order(b, big))
+		n, ok := decodeFloat(t, order(b, a.BigEndian), a)
 		if !ok {
 			return number{}, &TypeError{t, "is a floating type of unknown format"}
 		}
-		return number{t: t, float: true, f: f}, nil
+		return n, nil
 	}
 	if len(b) > 16 || len(b) == 0 {
 		return number{}, &TypeError{t, "is not an integer of a known size"}
 	}
 	var w [16]byte
-	copy(w[:], order(b, big))
+	copy(w[:], order(b, a.BigEndian))
 	n := number{t: t, lo: binary.LittleEndian.Uint64(w[:8]), hi: binary.LittleEndian.Uint64(w[8:])}
 	width := len(b) * 8
 	if bitSize > 0 {
@@ -115,104 +117,21 @@ func decode(t *symbols.Type, b []byte, bitSize int, big bool) (number, error) {
 	return n.wrap(width, signed(t)), nil
 }
 
-// decodeFloat reads IEEE formats and x87's 80 bits (10, 12 or 16 bytes, little-endian).
-func decodeFloat(b []byte) (float64, bool) {
-	switch len(b) {
-	case 4:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), true
-	case 8:
-		return math.Float64frombits(binary.LittleEndian.Uint64(b)), true
-	case 10, 12, 16:
-		f, class := decodeX87(b)
-		switch class {
-		case x87Inf:
-			return math.Inf(1 - 2*int(b[9]>>7)), true
-		case x87NaN:
-			return math.NaN(), true
-		}
-		v, _ := f.Float64()
-		return v, true
-	}
-	return 0, false
-}
-
-const (
-	x87Number = iota
-	x87Inf
-	x87NaN
-)
-
-// decodeX87 reads the double-extended format (Intel SDM vol. 1, 4.2.2): 64 bits
-// of significand with an explicit integer bit, 15 of exponent, the sign.
-func decodeX87(b []byte) (*big.Float, int) {
-	mant, se := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint16(b[8:])
-	exp := int(se & 0x7fff)
-	if exp == 0x7fff {
-		if mant<<1 == 0 {
-			return nil, x87Inf
-		}
-		return nil, x87NaN
-	}
-	if exp == 0 {
-		exp = 1
-	}
-	f := new(big.Float).SetPrec(64).SetUint64(mant)
-	f.SetMantExp(f, exp-16383-63)
-	if se&0x8000 != 0 {
-		f.Neg(f)
-	}
-	return f, x87Number
-}
-
 // encode turns n into size bytes of stripped type t in target order.
-func encode(n number, t *symbols.Type, size int64, big bool) ([]byte, bool) {
+func encode(n number, t *symbols.Type, size int64, a *arch.Arch) ([]byte, bool) {
 	if size < 0 || size > 16 {
 		return nil, false
 	}
 	b := make([]byte, size)
 	if isFloat(t) {
-		return order(b, big), encodeFloat(b, n.f)
+		ok := encodeFloat(n, t, b, a)
+		return order(b, a.BigEndian), ok
 	}
 	var w [16]byte
 	binary.LittleEndian.PutUint64(w[:8], n.lo)
 	binary.LittleEndian.PutUint64(w[8:], n.hi)
 	copy(b, w[:])
-	return order(b, big), true
-}
-
-// encodeFloat fills b, little-endian.
-func encodeFloat(b []byte, f float64) bool {
-	switch len(b) {
-	case 4:
-		binary.LittleEndian.PutUint32(b, math.Float32bits(float32(f)))
-	case 8:
-		binary.LittleEndian.PutUint64(b, math.Float64bits(f))
-	case 10, 12, 16:
-		encodeX87(b, f)
-	default:
-		return false
-	}
-	return true
-}
-
-func encodeX87(b []byte, f float64) {
-	var mant uint64
-	exp := 0
-	switch {
-	case f == 0:
-	case math.IsInf(f, 0):
-		mant, exp = 1<<63, 0x7fff
-	case math.IsNaN(f):
-		mant, exp = 3<<62, 0x7fff
-	default:
-		fr, e := math.Frexp(math.Abs(f)) // fr in [0.5, 1)
-		mant, exp = uint64(fr*(1<<53))<<11, e-1+16383
-	}
-	if math.Signbit(f) {
-		exp |= 0x8000
-	}
-	binary.LittleEndian.PutUint64(b, mant)
-	binary.LittleEndian.PutUint16(b[8:], uint16(exp))
+	return order(b, a.BigEndian), true
 }
 
 // wrap cuts n to width bits and extends it again.
@@ -256,11 +175,10 @@ func (n number) to(t *symbols.Type) number {
 		}
 		return out
 	case isFloat(t):
-		out.float, out.f = true, n.asFloat()
-		if t.Size == 4 {
-			out.f = float64(float32(out.f))
-		}
-		return out
+		return n.toFloat(t)
+	case n.float && n.x != nil:
+		i, _ := n.x.Int(nil)
+		out.lo, out.hi = fromBig(i)
 	case n.float:
 		out.lo, out.hi = floatToInt(n.f)
 	default:
@@ -271,7 +189,7 @@ func (n number) to(t *symbols.Type) number {
 
 func (n number) truth() bool {
 	if n.float {
-		return n.f != 0
+		return n.f != 0 || n.x != nil && n.x.Sign() != 0
 	}
 	return n.lo|n.hi != 0
 }

@@ -33,7 +33,14 @@ func (n *unaryNode) eval(ev *evaluator) (Value, error) {
 		v.Bytes = nil
 		return v, err
 	}
-	x, err := ev.number(n.x)
+	v, err := ev.eval(n.x)
+	if err != nil {
+		return Value{}, err
+	}
+	if isComplex(v) {
+		return ev.complexUnary(n.op, v)
+	}
+	x, err := load(ev.ctx, ev.env, v)
 	if err != nil {
 		return Value{}, err
 	}
@@ -49,7 +56,7 @@ func (n *unaryNode) eval(ev *evaluator) (Value, error) {
 	x = ev.promote(x)
 	switch {
 	case n.op == "-" && x.float:
-		x.f = -x.f
+		x = x.negated()
 	case n.op == "-":
 		x = x.neg()
 	case n.op == "~" && x.float:
@@ -283,6 +290,9 @@ func (n *binaryNode) eval(ev *evaluator) (Value, error) {
 	if v.Item != nil || w.Item != nil {
 		return ev.itemBinary(n.op, v, w)
 	}
+	if isComplex(v) || isComplex(w) {
+		return ev.complexOp(n.op, v, w)
+	}
 	if isCompare(n.op) {
 		if r, ok, err := ev.compareClasses(n.op, v, w); ok || err != nil {
 			return r, err
@@ -344,6 +354,8 @@ func isCompare(op string) bool {
 func compare(op string, x, y number) bool {
 	var c int
 	switch {
+	case x.float && y.float && (x.x != nil || y.x != nil) && x.wide() != nil && y.wide() != nil:
+		c = x.wide().Cmp(y.wide())
 	case x.float || y.float:
 		a, b := x.asFloat(), y.asFloat()
 		if math.IsNaN(a) || math.IsNaN(b) {
@@ -396,19 +408,11 @@ func (ev *evaluator) pointerOp(op string, x, y number, xp, yp bool) (Value, erro
 }
 
 func (ev *evaluator) floatOp(op string, x, y number) (Value, error) {
-	switch op {
-	case "+":
-		x.f += y.f
-	case "-":
-		x.f -= y.f
-	case "*":
-		x.f *= y.f
-	case "/":
-		x.f /= y.f
-	default:
+	r, ok := computeFloat(op, x, y)
+	if !ok {
 		return Value{}, &TypeError{x.t, "has no operator " + op}
 	}
-	return ev.rvalue(x.fit())
+	return ev.rvalue(r.fit())
 }
 
 func integerOp(op string, x, y number) (number, error) {

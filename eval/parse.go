@@ -243,9 +243,16 @@ func (p *parser) unary() (node, error) {
 			}
 		}
 	}
-	if t.kind == tIdent && t.text == "sizeof" {
-		p.i++
-		return p.sizeof()
+	if t.kind == tIdent {
+		switch t.text {
+		case "sizeof":
+			p.i++
+			return p.sizeof()
+		case "__real", "__imag", "__real__", "__imag__":
+			p.i++
+			x, err := p.unary()
+			return &unaryNode{op: strings.TrimRight(t.text, "_"), x: x}, err
+		}
 	}
 	x, err := p.primary()
 	if err != nil {
@@ -448,7 +455,7 @@ func (p *parser) identifier() (node, error) {
 		return &intNode{"nullptr_t", 0}, nil
 	case "static_cast", "reinterpret_cast", "const_cast", "dynamic_cast":
 		p.i++
-		return p.namedCast()
+		return p.namedCast(t.text == "dynamic_cast")
 	}
 	if strings.HasPrefix(t.text, "#") {
 		p.i++
@@ -482,7 +489,7 @@ func functionalCast(spec *typeSpec, args []node, p *parser) (node, error) {
 	return nil, p.fail("Syntax")
 }
 
-func (p *parser) namedCast() (node, error) {
+func (p *parser) namedCast(dynamic bool) (node, error) {
 	if err := p.expect("<"); err != nil {
 		return nil, err
 	}
@@ -499,5 +506,5 @@ func (p *parser) namedCast() (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &castNode{spec: spec, x: x}, p.expect(")")
+	return &castNode{spec: spec, x: x, dynamic: dynamic}, p.expect(")")
 }

@@ -275,6 +275,6 @@ func Indirect(ctx context.Context, env Env, v Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	n, err := decode(strip(v.Type), b, 0, env.Arch().BigEndian)
+	n, err := decode(strip(v.Type), b, 0, env.Arch())
 	return Value{Type: elem(strip(v.Type)), Place: InMemory, Addr: arch.Addr(n.lo)}, err
 }

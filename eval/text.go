@@ -54,23 +54,39 @@ func (m *Model) plainText(ctx context.Context, env Env, v Value, f Format) (stri
 	if err != nil {
 		return "", err
 	}
-	return scalarText(b, v, t, env.Arch().BigEndian, f)
+	return scalarText(b, v, t, env.Arch(), f)
 }
 
 // scalarText formats the bytes of a number, character, bool or enumeration.
-func scalarText(b []byte, v Value, t *symbols.Type, bigEndian bool, f Format) (string, error) {
+func scalarText(b []byte, v Value, t *symbols.Type, a *arch.Arch, f Format) (string, error) {
 	if t.Kind == symbols.Base && t.Encoding == symbols.ComplexFloat {
-		re, err := floatText(order(b[:len(b)/2], bigEndian), f)
+		re, err := floatText(t, order(b[:len(b)/2], a.BigEndian), a, f)
 		if err != nil {
 			return "", err
 		}
-		im, err := floatText(order(b[len(b)/2:], bigEndian), f)
+		im, err := floatText(t, order(b[len(b)/2:], a.BigEndian), a, f)
 		return re + " + " + im + "i", err
 	}
-	if isFloat(t) {
-		return floatText(order(b, bigEndian), f)
+	if t.Kind == symbols.Base && t.Encoding == symbols.ComplexInt {
+		part := &symbols.Type{Kind: symbols.Base, Size: t.Size / 2}
+		re, err := decode(part, b[:len(b)/2], 0, a)
+		if err != nil {
+			return "", err
+		}
+		im, err := decode(part, b[len(b)/2:], 0, a)
+		return integerText(re, 4*len(b), f) + " + " + integerText(im, 4*len(b), f) + "i", err
 	}
-	n, err := decode(t, b, v.BitSize, bigEndian)
+	if t.Kind == symbols.Base && t.Encoding == symbols.DecimalFloat {
+		text, ok := decimalText(order(b, a.BigEndian))
+		if !ok {
+			return "", fmt.Errorf("a decimal value of %d bytes has no known format", len(b))
+		}
+		return text, nil
+	}
+	if isFloat(t) {
+		return floatText(t, order(b, a.BigEndian), a, f)
+	}
+	n, err := decode(t, b, v.BitSize, a)
 	if err != nil {
 		return "", err
 	}
@@ -153,36 +169,6 @@ func integerText(n number, width int, f Format) string {
 		return n.digits(10)
 	}
 	return "0x" + n.mask(width).digits(16)
-}
-
-// floatText writes a floating value as %e, %f or %g does when asked to, else as
-// short as it can be read back.
-func floatText(b []byte, f Format) (string, error) {
-	verb, digits := byte('g'), -1
-	switch f.Spec {
-	case "e", "f", "g":
-		verb, digits = f.Spec[0], 6
-	}
-	if len(b) == 10 || len(b) == 12 || len(b) == 16 {
-		if x, class := decodeX87(b); class == x87Number {
-			return x.Text(verb, digits), nil
-		}
-	}
-	x, ok := decodeFloat(b)
-	if !ok {
-		return "", fmt.Errorf("a floating value of %d bytes has no known format", len(b))
-	}
-	bits := 64
-	if len(b) == 4 {
-		bits = 32
-	}
-	switch {
-	case math.IsNaN(x):
-		return "nan", nil
-	case math.IsInf(x, 0):
-		return strings.TrimPrefix(strconv.FormatFloat(x, 'g', -1, 64), "+"), nil
-	}
-	return strconv.FormatFloat(x, verb, digits, bits), nil
 }
 
 // enumText writes "Red (1)", "A | B (3)" for flags, or the number alone.
