@@ -437,7 +437,7 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		l.say(FromDebugger, text+"\n")
 	}
 	if r := l.regs[st.Thread]; r != nil {
-		if p == nil || !st.Step || !p.folded {
+		if len(st.Breakpoints) == 0 && (p == nil || !st.Step || !p.folded) {
 			l.foldAt(ctx, st.Thread, r.PC(), p)
 		}
 		if st.Addr == 0 || st.Reason != targets.Watch {
