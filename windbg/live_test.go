@@ -240,13 +240,7 @@ func TestStepIntoItself(t *testing.T) {
 	w := open(t, "oneline.c")
 	w.expect("bp oneline!main;g;t;dv", "...", "               n = 0n4")
 	w.expect("t;dv", "...", "               n = 0n3")
-<<<<<<< Updated upstream
 	w.expect("p;kc 1", "...", "00 oneline!main") // on to the end of the line that called
-=======
-	w.expect("t;dv", "...", "               n = 0n2")
-	w.expect("gu;dv", "...", "               n = 0n3")
-	w.expect("p;kc 1", "...", "00 oneline!main") // all activations are on the one line
->>>>>>> Stashed changes
 }
 
 // TestArrive: a front end that learns of stops by their events runs their commands too.
