@@ -201,7 +201,7 @@ type Program struct {
 	Path string
 	Args []string
 	Dir  string
-	Env  []string // KEY=VALUE, added to the server's own
+	Env  []string // KEY=VALUE, added to the server's own; KEY takes one of them away
 	ASLR bool     // keep address randomisation
 }
 
@@ -388,7 +388,7 @@ type Effect struct {
 type Kind uint8
 
 const (
-	Siginfo       Kind = iota // annex: "" (stopped thread) or hex pid.tid
+	Siginfo       Kind = iota // annex: "" (stopped thread) or hex pid.tid; Set too
 	Auxv                      // raw auxv entries
 	OSData                    // annex: "processes", "threads", ...
 	ExecFile                  // path of the process's image

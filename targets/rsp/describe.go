@@ -16,6 +16,7 @@ type stubKind struct {
 	mark    string // the offer that tells it
 	decimal bool   // spells PacketSize in decimal
 	failing bool   // answers rubbish after a failed vAttach: the connection must go
+	quotes  bool   // adds to arguments that have quotes
 	traps   int    // hardware data traps where the make decides, 0 the CPU does, -1 none
 	single  bool   // loses requests that arrive together
 	oneG    bool   // takes the first register of a G for all of them
@@ -28,11 +29,11 @@ var unknownStub stubKind
 const lldbName = "lldb-server"
 
 var stubKinds = []stubKind{
-	{name: "gdbserver", mark: "QTBuffer:size", failing: true},
-	{name: "gdbserver", mark: "augmented-libraries-svr4-read", failing: true},
+	{name: "gdbserver", mark: "QTBuffer:size", failing: true, quotes: true},
+	{name: "gdbserver", mark: "augmented-libraries-svr4-read", failing: true, quotes: true},
 	{name: lldbName, mark: "QThreadSuffixSupported", decimal: true},
 	{name: lldbName, mark: "native-signals", decimal: true},
-	{name: "gdbserver", mark: "QStartupWithShell", failing: true},
+	{name: "gdbserver", mark: "QStartupWithShell", failing: true, quotes: true},
 	{name: "valgrind", mark: "QCatchSyscalls", traps: 64}, // as many as one likes
 	{name: "winedbg", mark: "qXfer:libraries:read", single: true, oneG: true, packet: 16 << 10, os: "windows"},
 }

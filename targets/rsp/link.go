@@ -102,6 +102,9 @@ func (c *Conn) Attach(ctx context.Context, pid int64) (targets.Target, error) {
 
 // Launch starts a program, which waits before its first instruction.
 func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, error) {
+	if err := c.mayStart(p); err != nil {
+		return nil, err
+	}
 	done, err := c.turn(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -118,11 +121,15 @@ func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, e
 		random = 0
 	}
 	add("QDisableRandomization", "QDisableRandomization:%d", random)
-	add("QStartupWithShell", "QStartupWithShell:%d", 0)
+	add("QStartupWithShell", "QStartupWithShell:%d", shellFor(p.Args))
 	add("QSetWorkingDir", "QSetWorkingDir:%s", toHex(p.Dir))
 	add("QEnvironmentReset", "QEnvironmentReset")
 	for _, kv := range p.Env {
-		add("QEnvironmentHexEncoded", "QEnvironmentHexEncoded:%s", toHex(kv))
+		if strings.Contains(kv, "=") {
+			add("QEnvironmentHexEncoded", "QEnvironmentHexEncoded:%s", toHex(kv))
+		} else {
+			add("QEnvironmentUnset", "QEnvironmentUnset:%s", toHex(kv))
+		}
 	}
 	text := "vRun;" + toHex(p.Path)
 	for _, a := range p.Args {
@@ -130,6 +137,32 @@ func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, e
 	}
 	r := ask("%s", text)
 	return c.take(ctx, "starting "+p.Path, append(reqs, r), r, false)
+}
+
+// mayStart refuses arguments that would arrive as others: gdbserver puts a
+// backslash before each single quote, which nothing takes away again.
+func (c *Conn) mayStart(p targets.Program) error {
+	for _, a := range p.Args {
+		if c.kind.quotes && strings.ContainsAny(a, "'\n") {
+			return &targets.RefusedError{
+				Op: "starting " + p.Path, Text: fmt.Sprintf("gdbserver would change the argument %q: it cannot pass on single quotes or line breaks", a),
+				Fix: "Put such arguments into a script at the far end and start that, or start the program there and attach to it.",
+			}
+		}
+	}
+	return nil
+}
+
+// shellFor says whether a shell must start the program (1) or need not (0):
+// gdbserver makes one line of the arguments, quoted for a shell, and without one
+// takes it apart at its blanks.
+func shellFor(args []string) int {
+	for _, a := range args {
+		if a == "" || strings.ContainsAny(a, "\t\n !\"#$&'()*;<>?[\\]^`{|}~") {
+			return 1
+		}
+	}
+	return 0
 }
 
 // take sends what makes the far end hold a process and makes its Target.

@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"dap-windbg/arch"
@@ -61,6 +63,53 @@ func TestServer(t *testing.T) {
 	}
 	if _, err := c.Launch(soon(t), targets.Program{Path: "/no/such/program"}); err == nil {
 		t.Error("started what is not there")
+	}
+}
+
+// TestStart: the program gets the arguments, folder and variables it is given, and
+// lies where it is told to.
+func TestStart(t *testing.T) {
+	addr, _ := server(t, "--multi", "127.0.0.1:0")
+	c, _ := connect(t, addr, Options{})
+	for _, args := range [][]string{{"plain"}, {"two words", "", "$HOME", "\"quoted\"", "back\\slash", "*"}} {
+		out := filepath.Join(t.TempDir(), "out file")
+		script := `printf "%s|" "$PWD" "$GIVEN" "${HOME-none}" "$@" >"$0"`
+		tg, err := c.Launch(soon(t), targets.Program{Path: "/bin/sh", Args: append([]string{"-c", script, out}, args...), Dir: "/usr", Env: []string{"GIVEN=a b", "HOME"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := tg.(*Target)
+		expect[targets.Stop](t, r)
+		if err := r.Resume(soon(t), goOn()); err != nil {
+			t.Fatal(err)
+		}
+		if g := expect[targets.Gone](t, r); !g.Exited || g.Code != 0 {
+			t.Errorf("gone %+v", g)
+		}
+		want := strings.Join(append([]string{"/usr", "a b", "none"}, args...), "|") + "|"
+		if got, err := os.ReadFile(out); err != nil || string(got) != want {
+			t.Errorf("the program saw %q, want %q (%v)", got, want, err)
+		}
+	}
+	if _, err := c.Launch(soon(t), targets.Program{Path: "/bin/echo", Args: []string{"don't"}}); err == nil {
+		t.Error("an argument that would be changed was passed on")
+	}
+	for _, random := range []bool{false, true} {
+		seen := map[arch.Addr]bool{}
+		for range 3 {
+			tg, err := c.Launch(soon(t), targets.Program{Path: probe(t), ASLR: random})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := expect[targets.Stop](t, tg.(*Target))
+			seen[first.Registers.SP()] = true
+			if err := tg.Close(soon(t), targets.Kill); err != nil {
+				t.Error(err)
+			}
+		}
+		if (len(seen) > 1) != random {
+			t.Errorf("stacks at %v with randomisation %v", seen, random)
+		}
 	}
 }
 
@@ -279,8 +328,16 @@ func TestCrash(t *testing.T) {
 		t.Fatalf("stop %+v", stop)
 	}
 	info, err := tg.Query(soon(t), targets.Siginfo, "")
-	if err != nil || len(info) < 16 || littleUint(info[:4]) != 11 {
-		t.Errorf("siginfo % x, %v", info, err)
+	if err != nil || len(info) < 24 || littleUint(info[:4]) != 11 {
+		t.Fatalf("siginfo % x, %v", info, err)
+	}
+	other := bytes.Clone(info)
+	copy(other[16:], "}#$*") // si_addr, with what must be escaped
+	if err := tg.Set(soon(t), targets.Siginfo, "", other); err != nil {
+		t.Error(err)
+	}
+	if now, err := tg.Query(soon(t), targets.Siginfo, ""); err != nil || !bytes.Equal(now, other) {
+		t.Errorf("siginfo % x, wrote % x, %v", now, other, err)
 	}
 	if err := tg.Resume(soon(t), targets.Resume{Default: targets.Action{Kind: targets.Go, Deliver: targets.Deliver{Kind: targets.NotHandled}}}); err != nil {
 		t.Fatal(err)

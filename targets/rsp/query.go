@@ -50,15 +50,50 @@ func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byt
 	return nil, errors.ErrUnsupported
 }
 
-func (t *Target) siginfo(ctx context.Context, annex string) ([]byte, error) {
-	id := t.current()
-	if annex != "" {
-		var ok bool
-		if id, ok = parseThread(annex); !ok {
-			if id, ok = parseThread("p" + annex); !ok {
-				return nil, fmt.Errorf("want a thread, got %q", annex)
-			}
+// threadNamed reads an annex that names a thread; "" is the stopped one.
+func (t *Target) threadNamed(annex string) (threadID, error) {
+	if annex == "" {
+		return t.current(), nil
+	}
+	for _, spelling := range []string{annex, "p" + annex} {
+		if id, ok := parseThread(spelling); ok {
+			return id, nil
 		}
+	}
+	return threadID{}, fmt.Errorf("want a thread, got %q", annex)
+}
+
+// setSiginfo writes what a thread is told of the signal it stopped for.
+func (t *Target) setSiginfo(ctx context.Context, annex string, value []byte) error {
+	id, err := t.threadNamed(annex)
+	if err != nil {
+		return err
+	}
+	if !t.c.feature("qXfer:siginfo:write") {
+		return errors.ErrUnsupported
+	}
+	done, err := t.c.turn(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer done()
+	r := ask("%s", "qXfer:siginfo:write::0:"+string(escaped(value)))
+	if err := t.c.exchange(ctx, ask("Hg%s", id), r); err != nil {
+		return err
+	}
+	t.c.mu.Lock()
+	t.c.general = id
+	t.c.mu.Unlock()
+	if n, ok := parseHex(string(r.reply)); !ok || isError(r.reply) || int(n) != len(value) {
+		return wrote("writing a signal's information", r)
+	}
+	return nil
+}
+
+func (t *Target) siginfo(ctx context.Context, annex string) ([]byte, error) {
+	id, err := t.threadNamed(annex)
+	if err != nil {
+		return nil, err
 	}
 	x := t.c.xfer("siginfo", "")
 	reqs := append([]*request{ask("Hg%s", id)}, x.begin()...)
@@ -71,14 +106,17 @@ func (t *Target) siginfo(ctx context.Context, annex string) ([]byte, error) {
 	t.c.mu.Lock()
 	t.c.general = id
 	t.c.mu.Unlock()
-	err := t.c.rest(ctx, false, x)
+	err = t.c.rest(ctx, false, x)
 	return x.data, errors.Join(err, x.err)
 }
 
 // Set changes typed odds and ends.
-func (t *Target) Set(ctx context.Context, k targets.Kind, _ string, value []byte) error {
-	if k == targets.Forks {
+func (t *Target) Set(ctx context.Context, k targets.Kind, annex string, value []byte) error {
+	switch k {
+	case targets.Forks:
 		return t.reportForks(value)
+	case targets.Siginfo:
+		return t.setSiginfo(ctx, annex, value)
 	}
 	r, offer := t.setting(k, value)
 	if r == nil || offer != "" && !t.c.feature(offer) {
