@@ -63,15 +63,14 @@ const (
 	modeHardware = "hardware"
 )
 
-// narrow lists the capabilities a target does not have, as they are sent in a
-// capabilities event. Absence would mean no change, so they are explicit.
-func narrow(t targets.Target, p launch.Plan) map[string]any {
+// ableTo tells what a target can do of what initialize promised.
+func ableTo(t targets.Target, p launch.Plan) map[string]bool {
 	info := t.Info()
 	bits := info.Limits.Bits
 	_, runs := t.(targets.Runner)
 	_, writes := t.(targets.Writer)
 	_, traps := t.(targets.Trapper)
-	able := map[string]bool{
+	return map[string]bool{
 		"supportsStepBack":                      runs && bits&(targets.ReverseStep|targets.ReverseGo) != 0,
 		"supportsWriteMemoryRequest":            writes,
 		"supportsSetVariable":                   writes,
@@ -88,24 +87,41 @@ func narrow(t targets.Target, p launch.Plan) map[string]any {
 		"supportsTerminateThreadsRequest":       runs && writes && info.OS == "linux" && !info.Machine,
 		"supportTerminateDebuggee":              runs,
 	}
-	lacks := map[string]any{}
-	for name, ok := range able {
-		if !ok {
-			lacks[name] = false
-		}
-	}
-	return lacks
 }
 
-// tellCapabilities narrows what initialize promised, now that the target is known.
+// tellCapabilities corrects what the client believes, now that the target is known.
+// Absence means no change, so only what differs is told.
 func (s *session) tellCapabilities() {
 	changed := map[string]any{}
 	s.stopped(s.ctx, func(v *inspection) error {
-		maps.Copy(changed, narrow(v.Target(), s.plan))
+		for name, able := range ableTo(v.Target(), s.plan) {
+			if s.lacks[name] == able {
+				changed[name] = able
+			}
+		}
 		return nil
 	})
+	for name, able := range changed {
+		if s.lacks == nil {
+			s.lacks = map[string]bool{}
+		}
+		s.lacks[name] = able == false
+	}
 	maps.Copy(changed, s.filterCapability())
 	if len(changed) > 0 {
 		s.tellEvent("capabilities", map[string]any{"capabilities": changed})
 	}
+}
+
+// meet tells of a debuggee that was not there before: at the start, and when a
+// command line brings another.
+func (s *session) meet() {
+	if es := s.engine(); es != nil && es != s.met {
+		s.met = es
+		s.tellCapabilities()
+		if s.phase == live {
+			s.tellProcess()
+		}
+	}
+	s.setEarly()
 }

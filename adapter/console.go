@@ -201,7 +201,9 @@ func (s *session) jobDone(j *job) {
 	if j.then != nil {
 		j.then()
 	}
-	s.setEarly() // the line may have brought a debuggee
+	if s.phase == live {
+		s.meet()
+	}
 	s.readMail()
 	s.showArrival()
 	s.settle()

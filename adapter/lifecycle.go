@@ -128,8 +128,10 @@ func (s *session) ready() {
 		return
 	}
 	s.bars.finish()
-	s.tellCapabilities()
-	s.setEarly()
+	if s.engine() == nil {
+		s.tellCapabilities() // a process server: the filters
+	}
+	s.meet()
 	s.tellEvent("initialized", nil)
 	if s.configured {
 		s.goLive()
@@ -232,6 +234,7 @@ func (s *session) restart(r *request, _ *none) (any, error) {
 	s.restarting = true
 	err := s.dbg.Restart(r.ctx)
 	s.restarting = false
+	s.met = s.engine()
 	if err != nil {
 		s.later(s.settle)
 		return nil, err

@@ -91,6 +91,8 @@ type session struct {
 	threads threadIDs
 	sources sources
 	filters []engine.FilterSetting
+	met     *engine.Session   // the debuggee that the client was told of
+	lacks   map[string]bool   // capabilities taken back
 	raised  map[string]byte   // signals that the editor made break: what they did before
 	partial map[string]string // incomplete characters of output, by category
 	looked  []window          // memory the client has read in this stop

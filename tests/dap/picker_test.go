@@ -66,6 +66,9 @@ func TestPicker(t *testing.T) {
 		t.Fatalf(".tlist: %s", list)
 	}
 	c.Command(".attach " + pid)
+	if body := decode[map[string]map[string]any](t, c.Event("capabilities", nil)); body["capabilities"]["exceptionBreakpointFilters"] == nil {
+		t.Errorf("the new debuggee's capabilities: %v", body)
+	}
 	c.Stopped("")
 	c.Do("continue", map[string]any{"threadId": 0}, nil)
 	stop := c.Stopped("breakpoint")

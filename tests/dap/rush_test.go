@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"dap-windbg/tests/dapclient"
@@ -44,7 +45,11 @@ func TestRush(t *testing.T) {
 // TestWalks is random use of a real program: every request has one answer, the
 // debugger and the program can be left at any time.
 func TestWalks(t *testing.T) {
-	for seed := range uint64(12) {
+	walks := uint64(12)
+	if os.Getenv("HEAVY") != "" {
+		walks = 150
+	}
+	for seed := range walks {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { walk(t, seed) })
 	}
 }
@@ -81,6 +86,32 @@ func walk(t *testing.T, seed uint64) {
 			return "disassemble", map[string]any{"memoryReference": "0x555555555188", "instructionOffset": -5, "instructionCount": 20}
 		},
 		func() (string, map[string]any) { return "modules", map[string]any{} },
+		func() (string, map[string]any) {
+			return "terminateThreads", map[string]any{"threadIds": []int{thread, 7}[r.IntN(2):]}
+		},
+		func() (string, map[string]any) { return "exceptionInfo", map[string]any{"threadId": thread} },
+		func() (string, map[string]any) {
+			return "setExceptionBreakpoints", map[string]any{"filters": []string{[]string{"av", "eh", "ld", "ct"}[r.IntN(4)]},
+				"filterOptions": []any{map[string]any{"filterId": "sys", "condition": []string{"write", "nanosleep,clock_nanosleep", "no_such"}[r.IntN(3)]}}}
+		},
+		func() (string, map[string]any) {
+			return "setDataBreakpoints", map[string]any{"breakpoints": []any{map[string]any{
+				"dataId": []string{"tour!calls:4", "tour!table:32", "tour!ticks:8", "nowhere!x:1"}[r.IntN(4)], "accessType": []string{"read", "write", "readWrite"}[r.IntN(3)]}}}
+		},
+		func() (string, map[string]any) {
+			return "dataBreakpointInfo", map[string]any{"name": []string{"total", "s", "table[2]", "0x10"}[r.IntN(4)], "frameId": frame}
+		},
+		func() (string, map[string]any) {
+			return "setFunctionBreakpoints", map[string]any{"breakpoints": []any{map[string]any{"name": []string{"twice", "deep", "no*"}[r.IntN(3)], "hitCondition": "%2"}}}
+		},
+		func() (string, map[string]any) {
+			return "gotoTargets", map[string]any{"source": map[string]any{"path": source()}, "line": line(t, "loop")}
+		},
+		func() (string, map[string]any) { return "stepInTargets", map[string]any{"frameId": frame} },
+		func() (string, map[string]any) { return "loadedSources", map[string]any{} },
+		func() (string, map[string]any) {
+			return "completions", map[string]any{"text": "x tour!t", "column": 9, "line": 1}
+		},
 	}
 	var open []int
 	for range 30 {
