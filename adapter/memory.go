@@ -181,13 +181,7 @@ func (v *inspection) window(addr arch.Addr, offset, count int) ([]engine.Inst, e
 }
 
 func (v *inspection) instruction(i engine.Inst, named bool, last *symbols.Line) instruction {
-	x := instruction{DisassembledInstruction: dap.DisassembledInstruction{Address: reference(i.Addr)}}
-	for n, b := range i.Bytes {
-		if n > 0 {
-			x.InstructionBytes += " "
-		}
-		x.InstructionBytes += fmt.Sprintf("%02x", b)
-	}
+	x := instruction{DisassembledInstruction: dap.DisassembledInstruction{Address: reference(i.Addr), InstructionBytes: fmt.Sprintf("% x", i.Bytes)}}
 	if i.Err != nil {
 		x.Instruction, x.PresentationHint = "???", "invalid"
 		return x
