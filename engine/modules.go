@@ -241,7 +241,7 @@ func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
 	l.modules.rows, l.modules.catchKnown = rows, false
 	for _, m := range went {
 		delete(l.modules.opening, m.Base)
-		l.modules.unloaded = append(l.modules.unloaded, m)
+		l.unloaded(m)
 		l.o.Emit(ModuleEvent{Module: *m, Change: Unloaded})
 	}
 	for _, m := range fresh {
@@ -249,6 +249,18 @@ func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
 		l.o.Emit(ModuleEvent{Module: *m, Change: Loaded})
 	}
 	return fresh, went
+}
+
+// maxUnloaded is how many images that went are remembered, the latest.
+const maxUnloaded = 64
+
+func (l *loop) unloaded(m *Module) {
+	if n := len(l.modules.unloaded) - maxUnloaded; n >= 0 {
+		l.modules.unloaded = slices.Delete(l.modules.unloaded, 0, n+1)
+	}
+	gone := *m
+	gone.Image, gone.known = nil, scopeMemo{} // their memory is for those in place
+	l.modules.unloaded = append(l.modules.unloaded, &gone)
 }
 
 // memoryImage is the largest image that is read from memory; the vDSO has 8 KiB.

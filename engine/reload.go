@@ -158,7 +158,7 @@ func (v *View) Unload(ctx context.Context, base arch.Addr) error {
 	}
 	delete(l.modules.added, base)
 	l.modules.rows = slices.Delete(l.modules.rows, i, i+1)
-	l.modules.unloaded = append(l.modules.unloaded, m)
+	l.unloaded(m)
 	l.o.Emit(ModuleEvent{Module: *m, Change: Unloaded})
 	l.drop([]*Module{m})
 	return l.adjust(ctx)
