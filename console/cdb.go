@@ -75,7 +75,7 @@ func open(ctx context.Context, o Options, out io.Writer, version string) (*windo
 		w.scr.log = f
 	}
 	plan := o.Plan
-	dbg, err := launch.Start(ctx, plan, launch.Hooks{Emit: w.scr.Emit, Guard: o.Guard})
+	dbg, err := launch.Start(ctx, plan, launch.Hooks{Emit: w.scr.Emit, Guard: o.Guard, Family: true})
 	if err != nil {
 		w.scr.Close()
 		return nil, err

@@ -15,13 +15,6 @@ import (
 // Debugger: the family. The stop of one halts all of them, as WinDbg has it, and that
 // one becomes the present debuggee.
 
-// Member is a process of the family.
-type Member struct {
-	Ordinal int // never reused in a debug session
-	Session *engine.Session
-	Present bool
-}
-
 // family is what a Debugger knows of its processes.
 type family struct {
 	members []*debuggee
@@ -66,12 +59,12 @@ func (d *Debugger) raise(g *debuggee) {
 }
 
 // Members lists the processes.
-func (d *Debugger) Members() []Member {
+func (d *Debugger) Members() []engine.Member {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var out []Member
+	var out []engine.Member
 	for _, g := range d.family.members {
-		out = append(out, Member{Ordinal: g.ordinal, Session: g.session, Present: g == d.present})
+		out = append(out, engine.Member{Ordinal: g.ordinal, Session: g.session, Present: g == d.present})
 	}
 	return out
 }
@@ -181,12 +174,12 @@ func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
 	return engine.Output{Category: engine.FromDebugger, Text: fmt.Sprintf("Process %d (%x): %s\n", g.ordinal, g.target.Info().Process, text)}
 }
 
-// Resume lets the present debuggee run as how says. Going on, unlike a step, is for
-// the whole family.
+// Resume lets the present debuggee run as how says, and the others go on unless it is
+// to run alone.
 func (d *Debugger) Resume(ctx context.Context, how engine.How) error {
 	d.mu.Lock()
 	g, others := d.present, []*debuggee{}
-	if how.Kind == engine.Go && !how.Only {
+	if !how.Only {
 		others = slices.DeleteFunc(slices.Clone(d.family.members), func(o *debuggee) bool { return o == g })
 	}
 	d.family.halting, d.family.halted = false, make(chan struct{})

@@ -56,6 +56,7 @@ func families() []family {
 		{"Source maps", sourceMapCommands},
 		{"Disassembly and source", sourceCommands},
 		{"Threads and processes", threadCommands},
+		{"Several processes", childCommands},
 		{"What the system knows", processCommands},
 		{"Events", eventCommands},
 		{"At each stop", promptCommands},

@@ -45,6 +45,7 @@ type Interpreter struct {
 	secured  bool                      // by .secure
 	quitText string                    // of .quit_lock
 	mapped   []mappedSource            // by !addsourcemap
+	hits     []arch.Addr               // of the last s that kept its
 	mask     uint32                    // of r
 	frames   int                       // default depth of k
 	previous string                    // line an empty one repeats
@@ -161,7 +162,7 @@ func (i *Interpreter) Prompt(ctx context.Context) string {
 	if s == nil {
 		return "NoTarget> "
 	}
-	prompt := "NoTarget> "
+	prompt, process := "NoTarget> ", i.processNumber()
 	s.Look(ctx, func(l *engine.Live) error {
 		if l.State() == engine.StateGone {
 			return nil
@@ -176,7 +177,7 @@ func (i *Interpreter) Prompt(ctx context.Context) string {
 		case l.State() == engine.StateRunning:
 			prompt = "*BUSY* "
 		case !l.Info().Machine:
-			prompt = fmt.Sprintf("0:%03d> ", n)
+			prompt = fmt.Sprintf("%d:%03d> ", process, n)
 		case len(known) > 1:
 			prompt = fmt.Sprintf("%d: kd> ", n)
 		default:
@@ -199,6 +200,8 @@ func (i *Interpreter) FormatEvent(e engine.Event) string {
 		if e.Stop.Text != "" {
 			return line(e.Stop.Text)
 		}
+	case engine.Became:
+		return becameText(e)
 	case engine.Ended:
 		text := endedText(e)
 		i.events.add(text)

@@ -305,14 +305,9 @@ func (c *call) resume(ctx context.Context, how engine.How, count uint64) error {
 // for it. A nil Stop means that there is none to go on from.
 func (c *call) once(ctx context.Context, how engine.How) (*engine.Stop, error) {
 	for {
-		if err := c.s.Resume(ctx, how); err != nil {
-			return nil, err
-		}
-		if !c.wait && c.tail {
-			return nil, nil
-		}
-		stop, err := c.s.Wait(ctx)
-		if errors.Is(err, targets.ErrGone) {
+		wait := c.wait || !c.tail
+		begun, stop, err := c.proceed(ctx, how, wait)
+		if err == nil && !wait || begun && errors.Is(err, targets.ErrGone) {
 			return nil, nil // its Ended event tells the rest
 		}
 		if err != nil {

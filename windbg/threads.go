@@ -14,7 +14,6 @@ import (
 
 var threadCommands = []command{
 	{"~", "~ ~* ~. ~# ~N ~~[tid] [s | e cmds | f | u | command]", "list threads, select (s), run commands for (e), freeze (f), unfreeze (u)", anytime, threads},
-	{"|", "| [N[s]]", "list processes", anytime, processes},
 	{"||", "||", "list systems", anytime, systemsList},
 	{".tlist", ".tlist [-v] [pattern]", "processes of the far end", powerful, taskList},
 	{".attach", ".attach PID", "attach to a process; the PID is hexadecimal unless 0n", powerful, attach},
@@ -245,46 +244,6 @@ func runsDebuggee(r *registry, text string) bool {
 		}
 	}
 	return false
-}
-
-// processRow is a line of `|`; how is "create" or "attach".
-func processRow(n int, pid int64, how, name string) string {
-	return fmt.Sprintf(".%3d\tid: %x\t%s\tname: %s", n, pid, how, name)
-}
-
-func processes(ctx context.Context, c *call) error {
-	sel, n, ok := parseSelector(c.line)
-	at := c.base
-	if !ok {
-		return c.syntax(0)
-	}
-	c.drop(n)
-	if c.s == nil {
-		return targets.ErrGone
-	}
-	if sel.kind == selectNumber && strings.Trim(sel.text, "0") != "" {
-		return &Error{Kind: "Illegal process", Command: c.text, Pos: at}
-	}
-	if tail := strings.TrimSpace(c.line); tail == "s" {
-		c.drop(len(c.line))
-		return c.do(ctx, func(ctx context.Context, v *engine.View) error { return c.i.here(ctx, v, c.out) })
-	}
-	if err := c.end(); err != nil {
-		return err
-	}
-	return c.s.Look(ctx, func(l *engine.Live) error {
-		info := l.Info()
-		how := "create"
-		if info.Attached {
-			how = "attach"
-		}
-		name := info.Path
-		if name == "" {
-			name = info.OS
-		}
-		c.printf("%s\n", processRow(0, info.Process, how, name))
-		return nil
-	})
 }
 
 func systemsList(ctx context.Context, c *call) error {
