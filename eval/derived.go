@@ -20,6 +20,10 @@ func DynamicObject(ctx context.Context, env Env, v Value) (Value, bool, error) {
 	if !ok || v.Place != InMemory || v.Err != nil {
 		return v, false, nil
 	}
+	v, err := preload(ctx, env, v) // whoever wants its type wants its members next
+	if err != nil {
+		return v, false, err
+	}
 	word := languageOf(env.Arch()).named("unsigned long")
 	at := Value{Type: word, Place: InMemory, Addr: v.Addr + arch.Addr(off)}
 	if v.Bytes != nil && off+word.Size <= int64(len(v.Bytes)) && v.Missing == nil {

@@ -117,6 +117,9 @@ func (p *process) Type(_ context.Context, name string) (*symbols.Type, bool) {
 }
 func (p *process) Symbol(_ context.Context, a arch.Addr) string {
 	if s, ok := p.image.At(symbols.Offset(a - p.base)); ok {
+		if d := symbols.Offset(a-p.base) - s.Offset; d != 0 {
+			return fmt.Sprintf("%s+0x%x", s.Name, uint64(d))
+		}
 		return s.Name
 	}
 	return ""
