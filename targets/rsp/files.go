@@ -14,6 +14,9 @@ import (
 // readAhead is how much of a file travels at once when it is read in order.
 const readAhead = 256 << 10
 
+// procRead is how much is asked of a file that has no size, bytes.
+const procRead = 4096
+
 // maxFile bounds the sizes that are believed.
 const maxFile = 1 << 60
 
@@ -52,9 +55,9 @@ func (t *Target) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	if err := t.c.exchange(ctx, st); err != nil {
 		return nil, err
 	}
-	if _, data, err := fileReply(st); err == nil && len(data) >= 53 {
-		// st_size is at 45, big endian (GDB manual, "struct stat").
-		if n := binary.BigEndian.Uint64(data[45:]); n < maxFile {
+	if _, data, err := fileReply(st); err == nil && len(data) >= 36 {
+		// st_size is behind seven numbers of four bytes, big endian (GDB manual, "struct stat").
+		if n := binary.BigEndian.Uint64(data[28:]); n < maxFile {
 			f.size = int64(n)
 		}
 	}
@@ -135,8 +138,11 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 func (f *File) Read(p []byte) (int, error) {
 	if len(f.buf) == 0 {
 		want := int64(readAhead)
-		if f.size > 0 { // one piece more than what is left finds the end
+		switch {
+		case f.size > 0: // one piece more than what is left finds the end
 			want = min(want, max(f.size-f.at, 0)+1)
+		case f.size == 0: // made while it is read, as below /proc: it comes a page at a time
+			want = procRead
 		}
 		buf := make([]byte, want)
 		n, err := f.ReadAt(buf, f.at)

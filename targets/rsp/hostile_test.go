@@ -50,7 +50,7 @@ func TestHostileThreadList(t *testing.T) {
 func TestHostileFile(t *testing.T) {
 	for name, size := range map[string]string{"largest": "\x7f" + strings.Repeat("\xff", 7), "negative": strings.Repeat("\xff", 8)} {
 		t.Run(name, func(t *testing.T) {
-			stat := strings.Repeat("\x00", 45) + size + strings.Repeat("\x00", 11)
+			stat := strings.Repeat("\x00", 28) + size + strings.Repeat("\x00", 28)
 			c := play(t, Options{}, hello+`
 	> +vFile:setfs:0
 	< +

@@ -1,0 +1,42 @@
+package rsp
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestFiles: a server's file has the size it has, and is read in pieces of the
+// packet's size, not of a byte; one whose size nobody knows is read to its end.
+func TestFiles(t *testing.T) {
+	tg, trace := serve(t, "threads")
+	want, err := os.ReadFile(probe(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := tg.Open(soon(t), probe(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n := f.(*File).Size(); n != int64(len(want)) {
+		t.Errorf("size %d, want %d", n, len(want))
+	}
+	got, err := io.ReadAll(f)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%d bytes of %d, %v", len(got), len(want), err)
+	}
+	maps, err := tg.Open(soon(t), "/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer maps.Close()
+	if text, err := io.ReadAll(maps); err != nil || !strings.Contains(string(text), "[stack]") {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	if n := strings.Count(trace.String(), "vFile:pread"); n > 4+len(want)/1024 {
+		t.Errorf("%d reads for %d bytes", n, len(want))
+	}
+}
