@@ -23,6 +23,10 @@ type arrival struct {
 func (s *session) arrive(stop engine.Stop) {
 	s.own = false
 	reason, due := s.stopReason(stop)
+	if s.again && (stop.Reason == targets.Breakpoint || stop.Reason == targets.Stepped) {
+		reason, due = "restart", false
+	}
+	s.again = false
 	a := &arrival{stop: stop, reason: reason, untold: due && !s.pausing && s.console != nil}
 	if !a.untold {
 		s.tellStopped(a)

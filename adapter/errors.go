@@ -89,7 +89,7 @@ func (s *session) shown(r *request, err error) bool {
 		return false
 	}
 	switch r.command {
-	case "launch", "attach", "restart", "goto", "terminateThreads", "setVariable", "setExpression", "writeMemory":
+	case "launch", "attach", "restart", "goto", "restartFrame", "terminateThreads", "setVariable", "setExpression", "writeMemory":
 		return true
 	}
 	return false

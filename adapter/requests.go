@@ -61,6 +61,7 @@ func init() {
 		"stepBack":        with((*session).stepBack),
 		"reverseContinue": with((*session).reverseContinue),
 		"pause":           with((*session).pause),
+		"restartFrame":    with((*session).restartFrame),
 		"stepInTargets":   with((*session).stepInTargets),
 		"gotoTargets":     with((*session).gotoTargets),
 		"goto":            with((*session).gotoRequest),

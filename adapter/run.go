@@ -6,6 +6,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
+	"dap-windbg/targets"
 
 	"github.com/google/go-dap"
 )
@@ -166,6 +167,38 @@ func (s *session) gotoTargets(r *request, a *dap.GotoTargetsArguments) (any, err
 	return body, err
 }
 
+// restartFrame begins a frame's function again, and lets its thread alone run to where
+// its parameters can be seen.
+func (s *session) restartFrame(r *request, a *dap.RestartFrameArguments) (any, error) {
+	var body arch.Addr
+	var frame frameRef
+	err := s.stopped(r.ctx, func(v *inspection) error {
+		f, err := v.frame(a.FrameId)
+		if err != nil {
+			return err
+		}
+		frame = frameRef{f.Thread, f.Index}
+		body, err = v.RestartFrame(v.ctx, f)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.again = true
+	err = s.resume(r.ctx, engine.How{Kind: engine.Go, Thread: frame.thread, Only: true, Until: []arch.Addr{body}})
+	if err != nil { // it is at the function's entry
+		s.again = false
+		s.later(func() { s.moved("restart", frame.thread) })
+	}
+	return nil, nil
+}
+
+// moved tells that a stopped thread is elsewhere now.
+func (s *session) moved(reason string, id targets.ThreadID) {
+	s.ids.reset(s.ids.stop)
+	s.tellEvent("stopped", dap.StoppedEventBody{Reason: reason, ThreadId: s.threads.id(id), AllThreadsStopped: true})
+}
+
 func (s *session) gotoRequest(r *request, a *dap.GotoArguments) (any, error) {
 	addr, ok := s.ids.code[a.TargetId]
 	if !ok {
@@ -179,9 +212,6 @@ func (s *session) gotoRequest(r *request, a *dap.GotoArguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.later(func() {
-		s.ids.reset(s.ids.stop)
-		s.tellEvent("stopped", dap.StoppedEventBody{Reason: "goto", ThreadId: a.ThreadId, AllThreadsStopped: true})
-	})
+	s.later(func() { s.moved("goto", id) })
 	return nil, nil
 }

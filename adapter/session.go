@@ -83,6 +83,7 @@ type session struct {
 	byConsole  bool          // a command line resumed
 	told       bool          // the client knows that the debuggee is stopped
 	pausing    bool          // the client waits for the stop it asked for
+	again      bool          // a frame is being restarted: its stop is to come
 	arrived    *arrival      // the stop the console is yet to come to
 	over       bool
 	after      []func() // to run once the response is sent

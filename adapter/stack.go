@@ -72,6 +72,7 @@ func (v *inspection) stackFrame(f *engine.Frame, format dap.StackFrameFormat) st
 		Name:                        frameName(f, format),
 		InstructionPointerReference: reference(f.PC),
 	}}
+	out.CanRestart = f.MayRestart()
 	if f.Module != nil {
 		out.ModuleId = moduleID(f.Module.Base)
 	}
