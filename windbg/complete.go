@@ -44,8 +44,7 @@ func (i *Interpreter) Complete(ctx context.Context, line string) []Completion {
 		return p.out
 	}
 	switch {
-	case p.members(ctx):
-	case p.options(), p.files(), p.special(ctx):
+	case p.files(), p.members(ctx), p.options(), p.special(ctx):
 	case strings.HasPrefix(p.word, "@") || strings.HasPrefix(p.word, "$"):
 		p.registers(ctx, p.word[:1])
 	case p.word != "":

@@ -18,7 +18,7 @@ var sessionCommands = []command{
 	{"qd", "qd", "quit and detach", anytime, quit},
 	{"vertarget", "vertarget", "what the debuggee is", anytime, targetVersion},
 	{"version", "version", "versions of the debuggee and the debugger", anytime, targetVersion},
-	{".time", ".time", "times of the session and the process", anytime, showTime},
+	{".time", ".time [-h Hours]", "times of the session, the system and the process; -h in a zone that many hours from UTC", anytime, showTime},
 	{".input", `.input "text"`, "type text into the debuggee", anytime, input},
 	{"!error", "!error Number [1]", "text of an errno value; 1 of a signal's number", anytime, errorNumber},
 	{"vercommand", "vercommand", "command line of the debugger", anytime, versionCommand},
@@ -90,16 +90,65 @@ func targetText(info targets.Info) string {
 	return b.String()
 }
 
+// showTime is .time; what the far end's system tells of the process is added when the
+// debuggee waits.
 func showTime(ctx context.Context, c *call) error {
+	zone := time.Local
 	for {
-		if _, ok := c.option("-"); !ok {
+		o, ok := c.option("-")
+		if !ok {
 			break
 		}
-		c.word()
+		if o != "h" {
+			return c.syntax(-len(o) - 1)
+		}
+		c.skip()
+		sign := int64(1)
+		if c.line != "" && (c.line[0] == '-' || c.line[0] == '+') && c.drop(1) == "-" {
+			sign = -1
+		}
+		n, err := c.value(ctx, "0n"+c.word())
+		if err != nil || n > 14 {
+			return c.syntax(-1)
+		}
+		zone = time.FixedZone("", int(sign*int64(n))*3600)
+	}
+	if err := c.end(); err != nil {
+		return err
 	}
 	now := time.Now()
-	c.printf("Debug session time: %s\nSession Uptime: %s\n", clock(now), uptime(now.Sub(c.i.began)))
+	c.printf("Debug session time: %s\n", clock(now.In(zone)))
+	var lines string
+	if c.s != nil {
+		_ = c.s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+			inner := *c
+			inner.v = v
+			lines = inner.processTimes(ctx)
+			return nil
+		})
+	}
+	if lines == "" {
+		lines = "Session Uptime: " + uptime(now.Sub(c.i.began)) + "\n"
+	}
+	c.printf("%s", lines)
 	return nil
+}
+
+// processTimes are the lines of .time about the system and the process.
+func (c *call) processTimes(ctx context.Context) string {
+	up, err := c.uptimeOf(ctx)
+	if err != nil {
+		return ""
+	}
+	p, err := c.procFile(ctx, "stat")
+	if err != nil {
+		return ""
+	}
+	t, ok := parseStat(string(p))
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("System Uptime: %s\nProcess Uptime: %s\n  Kernel time: %s\n  User time: %s\n", uptime(up), uptime(max(0, up-t.start)), uptime(t.kernel), uptime(t.user))
 }
 
 // uptime is "0 days 1:31:58.931".
