@@ -132,7 +132,7 @@ func (x *caller) returnPlace(ctx context.Context, e *env) error {
 	} else {
 		x.ret = x.saved.PC()
 	}
-	if m, ok := x.l.moduleNamed("libstdc___so"); ok && m.Image != nil {
+	if m, ok := x.l.moduleNamed("libstdc___so"); ok && x.l.need(ctx, m) == nil && m.Image != nil {
 		x.l.lookup(m, "std::terminate", func(at Location) bool { x.abort = at.Addr; return false })
 	}
 	return nil
