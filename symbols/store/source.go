@@ -73,7 +73,8 @@ func slashes(p string) string {
 
 // Source implements symbols.Store: the path as it is, the source map, the source
 // path's folders with ever fewer leading elements of the path, then DebugInfoD
-// servers of the source and symbol paths, for images with a build-id.
+// servers of the source and symbol paths, for images with a build-id, and at last the
+// debuggee's own file system.
 func (s *Store) Source(ctx context.Context, key symbols.Key, path string) (string, error) {
 	q := s.search(ctx, key)
 	s.mu.Lock()
@@ -103,7 +104,39 @@ func (s *Store) Source(ctx context.Context, key symbols.Key, path string) (strin
 			break
 		}
 	}
+	if local := q.sourceThere(path); local != "" {
+		return local, nil
+	}
 	return "", q.fail(path)
+}
+
+// sourceThere fetches a source from the debuggee's file system, where it may lie if
+// the program was built there. That of an image with a build-id is kept.
+func (s *search) sourceThere(path string) string {
+	name := gopath.Clean(slashes(path))
+	if s.o.Remote == nil || s.ctx.Err() != nil || !strings.HasPrefix(name, "/") || name == "/" {
+		return ""
+	}
+	h := fnv.New128a()
+	h.Write([]byte(name))
+	local := filepath.Join(s.o.Cache, "target", hex.EncodeToString(s.id), "source-"+hex.EncodeToString(h.Sum(nil)), gopath.Base(name))
+	if len(s.id) > 0 && s.isFile(local) {
+		return local
+	}
+	get := func(ctx context.Context, _ int64, _ string) (*body, error) {
+		r, err := s.o.Remote(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return &body{ReadCloser: r}, nil
+	}
+	where := "target:" + name
+	if err := s.fetch(s.ctx, where, local, get); err != nil {
+		s.try(where, err.Error())
+		return ""
+	}
+	s.try(where, "found")
+	return local
 }
 
 // sourceIn looks for a source in one element; folders and stores only on the source

@@ -373,6 +373,37 @@ func TestRemote(t *testing.T) {
 	}
 }
 
+// TestRemoteSource: the text of a source that nobody else has comes from where the
+// program was built, and is kept for that build.
+func TestRemoteSource(t *testing.T) {
+	asked := 0
+	s := newStore(t, Options{NoLocal: true, Remote: func(_ context.Context, path string) (io.ReadCloser, error) {
+		if asked++; path != "/src/a.c" {
+			return nil, os.ErrNotExist
+		}
+		return io.NopCloser(strings.NewReader(fmt.Sprint("text ", asked))), nil
+	}})
+	for _, x := range []struct {
+		id   []byte
+		want string
+	}{{[]byte{1, 2, 3}, "text 1"}, {[]byte{1, 2, 3}, "text 1"}, {nil, "text 2"}, {nil, "text 3"}} {
+		local, err := s.Source(t.Context(), symbols.Key{Path: "/bin/prog", BuildID: x.id}, "/src/b/../a.c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(local); err != nil || string(text) != x.want {
+			t.Errorf("build %x: %q, %v; want %q", x.id, text, err, x.want)
+		}
+	}
+	var nf *symbols.NotFoundError
+	if _, err := s.Source(t.Context(), symbols.Key{}, "/src/none.c"); !errors.As(err, &nf) || len(nf.Tried) == 0 || nf.Tried[len(nf.Tried)-1].Place != "target:/src/none.c" {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.Source(t.Context(), symbols.Key{}, "relative.c"); err == nil {
+		t.Error("a relative path was asked for")
+	}
+}
+
 // silent is a file of the debuggee that never says anything.
 type silent struct{ closed chan struct{} }
 
