@@ -55,11 +55,11 @@ func (s *session) readMemory(r *request, a *dap.ReadMemoryArguments) (any, error
 		return body, nil
 	}
 	buf := make([]byte, a.Count)
-	n := 0
-	err = s.stopped(r.ctx, func(v *inspection) error {
-		n, err = v.ReadMemory(v.ctx, targets.Space{}, addr, buf)
-		return err
-	})
+	es := s.engine()
+	if es == nil {
+		return nil, errNoDebuggee
+	}
+	n, err := es.ReadMemory(r.ctx, targets.Space{}, addr, buf) // at any time
 	var fault *targets.FaultError
 	if err != nil && !errors.As(err, &fault) {
 		return nil, err
