@@ -87,6 +87,7 @@ func (d *Debugger) WriteCore(ctx context.Context, file, contents string, replace
 		if err := p.Choose(ctx, kind, readerOf(v)); err != nil {
 			return err
 		}
+		d.untouched(ctx, v, p)
 		out, err = core.Write(ctx, f, p, v.ReadThrough, func(done, total uint64) {
 			if d.hooks.Progress != nil && total > 0 {
 				d.hooks.Progress("Writing "+filepath.Base(file), float64(done)/float64(total))
@@ -228,6 +229,27 @@ func regions(ctx context.Context, files targets.Files, pid int64) ([]core.Region
 		}
 	}
 	return out, err
+}
+
+// untouched finds out which memory need not be read: from this machine's own table
+// when the debuggee is here, else where the far end tells. GDB's server takes no
+// place in a file beyond 2 GB, where the table of a program of 64 bits lies.
+func (d *Debugger) untouched(ctx context.Context, v *engine.View, p *core.Process) {
+	name := fmt.Sprintf("/proc/%d/pagemap", p.ID)
+	var f io.ReadCloser
+	err := errors.ErrUnsupported
+	if g := d.current(); g != nil && g.server != nil {
+		f, err = os.Open(name)
+	} else if files, ok := v.Target().(targets.Files); ok {
+		f, err = files.Open(ctx, name)
+	}
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if at, ok := f.(io.ReaderAt); ok {
+		p.FindZeros(at) // what it does not tell is read
+	}
 }
 
 // describe fills in what /proc tells of the process.

@@ -267,6 +267,53 @@ func TestSparse(t *testing.T) {
 	}
 }
 
+// TestZeros: what nobody has touched is not read, and is zeros all the same.
+func TestZeros(t *testing.T) {
+	p, mem := processOf(machineFor(arch.AMD64))
+	const start, pages = arch.Addr(0x70000000), 200
+	mem.add(start+50*pageSize, pageSize) // the only ones that can be read
+	mem.add(start+60*pageSize, 20*pageSize)
+	for at := start + 51*pageSize; at < start+60*pageSize; at += pageSize { // too few to tell apart
+		mem[at] = make([]byte, pageSize)
+	}
+	p.Regions = append(p.Regions, Region{Start: start, End: start + pages*pageSize, Read: true, Write: true, Detailed: true})
+	if err := p.Choose(t.Context(), Full, nil); err != nil {
+		t.Fatal(err)
+	}
+	table := make([]byte, (uint64(start)/pageSize+pages)*pagemapRow)
+	there := func(page arch.Addr) { table[uint64(start/pageSize+page)*pagemapRow+7] = 0x80 }
+	there(50)
+	for i := arch.Addr(60); i < 80; i++ {
+		there(i)
+	}
+	if err := p.FindZeros(bytes.NewReader(table)); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "core")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out, err := Write(t.Context(), f, p, mem.read, nil)
+	if err != nil || out.Lost != 2*pageSize { // of the stack of processOf
+		t.Fatalf("%+v, %v", out, err)
+	}
+	got := make([]byte, pages*pageSize)
+	if n, err := open(t, name, Options{}).ReadMemory(t.Context(), targets.Space{}, start, got); err != nil {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	for i := range arch.Addr(pages) {
+		want := mem[start+i*pageSize]
+		if want == nil {
+			want = zeros[:]
+		}
+		if !bytes.Equal(got[i*pageSize:(i+1)*pageSize], want) {
+			t.Errorf("page %d", i)
+		}
+	}
+}
+
 // TestMini: a mini core has the stacks and what they point to, and no more.
 func TestMini(t *testing.T) {
 	m := machineFor(arch.AMD64)

@@ -2,7 +2,9 @@ package core
 
 import (
 	"bufio"
+	"encoding/binary"
 	"io"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -26,6 +28,8 @@ type Region struct {
 
 	// Keep lists what goes into a core, by address. Choose sets it.
 	Keep []Range
+	// Zeros lists what nobody has touched, by address. FindZeros sets it.
+	Zeros []Range
 }
 
 // Range is [Lo, Hi).
@@ -36,6 +40,85 @@ func (r *Region) Size() uint64 { return uint64(r.End - r.Start) }
 
 // file reports whether a file that can be opened backs r.
 func (r *Region) file() bool { return strings.HasPrefix(r.Path, "/") && !r.Deleted }
+
+// anonymous reports whether untouched pages of r are zeros.
+func (r *Region) anonymous() bool {
+	return !r.Shared && !strings.HasPrefix(r.Path, "/") && r.Path != "[vdso]"
+}
+
+// zeros is where the zeros end in which addr lies; addr where it does not.
+func (r *Region) zeros(addr arch.Addr) arch.Addr {
+	if r.Empty && r.anonymous() {
+		return r.End
+	}
+	i := sort.Search(len(r.Zeros), func(i int) bool { return r.Zeros[i].Hi > addr })
+	if i < len(r.Zeros) && r.Zeros[i].Lo <= addr {
+		return r.Zeros[i].Hi
+	}
+	return addr
+}
+
+// nextZeros is where the next zeros behind addr begin, the end of r when none do.
+func (r *Region) nextZeros(addr arch.Addr) arch.Addr {
+	i := sort.Search(len(r.Zeros), func(i int) bool { return r.Zeros[i].Lo > addr })
+	if i < len(r.Zeros) {
+		return r.Zeros[i].Lo
+	}
+	return r.End
+}
+
+// A page's row of /proc/PID/pagemap: 64 bits, of which these say that the page is
+// there (Linux Documentation/admin-guide/mm/pagemap.rst).
+const (
+	pagePresent, pageSwapped = 1 << 63, 1 << 62
+	pagemapRow               = 8
+	zeroRun                  = 16 // pages; fewer are read rather than told apart
+)
+
+// FindZeros finds out which anonymous memory was never touched, so that Write need
+// not read it. pagemap is /proc/PID/pagemap.
+func (p *Process) FindZeros(pagemap io.ReaderAt) error {
+	page := uint64(pageSize)
+	if len(p.Threads) > 0 {
+		if n := auxiliary(p.Auxv, p.Threads[0].Registers.Set.Arch.PtrSize, auxPageSize); n > page && n&(n-1) == 0 && n <= 1<<20 {
+			page = n
+		}
+	}
+	const rows = 1 << 16
+	buf := make([]byte, rows*pagemapRow)
+	for i := range p.Regions {
+		r := &p.Regions[i]
+		if len(r.Keep) == 0 || r.Empty || !r.anonymous() || r.Size() < zeroRun*page {
+			continue
+		}
+		run := r.Start
+		for at := r.Start; at < r.End; {
+			n := min(rows, uint64(r.End-at)/page)
+			if n == 0 {
+				break
+			}
+			got, err := pagemap.ReadAt(buf[:n*pagemapRow], int64(uint64(at)/page*pagemapRow))
+			if got/pagemapRow == 0 {
+				return err
+			}
+			for k := range got / pagemapRow {
+				if binary.LittleEndian.Uint64(buf[k*pagemapRow:])&(pagePresent|pageSwapped) != 0 {
+					r.addZeros(run, at, page)
+					run = at + arch.Addr(page)
+				}
+				at += arch.Addr(page)
+			}
+		}
+		r.addZeros(run, r.End, page)
+	}
+	return nil
+}
+
+func (r *Region) addZeros(lo, hi arch.Addr, page uint64) {
+	if hi > lo && uint64(hi-lo) >= zeroRun*page {
+		r.Zeros = append(r.Zeros, Range{lo, hi})
+	}
+}
 
 // maxRegions bounds a memory map; Linux's own limit is 65,530 (vm.max_map_count).
 const maxRegions = 1 << 17

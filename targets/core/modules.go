@@ -16,7 +16,7 @@ import (
 
 // Entries of the auxiliary vector (Linux include/uapi/linux/auxvec.h).
 const (
-	auxPhdr, auxPhnum, auxBase, auxEntry, auxExecFn = 3, 5, 7, 9, 31
+	auxPhdr, auxPhnum, auxPageSize, auxBase, auxEntry, auxExecFn = 3, 5, 6, 7, 9, 31
 )
 
 // auxiliary is a value of the auxiliary vector, 0 when it has none.

@@ -128,10 +128,16 @@ func (w *writer) run(ctx context.Context) error {
 
 func align(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 
+// item is memory that goes into the file next: what a read brings, or zeros.
+type item struct {
+	r     *Region
+	read  *targets.MemoryRead // nil: zeros
+	zeros Range
+}
+
 // batch is a flight of reads being collected.
 type batch struct {
-	reads []*targets.MemoryRead
-	of    []*Region
+	items []item
 	size  uint64
 }
 
@@ -141,17 +147,16 @@ func (w *writer) memory(ctx context.Context) error {
 	for i := range w.p.Regions {
 		r := &w.p.Regions[i]
 		for _, k := range r.Keep {
-			if r.Empty && !r.Shared && !r.file() { // zeros, as nobody has touched it
-				if err := w.flush(ctx, &b); err != nil {
-					return err
+			for k.Lo < k.Hi {
+				lo := k.Lo
+				if end := r.zeros(lo); end > lo {
+					k.Lo = min(end, k.Hi)
+					b.items = append(b.items, item{r: r, zeros: Range{lo, k.Lo}})
+					continue
 				}
-				w.append(r, k.Lo, uint64(k.Hi-k.Lo))
-				continue
-			}
-			for lo := k.Lo; lo < k.Hi; {
-				n := min(piece, uint64(k.Hi-lo))
-				b.reads, b.of = append(b.reads, &targets.MemoryRead{Addr: lo, Data: make([]byte, n)}), append(b.of, r)
-				lo += arch.Addr(n)
+				k.Lo = min(lo+piece, k.Hi, r.nextZeros(lo))
+				n := uint64(k.Lo - lo)
+				b.items = append(b.items, item{r: r, read: &targets.MemoryRead{Addr: lo, Data: make([]byte, n)}})
 				if b.size += n; b.size < flight {
 					continue
 				}
@@ -166,14 +171,21 @@ func (w *writer) memory(ctx context.Context) error {
 
 // flush carries out a flight and writes what it brought.
 func (w *writer) flush(ctx context.Context, b *batch) error {
-	if len(b.reads) == 0 {
-		return nil
+	var reads []*targets.MemoryRead
+	for _, i := range b.items {
+		if i.read != nil {
+			reads = append(reads, i.read)
+		}
 	}
-	if err := w.read(ctx, b.reads); err != nil {
-		return err
+	if len(reads) > 0 {
+		if err := w.read(ctx, reads); err != nil {
+			return err
+		}
 	}
-	for i, m := range b.reads {
-		if err := w.store(ctx, b.of[i], m); err != nil {
+	for _, i := range b.items {
+		if i.read == nil {
+			w.append(i.r, i.zeros.Lo, uint64(i.zeros.Hi-i.zeros.Lo))
+		} else if err := w.store(ctx, i.r, i.read); err != nil {
 			return err
 		}
 	}
