@@ -30,6 +30,9 @@ const partTime = 2 * time.Second
 
 // join makes g a member; d.mu is held.
 func (d *Debugger) join(g *debuggee) {
+	if len(d.family.members) == 0 {
+		d.family = family{}
+	}
 	g.ordinal = d.family.next
 	d.family.next++
 	d.family.members = append(d.family.members, g)
@@ -169,7 +172,7 @@ func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
 	go g.free()
 	text := e.Text
 	if e.Parting != nil {
-		text = "It was left."
+		text = map[bool]string{true: "It was ended.", false: "It was left."}[*e.Parting == targets.Kill]
 	}
 	return engine.Output{Category: engine.FromDebugger, Text: fmt.Sprintf("Process %d (%x): %s\n", g.ordinal, g.target.Info().Process, text)}
 }
