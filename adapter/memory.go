@@ -94,7 +94,7 @@ func (s *session) writeMemory(r *request, a *dap.WriteMemoryArguments) (any, err
 	}
 	n := 0
 	err = s.stopped(r.ctx, func(v *inspection) error {
-		n, err = v.WriteMemory(v.ctx, targets.Space{}, addr, data)
+		n, err = v.write(addr, data, a.AllowPartial)
 		s.ids.generation++
 		return err
 	})
@@ -103,6 +103,35 @@ func (s *session) writeMemory(r *request, a *dap.WriteMemoryArguments) (any, err
 	}
 	s.later(func() { s.tellMemory(addr, n) })
 	return dap.WriteMemoryResponseBody{BytesWritten: n}, nil
+}
+
+// pageSize is the smallest unit that can be protected otherwise than what is beside it.
+const pageSize = 4096
+
+// write writes all of data, or as much as can be written when part will do. Where all
+// is wanted it looks first whether all pages are there.
+func (v *inspection) write(addr arch.Addr, data []byte, part bool) (int, error) {
+	within := pageSize - int(uint64(addr)%pageSize)
+	if len(data) <= within {
+		return v.WriteMemory(v.ctx, targets.Space{}, addr, data)
+	}
+	if !part {
+		if _, err := v.ReadMemory(v.ctx, targets.Space{}, addr, make([]byte, len(data))); err != nil {
+			return 0, err
+		}
+		return v.WriteMemory(v.ctx, targets.Space{}, addr, data)
+	}
+	n, err := v.WriteMemory(v.ctx, targets.Space{}, addr, data)
+	if err == nil {
+		return n, nil
+	}
+	for n = 0; n < len(data); within = pageSize {
+		k, err := v.WriteMemory(v.ctx, targets.Space{}, addr+arch.Addr(n), data[n:min(n+within, len(data))])
+		if n += k; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // tellMemory tells that [addr, addr+size) changed; size 0: nobody knows what,

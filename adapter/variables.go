@@ -345,7 +345,7 @@ func (v *inspection) places(f *engine.Frame, o *eval.Object) (memory string, cod
 		}
 		return "", 0
 	}
-	p, ok := pointer(o.Value)
+	p, ok := v.pointer(f, o.Value)
 	if !ok {
 		return "", 0
 	}
@@ -357,22 +357,28 @@ func (v *inspection) places(f *engine.Frame, o *eval.Object) (memory string, cod
 	return reference(p), code
 }
 
-// pointer is the address in a pointer whose bytes are at hand.
-func pointer(val eval.Value) (arch.Addr, bool) {
+// pointer is the address in a pointer, which was read for its text.
+func (v *inspection) pointer(f *engine.Frame, val eval.Value) (p arch.Addr, ok bool) {
+	err := v.Gather(v.ctx, func(ctx context.Context, mem symbols.Memory) error {
+		b, err := eval.Fetch(ctx, v.EnvOver(f, mem), val)
+		if err == nil {
+			val.Bytes = b
+		}
+		return err
+	})
 	n := len(val.Bytes)
-	if n == 0 || n > 8 || val.Missing != nil {
+	if err != nil || n == 0 || n > 8 || len(val.Missing) > 0 {
 		return 0, false
 	}
-	var p uint64
 	big := val.Type.Image != nil && val.Type.Image.Arch() != nil && val.Type.Image.Arch().BigEndian
 	for i, b := range val.Bytes {
 		if big {
-			p = p<<8 | uint64(b)
+			p = p<<8 | arch.Addr(b)
 		} else {
-			p |= uint64(b) << (8 * i)
+			p |= arch.Addr(b) << (8 * i)
 		}
 	}
-	return arch.Addr(p), true
+	return p, true
 }
 
 // childNamed finds the child of n that a client calls name.

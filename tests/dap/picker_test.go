@@ -10,10 +10,9 @@ import (
 	"dap-windbg/targets"
 )
 
-// multi is a gdbserver that serves whatever process it is asked for.
-func multi(t *testing.T) (connection string) {
+// listening starts a gdbserver and returns the port it has chosen.
+func listening(t *testing.T, server *exec.Cmd) (port string) {
 	t.Helper()
-	server := exec.Command("gdbserver", "--multi", "127.0.0.1:0")
 	text, err := server.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -22,18 +21,17 @@ func multi(t *testing.T) (connection string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	port := ""
 	for sc := bufio.NewScanner(text); port == "" && sc.Scan(); {
 		_, port, _ = strings.Cut(sc.Text(), "Listening on port ")
 	}
-	return "gdb:server=127.0.0.1,port=" + port
+	return port
 }
 
 // TestPicker: processes are listed without a debuggee, here and on a process server;
 // one of them is chosen there in the command line and debugged.
 func TestPicker(t *testing.T) {
 	v := victim(t)
-	server := multi(t)
+	server := "gdb:server=127.0.0.1,port=" + listening(t, exec.Command("gdbserver", "--multi", "127.0.0.1:0"))
 	c := inProcess(t)
 	c.Initialize()
 	for _, args := range []map[string]any{{}, {"pattern": "to*r"}, {"processServer": server, "pattern": "tour"}} {

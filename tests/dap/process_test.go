@@ -243,18 +243,7 @@ func TestLaunchEnds(t *testing.T) {
 // TestGdbserverByHand: a connection to a gdbserver that somebody started.
 func TestGdbserverByHand(t *testing.T) {
 	server := exec.Command("gdbserver", "--once", "127.0.0.1:0", program(t))
-	text, err := server.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	port := ""
-	for sc := bufio.NewScanner(text); port == "" && sc.Scan(); {
-		_, port, _ = strings.Cut(sc.Text(), "Listening on port ")
-	}
+	port := listening(t, server)
 	c := inProcess(t)
 	c.Start("attach", map[string]any{"connection": "gdb:server=127.0.0.1,port=" + port}, source(), line(t, "print"))
 	stop := c.Stopped("breakpoint")

@@ -47,7 +47,7 @@ func TestRush(t *testing.T) {
 func TestWalks(t *testing.T) {
 	walks := uint64(12)
 	if os.Getenv("HEAVY") != "" {
-		walks = 150
+		walks = 60
 	}
 	for seed := range walks {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { walk(t, seed) })
