@@ -161,6 +161,10 @@ func (p *placing) addRISCV64(t *symbols.Type, b []byte, h handback, variadic boo
 	if variadic && p.alignment(t) == 16 && len(p.ints)%2 == 1 {
 		p.ints = p.ints[1:]
 	}
+	if len(p.ints) == 0 {
+		p.push(b, p.alignment(t))
+		return nil
+	}
 	for at := 0; at < len(b); at += 8 {
 		piece := b[at:min(at+8, len(b))]
 		if len(p.ints) == 0 {

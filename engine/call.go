@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dap-windbg/arch"
@@ -68,7 +69,7 @@ func (e *env) Call(ctx context.Context, c eval.Call) (eval.Value, error) {
 	if _, ok := e.mem.(*nowMemory); !ok {
 		return eval.Value{}, errors.New("functions of the debuggee are called only where the expression itself calls them")
 	}
-	full, err := l.registers(ctx, l.selected)
+	full, err := l.allRegisters(ctx, l.selected)
 	if err != nil {
 		return eval.Value{}, err
 	}
@@ -239,11 +240,38 @@ func (x *caller) run(ctx context.Context, c eval.Call, regs *arch.Registers) (ou
 		before.room = room{before.number, x.low}
 		return eval.Value{Type: t, Place: eval.InMemory, Addr: x.result}, nil
 	}
-	r, err := l.registers(ctx, x.thread)
+	r, err := l.allRegisters(ctx, x.thread)
 	if err != nil {
 		return eval.Value{}, err
 	}
 	return returned(t, r), nil
+}
+
+// allRegisters are a thread's with those that the far end tells only one by one.
+func (l *loop) allRegisters(ctx context.Context, id targets.ThreadID) (*arch.Registers, error) {
+	r, err := l.registers(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	names := floatRegisters[l.arch]
+	if !slices.ContainsFunc(names, func(name string) bool { i, ok := r.Set.Index(name); return ok && !r.Known(i) }) {
+		return r, nil
+	}
+	op := &targets.RegistersRead{Thread: id, Also: names}
+	if err := l.do(ctx, op); err != nil {
+		return nil, err
+	}
+	if op.Err != nil {
+		return nil, op.Err
+	}
+	return op.Regs, nil
+}
+
+// floatRegisters are those of the floating-point unit that a call may use, on CPUs
+// whose far ends tell them apart from the rest.
+var floatRegisters = map[*arch.Arch][]string{
+	arch.ARM64:   slices.Concat(sequence("v", 32), sequence("z", 32), []string{"fpsr", "fpcr"}),
+	arch.RISCV64: slices.Concat(sequence("fa", 8), sequence("ft", 12), sequence("fs", 12)),
 }
 
 // aside is what a call must not change of what is known.

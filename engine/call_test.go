@@ -50,7 +50,9 @@ func callProgram(r *rand.Rand, functions int) (src string, calls []string) {
 	for _, p := range passable {
 		fmt.Fprintf(&b, "%s\nstatic int same_%s(%s a, %s b) { return %s; }\n", p.def, p.name, p.name, p.name, p.same)
 	}
-	value := func(p int) string { return strings.NewReplacer("%d", fmt.Sprint(1+r.IntN(60)), "%%", "%").Replace(passable[p].value) }
+	value := func(p int) string {
+		return strings.NewReplacer("%d", fmt.Sprint(1+r.IntN(60)), "%%", "%").Replace(passable[p].value)
+	}
 	for f := range functions {
 		var params, args, checks []string
 		for i := range r.IntN(11) {
@@ -156,9 +158,9 @@ func (s *session) makeCall(ctx context.Context, v *View, i int, call string) {
 func differing(a, b *arch.Registers) string {
 	var out []string
 	for i, r := range a.Set.Regs {
-		x, _ := a.Bytes(i)
-		y, _ := b.Bytes(i)
-		if string(x) != string(y) {
+		x, known := a.Bytes(i)
+		y, both := b.Bytes(i)
+		if known && both && string(x) != string(y) {
 			out = append(out, fmt.Sprintf("%s %x %x", r.Name, x, y))
 		}
 	}

@@ -30,8 +30,11 @@ type MemoryWrite struct {
 // RegistersRead reads one thread's registers.
 type RegistersRead struct {
 	Thread ThreadID
-	Regs   *arch.Registers
-	Err    error
+	// Also are registers to be asked for one by one where the far end does not tell
+	// them with the rest (QEMU: those of the floating-point unit).
+	Also []string
+	Regs *arch.Registers
+	Err  error
 }
 
 // RegistersWrite sets one thread's registers.

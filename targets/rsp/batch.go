@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"slices"
@@ -301,9 +302,33 @@ func (p *plan) readRegisters(o *targets.RegistersRead) {
 	id := p.t.wireID(o.Thread)
 	p.speakOf(id)
 	r, chosen := p.ask("g"), p.chosen
-	p.then(func(*plan) {
+	p.then(func(next *plan) {
 		if o.Err = refusedThread("reading registers", chosen); o.Err == nil {
 			o.Regs, o.Err = p.t.registers(o.Thread, r)
+		}
+		if o.Err == nil && len(o.Also) > 0 && next != nil {
+			next.readSingly(o, id)
+		}
+	})
+}
+
+// readSingly asks with p for those of o.Also that g does not tell; what p does not
+// tell either stays unknown.
+func (p *plan) readSingly(o *targets.RegistersRead, id threadID) {
+	l := p.t.info.Load().layout
+	p.speakOf(id)
+	asked := map[int]*request{}
+	for _, name := range o.Also {
+		if i, ok := l.set.Index(name); ok && !o.Regs.Known(i) {
+			asked[i] = p.ask("p%x", l.number[i])
+		}
+	}
+	p.then(func(*plan) {
+		for i, r := range asked {
+			b := make([]byte, hex.DecodedLen(len(r.reply)))
+			if n, err := hex.Decode(b, r.reply); err == nil && n == l.set.Regs[i].Size {
+				o.Regs.SetBytes(i, b)
+			}
 		}
 	})
 }
@@ -365,6 +390,12 @@ func (p *plan) sendRegisters(o *targets.RegistersWrite, id threadID, g []byte) {
 		return
 	}
 	r, chosen := p.ask("G%s", text), p.chosen
+	var beyond []*request // G has no room for what g does not tell
+	for i, reg := range l.set.Regs {
+		if v, ok := o.Regs.Bytes(i); ok && 2*(l.offset[i]+reg.Size) > len(g) {
+			beyond = append(beyond, p.ask("P%x=%x", l.number[i], v))
+		}
+	}
 	p.t.c.mu.Lock()
 	delete(p.t.caught, o.Thread)
 	p.t.c.mu.Unlock()
@@ -375,6 +406,11 @@ func (p *plan) sendRegisters(o *targets.RegistersWrite, id threadID, g []byte) {
 			next.sendSingly(o, id, g)
 		case string(r.reply) != "OK":
 			o.Err = wrote("writing registers", r)
+		}
+		for _, r := range beyond {
+			if string(r.reply) != "OK" && o.Err == nil {
+				o.Err = wrote("writing registers", r)
+			}
 		}
 	})
 }
