@@ -53,7 +53,7 @@ func functionIn(m *Module, name string) (at arch.Addr, ok bool) {
 
 // addCatch adds the traps that tell of exceptions and jumps to a leg that runs freely.
 func (p *plan) addCatch(ctx context.Context, l *loop) {
-	if p.how.Kind == Go || p.leg.kind == targets.Step {
+	if p.how.Kind == Go || p.how.Reverse || p.leg.kind == targets.Step {
 		return
 	}
 	l.learnWays(ctx)

@@ -192,6 +192,13 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.over(c.Target(), o, func() { c.Close() })
+	return s
+}
+
+// over runs the session over a target; closed is called when it has ended.
+func (s *session) over(tg targets.Target, o Options, closed func()) {
+	t := s.t
 	st := localStore(t)
 	o.System, o.Store, o.Emit, o.Timeout = linux.New(), st, s.emit, patience
 	o.OpenMemory = func(key symbols.Key, data []byte) (symbols.Image, error) {
@@ -200,7 +207,7 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 	if testing.Verbose() {
 		o.Log = zerolog.New(zerolog.TestWriter{T: t})
 	}
-	s.Session = New(c.Target(), o)
+	s.Session = New(tg, o)
 	go func() { s.ran <- s.Run(context.Background()) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -213,12 +220,11 @@ func connect(t *testing.T, o Options, addr string, cmd *exec.Cmd) *session {
 		case <-ctx.Done():
 			t.Error("Run does not return")
 		}
-		c.Close()
+		closed()
 		if f := os.Getenv("ENGINE_TRACE"); f != "" {
 			os.WriteFile(f, s.trace.text.Bytes(), 0o644)
 		}
 	})
-	return s
 }
 
 // untraced sessions have no trace, which takes time.

@@ -26,14 +26,16 @@ type plan struct {
 	count int       // legs so far
 	home  leaving   // the function the step begins in, or leaves
 
-	folded  bool // where the step ended it is said what shows of inlined calls
-	leaping *leg // what was run when the thread began to jump out of frames
+	back    *backward // of a step back in a recording
+	folded  bool      // where the step ended it is said what shows of inlined calls
+	leaping *leg      // what was run when the thread began to jump out of frames
 }
 
 // leg is one run. A Step with hi > lo steps while PC is within.
 type leg struct {
 	kind   targets.ActionKind
 	lo, hi arch.Addr
+	ahead  bool // forward in a plan that runs backwards
 	brief  bool // a bounded number of instructions: other threads may be held
 	temps  []temp
 }
@@ -168,7 +170,7 @@ func (l *loop) launch(ctx context.Context) error {
 	p.off = false
 	p.addCatch(ctx, l)
 	clear(l.lifted)
-	r := targets.Resume{Reverse: p.how.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
+	r := targets.Resume{Reverse: p.how.Reverse && !p.leg.ahead, Threads: map[targets.ThreadID]targets.Action{}}
 	if id, at, ok := l.departing(); ok {
 		l.lifted[at] = true
 		a := targets.Action{Kind: targets.Step}
@@ -378,11 +380,11 @@ func (l *loop) markOf(ctx context.Context, r *arch.Registers) mark {
 // begin makes the first leg; done means that nothing has to run.
 func (p *plan) begin(ctx context.Context, l *loop) (done bool, err error) {
 	if p.how.Kind == Go || p.how.Reverse {
-		if p.how.Kind != Go {
-			p.leg = leg{kind: targets.Step, brief: true}
+		if p.how.Reverse {
+			err = p.beginBack(ctx, l)
 		}
 		p.until()
-		return false, nil
+		return false, err
 	}
 	r, err := l.registers(ctx, p.thread)
 	if err != nil {
@@ -495,6 +497,12 @@ func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
 	if p.leaping != nil {
 		r, err := l.quick(ctx, p.thread)
 		return err != nil || p.landed(ctx, l, r)
+	}
+	if p.back != nil {
+		if done = p.nextBack(ctx, l, pc); !done {
+			p.until()
+		}
+		return done
 	}
 	if p.how.Reverse || p.how.Kind == Go {
 		return p.how.Reverse

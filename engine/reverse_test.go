@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+	"dap-windbg/targets/rsp"
+)
+
+// recorder makes a recording of what it has a real process do, one instruction after
+// the other, and goes back in it.
+type recorder struct {
+	targets.Target
+	events chan targets.Event
+	stop   chan struct{}
+	past   []moment
+	traps  map[arch.Addr]bool
+	goes   bool // it runs backwards too, not in steps alone
+	backs  int  // resumes backwards
+}
+
+// moment is all that an instruction can change: the programs have one thread, and
+// write to their stack and to few variables.
+type moment struct {
+	regs  *arch.Registers
+	stack []byte
+	at    arch.Addr
+}
+
+const (
+	recordBelow = 512
+	recordStack = 2048
+)
+
+func (r *recorder) Info() targets.Info {
+	in := r.Target.Info()
+	in.Limits.Bits &^= targets.StepRange | targets.Conditions
+	in.Limits.Bits |= targets.ReverseStep
+	if r.goes {
+		in.Limits.Bits |= targets.ReverseGo
+	}
+	return in
+}
+
+func (r *recorder) Modules(ctx context.Context) ([]targets.Module, error) {
+	return r.Target.(targets.ModuleLister).Modules(ctx)
+}
+
+func (r *recorder) Query(ctx context.Context, k targets.Kind, annex string) ([]byte, error) {
+	return r.Target.(targets.Queryer).Query(ctx, k, annex)
+}
+
+func (r *recorder) Set(ctx context.Context, k targets.Kind, annex string, value []byte) error {
+	return r.Target.(targets.Queryer).Set(ctx, k, annex, value)
+}
+
+func (r *recorder) Events() <-chan targets.Event { return r.events }
+
+func (r *recorder) Interrupt(context.Context) error { return nil }
+
+func (r *recorder) WriteMemory(ctx context.Context, s targets.Space, a arch.Addr, p []byte) (int, error) {
+	return r.Target.(targets.Writer).WriteMemory(ctx, s, a, p)
+}
+
+func (r *recorder) SetRegisters(ctx context.Context, id targets.ThreadID, x *arch.Registers) error {
+	return r.Target.(targets.Writer).SetRegisters(ctx, id, x)
+}
+
+func (r *recorder) SetTrap(_ context.Context, x targets.Trap) error {
+	r.traps[x.Addr] = true
+	return nil
+}
+
+func (r *recorder) ClearTrap(_ context.Context, x targets.Trap) error {
+	delete(r.traps, x.Addr)
+	return nil
+}
+
+// Resume goes on, or back, until a trap or the step's end. It takes its time: what it
+// tells is read when it has returned.
+func (r *recorder) Resume(ctx context.Context, how targets.Resume) error {
+	for _, x := range how.Lift {
+		delete(r.traps, x.Addr)
+	}
+	for _, x := range how.Plant {
+		r.traps[x.Addr] = true
+	}
+	step := how.Default.Kind == targets.Step
+	for _, a := range how.Threads {
+		step = step || a.Kind == targets.Step
+	}
+	if how.Reverse {
+		r.backs++
+	}
+	for {
+		stop, err := r.one(ctx, how.Reverse)
+		if err != nil {
+			return err
+		}
+		if step || stop.Reason != targets.Stepped || r.traps[stop.Addr] {
+			if !step && r.traps[stop.Addr] {
+				stop.Reason = targets.Breakpoint
+			}
+			r.events <- stop
+			return nil
+		}
+	}
+}
+
+// one carries out an instruction, or undoes one.
+func (r *recorder) one(ctx context.Context, back bool) (targets.Stop, error) {
+	ts, err := r.Threads(ctx)
+	if err != nil {
+		return targets.Stop{}, err
+	}
+	id := ts[0].ID
+	w := r.Target.(targets.Writer)
+	if back {
+		if len(r.past) == 0 {
+			return targets.Stop{Thread: id, Reason: targets.HistoryEnd}, nil
+		}
+		m := r.past[len(r.past)-1]
+		r.past = r.past[:len(r.past)-1]
+		if _, err := w.WriteMemory(ctx, spaceHere, m.at, m.stack); err != nil {
+			return targets.Stop{}, err
+		}
+		return targets.Stop{Thread: id, Reason: targets.Stepped, Replay: true, Addr: m.regs.PC()}, w.SetRegisters(ctx, id, m.regs)
+	}
+	m := moment{stack: make([]byte, recordStack)}
+	if m.regs, err = r.Registers(ctx, id); err != nil {
+		return targets.Stop{}, err
+	}
+	m.at = m.regs.SP() - recordBelow
+	if n, err := r.ReadMemory(ctx, spaceHere, m.at, m.stack); n < recordBelow+64 {
+		return targets.Stop{}, err
+	} else {
+		m.stack = m.stack[:n]
+	}
+	r.past = append(r.past, m)
+	if err := r.Target.(targets.Runner).Resume(ctx, targets.Resume{Threads: map[targets.ThreadID]targets.Action{id: {Kind: targets.Step}}}); err != nil {
+		return targets.Stop{}, err
+	}
+	for {
+		select {
+		case e := <-r.Target.(targets.Runner).Events():
+			if s, ok := e.(targets.Stop); ok {
+				if x, err := r.Registers(ctx, id); err == nil {
+					s.Addr = x.PC()
+				}
+				return s, nil
+			}
+		case <-ctx.Done():
+			return targets.Stop{}, ctx.Err()
+		}
+	}
+}
+
+// TestBackwards steps back by lines and instructions, over calls, into them and out
+// of them, to places that were passed before.
+func TestBackwards(t *testing.T) {
+	for _, goes := range []bool{false, true} {
+		s, rec := recording(t, goes)
+		back := func(how How, want string) {
+			t.Helper()
+			how.Reverse = true
+			s.run(how)
+			if w := s.where(); w != want {
+				t.Fatalf("back %v: at %s, want %s", how.Kind, w, want)
+			}
+		}
+		forth := func(kind HowKind, want string) {
+			t.Helper()
+			s.run(How{Kind: kind})
+			if w := s.where(); w != want {
+				t.Fatalf("forth %v: at %s, want %s", kind, w, want)
+			}
+		}
+		forth(StepOver, "main:57")
+		forth(StepOver, "main:58")
+		forth(StepOver, "main:59")
+		forth(StepOver, "main:60")
+		forth(StepOver, "main:61") // over factorial
+		if goes { // thousands of instructions
+			forth(StepOver, "main:62")
+			n := rec.backs
+			if back(How{Kind: StepOver}, "main:61"); rec.backs-n > deepSlow+50 {
+				t.Errorf("%d resumes back over a call", rec.backs-n)
+			}
+		}
+		back(How{Kind: StepOver}, "main:60")
+		back(How{Kind: StepOver}, "main:59")
+		if total := s.eval("total"); total != 0 {
+			t.Errorf("total is %d", total)
+		}
+		forth(StepOver, "main:60")
+		back(How{Kind: StepInto}, "middle:28") // into the end of it
+		back(How{Kind: StepOver}, "middle:27")
+		back(How{Kind: StepOver}, "middle:26") // over a call
+		back(How{Kind: StepInto}, "leaf:21")
+		before := s.pc()
+		s.run(How{Kind: StepInto, Unit: ByInstruction})
+		s.run(How{Kind: StepInto, Unit: ByInstruction, Reverse: true})
+		if after := s.pc(); after != before {
+			t.Errorf("an instruction forth and back leads from %x to %x", before, after)
+		}
+		back(How{Kind: StepOut}, "middle:25") // to the call
+		back(How{Kind: StepOver}, "middle:25")
+		back(How{Kind: StepOver}, "middle:24")
+		back(How{Kind: StepOver}, "main:59")
+		back(How{Kind: StepOver}, "main:58")
+		s.set("t", Breakpoint{File: "walk.c", Line: 57})
+		if stop := s.run(How{Reverse: true}); goes && (len(stop.Breakpoints) != 1 || s.where() != "main:57") {
+			t.Errorf("back to a breakpoint: %+v at %s", stop, s.where())
+		}
+		if stop := s.run(How{Reverse: true}); stop.Reason != targets.HistoryEnd {
+			t.Errorf("before the recording: %v", stop.Reason)
+		}
+	}
+}
+
+// recording runs walk.c to main and records it from there on.
+func recording(t *testing.T, goes bool) (*session, *recorder) {
+	t.Helper()
+	program := build(t, "walk.c")
+	plain := launch(t, Options{}, program)
+	toMain(t, plain)
+	var at arch.Addr
+	at = plain.pc()
+	addr, cmd := gdbserver(t, program)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := rsp.Connect(ctx, conn, rsp.Options{Peer: addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tg := c.Target()
+	var run targets.Runner = tg
+	if e := <-run.Events(); e == nil {
+		t.Fatal("no stop")
+	}
+	trap := targets.Trap{Addr: at}
+	if err := run.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{trap}}); err != nil {
+		t.Fatal(err)
+	}
+	stop, ok := (<-run.Events()).(targets.Stop)
+	if !ok || tg.ClearTrap(ctx, trap) != nil {
+		t.Fatal("main is not reached")
+	}
+	rec := &recorder{Target: tg, events: make(chan targets.Event, 4), traps: map[arch.Addr]bool{}, goes: goes}
+	rec.events <- targets.Stop{Thread: stop.Thread, Reason: targets.Initial}
+	s := &session{t: t, ctx: ctx, events: make(chan Event, 4096), server: cmd, trace: &tracing{}, ran: make(chan error, 1)}
+	s.over(rec, Options{}, func() { c.Close() })
+	s.stop()
+	return s, rec
+}
