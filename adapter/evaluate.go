@@ -37,9 +37,14 @@ func (s *session) evaluateExpression(r *request, a *dap.EvaluateArguments) (any,
 		if err != nil {
 			return err
 		}
-		x, err := v.value(f, a.Expression, hex)
+		x, o, err := v.value(f, a.Expression, hex)
 		if err != nil {
 			return err
+		}
+		if a.Context == "clipboard" {
+			if x.Value, err = v.copied(f, o, hex); err != nil {
+				return err
+			}
 		}
 		body = evaluateBody{Result: x.Value, PresentationHint: x.PresentationHint, handle: x.handle(), VariablesReference: x.VariablesReference}
 		return nil
@@ -51,20 +56,20 @@ func (s *session) evaluateExpression(r *request, a *dap.EvaluateArguments) (any,
 }
 
 // value evaluates src in f (nil: the selected frame).
-func (v *inspection) value(f *engine.Frame, src string, hex bool) (variable, error) {
+func (v *inspection) value(f *engine.Frame, src string, hex bool) (variable, *eval.Object, error) {
 	o, err := v.Object(v.ctx, f, "", src)
 	if err != nil {
-		return variable{}, err
+		return variable{}, nil, err
 	}
 	if o.Err != nil && o.Text == "" && o.Leaf() {
-		return variable{}, o.Err
+		return variable{}, nil, o.Err
 	}
 	n := &node{kind: objectNode, source: src, object: o, generation: v.s.ids.generation}
 	if f != nil {
 		n.frame = &frameRef{f.Thread, f.Index}
 	}
 	_, format, _ := eval.ParseFormat(src)
-	return v.variable(f, o, n, hex && format.Radix == 0 && format.Spec == ""), nil
+	return v.variable(f, o, n, hex && format.Radix == 0 && format.Spec == ""), o, nil
 }
 
 func (s *session) setVariable(r *request, a *dap.SetVariableArguments) (any, error) {
@@ -147,7 +152,7 @@ func (s *session) setExpression(r *request, a *dap.SetExpressionArguments) (any,
 		if changed, err = v.assign(f, dst, a.Value); err != nil {
 			return fmt.Errorf("%s: %w", src, err)
 		}
-		x, err := v.value(f, a.Expression, a.Format != nil && a.Format.Hex)
+		x, _, err := v.value(f, a.Expression, a.Format != nil && a.Format.Hex)
 		body = setBody(x)
 		return err
 	})

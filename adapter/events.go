@@ -1,10 +1,12 @@
 package adapter
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"dap-windbg/engine"
@@ -116,13 +118,36 @@ func (s *session) tellStopped(a *arrival) {
 		ThreadId:          s.threads.id(stop.Thread),
 		AllThreadsStopped: true,
 	}
-	if body.Reason == "exception" {
+	if body.Reason == "exception" || reasons[stop.Reason] == "" {
 		body.Description = stop.Text
+	} else if stop.Watched != nil {
+		body.Description = s.watchText(stop.Watched)
 	}
 	for _, id := range stop.Breakpoints {
 		body.HitBreakpointIds = append(body.HitBreakpointIds, clientBreakpoint(id))
 	}
 	s.tellEvent("stopped", body)
+}
+
+// watchText says what became of what a data breakpoint watches.
+func (s *session) watchText(w *engine.WatchHit) string {
+	at := reference(w.Addr)
+	if len(w.New) > trapBytes || bytes.Equal(w.Old, w.New) || len(w.Old) != len(w.New) {
+		return "Paused on access to " + at
+	}
+	big := false
+	s.look(s.ctx, func(l *engine.Live) error {
+		set := l.Info().Set
+		big = set != nil && set.Arch.BigEndian
+		return nil
+	})
+	number := func(b []byte) string {
+		if b = slices.Clone(b); !big {
+			slices.Reverse(b)
+		}
+		return fmt.Sprintf("0x%x", b)
+	}
+	return fmt.Sprintf("Paused on change at %s: %s to %s", at, number(w.Old), number(w.New))
 }
 
 // reasons are DAP's words for why the debuggee waits; any other is shown as it is.

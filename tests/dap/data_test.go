@@ -38,7 +38,9 @@ func TestDataBreakpoints(t *testing.T) {
 	}
 	for _, want := range []string{"1", "2"} { // table[0] becomes 0, which it was: x86 tells of each write
 		next()
-		c.Stopped("data breakpoint")
+		if stop := c.Stopped("data breakpoint"); stop.Description != "Paused on access to "+place {
+			t.Errorf("%q", stop.Description)
+		}
 		if i := local(c, thread, "i"); want == "1" && i != "0" || want == "2" && i != "1" {
 			t.Errorf("write %s with i = %s", want, i)
 		}
@@ -79,10 +81,20 @@ func TestDataBreakpoints(t *testing.T) {
 	if top := c.Stack(thread, 1)[0]; top.Name != "twice" || c.Evaluate("watch", "calls", 0).Result != "0" {
 		t.Errorf("in %s with calls %s", top.Name, c.Evaluate("watch", "calls", 0).Result)
 	}
-	next() // the write is passed over
+	if _, set := watch(t, c, map[string]any{"name": "calls"}, "write"); !set.Verified {
+		t.Fatalf("on writes: %+v", set)
+	}
+	next()
+	if stop := c.Stopped("data breakpoint"); !strings.HasSuffix(stop.Description, ": 0x00000000 to 0x00000001") {
+		t.Errorf("%q", stop.Description)
+	}
+	watch(t, c, map[string]any{"name": "calls"}, "read")
+	next()
+	c.Stopped("data breakpoint") // of the next call; the write that follows is passed over
+	next()
 	c.Stopped("data breakpoint")
-	if got := c.Evaluate("watch", "calls", 0).Result; got != "1" {
-		t.Errorf("calls is %s at the second read", got)
+	if got := c.Evaluate("watch", "calls", 0).Result; got != "2" {
+		t.Errorf("calls is %s at the third read", got)
 	}
 	c.Disconnect(nil)
 }

@@ -267,6 +267,8 @@ func TestEvaluate(t *testing.T) {
 		{"hover", "s.corner[1].x + 1", "4"},
 		{"variables", "s.name", `"square"`},
 		{"clipboard", "total * 2", "180"},
+		{"clipboard", "s.corner", "{{x = 1, y = 2}, {x = 3, y = 4}, {x = 5, y = 6}, {x = 7, y = 8}}"},
+		{"clipboard", "*s.origin", "{x = 3, y = 4}"},
 		{"repl", "total", "90"},
 		{"repl", "? 2+2", "Evaluate expression: 4"},
 		{"repl", ".echo hello", "hello"},
