@@ -84,7 +84,7 @@ func (ev *evaluator) callDebuggee(n *callNode, want *symbols.Type) (Value, error
 	if err != nil {
 		return Value{}, err
 	}
-	if c.typ.Load == nil && c.typ.Elem != nil && c.typ.Language == symbols.C && c.unprototyped() {
+	if c.typ.Elem != nil && (c.typ.Load != nil || c.typ.Language == symbols.C) && c.unprototyped() {
 		if want == nil {
 			return Value{}, &CallError{Name: c.name, Msg: "has no debug information; cast the call to what it returns, as in (int)" + c.name + "(...)"}
 		}
@@ -378,7 +378,8 @@ func isThis(c candidate, p symbols.Param) bool { return p.Name == "this" && c.ob
 // unprototyped reports whether nothing is known of the parameters.
 func (c candidate) unprototyped() bool {
 	m := c.typ.Members()
-	return len(m.Params) == 0 && c.method == nil && c.typ.Load == nil
+	assembled := c.typ.Elem != nil && c.typ.Elem.Kind == symbols.Unspecified // the assembler's own debug information
+	return len(m.Params) == 0 && c.method == nil && (c.typ.Load == nil || assembled)
 }
 
 // fits tells whether args can be passed to c, and how much they have to change.
