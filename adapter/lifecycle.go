@@ -32,7 +32,7 @@ func (s *session) initialize(r *request) (any, error) {
 			return nil, fmt.Errorf("arguments of initialize: %w", err)
 		}
 	}
-	s.client, s.greeted = c, true
+	s.client, s.greeted, s.hello = c, true, r
 	s.sources.uri = c.PathFormat == "uri"
 	s.bars.enabled.Store(c.SupportsProgressReporting)
 	return widest(), nil
@@ -42,6 +42,12 @@ func (s *session) initialize(r *request) (any, error) {
 func (s *session) launch(r *request) (any, error) {
 	if s.phase != fresh {
 		return nil, errors.New("this session has a debuggee already; disconnect first")
+	}
+	switch begun, err := s.elsewhere(r); {
+	case err != nil:
+		return nil, err
+	case begun: // who has the child answers
+		return nil, errLater
 	}
 	var a startArguments
 	if err := json.Unmarshal(r.args, &a); err != nil {

@@ -58,6 +58,7 @@ type session struct {
 	workers workers
 	running atomic.Bool              // the debuggee runs, by the last event
 	present atomic.Pointer[presence] // for the reader
+	relay   atomic.Pointer[relay]    // where everything goes; nil: nowhere, it is served here
 	bars    progress                 // progress told to the client
 	opened  chan opened              // the starter's result
 
@@ -66,6 +67,7 @@ type session struct {
 	client     dap.InitializeRequestArguments
 	greeted    bool // initialize was answered
 	plan       launch.Plan
+	hello      *request        // initialize
 	asked      json.RawMessage // the configuration, as the client sent it
 	dbg        Debugger
 	console    Console
@@ -151,6 +153,12 @@ func (s *session) read(r *bufio.Reader) {
 
 // receive sorts one message.
 func (s *session) receive(content []byte) {
+	if up := s.relay.Load(); up != nil {
+		if up.send(content) != nil {
+			s.close()
+		}
+		return
+	}
 	var m incoming
 	err := json.Unmarshal(content, &m)
 	switch {

@@ -58,6 +58,7 @@ type editor struct {
 	*dapclient.Client
 	t        *testing.T
 	children chan dap.StartDebuggingRequestArguments
+	starting bool // it starts a debugger for each session
 }
 
 // family launches forks in a mode and stops at the parent's first hit of hot.
@@ -68,7 +69,7 @@ func family(t *testing.T, starts bool, follow string, mode ...string) (*editor, 
 		t.Fatal(err)
 	}
 	c, p := started(t)
-	e := &editor{c, t, make(chan dap.StartDebuggingRequestArguments, 16)}
+	e := &editor{Client: c, t: t, children: make(chan dap.StartDebuggingRequestArguments, 16)}
 	c.Starts = starts
 	c.Reverse = func(command string, args json.RawMessage) (any, error) {
 		var a dap.StartDebuggingRequestArguments
@@ -103,20 +104,31 @@ func (e *editor) child() *editor {
 	if !ok || a.Request != "attach" || a.Configuration["type"] != "dap-windbg" || a.Configuration["sourceMap"] == nil || a.Configuration["program"] != nil {
 		e.t.Fatalf("%+v", a)
 	}
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", int(port)))
-	if err != nil {
-		e.t.Fatal(err)
+	var c *dapclient.Client
+	if e.starting {
+		c, _ = started(e.t)
+	} else {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", int(port)))
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		c = dapclient.New(e.t, conn)
 	}
-	c := dapclient.New(e.t, conn)
 	c.Starts = true
 	c.Start(a.Request, a.Configuration, forksSource(), hot(e.t))
-	return &editor{c, e.t, e.children}
+	return &editor{Client: c, t: e.t, children: e.children}
 }
 
 // TestChildSession: both sides of a fork, each in a session of its own, step in turn;
 // the end of one is its own.
 func TestChildSession(t *testing.T) {
+	t.Run("the same debugger", func(t *testing.T) { childSession(t, false) })
+	t.Run("another debugger", func(t *testing.T) { childSession(t, true) })
+}
+
+func childSession(t *testing.T, starting bool) {
 	e, p := family(t, true, "both", "fork")
+	e.starting = starting
 	e.goOn()
 	c := e.child()
 	stop := c.Stopped("breakpoint")
@@ -138,7 +150,7 @@ func TestChildSession(t *testing.T) {
 		t.Errorf("the child's status is %d", x.ExitCode)
 	}
 	c.Event("terminated", nil)
-	c.Disconnect(nil)
+	c.Do("disconnect", map[string]any{}, nil)
 	e.Stopped("breakpoint")
 	if w := who(e.Client); w != "1" {
 		t.Errorf("the parent is in hot(%s)", w)

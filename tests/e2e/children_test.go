@@ -107,3 +107,26 @@ func TestChildInPlace(t *testing.T) {
 	r := debugger(t, "", "run", "--launch", file, "-c", "bp hot; g; g; ? @rdi; bc *; g")
 	r.must(t, 1, `forked [0-9a-f]+, which is debugged in its place`, `Evaluate expression: 2 = `, `exited with status 7`)
 }
+
+// TestFamilyPartsWays: one process of two is let go or ended, and the other stays.
+func TestFamilyPartsWays(t *testing.T) {
+	r := debugger(t, `bp hot
+g
+g
+.restart
+g
+g
+|
+.detach
+|
+bc *
+g
+`, "cdb", "-o", forking(t), "fork")
+	r.must(t, 1,
+		`^1:000> \.restart\n`, `Break instruction exception`, `^0:000> g`, `Breakpoint 0 hit`,
+		`^1:000> \|\n   0\tid: [0-9a-f]+.*\n\.  1\tid: [0-9a-f]+.*$`,
+		`^1:000> \.detach\nProcess 1 \([0-9a-f]+\): It was left\.\nDetached`,
+		`^0:000> \|\n\.  0\tid: `, `exited with status 7`)
+	r = debugger(t, "bp hot\ng\ng\n.kill\n|\nbc *\ng\n", "cdb", "-o", forking(t), "fork")
+	r.must(t, 1, `^1:000> \.kill\n`, `^0:000> \|\n\.  0\tid: `, `exited with status 137`)
+}
