@@ -90,6 +90,7 @@ func open(ctx context.Context, o Options, out io.Writer, version string) (*windo
 	}
 	w.in = windbg.New(windbg.Options{
 		Host: dbg, Quit: w.quitWith, Version: version, Secure: o.Secure, SourceMode: true,
+		Shell: o.shell(),
 		Clear: func() { io.WriteString(w.scr, "\x1b[H\x1b[2J") },
 	})
 	w.scr.Show(w.in.FormatEvent)

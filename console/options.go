@@ -24,6 +24,8 @@ type Options struct {
 	DetachAtEnd bool // -pd
 	Noisy       bool // -n
 	Secure      bool
+	Shell       bool     // .shell is allowed
+	NoShell     bool     // and this forbids it
 	Filters     []string // "sxe ld" ... from -x options
 
 	// Of run only.
@@ -104,7 +106,8 @@ var options = []option{
 	{"lines", "", "use line information (always so)", ignored},
 	{"s", "", "accepted", ignored},
 	{"v", "", "accepted", ignored},
-	{"noshell", "", "no .shell", ignored},
+	{"shell", "", "allow .shell", func(o *Options, _ string) error { o.Shell = true; return nil }},
+	{"noshell", "", "no .shell, whatever else is said", func(o *Options, _ string) error { o.NoShell = true; return nil }},
 	{"secure", "", "no commands that touch this machine", func(o *Options, _ string) error { o.Secure = true; return nil }},
 	{"Q", "", "no prompts", func(o *Options, _ string) error { o.Quiet = true; return nil }},
 	{"xe", "EVENT", "break on an event, as sxe", filter("sxe")},

@@ -67,6 +67,7 @@ func families() []family {
 		{"Text and logs", textCommands},
 		{"Control and scripts", controlCommands},
 		{"For each", eachCommands},
+		{"Tools", toolCommands},
 		{"Not of a Linux process, and why", refusedCommands},
 	}
 }

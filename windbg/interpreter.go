@@ -45,6 +45,7 @@ type Interpreter struct {
 	secured  bool                      // by .secure
 	quitText string                    // of .quit_lock
 	mapped   []mappedSource            // by !addsourcemap
+	folder   string                    // of .createdir
 	hits     []arch.Addr               // of the last s that kept its
 	mask     uint32                    // of r
 	frames   int                       // default depth of k

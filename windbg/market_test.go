@@ -38,7 +38,18 @@ func TestMemoryOfAProcess(t *testing.T) {
 	w.expect("s -[w1]b market!room L?100 6e 65 65 64 6c 65 20 69 6e 20 61 20 72", "/0x"+address+"/")
 	w.expect(`!list -t Item.next -x ".printf \"%d \", dwo(@$extret)" market!first`, "10 20 30 ")
 	w.expect(`!list "-t Entry.link.next -e -x \"dd @$extret L1\" market!e1"`, "dd @$extret L1", "/"+address+"  00000001/", "dd @$extret L1", "/"+address+"  00000002/")
-	w.expect("dps market!second L2", "...")
+	w.expect("dps market!second L2", "/"+address+"  00000000`00000014/", "/"+address+"  "+address+" market!third/")
+	w.expect("dtx Item market!first", "/\\(\\*\\(\\(Item\\*\\)0x[0-9a-f]+\\)\\) +\\[Type: Item\\]/", "    [+0x000] value            : 10 [Type: int]", "...")
+	w.expect("!chkimg market", "0 errors : market")
+	w.expect("eb market!depth+3 90;!chkimg -d market", "/    "+address+"-"+address+"  1 bytes - market!depth\\+0x3/", "/\t\\[ [0-9a-f]{2}:90 \\]/", "1 errors : market")
+}
+
+// TestAllocation: memory that a command allocates is the debuggee's.
+func TestAllocation(t *testing.T) {
+	w := open(t, "market.cpp")
+	w.run(market)
+	w.expect(".dvalloc 10", "/Allocated 1000 bytes starting at "+address+"/")
+	w.expect(".foreach /pS 5 (where {.dvalloc 2000}) {eb ${where} 61 62 0; da ${where}; !vprot ${where}; .dvfree ${where} 2000}", "/"+address+"  \"ab\"/", "...", "Protect:           00000004  PAGE_READWRITE", "...", "/Freed 2000 bytes starting at "+address+"/")
 }
 
 // TestContexts: registers of other places and times.
@@ -156,6 +167,10 @@ func TestStates(t *testing.T) {
 	w.expect("aS /ma text market!room", "")
 	w.expect(".echo ${text}", "needle in a room")
 	w.expect(".extmatch die*", "!diesym", "!die", "!dietree", "!dieancestry", "!dielocal")
+	w.expect(".createdir /tmp", "Process creation directory: /tmp")
+	if err := w.i.Exec(w.ctx, ".shell echo x", w); err == nil || !strings.Contains(w.take(), ".shell is not allowed here") {
+		t.Error(".shell without leave:", err)
+	}
 	if err := w.i.Exec(w.ctx, ".secure 1; .kill", w); err == nil || !strings.Contains(w.take(), ".kill is not allowed in secure mode") {
 		t.Error(".kill in secure mode:", err)
 	}

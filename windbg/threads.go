@@ -339,7 +339,7 @@ func create(ctx context.Context, c *call) error {
 	if len(words) == 0 {
 		return c.syntax(0)
 	}
-	if err := c.i.o.Host.Create(ctx, targets.Program{Path: words[0], Args: words[1:]}); err != nil {
+	if err := c.i.o.Host.Create(ctx, targets.Program{Path: words[0], Args: words[1:], Dir: c.i.folder}); err != nil {
 		return err
 	}
 	return c.arrived(ctx)

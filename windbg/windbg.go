@@ -2,6 +2,7 @@ package windbg
 
 import (
 	"context"
+	"io"
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
@@ -38,6 +39,8 @@ type Options struct {
 	// Clear is called by .cls; nil: nothing.
 	Clear   func()
 	Version string
+	// Shell runs a command of this machine's shell; nil: .shell is refused.
+	Shell func(ctx context.Context, command string, in io.Reader, out io.Writer) error
 	// Secure refuses commands that touch this machine (files, shell).
 	Secure     bool
 	SourceMode bool // p and t step by source line (l+t); the console's and editors' default
