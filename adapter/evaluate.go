@@ -37,6 +37,9 @@ func (s *session) evaluateExpression(r *request, a *dap.EvaluateArguments) (any,
 		if err != nil {
 			return err
 		}
+		if a.Context == "hover" || a.Context == "clipboard" || a.Context == "variables" {
+			defer v.AllowCalls(v.AllowCalls(false)) // nobody asked for a call
+		}
 		x, o, err := v.value(f, a.Expression, hex)
 		if err != nil {
 			return err

@@ -325,7 +325,7 @@ func (l *loop) object(ctx context.Context, f *Frame, name, src string, o eval.Op
 // Children expands o in frame f.
 func (v *View) Children(ctx context.Context, f *Frame, o *eval.Object, start, count int) ([]*eval.Object, error) {
 	f = v.l.orSelected(f)
-	if v.calls { // an element may be what a call yields: it is made once
+	if v.calls && o.Value.Item != nil { // an element may be what a call yields: it is made once
 		return o.Children(ctx, v.Env(f), start, count)
 	}
 	var out []*eval.Object

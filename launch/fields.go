@@ -115,6 +115,8 @@ var Fields = []Field{
 		func(p *Plan, v value) error { p.Exceptions = v.list; return nil }},
 	{"stepFilter", listField, inBoth, "[]", `["std::*", "libc_so!*"]`, "functions that stepping in passes over", nil, false,
 		func(p *Plan, v value) error { p.StepFilter = v.list; return nil }},
+	{"allowCalls", boolField, inBoth, "false", "true", "let expressions in watches, the console and `dx` call functions of the program; hovers never do", nil, false,
+		func(p *Plan, v value) error { p.AllowCalls = v.b; return nil }},
 	{"stopOnConnect", boolField, inAttach, "false", "true", "stay stopped after attaching", nil, false,
 		func(p *Plan, v value) error { p.StopOnConnect = v.b; return nil }},
 	{"followForks", enumField, inBoth, "parent", `"child"`, "which side of a fork to debug", []string{"parent", "child", "both", "none"}, false,

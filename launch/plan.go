@@ -48,6 +48,7 @@ type Plan struct {
 
 	Exceptions    []string // filter ids
 	StepFilter    []string
+	AllowCalls    bool // expressions may call functions of the debuggee
 	StopOnConnect bool
 	FollowForks   string // "parent", "child", "both", "none"
 	OS            string // "linux", "linuxkernel", "windows", "windowskernel", "" = found out
