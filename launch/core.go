@@ -36,6 +36,21 @@ func (d *Debugger) openCore(p *Plan) (*debuggee, error) {
 	return &debuggee{target: t}, nil
 }
 
+// isMinidump reports whether the file is of the format of Windows and LLDB (MINIDUMP_HEADER).
+func isMinidump(file string) bool {
+	if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
+		return false // a pipe would have us wait
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [4]byte
+	n, _ := io.ReadFull(f, head[:])
+	return n == 4 && string(head[:]) == "MDMP"
+}
+
 // OpenCore replaces what is looked at by a core file or an image. A debuggee that
 // lives is not left for it.
 func (d *Debugger) OpenCore(ctx context.Context, file string) error {

@@ -58,6 +58,9 @@ func (d *Debugger) openFile(p *Plan) (*debuggee, error) {
 		return d.openCore(p)
 	}
 	t, err := image.Open(p.CoreFile)
+	if err != nil && isMinidump(p.CoreFile) {
+		return nil, &UnavailableError{What: p.CoreFile + " is a minidump; of dump files, ELF cores are read"}
+	}
 	if err != nil {
 		return nil, &ConfigError{Field: "coreFile", Value: p.CoreFile, Want: "cannot be opened: " + reason(err)}
 	}

@@ -440,6 +440,8 @@ func TestCoreFiles(t *testing.T) {
 	good := []string{`push    rbp`, `"in read only data"`, `depth = 0n0`}
 	debugger(t, look, "cdb", "-z", core, moved).must(t, 0, good...)
 	debugger(t, look, "cdb", "-i", filepath.Dir(moved), "-z", core).must(t, 0, good...)
+	url, _ := library(t, map[string]string{"/buildid/" + buildID(t, moved) + "/executable": moved})
+	debugger(t, look, "cdb", "-y", "DebugInfoD*"+url, "-z", core).must(t, 0, good...)
 	must(t, "cp", program(t, "cores.cpp", "-O2"), path)
 	r := debugger(t, "q\n", "cdb", "-z", core)
 	r.must(t, 0, `cores is not used: .*build`, `\?\?`)
