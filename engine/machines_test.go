@@ -42,11 +42,11 @@ func emulate(t *testing.T, qemu, prog string, flags ...string) (addr string, cmd
 	}
 }
 
-// foreign builds testdata/bare.c for another CPU and runs it.
-func foreign(t *testing.T, cpu, qemu string, flags ...string) *session {
+// foreign builds testdata/NAME for another CPU and runs it.
+func foreign(t *testing.T, name, cpu, qemu string, flags ...string) *session {
 	t.Helper()
 	prog := filepath.Join(t.TempDir(), "bare")
-	args := append([]string{"-g", "-nostdlib", "-static", "-ffreestanding", "-fasynchronous-unwind-tables", "-o", prog, "testdata/bare.c"}, flags...)
+	args := append([]string{"-g", "-nostdlib", "-static", "-ffreestanding", "-fasynchronous-unwind-tables", "-o", prog, "testdata/" + name}, flags...)
 	if out, err := exec.Command(cross(t, cpu), args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -83,7 +83,7 @@ func TestMachines(t *testing.T) {
 		{"riscv64 unoptimised", "riscv64", "qemu-riscv64", []string{"-O0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := foreign(t, c.cpu, c.qemu, c.flags...)
+			s := foreign(t, "bare.c", c.cpu, c.qemu, c.flags...)
 			var returns []arch.Addr // innermost last
 			deepest := 0
 			for n := range 500 {
@@ -130,7 +130,7 @@ func TestFramePointers(t *testing.T) {
 		{"riscv64", "riscv64", none},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := foreign(t, c.cpu, "qemu-"+c.cpu, c.flags...)
+			s := foreign(t, "bare.c", c.cpu, "qemu-"+c.cpu, c.flags...)
 			for range 3 {
 				s.goTo("inner")
 			}

@@ -132,115 +132,41 @@ func (l *loop) handOver(ctx context.Context, f *Frame, r *arch.Registers) error 
 			return errors.New("it writes its value to a place that no register tells any more")
 		}
 	}
-	pass := passing{ints: l.arch.Args, floats: floatArgs[l.arch]}
+	pass := newPlacing(r)
 	env := l.env(f, &nowMemory{l, spaceHere})
 	for _, p := range f.Scope.Variables {
 		if !p.Param || p.Depth > 0 {
 			continue
 		}
-		parts, byRef, err := pass.place(complete(p.Type), l.arch)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
-		}
-		if len(parts) == 0 {
-			continue
-		}
 		x, err := env.variable(ctx, p)
+		if err == nil {
+			err = passAgain(ctx, env, pass, x)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
-		}
-		b := l.bytes(uint64(x.Addr), l.arch.PtrSize)
-		if !byRef {
-			if b, err = eval.Fetch(ctx, env, x); err != nil {
-				return fmt.Errorf("%s: %w", p.Name, err)
-			}
-		} else if x.Err != nil || x.Place != eval.InMemory {
-			return fmt.Errorf("%s: its place is not known", p.Name)
-		}
-		for _, part := range parts {
-			i, ok := r.Set.Index(part.reg)
-			if !ok {
-				return fmt.Errorf("%s: there is no register %s", p.Name, part.reg)
-			}
-			r.SetBytes(i, b[part.at:min(part.at+part.size, len(b))])
 		}
 	}
 	return nil
 }
 
-// floatArgs are the registers that floating-point arguments are handed over in.
-var floatArgs = map[*arch.Arch][]string{
-	arch.AMD64:   {"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"},
-	arch.ARM64:   {"v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"},
-	arch.RISCV64: {"fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7"},
-}
-
-// passing hands out argument registers.
-type passing struct{ ints, floats []string }
-
-// place takes registers for an argument of type t; none: it is on the stack. byRef:
-// the register has the argument's address.
-func (p *passing) place(t *symbols.Type, a *arch.Arch) (parts []portion, byRef bool, err error) {
-	size := int(t.ByteSize())
-	switch {
-	case a == arch.I386:
-		return nil, false, nil
-	case nontrivial(t, 0), size > 16 && a != arch.AMD64:
-		parts, p.ints = take(p.ints, 1, []portion{{size: a.PtrSize}})
-		return parts, true, nil
-	}
-	h := handedBack(t, a)
-	if h.lost != "" {
-		return nil, false, errors.New(h.lost)
-	}
-	var ints, floats []portion
-	for _, x := range h.parts {
-		switch {
-		case x.x87, h.at != "":
-			return nil, false, nil // in memory
-		case x.reg[0] == 'x' && a == arch.AMD64 && x.from == 0, x.reg[0] == 'v', x.reg[0] == 'f':
-			floats = append(floats, x)
-		case a == arch.AMD64 && (x.reg[0] == 'x' || x.reg[0] == 'y' || x.reg[0] == 'z'):
-			return nil, false, fmt.Errorf("vectors are not handed over here")
-		default:
-			ints = append(ints, x)
+// passAgain passes the value of a parameter once more, a class that is passed by its
+// address by the one it has.
+func passAgain(ctx context.Context, env *env, to *placing, x eval.Value) error {
+	a := argument{t: x.Type, place: x.Addr}
+	switch t := complete(x.Type); {
+	case nontrivial(t, 0), t.ByteSize() > 16 && to.a.Link != "":
+		if x.Err != nil {
+			return x.Err
 		}
-	}
-	if h.at != "" || len(h.parts) == 0 {
-		return nil, false, nil
-	}
-	if len(ints) > len(p.ints) || len(floats) > len(p.floats) {
-		if a != arch.AMD64 {
-			return nil, false, errors.New("it lies in registers and on the stack, or on the stack alone")
+		if x.Place != eval.InMemory {
+			return errors.New("its place is not known")
 		}
-		return nil, false, nil
-	}
-	if a != arch.AMD64 && t.IsComposite() && size > 8 && complete(t).ByteSize()%16 == 0 && anyWide(flatten(nil, t, 0, 0)) {
-		return nil, false, errors.New("it is aligned to pairs of registers")
-	}
-	ints, p.ints = take(p.ints, len(ints), ints)
-	floats, p.floats = take(p.floats, len(floats), floats)
-	return append(ints, floats...), false, nil
-}
-
-// anyWide reports whether one of the scalars is larger than a register.
-func anyWide(ss []scalar) bool {
-	for _, s := range ss {
-		if s.size > 8 {
-			return true
+	default:
+		b, err := eval.Fetch(ctx, env, x)
+		if err != nil {
+			return err
 		}
+		a.bytes = b
 	}
-	return false
-}
-
-// take gives the first n registers to parts, which are on the stack when there are
-// not so many.
-func take(from []string, n int, parts []portion) ([]portion, []string) {
-	if n > len(from) {
-		return nil, from
-	}
-	for i := range parts {
-		parts[i].reg = from[i]
-	}
-	return parts, from[n:]
+	return to.add(a, false)
 }

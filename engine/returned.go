@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"dap-windbg/arch"
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
@@ -30,7 +32,16 @@ func (l *loop) handedOver() (Returned, bool) {
 		return Returned{}, false
 	}
 	if r.Value.Type == nil {
-		r.Value = returned(r.scope.Return, l.last.Registers)
+		regs := l.last.Registers
+		if h := handedBack(r.scope.Return, l.arch); slices.ContainsFunc(h.parts, func(p portion) bool {
+			i, ok := regs.Set.Index(p.reg)
+			return !ok || !regs.Known(i)
+		}) {
+			if all, err := l.allRegisters(l.life, l.last.Thread); err == nil {
+				regs = all
+			}
+		}
+		r.Value = returned(r.scope.Return, regs)
 	}
 	return *r, true
 }

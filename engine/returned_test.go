@@ -63,3 +63,32 @@ func TestReturned(t *testing.T) {
 		}
 	}
 }
+
+// TestReturnedElsewhere does the same for the conventions of other CPUs.
+func TestReturnedElsewhere(t *testing.T) {
+	lost := elsewhere.lost
+	for _, c := range []struct{ cpu, qemu, long, pair, big string }{
+		{"aarch64", "qemu-aarch64", "-1234567890123", "{3 -4}", lost}, {"riscv64", "qemu-riscv64", "-1234567890123", "{3 -4}", lost}, {"i386", "", "-1912276171", "{3 -4}", "{{1 0 0 0 0}}"},
+	} {
+		t.Run(c.cpu, func(t *testing.T) {
+			var s *session
+			if c.qemu == "" {
+				s = launch(t, Options{}, build(t, "handback.c", "-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-stack-protector"))
+				s.stop()
+			} else {
+				s = foreign(t, "handback.c", c.cpu, c.qemu, "-O0")
+			}
+			for _, x := range []struct{ function, want string }{
+				{"longer", c.long}, {"byte", "0xc8"}, {"single", "1.5"}, {"twice", "-2.25"}, {"pair", c.pair},
+				{"mixed", "{0.5 9}"}, {"floats", "{1 2 4}"}, {"two", "{8 16}"}, {"big", c.big},
+			} {
+				s.set("t", Breakpoint{Function: x.function, OneShot: true})
+				s.run(How{})
+				s.run(How{Kind: StepOut})
+				if got := s.returnedText(); !strings.Contains(got, x.want) {
+					t.Errorf("%s handed back %s, want %s", x.function, got, x.want)
+				}
+			}
+		})
+	}
+}

@@ -183,7 +183,7 @@ func TestBackwards(t *testing.T) {
 		forth(StepOver, "main:59")
 		forth(StepOver, "main:60")
 		forth(StepOver, "main:61") // over factorial
-		if goes { // thousands of instructions
+		if goes {                  // thousands of instructions
 			forth(StepOver, "main:62")
 			n := rec.backs
 			if back(How{Kind: StepOver}, "main:61"); rec.backs-n > deepSlow+50 {
