@@ -278,6 +278,14 @@ type Resume struct {
 	Plant, Lift []Trap
 }
 
+// Action is what a thread does in r.
+func (r Resume) Action(id ThreadID) Action {
+	if a, ok := r.Threads[id]; ok {
+		return a
+	}
+	return r.Default
+}
+
 // Reason says why the debuggee waits.
 type Reason uint8
 

@@ -60,7 +60,7 @@ func (t *Target) Do(ctx context.Context, ops []targets.Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	done, err := t.c.turn(ctx, t)
+	done, err := t.c.turnWhile(ctx, t, t.c.mayRun(ops))
 	if err != nil {
 		return err
 	}

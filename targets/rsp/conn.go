@@ -24,7 +24,7 @@ type Options struct {
 	Hello        time.Duration // longest wait for the very first reply; 0: 5 s
 	ThreadEvents bool          // report threads as they come and go (some gdbservers crash of it)
 	Forks        bool          // report forks and hold the children; else children run on, free of traps
-	NonStop      bool          // not spoken yet: Connect says errors.ErrUnsupported
+	NonStop      bool          // where the far end knows it: memory and traps without a stop while the debuggee runs
 	OS           string        // what runs over there where the far end does not say: "linux", "windows", "linuxkernel", "windowskernel"
 	Arch         *arch.Arch    // CPU where the far end does not say; nil: amd64
 	Trace        *wire.Trace   // nil: none
@@ -51,6 +51,9 @@ type Conn struct {
 	vCont      map[string]bool   // nil: no vCont
 	physical   bool              // knows Qqemu.PhyMemMode
 	reads      reading           // how memory is read
+	nonstop    bool              // see nonstop.go
+	noted      chan string       // stops notified in non-stop mode
+	losses     []string          // what was asked for and the far end does not do
 	extended   bool              // `!` was sent
 	whole      *Target           // what the far end held when we came
 	first      *stopReply        // the stop it waited in
@@ -175,7 +178,7 @@ func (c *Conn) submit(settling bool, reqs []*request) (*flight, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if c.run != nil && !settling {
+	if c.run != nil && !settling && !c.nonstop {
 		return nil, targets.ErrRunning
 	}
 	return c.enqueue(reqs), nil

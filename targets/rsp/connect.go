@@ -26,10 +26,6 @@ const defaultPacket = 400
 // Connect speaks to the far end of conn, which it owns from now on. The far end
 // may hold a process or a machine (see Target) or serve processes (see Link).
 func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, error) {
-	if o.NonStop {
-		conn.Close()
-		return nil, fmt.Errorf("non-stop mode: %w", errors.ErrUnsupported)
-	}
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
@@ -67,6 +63,9 @@ func (c *Conn) start(ctx context.Context) error {
 		c.mu.Lock()
 		c.serial = string(r.reply) != "OK"
 		c.mu.Unlock()
+	}
+	if err := c.goNonStop(ctx); err != nil {
+		return err
 	}
 	return c.look(ctx)
 }
@@ -147,7 +146,11 @@ func (c *Conn) look(ctx context.Context) error {
 	stop, actions, phys := ask("?"), ask("vCont?"), ask("qqemu.Supported")
 	// ? comes first: gdbserver has no current process before, and dies of some
 	// questions about it.
-	reqs := append([]*request{stop}, d.requests()...)
+	reqs := []*request{stop}
+	if c.nonstop { // where ? leaves it without one
+		reqs = append(reqs, ask("Hgp0.0"))
+	}
+	reqs = append(reqs, d.requests()...)
 	reqs = append(reqs, actions)
 	if c.kind == unknownStub {
 		reqs = append(reqs, phys)
@@ -171,6 +174,9 @@ func (c *Conn) look(ctx context.Context) error {
 	}
 	c.first = s
 	if s.gone {
+		if err := c.leaveNonStop(ctx); err != nil {
+			return err
+		}
 		// A process server that was not told this ends with our connection.
 		return c.exchange(ctx, c.extend()...)
 	}
@@ -184,6 +190,9 @@ func (c *Conn) hold(ctx context.Context, s *stopReply, d *description, spoken di
 		return err
 	}
 	spoken.learn(c, info)
+	if err := c.startCollecting(ctx); err != nil {
+		return err
+	}
 	if s.thread.process > 0 {
 		info.pid = s.thread.process
 	}

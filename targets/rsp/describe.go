@@ -152,6 +152,7 @@ func (c *Conn) abilities(*arch.Arch) targets.Features {
 	}{
 		{c.vCont["r"], targets.StepRange},
 		{c.feature("ConditionalBreakpoints"), targets.Conditions},
+		{c.nonstop, targets.LiveMemory},
 		{c.feature("ReverseStep"), targets.ReverseStep},
 		{c.feature("ReverseContinue"), targets.ReverseGo},
 	} {

@@ -35,7 +35,7 @@ func (p *plan) enter(s targets.Space) (leave func(), err error) {
 		p.ask("Qqemu.PhyMemMode:1")
 		return func() { p.ask("Qqemu.PhyMemMode:0").undoes = true }, nil
 	}
-	id := p.t.current()
+	id := p.t.someThread()
 	in := p.t.info.Load()
 	switch {
 	case s.CPU != 0 && !in.Machine:
@@ -53,6 +53,16 @@ func (p *plan) enter(s targets.Space) (leave func(), err error) {
 	}
 	p.speakOf(id)
 	return nothing, nil
+}
+
+// someThread is a thread of t that is there: the one that stopped, or any.
+func (t *Target) someThread() threadID {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	if t.motion != nil {
+		return threadID{t.info.Load().pid, 0}
+	}
+	return t.thread
 }
 
 // alone reports whether the far end holds no other process.
@@ -172,7 +182,7 @@ func (pc *piece) take(data []byte) int {
 func (c *Conn) writeChunk() int { return max((c.packetSize-40)/2, 16) }
 
 func (t *Target) write(ctx context.Context, s targets.Space, addr arch.Addr, data []byte) (n int, err error) {
-	finish, err := t.c.turn(ctx, t)
+	finish, err := t.c.turnWhile(ctx, t, t.c.nonstop)
 	if err != nil {
 		return 0, err
 	}

@@ -101,7 +101,7 @@ func (t *Target) drain(ctx context.Context, how targets.Parting) error {
 	}
 	c.mu.Unlock()
 	for _, w := range full {
-		if !c.vCont["s"] || t.info.Load().Machine {
+		if !c.vCont["s"] || t.info.Load().Machine || c.nonstop {
 			return nil
 		}
 		c.mu.Lock()

@@ -29,6 +29,9 @@ func (c *Conn) receive(p received) {
 	}
 	if p.kind != '$' {
 		c.o.Trace.Message(false, 0, p.raw)
+		if p.kind == '%' && !p.damaged {
+			c.notified(p.payload)
+		}
 		if p.kind == '-' && c.serial && head != nil {
 			c.emit(number, c.last)
 		}

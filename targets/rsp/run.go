@@ -65,16 +65,19 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	if o.Err != nil { // a trap nobody can plant: stay
 		return t.fly(ctx, p)
 	}
+	if e := t.takePending(o.Resume); e != "" {
+		return t.stopAgain(ctx, p, o, e)
+	}
 	for _, s := range packets {
 		p.ask("%s", s)
 	}
-	p.reqs[len(p.reqs)-1].resume = true
 	rn := newRun(t)
+	t.c.resumes(rn, p.reqs[len(p.reqs)-1])
 	f, err := t.depart(rn, p, o.Resume)
 	if err != nil {
 		return err
 	}
-	if len(p.reqs) > 1 {
+	if len(p.reqs) > 1 || t.c.nonstop {
 		if err := t.c.wait(ctx, f); err != nil {
 			return t.givenUp(rn, err)
 		}
@@ -91,6 +94,20 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	case <-ctx.Done():
 		o.Err = nil
 		return t.givenUp(rn, ctx.Err())
+	}
+}
+
+// resumes marks the request that resumes: its reply is the stop, but in non-stop
+// mode, where it is an OK.
+func (c *Conn) resumes(rn *run, r *request) {
+	if !c.nonstop {
+		r.resume = true
+		return
+	}
+	r.got = func(reply []byte) {
+		if string(reply) != "OK" && c.run == rn {
+			c.unresumed(rn, reply)
+		}
 	}
 }
 
@@ -156,7 +173,7 @@ func (t *Target) depart(rn *run, p *plan, r targets.Resume) (*flight, error) {
 		return nil, targets.ErrRunning
 	}
 	c.run = rn
-	c.general = threadID{}
+	c.general = c.afterStop()
 	t.moves(r)
 	return c.enqueue(p.reqs), nil
 }
@@ -336,6 +353,13 @@ func (c *Conn) interrupt() {
 		rn.since = time.Now()
 	}
 	if rn.stopped { // should it run on, pump repeats this
+		return
+	}
+	if c.nonstop {
+		if c.enqueue([]*request{ask("vCont;t%s", rn.t.wholeProcess())}); rn.timer != nil {
+			rn.timer.Stop()
+		}
+		rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })
 		return
 	}
 	for _, born := range c.children {

@@ -24,10 +24,13 @@ func (c *Conn) ran(head *request, p []byte) {
 		return
 	}
 	c.pop()
-	rn := c.run
-	if rn == nil {
-		return
+	if rn := c.run; rn != nil {
+		c.stopCame(rn, p)
 	}
+}
+
+// stopCame takes in the stop that ends rn; c.mu is held.
+func (c *Conn) stopCame(rn *run, p []byte) {
 	rn.stopped = true
 	if rn.timer != nil {
 		rn.timer.Stop()
@@ -42,7 +45,7 @@ func (c *Conn) ran(head *request, p []byte) {
 		c.endRun()
 		return
 	}
-	if t != nil && c.isEcho(t, s, rn) {
+	if t != nil && !c.nonstop && c.isEcho(t, s, rn) {
 		c.again(rn)
 		return
 	}
@@ -149,8 +152,8 @@ func (c *Conn) again(rn *run) {
 	for i, s := range packets {
 		reqs[i] = ask("%s", s)
 	}
-	reqs[len(reqs)-1].resume = true
-	c.general = threadID{}
+	c.resumes(rn, reqs[len(reqs)-1])
+	c.general = c.afterStop()
 	c.enqueue(reqs)
 	if rn.interrupts > 0 { // pump has sent it; see that it has an effect
 		rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })

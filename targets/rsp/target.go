@@ -29,6 +29,7 @@ type Target struct {
 	caught  map[targets.ThreadID][]byte // last g of each thread since the stop
 	main    *targets.Module             // main image, until exec
 	gone    bool
+	pending []string // in non-stop mode: stops of other threads, to be told
 }
 
 var _ interface {
@@ -68,6 +69,9 @@ func (c *Conn) newTarget(in *processInfo, s *stopReply) *Target {
 	}
 	stop.Reason = targets.Initial
 	t.events.Put(stop)
+	for _, loss := range c.losses {
+		t.events.Put(targets.Output{Console: true, Text: "The debug server lacks what was asked for: " + loss + ".\n"})
+	}
 	if c.err != nil {
 		t.events.Put(targets.Gone{Err: c.err})
 	}

@@ -150,7 +150,7 @@ func (p *plan) inProcess(trap targets.Trap) {
 	if in.Machine || pid == 0 || p.general.process == pid {
 		return
 	}
-	id := p.t.current()
+	id := p.t.someThread()
 	if id.process != pid {
 		id = threadID{pid, 0}
 	}

@@ -36,6 +36,11 @@ type child struct {
 // turn begins requests about t (of the wire as a whole: nil), and done ends them.
 // While others run the wire is stopped for the time between.
 func (c *Conn) turn(ctx context.Context, t *Target) (done func(), err error) {
+	return c.turnWhile(ctx, t, false)
+}
+
+// turnWhile is turn for requests that may be made while t runs, or not.
+func (c *Conn) turnWhile(ctx context.Context, t *Target, running bool) (done func(), err error) {
 	if err := c.claim(ctx); err != nil {
 		return nil, err
 	}
@@ -45,13 +50,13 @@ func (c *Conn) turn(ctx context.Context, t *Target) (done func(), err error) {
 		switch {
 		case t.gone:
 			err = targets.ErrGone
-		case t.motion != nil:
+		case t.motion != nil && !running:
 			err = targets.ErrRunning
 		}
 	}
 	rn := c.run
 	c.mu.Unlock()
-	if err == nil && rn != nil {
+	if err == nil && rn != nil && !c.nonstop {
 		err = c.hush(ctx, rn)
 	}
 	if err != nil {

@@ -4,12 +4,14 @@
  *   probe threads   four workers, then loop
  *   probe fork      fork a child that calls step() and exits with 7; wait; exit
  *   probe pair      fork; both call step() for ever
+ *   probe raise     four threads, each raising SIGUSR1 and calling step() five times
  *   probe vfork     vfork, exec true; call step(); exit
  *   probe exec      exec "probe brief"
  *   probe crash     write through a null pointer
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,16 @@ static void *worker(void *arg)
 	for (;;) {
 		usleep(1000);
 		__atomic_fetch_add((long *)arg, 1, __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+static void *raiser(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 5; i++) {
+		pthread_kill(pthread_self(), SIGUSR1);
+		step(i);
 	}
 	return 0;
 }
@@ -71,6 +83,15 @@ int main(int argc, char **argv)
 		waitpid(child, &status, 0);
 		step(200);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+	}
+	if (!strcmp(mode, "raise")) {
+		pthread_t id[4];
+		signal(SIGUSR1, SIG_IGN);
+		for (int i = 0; i < 4; i++)
+			pthread_create(&id[i], 0, raiser, 0);
+		for (int i = 0; i < 4; i++)
+			pthread_join(id[i], 0);
+		return 0;
 	}
 	if (!strcmp(mode, "pair")) {
 		fork();
