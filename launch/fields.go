@@ -119,7 +119,7 @@ var Fields = []Field{
 		func(p *Plan, v value) error { p.AllowCalls = v.b; return nil }},
 	{"stopOnConnect", boolField, inAttach, "false", "true", "stay stopped after attaching", nil, false,
 		func(p *Plan, v value) error { p.StopOnConnect = v.b; return nil }},
-	{"followForks", enumField, inBoth, "parent", `"child"`, "which side of a fork to debug", []string{"parent", "child", "both", "none"}, false,
+	{"followForks", enumField, inBoth, "parent", `"child"`, "which side of a fork stays with the debugger; the other runs on by itself. `both`: the child gets a session of its own, or its place in the command line (`|`); `none`: neither", []string{"parent", "child", "both", "none"}, false,
 		func(p *Plan, v value) error { p.FollowForks = v.s; return nil }},
 	{"os", enumField, inAttach, "found out", `"linuxkernel"`, "what runs at the far end", osNames, false,
 		func(p *Plan, v value) error { p.OS = v.s; return nil }},
