@@ -1,8 +1,10 @@
 package windbg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -13,9 +15,60 @@ import (
 
 // This file finds symbols: x and ln.
 
+// symbolQuery is what the options of x ask for.
+type symbolQuery struct {
+	set   map[string]bool
+	size  uint64 // of /s, 0 any
+	order byte   // a address, n name, z size; capital downwards
+}
+
+func (c *call) symbolQuery(ctx context.Context) (q symbolQuery, err error) {
+	q.set = map[string]bool{}
+	for {
+		o, ok := c.option("/")
+		switch {
+		case !ok:
+			return q, nil
+		case o == "s":
+			if q.size, err = c.value(ctx, c.word()); err != nil {
+				return q, err
+			}
+		case len(o) == 1 && strings.Contains("aAnNzZ", o):
+			q.order = o[0]
+		case len(o) == 1 && strings.Contains("012vfdDtqp", o):
+			q.set[o] = true
+		default:
+			return q, c.syntax(-len(o) - 1)
+		}
+	}
+}
+
+// picks tells whether a symbol is asked for.
+func (q symbolQuery) picks(l engine.Location) bool {
+	function := l.Symbol.Kind == symbols.Function
+	return !(q.set["f"] && !function || q.set["d"] && function) && (q.size == 0 || l.Symbol.Size == q.size)
+}
+
+func (q symbolQuery) sort(list []engine.Location) {
+	compare := map[byte]func(a, b engine.Location) int{
+		'a': func(a, b engine.Location) int { return cmp.Compare(a.Addr, b.Addr) },
+		'n': func(a, b engine.Location) int { return strings.Compare(a.Symbol.Name, b.Symbol.Name) },
+		'z': func(a, b engine.Location) int { return cmp.Compare(a.Symbol.Size, b.Symbol.Size) },
+	}[q.order|0x20]
+	if q.order == 0 {
+		return
+	}
+	slices.SortStableFunc(list, func(a, b engine.Location) int {
+		if q.order < 'a' {
+			a, b = b, a
+		}
+		return compare(a, b)
+	})
+}
+
 // examine is x.
 func examine(ctx context.Context, c *call) error {
-	set, err := c.flags("/", "0 1 2 v f d D t q p a A n N z Z")
+	q, err := c.symbolQuery(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,8 +90,7 @@ func examine(ctx context.Context, c *call) error {
 	ptr := pointerSize(c.v)
 	var list []engine.Location
 	err = c.v.Symbols(ctx, pattern, func(l engine.Location) bool {
-		isFunction := l.Symbol.Kind == symbols.Function
-		if !(set["f"] && !isFunction || set["d"] && isFunction) {
+		if q.picks(l) {
 			list = append(list, l)
 		}
 		return ctx.Err() == nil
@@ -46,15 +98,20 @@ func examine(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	q.sort(list)
 	for _, l := range list {
-		c.printf("%s\n", c.symbolRow(ctx, l, set, ptr))
+		c.printf("%s\n", c.symbolRow(ctx, l, q.set, ptr))
 	}
 	return ctx.Err()
 }
 
-// symbolRow is a line of x with its flags: 0, 1 and 2 are short forms, v a long one.
+// symbolRow is a line of x with its flags: 0, 1 and 2 are short forms, v a long one, t
+// has the type, q quotes the name, p has no blank before the parameters.
 func (c *call) symbolRow(ctx context.Context, l engine.Location, set map[string]bool, ptr int) string {
 	name := symbolText(l.Module, l.Symbol)
+	if set["q"] {
+		name = `@!"` + name + `"`
+	}
 	addr := l.Addr.Text(ptr)
 	switch {
 	case set["0"]:
@@ -64,9 +121,15 @@ func (c *call) symbolRow(ctx context.Context, l engine.Location, set map[string]
 	case set["2"]:
 		return addr + " " + name
 	}
-	text := addr + " " + name
+	if set["t"] {
+		name = c.symbolType(l) + " " + name
+	}
+	text := name
 	if l.Symbol.Kind == symbols.Function {
-		text += " (" + parameters(l) + ")"
+		if !set["p"] {
+			text += " "
+		}
+		text += "(" + parameters(l) + ")"
 	}
 	if l.Symbol.Kind == symbols.Data && l.Module != nil && l.Module.Image != nil {
 		text += c.globalText(ctx, l)
@@ -77,9 +140,24 @@ func (c *call) symbolRow(ctx context.Context, l engine.Location, set map[string]
 		if l.Symbol.Public {
 			scope = "pub"
 		}
-		text = fmt.Sprintf("%s %s %s %4x %s", scope, kind, addr, l.Symbol.Size, strings.TrimPrefix(text, addr+" "))
+		return fmt.Sprintf("%s %s %s %4x %s", scope, kind, addr, l.Symbol.Size, text)
 	}
-	return text
+	return addr + " " + text
+}
+
+// symbolType is a variable's type, or what the symbol is.
+func (c *call) symbolType(l engine.Location) string {
+	if l.Symbol.Kind == symbols.Function {
+		return "<function>"
+	}
+	if l.Module != nil && l.Module.Image != nil {
+		if t, ok := l.Module.Image.(symbols.Typer); ok {
+			if v, ok := t.Global(l.Symbol.Name); ok && v.Type != nil {
+				return dtTypeName(v.Type)
+			}
+		}
+	}
+	return "<NoType>"
 }
 
 // parameters are the parameter types of a function as x shows them.

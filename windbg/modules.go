@@ -15,7 +15,8 @@ import (
 )
 
 var symbolCommands = []command{
-	{"x", "x [/0 /1 /2 /D /t /v /q /f /d] mod!pattern", "symbols that match; x * lists the locals", stopped, examine},
+	{"x", "x [/0 /1 /2] [/D] [/t] [/v] [/s Size] [/q] [/p] [/f] [/d] [/a | /A | /n | /N | /z | /Z] mod!pattern",
+		"symbols that match: /0 addresses, /1 names, /2 both, /t types, /v kinds and sizes, /s of a size, /f functions, /d data, in the order of address, name or size; x * lists the locals", stopped, examine},
 	{"ln", "ln Addr", "nearest symbols", stopped, nearest},
 	{"lm", "lm [v o l e u k sm] [1m | f | n | t] [a Addr] [m Pattern] [M Path]",
 		"modules: v details, o not the unloaded, l with symbols, e with a problem of symbols, u and k user's and kernel's, sm by name", anytime, listModules},

@@ -115,6 +115,19 @@ type traceOptions struct {
 	depth   int // -l: deeper calls are stepped over; 0 any
 	noCalls bool
 	noTable bool
+	modules []string // -m: calls into others are stepped over
+	ignored []string // -i: and into these
+	places  bool     // -oa: addresses of calls
+	returns byte     // -or, -oR: what functions return
+	end     arch.Addr
+}
+
+// enters tells whether a call into a module is traced.
+func (o traceOptions) enters(module string) bool {
+	named := func(list []string) bool {
+		return slices.ContainsFunc(list, func(m string) bool { return strings.EqualFold(m, module) })
+	}
+	return (len(o.modules) == 0 || named(o.modules)) && !named(o.ignored)
 }
 
 func (c *call) traceOptions(ctx context.Context) (o traceOptions, err error) {
@@ -134,7 +147,21 @@ func (c *call) traceOptions(ctx context.Context) (o traceOptions, err error) {
 			o.noCalls = true
 		case "ns":
 			o.noTable = true
-		case "nw", "oa", "or", "oR":
+		case "m", "i":
+			name := c.word()
+			if name == "" {
+				return o, c.syntax(0)
+			}
+			if opt == "m" {
+				o.modules = append(o.modules, name)
+			} else {
+				o.ignored = append(o.ignored, name)
+			}
+		case "oa":
+			o.places = true
+		case "or", "oR":
+			o.returns = opt[1]
+		case "nw", "ni": // no warnings are given; what is stepped over has no entry
 		default:
 			return o, c.syntax(-len(opt) - 1)
 		}
@@ -182,6 +209,11 @@ func watchTrace(ctx context.Context, c *call) error {
 	if err := c.startAt(ctx); err != nil {
 		return err
 	}
+	if c.more() {
+		if o.end, err = c.address(ctx); err != nil {
+			return err
+		}
+	}
 	if err := c.end(); err != nil {
 		return err
 	}
@@ -212,7 +244,7 @@ func (c *call) trace(ctx context.Context, p *profile, s spot, o traceOptions) er
 	for p.total < maxTrace {
 		kind := s.inst.Kind
 		how := engine.How{Kind: engine.StepInto, Unit: engine.ByInstruction}
-		if o.depth > 0 && len(p.stack) >= o.depth {
+		if o.depth > 0 && len(p.stack) >= o.depth || kind == arch.Call && s.inst.HasTarget && !o.enters(c.moduleOf(ctx, s.inst.Target)) {
 			how.Kind = engine.StepOver
 		}
 		p.step(kind)
@@ -223,16 +255,54 @@ func (c *call) trace(ctx context.Context, p *profile, s spot, o traceOptions) er
 		switch {
 		case kind == arch.Call && how.Kind == engine.StepInto && after.pc != s.inst.Addr+arch.Addr(s.inst.Len):
 			p.call(after.name)
+			if o.places {
+				c.printf("%s call at %s\n", strings.Repeat(" ", 11), s.pc.Text(c.pointer(ctx)))
+			}
 		case kind == arch.Return:
+			if o.returns != 0 {
+				c.traceReturn(ctx, p.top().name, o.returns)
+			}
 			if !p.leave() {
 				return nil
 			}
 		case kind == arch.Jump && after.start && after.name != p.top().name: // a tail call, or a stub's jump
 			p.top().name = after.name
 		}
-		s = after
+		if s = after; o.end != 0 && s.pc == o.end {
+			for p.leave() {
+			}
+			return nil
+		}
 	}
 	return fail("The trace was ended after %d instructions", p.total)
+}
+
+// moduleOf is the name of the module that holds an address.
+func (c *call) moduleOf(ctx context.Context, a arch.Addr) (name string) {
+	_ = c.do(ctx, func(_ context.Context, v *engine.View) error {
+		if m, ok := v.ModuleAt(a); ok {
+			name = m.Name
+		}
+		return nil
+	})
+	return name
+}
+
+// traceReturn shows the return register: -or in hex, -oR with its symbol too.
+func (c *call) traceReturn(ctx context.Context, name string, how byte) {
+	_ = c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		f, err := v.Frame(ctx)
+		if err != nil || f.Regs == nil {
+			return err
+		}
+		reg := f.Regs.Set.Arch.Return
+		text := registerHex(f.Regs, reg)
+		if n, ok := f.Regs.Get(reg); ok && how == 'R' {
+			text += " " + nameAt(v, arch.Addr(n))
+		}
+		c.printf("%s %s %s = %s\n", strings.Repeat(" ", 11), name, reg, strings.TrimSpace(text))
+		return nil
+	})
 }
 
 // traceStep makes one step and says where it led. Any other stop ends the trace and is shown.
