@@ -20,7 +20,9 @@ type dxOptions struct {
 	calls   bool // -f: functions of the debuggee may be called
 	clip    int  // -gc: widest column, 0 any
 	native  bool
-	verbose bool // -v: the text of a StringView too
+	verbose bool // -v: the text of a StringView and what can be called too
+	about   bool // -h: what can be called alone
+	help    bool // -?
 }
 
 // dxPage is how many elements are shown before "[...]".
@@ -34,6 +36,9 @@ func dx(ctx context.Context, c *call) error {
 	o, err := c.dxOptions()
 	if err != nil {
 		return err
+	}
+	if o.help {
+		return c.i.registry.help(c.out, "dx")
 	}
 	src := c.all()
 	if src == "" {
@@ -68,13 +73,34 @@ func dx(ctx context.Context, c *call) error {
 	d := &dxWriter{out: c.out, o: o, most: length, children: func(ctx context.Context, x *eval.Object, start, n int) ([]*eval.Object, error) {
 		return c.v.Children(ctx, f, x, start, n)
 	}}
-	if o.grid {
+	switch {
+	case o.about:
+		fmt.Fprintln(c.out, objectLine(obj, 0, true))
+		d.methods(obj)
+		return nil
+	case o.grid:
 		return d.grid(ctx, obj)
 	}
 	if err := d.tree(ctx, obj); err != nil || !o.verbose {
 		return err
 	}
+	d.methods(obj)
 	return d.whole(ctx, obj)
+}
+
+// methods prints what can be called on a value of the data model, or on the elements
+// of a container.
+func (d *dxWriter) methods(x *eval.Object) {
+	v := x.Value
+	if v.Item == nil && x.Indexed > 0 {
+		v = eval.ItemOf(&eval.Item{List: &eval.List{}})
+	}
+	if v.Item == nil {
+		return
+	}
+	for _, usage := range eval.Methods(v) {
+		fmt.Fprintf(d.out, "%s%s\n", indent(1), usage)
+	}
 }
 
 // whole prints the text that a text viewer would show of x, if it has one.
@@ -111,14 +137,14 @@ func (c *call) dxOptions() (dxOptions, error) {
 	o := dxOptions{depth: 1}
 	for {
 		c.skip()
-		if len(c.line) < 2 || c.line[0] != '-' || strings.IndexByte("rgcnvif", c.line[1]) < 0 {
+		if len(c.line) < 2 || c.line[0] != '-' || strings.IndexByte("rgcnvifh?", c.line[1]) < 0 {
 			return o, nil
 		}
 		word, _, _ := strings.Cut(c.line, " ")
 		name := strings.TrimRight(word[1:], "0123456789")
 		digits := word[1+len(name):]
 		switch name {
-		case "r", "g", "c", "n", "v", "gc", "id", "f":
+		case "r", "g", "c", "n", "v", "gc", "id", "f", "h", "?":
 		default:
 			return o, nil // an expression such as -reserve
 		}
@@ -152,6 +178,10 @@ func (c *call) dxOptions() (dxOptions, error) {
 			o.verbose = true
 		case "f":
 			o.calls = true
+		case "h":
+			o.about = true
+		case "?":
+			o.help = true
 		}
 	}
 }
