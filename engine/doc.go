@@ -19,10 +19,15 @@
 //
 // A step by line runs at full speed to the exits of its statement when they are
 // known (exits.go), else the far end steps through the range; line.go says what
-// happens where control arrives. A frame is told from deeper activations by its
-// CFA, else by SP. An exception that crosses the step ends it in the handler
-// (catch.go). A thread that was told to be at a trap steps off it alone, with that
-// trap lifted, before the rest runs; the difference travels with the next flight.
+// happens where control arrives: a step ends where a row that is a statement of
+// another line begins, and goes through the rest of lines that it returns into. A
+// frame is told from deeper activations by its CFA, else by SP. An inlined call that
+// begins where a thread has stopped does not show until it is stepped into
+// (inlined.go). Exceptions and longjmp that cross the step end it where they land
+// (catch.go); a signal's handler is run through. Back in a recording an instruction
+// is undone at a time (reverse.go). A thread that was told to be at a trap steps off
+// it alone, with that trap lifted, before the rest runs; the difference travels with
+// the next flight.
 //
 // # Reading
 //
