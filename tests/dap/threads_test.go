@@ -36,7 +36,7 @@ func TestTerminateThreads(t *testing.T) {
 	if top := c.Stack(worker, 1)[0]; top.Name != "work" {
 		t.Errorf("the refusal left the worker in %s", top.Name)
 	}
-	c.Break(source(), line(t, "joined"))
+	c.Break(source(), line(t, "end"))
 	c.Do("terminateThreads", map[string]any{"threadIds": []int{worker}}, nil)
 	c.Do("continue", map[string]any{"threadId": main}, nil)
 	stop := c.Stopped("breakpoint")
