@@ -279,7 +279,8 @@ func (l *loop) changeAll(ctx context.Context, f func([]Status) []Breakpoint) ([]
 }
 
 // settleTable resolves new wishes and plants the difference; while a hidden
-// stop is served the difference travels with the resume instead.
+// stop is served the difference travels with the resume instead. Only over a far end
+// that needs no stop for it does the debuggee run here.
 func (l *loop) settleTable(ctx context.Context) {
 	clear(l.traps.refused)
 	l.armed.slow = false
@@ -305,7 +306,7 @@ func (l *loop) settleTable(ctx context.Context) {
 	}
 	l.noteOld(ctx)
 	l.refusedNow = nil
-	if !l.hiding && l.state == StateStopped && l.doubtful() {
+	if l.state == StateRunning || !l.hiding && l.state == StateStopped && l.doubtful() {
 		_ = l.adjust(ctx)
 		l.refusedNow = nil // the statuses tell
 	}

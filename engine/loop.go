@@ -197,8 +197,11 @@ func (l *loop) serve(r *request) {
 		r.answer <- targets.ErrGone
 	case r.kind == stopped && l.state != StateStopped:
 		r.answer <- targets.ErrRunning
-	case r.kind == parkable && l.state == StateRunning:
+	case r.kind == parkable && l.state == StateRunning && l.t.Info().Limits.Bits&targets.LiveMemory == 0:
 		l.park(r)
+	case r.kind == parkable && l.state == StateRunning:
+		l.perform(r)
+		l.dropMemory() // what was read may change at once
 	default:
 		l.perform(r)
 	}

@@ -99,7 +99,7 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn, *guard, error) {
 	o := rsp.Options{
 		Timeout: p.Timeout, ThreadEvents: c.Bool("threadevents", false) || c.Bool("threadEvents", false),
-		OS: p.OS, Trace: d.trace, Log: d.hooks.Log,
+		NonStop: c.Bool("nonstop", false), OS: p.OS, Trace: d.trace, Log: d.hooks.Log,
 	}
 	if v, err := parseDuration(c.Get("timeout")); err == nil && v > 0 {
 		o.Timeout = v
