@@ -12,7 +12,7 @@ var _ targets.Sharer = (*Target)(nil)
 // reportForks says whether a fork of t is a stop whose child waits. It asks
 // nothing of the far end, which tells us of forks in any case.
 func (t *Target) reportForks(value []byte) error {
-	if !t.c.feature("fork-events") {
+	if !t.c.feature("fork-events") || t.c.nonstop {
 		return errors.ErrUnsupported
 	}
 	t.c.mu.Lock()

@@ -130,6 +130,7 @@ func same(a, b stopReply) bool {
 func FuzzStopReply(f *testing.F) {
 	for _, s := range []string{
 		"T05swbreak:;06:30e6ffffff7f0000;10:b611400000000000;thread:p27c5.27c5;core:0;", "T05memory:0x10=00ff;", "W0;process:1",
+		"T05thread:1;reason:watchpoint;description:34323130383234203020343231303832;", "T13reason:trace;name:x;threads:1,2;jstopinfo:5b5d;",
 		"X0b", "w0;p1.2", "N", "T05exec:2f;", "T05fork:p-1.-1;", "S05", "T0512:xxxx;",
 	} {
 		f.Add([]byte(s))
@@ -239,6 +240,7 @@ func FuzzLists(f *testing.F) {
 	f.Add([]byte(`<library-list-svr4 version="1.0" main-lm="0x1"><library name="/l.so" lm="0x2" l_addr="0x10" l_ld="0x20" lmid="0x0"/></library-list-svr4>`))
 	f.Add([]byte(`<library-list><library name="k.dll"><segment address="0x7b001000"/></library></library-list>`))
 	f.Add([]byte(`<threads><thread id="p1.2" core="1" name="x"/></threads>`))
+	f.Add([]byte(`[{"name":"probe","reason":"signal","registers":{"16":"70"},"signal":19,"tid":29324}]`))
 	f.Add([]byte(`<osdata type="processes"><item><column name="pid">1</column><column name="command">x</column></item></osdata>`))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		parseLinkMap(p)
@@ -249,6 +251,7 @@ func FuzzLists(f *testing.F) {
 		in.Set = arch.AMD64.DefaultSet()
 		tg.info.Store(in)
 		tg.parseThreads(p)
+		tg.parseThreadsInfo(p)
 		fileReply(&request{reply: p})
 		parseOffsets(string(p))
 		(&Conn{}).learn(string(p))
@@ -300,9 +303,11 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("+$PacketSize=100;QStartNoAckMode+#00$OK#9a$T05thread:1;#00$#00$#00$#00$#00"))
 	f.Add([]byte("$#00$S05#b8$#00$#00$#00$#00$#00$0102#00$OK#9a$OK#9a$W00#b7"))
 	f.Add([]byte("$qXfer:features:read+;qXfer:threads:read+#00$S05#b8$l<target/>#00$m#00"))
+	f.Add([]byte("+$PacketSize=100;QNonStop+;qXfer:threads:read+;QStartNoAckMode+#00$OK#9a$OK#9a$T05thread:1;#00$OK#9a$#00$OK#9a%Stop:T05thread:1;#00$OK#9a"))
+	f.Add([]byte("+$native-signals+;QStartNoAckMode+#00$OK#9a$OK#9a$T05thread:1;#00$#00$#00$OK#9a$[{\"tid\":1}]#00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		far := &babble{Reader: bytes.NewReader(data)}
-		c, err := Connect(t.Context(), far, Options{Trace: wire.NewTrace(io.Discard, nil)})
+		c, err := Connect(t.Context(), far, Options{NonStop: len(data)%2 == 0, Trace: wire.NewTrace(io.Discard, nil)})
 		if err != nil {
 			return
 		}

@@ -167,6 +167,9 @@ func shellFor(args []string) int {
 
 // take sends what makes the far end hold a process and makes its Target.
 func (c *Conn) take(ctx context.Context, op string, reqs []*request, last *request, attached bool) (targets.Target, error) {
+	if c.nonstop {
+		return nil, &targets.RefusedError{Op: op, Text: "in non-stop mode one process is held at a time", Fix: "Connect without nonstop=true."}
+	}
 	if err := c.exchange(ctx, reqs...); err != nil {
 		return nil, err
 	}
