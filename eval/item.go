@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"dap-windbg/symbols"
 )
@@ -225,7 +226,7 @@ func objectList(v Value) *List {
 			for i, c := range page {
 				e := Element{Value: shown(c)}
 				if c.Keyed && len(c.Name) > 2 {
-					e.Key = Text(c.Name[1 : len(c.Name)-1])
+					e.Key = shownKey(c.Name[1 : len(c.Name)-1])
 				} else {
 					e.Key = Index(env, int64(at+i))
 				}
@@ -239,6 +240,17 @@ func objectList(v Value) *List {
 		}
 		return nil
 	}}
+}
+
+// keyClass is the Class of a key that is known by how it is shown alone.
+const keyClass = "key"
+
+// shownKey is a key of which only the text is known that a visualiser shows.
+func shownKey(text string) Value {
+	if s, err := strconv.Unquote(text); err == nil && text[0] == '"' {
+		return Text(s)
+	}
+	return ItemOf(&Item{Class: keyClass, Text: text})
 }
 
 // shown is the value of a node that a visualiser made: its own where it has one.

@@ -174,6 +174,10 @@ func (ev *evaluator) same(x, y Value) (bool, error) {
 	if x.Item != nil && x.Item == y.Item {
 		return true, nil
 	}
+	if x.Item != nil && x.Item.Class == keyClass && y.Item == nil {
+		text, err := (&Model{}).Text(ev.ctx, ev.env, y, Format{Style: Plain})
+		return text == x.Item.Text, err
+	}
 	c, err := ev.order(x, y)
 	if err != nil {
 		if retry(err) {
@@ -215,6 +219,9 @@ func (ev *evaluator) itemBinary(op string, x, y Value) (Value, error) {
 					return Value{}, err
 				}
 			}
+		}
+		if len(a)+len(b) > maxCompared {
+			return Value{}, &ItemError{"text", "is too long"}
 		}
 		return Text(a + b), nil
 	case op == "==" || op == "!=":

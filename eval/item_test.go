@@ -180,5 +180,5 @@ func FuzzQuery(f *testing.F) {
 		`"x".Replace("x", "xx").Replace("x", "xx")`, "a.Union(a).Intersect(a).Except(a).SequenceEqual(a)"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, src string) { query(t, modelEnv(), src, 3) })
+	f.Fuzz(func(t *testing.T, src string) { query(t, modelEnv(), src, 1) })
 }

@@ -13,7 +13,7 @@ import (
 // Bounds of what one expression may take: nodes evaluated, and functions of the
 // data model within each other.
 const (
-	maxSteps  = 4_000_000
+	maxSteps  = 1_000_000
 	maxNested = 100
 )
 

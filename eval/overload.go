@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -95,6 +96,12 @@ func (ev *evaluator) through(v Value, name string) (Value, bool, error) {
 // elementOf is v[i] of a class whose visualiser shows elements, or of a smart
 // pointer to an array; ok false when no visualiser knows v's class.
 func (ev *evaluator) elementOf(v, i Value) (Value, bool, error) {
+	if isGoReference(v.Type) && v.Err == nil { // a pointer, which the language does not show
+		var err error
+		if v, err = composite(ev.ctx, ev.env, v); err != nil {
+			return Value{}, false, err
+		}
+	}
 	m := ev.model(v)
 	if m == nil {
 		return Value{}, false, nil
@@ -166,7 +173,10 @@ func (ev *evaluator) atKey(keys *Model, o *Object, v, i Value) (Value, error) {
 		if err != nil {
 			return Value{}, err
 		}
-		return Member(ev.ctx, ev.env, pair, "second")
+		if name, _, _ := strings.Cut(TypeName(completed(pair.Type)), "<"); strings.HasPrefix(name, "std::") && lastName(name) == "pair" {
+			return Member(ev.ctx, ev.env, pair, "second")
+		}
+		return pair, nil
 	}
 	if o.Indexed > maxKeys {
 		return Value{}, fmt.Errorf("[%s] is not among the first %d elements of '%s'", key, maxKeys, TypeName(v.Type))
