@@ -57,12 +57,12 @@ func FuzzMASM(f *testing.F) {
 }
 
 func FuzzFormat(f *testing.F) {
-	for _, s := range []string{"a,x", "p,[10]s32b,na", "f(a,b),view(x)", "a,[b[1],2]", ",", "a,,x", `"a,x"`} {
+	for _, s := range []string{"a,x", "p,[10]s32b,na", "f(a,b),view(x)", "a,[b[1],2]", ",", "a,,x", `"a,x"`, "a,[0]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
 		expr, fm, err := ParseFormat(src)
-		if err == nil && !strings.HasPrefix(src, expr) || fm.Length < 0 {
+		if err == nil && !strings.HasPrefix(src, expr) || fm.Length < noElements {
 			t.Fatalf("%q %+v", expr, fm)
 		}
 	})
