@@ -18,7 +18,6 @@ func TestCorners(t *testing.T) {
 			program := compile(t, b, "testdata/corners.cpp")
 			out, _ := exec.Command(program).Output() // it aborts after it has told
 			d := connect(t, gdbserver(t, program))
-			d.stopped()
 			d.breakAt("probe")
 			if !d.run(engine.How{}) {
 				t.Fatal("ended")

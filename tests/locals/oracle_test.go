@@ -1,14 +1,14 @@
 package locals
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"dap-windbg/tests/sidebyside"
 )
 
 // place is where both debuggers stop, as a link-time address, and how many
@@ -64,42 +64,12 @@ type stop struct {
 }
 
 // patience bounds the run of one program under one debugger.
-const patience = 4 * time.Minute
+const patience = sidebyside.Patience
 
-// gdbserver runs a program, without address randomisation and with a fixed
-// environment, and returns where it listens.
+// gdbserver runs a program and returns where it listens.
 func gdbserver(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("gdbserver", append([]string{"--once", "127.0.0.1:0", program}, args...)...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LD_BIND_NOW=1"}
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("gdbserver: %v", err)
-	}
-	port, ended := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		const says = "Listening on port "
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if s := lines.Text(); len(s) > len(says) && s[:len(says)] == says {
-				port <- s[len(says):]
-			}
-		}
-		cmd.Wait()
-	}()
-	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-	select {
-	case p := <-port:
-		return "127.0.0.1:" + p
-	case <-ended:
-		t.Fatal("gdbserver ended")
-	case <-time.After(20 * time.Second):
-		t.Fatal("gdbserver does not listen")
-	}
-	return ""
+	return sidebyside.Server(t, program, args...)
 }
 
 // oracle runs the plan under gdb.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,107 +12,39 @@ import (
 	"dap-windbg/engine"
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
-	"dap-windbg/symbols/cfi"
-	"dap-windbg/symbols/elf"
-	"dap-windbg/symbols/store"
-	"dap-windbg/systems/linux"
-	"dap-windbg/targets"
-	"dap-windbg/targets/rsp"
+	"dap-windbg/tests/sidebyside"
 )
 
 // debuggee is an engine session over a gdbserver.
 type debuggee struct {
-	*engine.Session
-	t      *testing.T
-	ctx    context.Context
-	events chan engine.Event
-	bias   uint64
-}
-
-func unwinder(i *elf.Image) symbols.Unwinder {
-	section := func(name string) cfi.Section {
-		data, addr, _ := i.Section(name)
-		return cfi.Section{Data: data, Addr: addr}
-	}
-	return cfi.New(cfi.Sections{EHFrame: section(".eh_frame"), EHFrameHdr: section(".eh_frame_hdr"),
-		DebugFrame: section(".debug_frame"), Arch: i.Arch(), LinkBase: i.LinkBase()})
+	*sidebyside.Debuggee
+	t    *testing.T
+	bias uint64
 }
 
 // connect starts a session with the program behind addr, which is stopped at its
 // first instruction.
 func connect(t *testing.T, addr string) *debuggee {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rsp.Connect(ctx, conn, rsp.Options{Peer: addr})
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.New(store.Options{Cache: t.TempDir(), Open: func(image, debug string) (symbols.Image, error) {
-		return elf.Open(image, elf.Options{Unwinder: unwinder})
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	d := &debuggee{t: t, ctx: ctx, events: make(chan engine.Event, 4096)}
-	d.Session = engine.New(c.Target(), engine.Options{System: linux.New(), Store: st, Timeout: patience, Emit: d.emit,
-		Model: &eval.Model{}})
-	ran := make(chan error, 1)
-	go func() { ran <- d.Run(context.Background()) }()
-	t.Cleanup(func() {
-		d.Close(context.Background(), targets.Kill)
-		<-ran
-		c.Close()
-	})
-	return d
+	return &debuggee{Debuggee: sidebyside.Connect(t, addr, sidebyside.Store(t)), t: t}
 }
 
-func (d *debuggee) emit(e engine.Event) {
-	switch e.(type) {
-	case engine.Stopped, engine.Ended:
-		d.events <- e
-	}
-}
-
-// stopped waits for the next stop; false when the program ended.
-func (d *debuggee) stopped() bool {
-	d.t.Helper()
-	select {
-	case e := <-d.events:
-		_, ok := e.(engine.Stopped)
-		return ok
-	case <-d.ctx.Done():
-		d.t.Fatal("no stop")
-	}
-	return false
-}
-
-// run resumes and waits for the stop.
+// run resumes and waits for the stop; false when the program ended.
 func (d *debuggee) run(how engine.How) bool {
 	d.t.Helper()
-	if err := d.Resume(d.ctx, how); err != nil {
-		d.t.Fatalf("resume: %v", err)
-	}
-	return d.stopped()
+	_, ok := d.Go(how)
+	return ok
 }
 
 func (d *debuggee) do(f func(ctx context.Context, v *engine.View) error) {
 	d.t.Helper()
-	if err := d.Do(d.ctx, f); err != nil {
-		d.t.Fatal(err)
-	}
+	d.Look(f)
 }
 
 // ours runs the plan in the engine.
 func ours(t *testing.T, p plan) []stop {
 	t.Helper()
 	d := connect(t, gdbserver(t, p.Program))
-	d.stopped()
 	d.do(func(ctx context.Context, v *engine.View) error {
 		a, err := v.Address(ctx, "_start")
 		d.bias = uint64(a) - p.Start
@@ -164,7 +96,7 @@ func (d *debuggee) set(wanted map[uint64]place) {
 	for at := range wanted {
 		bs = append(bs, engine.Breakpoint{ID: -1, Addr: arch.Addr(at + d.bias)})
 	}
-	if _, err := d.SetBreakpoints(d.ctx, "locals", bs); err != nil {
+	if _, err := d.SetBreakpoints(d.Ctx, "locals", bs); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -324,10 +256,13 @@ func (w *walker) value(v eval.Value, path string, depth int) error {
 		if isNeed(err) {
 			return err
 		}
-		w.tell(path, why(err))
+		w.tell(path, sidebyside.Why(err))
 		return nil
 	}
 	for _, c := range cs {
+		if composite && slices.ContainsFunc(t.Members().Fields, func(f symbols.Field) bool { return f.Static && f.Name == c.Name }) {
+			continue // the oracle leaves out what is not in the object
+		}
 		if err := w.value(c.Value, path+step(t, c), depth+1); err != nil {
 			return err
 		}
@@ -379,7 +314,7 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		if isNeed(v.Err) {
 			return v.Err
 		}
-		w.tell(path, why(v.Err))
+		w.tell(path, sidebyside.Why(v.Err))
 		return nil
 	}
 	if v.Synthetic() {
@@ -398,60 +333,14 @@ func (w *walker) leaf(v eval.Value, t *symbols.Type, path string, depth int) err
 		if isNeed(err) {
 			return err
 		}
-		w.tell(path, why(err))
+		w.tell(path, sidebyside.Why(err))
 		return nil
 	}
-	w.tell(path, scalar(t, v, b))
+	w.tell(path, sidebyside.Scalar(t, v, b))
 	return nil
-}
-
-// scalar writes a value as the oracle does.
-func scalar(t *symbols.Type, v eval.Value, b []byte) string {
-	if t.Kind == symbols.Base && t.Encoding >= symbols.FloatEnc || len(b) > 8 || t.Kind == symbols.MemberPointer {
-		if t.Kind == symbols.Base && t.Encoding == symbols.FloatEnc && len(b) > 10 {
-			b = b[:10] // x87: the rest is padding
-		}
-		var s strings.Builder
-		for i := range b {
-			fmt.Fprintf(&s, "%02x", b[len(b)-1-i])
-		}
-		return "0x" + strings.TrimLeft(s.String(), "0")
-	}
-	var n uint64
-	for i := range b {
-		n |= uint64(b[i]) << (8 * i)
-	}
-	bits := 8 * len(b)
-	if v.BitSize > 0 {
-		bits = v.BitSize
-	}
-	e := t
-	if t.Kind == symbols.Enum && t.Elem != nil {
-		e = t.Elem.Strip()
-	}
-	signed := e.Kind == symbols.Base && (e.Encoding == symbols.Signed || e.Encoding == symbols.SignedChar)
-	if signed && bits > 0 && bits < 64 {
-		return fmt.Sprint(int64(n<<(64-bits)) >> (64 - bits))
-	}
-	if signed {
-		return fmt.Sprint(int64(n))
-	}
-	return fmt.Sprint(n)
 }
 
 func isNeed(err error) bool {
 	var need *symbols.NeedError
 	return errors.As(err, &need)
-}
-
-func why(err error) string {
-	var u *symbols.UnavailableError
-	var m *eval.MemoryError
-	switch {
-	case errors.As(err, &u):
-		return "<out>"
-	case errors.As(err, &m):
-		return "<memory>"
-	}
-	return "<error: " + err.Error() + ">"
 }

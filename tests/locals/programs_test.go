@@ -15,26 +15,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dap-windbg/tests/sidebyside"
 )
 
 // build is one way to make a program.
-type build struct {
-	Compiler string
-	Flags    []string
-}
+type build sidebyside.Build
 
-func (b build) String() string { return b.Compiler + " " + strings.Join(b.Flags, " ") }
+func (b build) String() string { return sidebyside.Build(b).String() }
 
 // compile builds sources and returns the program.
 func compile(t *testing.T, b build, sources ...string) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "program")
-	args := append([]string{"-w", "-g", "-I/usr/include/csmith", "-o", out}, b.Flags...)
-	args = append(append(args, sources...), "-lm")
-	if text, err := exec.Command(b.Compiler, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", b, err, text)
-	}
-	return out
+	return sidebyside.Compile(t, sidebyside.Build(b), sources...)
 }
 
 // random writes the random program of seed.

@@ -11,6 +11,7 @@ import (
 	"dap-windbg/arch"
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/tests/sidebyside"
 )
 
 // TestThreadLocal: variables of thread-local storage of the selected thread, by
@@ -32,7 +33,6 @@ func TestThreadLocal(t *testing.T) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			program := compile(t, build{c.build.Compiler, append(c.build.Flags, "-O1", "-pthread")}, "testdata/tls.c")
 			d := connect(t, gdbserver(t, program))
-			d.stopped()
 			d.breakAt("probe")
 			if !d.run(engine.How{}) {
 				t.Fatal("ended")
@@ -61,7 +61,6 @@ func TestThreadLocalOfLibrary(t *testing.T) {
 			}
 			program := compile(t, build{c.build.Compiler, append(c.build.Flags, "-O1", "-pthread", "-DLOAD", "-ldl")}, "testdata/tls.c")
 			d := connect(t, gdbserver(t, program, library))
-			d.stopped()
 			d.breakAt("probe")
 			d.run(engine.How{})
 			if c.name != "musl" { // musl gives every thread its storage at once
@@ -82,7 +81,7 @@ func (d *debuggee) breakAt(name string) {
 		at, err = v.Address(ctx, name)
 		return err
 	})
-	if _, err := d.SetBreakpoints(d.ctx, "tls", []engine.Breakpoint{{ID: -1, Addr: at}}); err != nil {
+	if _, err := d.SetBreakpoints(d.Ctx, "tls", []engine.Breakpoint{{ID: -1, Addr: at}}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -116,7 +115,7 @@ func (d *debuggee) want(pairs ...string) {
 				n, err = eval.Int(ctx, v.Env(nil), x)
 			}
 			if got = fmt.Sprint(int64(n)); err != nil {
-				got = why(err)
+				got = sidebyside.Why(err)
 				d.t.Logf("%s: %v", pairs[i], err)
 			}
 			return nil
