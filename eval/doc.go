@@ -8,8 +8,13 @@
 // evaluates again. An Expr that writes (Effects) is evaluated over an Env whose
 // reads block instead.
 //
-// Nothing of the debuggee is called. What [], * and -> of a class yield is what
-// its visualiser shows (Modeler).
+// What [], * and -> of a class yield is what its visualiser shows (Modeler).
+// Functions of the debuggee are called only by an expression that was parsed with
+// Options.Calls, through an Env that is a Caller.
+//
+// Values of the data model that no type tells are Items: text, lists, objects,
+// functions. They hold nothing of a stop; what they yield is computed over the Env
+// of the moment, and queries over Lists are lazy.
 //
 // # Ladder
 //
