@@ -120,9 +120,10 @@ func (p *progress) show(key any, b *bar) {
 
 func (b *bar) cancellable() bool { return b.request != nil || isTransfer(b.title) }
 
-// isTransfer reports whether the work is fetching a file, whose title is its place.
+// isTransfer reports whether the work is fetching a file, whose title is its place, or
+// writing one.
 func isTransfer(title string) bool {
-	return strings.Contains(title, "://") || strings.HasPrefix(title, "target:")
+	return strings.Contains(title, "://") || strings.HasPrefix(title, "target:") || strings.HasPrefix(title, "Writing ")
 }
 
 // cancel ends the request whose bar is id.

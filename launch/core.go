@@ -92,6 +92,12 @@ func (d *Debugger) WriteCore(ctx context.Context, file, contents string, replace
 		return "", fmt.Errorf("creating %s: %s", file, reason(err))
 	}
 	defer os.Remove(f.Name()) // without effect once it has its name
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d.writing.Store(&stop)
+	defer d.writing.CompareAndSwap(&stop, nil)
+	title := "Writing " + filepath.Base(file)
+	defer d.progress(title, 1)
 	var out core.Written
 	var lacks string
 	err = s.Do(ctx, func(ctx context.Context, v *engine.View) error {
@@ -104,8 +110,8 @@ func (d *Debugger) WriteCore(ctx context.Context, file, contents string, replace
 		}
 		d.untouched(ctx, v, p)
 		out, err = core.Write(ctx, f, p, v.ReadThrough, func(done, total uint64) {
-			if d.hooks.Progress != nil && total > 0 {
-				d.hooks.Progress("Writing "+filepath.Base(file), float64(done)/float64(total))
+			if total > 0 {
+				d.progress(title, float64(done)/float64(total))
 			}
 		})
 		return err
@@ -124,6 +130,13 @@ func (d *Debugger) WriteCore(ctx context.Context, file, contents string, replace
 		text += fmt.Sprintf(", %d KB could not be read", (out.Lost+1023)>>10)
 	}
 	return text + lacks, nil
+}
+
+// progress tells how far the work called title is.
+func (d *Debugger) progress(title string, done float64) {
+	if d.hooks.Progress != nil {
+		d.hooks.Progress(title, done)
+	}
 }
 
 // FileExistsError: a file is in the way.

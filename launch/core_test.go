@@ -63,19 +63,21 @@ func TestWriteCore(t *testing.T) {
 		t.Error("a kind that is none")
 	}
 	broken, stop := context.WithCancel(ctx)
-	during = func(done float64) {
-		if done > 0.1 {
-			stop()
+	last := 0.0
+	for ctx, end := range map[context.Context]func(){broken: stop, ctx: d.GiveUpTransfers} {
+		during = func(done float64) {
+			if last = done; done > 0.1 && done < 1 {
+				end()
+			}
+		}
+		if _, err := d.WriteCore(ctx, file, "full", true); !errors.Is(err, context.Canceled) || last != 1 {
+			t.Errorf("broken off: %v, the progress ends at %v", err, last)
+		}
+		left, _ := os.ReadDir(dir)
+		if text, _ := os.ReadFile(file); string(text) != "older" || len(left) != 1 {
+			t.Errorf("after breaking off: %q, %d files", text, len(left))
 		}
 	}
-	if _, err := d.WriteCore(broken, file, "full", true); !errors.Is(err, context.Canceled) {
-		t.Errorf("broken off: %v", err)
-	}
-	left, _ := os.ReadDir(dir)
-	if text, _ := os.ReadFile(file); string(text) != "older" || len(left) != 1 {
-		t.Errorf("after breaking off: %q, %d files", text, len(left))
-	}
-	last := 0.0
 	during = func(done float64) { last = done }
 	if _, err := d.WriteCore(ctx, file, "full", true); err != nil || last != 1 {
 		t.Fatalf("%v, progress %v", err, last)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,7 +33,8 @@ type Debugger struct {
 	trace   *wire.Trace
 	traceTo io.Closer
 
-	leaving sync.WaitGroup // traps of lost debuggees are being remembered
+	writing atomic.Pointer[context.CancelFunc] // of a core file
+	leaving sync.WaitGroup                     // traps of lost debuggees are being remembered
 
 	mu       sync.Mutex
 	plan     Plan
@@ -487,8 +489,14 @@ func (d *Debugger) part(ctx context.Context, how targets.Parting) error {
 // Noisy turns chatter about symbol search on or off and reports the old setting.
 func (d *Debugger) Noisy(on bool) bool { return d.files.setNoisy(on) }
 
-// GiveUpTransfers ends the downloads under way; searches end with what they have.
-func (d *Debugger) GiveUpTransfers() { d.files.store.Interrupt() }
+// GiveUpTransfers ends the downloads under way; searches end with what they have. A
+// core file that is being written is given up too.
+func (d *Debugger) GiveUpTransfers() {
+	d.files.store.Interrupt()
+	if stop := d.writing.Load(); stop != nil {
+		(*stop)()
+	}
+}
 
 // Path returns a search path without its passwords: "sym", "src" or "exe"; "fix" is
 // the one that .symfix sets.

@@ -385,6 +385,28 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestCutWhileRead: a core that is cut short under its reader ends in errors.
+func TestCutWhileRead(t *testing.T) {
+	p, mem := processOf(machineFor(arch.AMD64))
+	name, _ := writeFile(t, p, mem, Full)
+	c := open(t, name, Options{})
+	if runtime.GOOS == "windows" { // a mapped file cannot be cut there
+		return
+	}
+	if err := os.Truncate(name, 0); err != nil {
+		t.Fatal(err)
+	}
+	var fault *targets.FaultError
+	if n, err := c.ReadMemory(t.Context(), targets.Space{}, 0x11000, make([]byte, 8)); n != 0 || !errors.As(err, &fault) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if _, err := c.Registers(t.Context(), targets.ThreadID{Thread: 702}); err == nil {
+		t.Error("registers of what is gone")
+	}
+	c.Stop()
+	c.Modules(t.Context())
+}
+
 // TestHostile: fields that lie.
 func TestHostile(t *testing.T) {
 	p, mem := processOf(machineFor(arch.AMD64))
