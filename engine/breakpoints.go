@@ -26,6 +26,8 @@ type breakpoint struct {
 	here    string               // why it is evaluated here instead
 	match   *regexp.Regexp       // of a wish that is one
 	moved   string               // why it is elsewhere than asked for
+	reads   []want               // what its condition read when it was evaluated here last,
+	readsAt arch.Addr            // and the stack pointer then
 	old     []byte               // data breakpoint: what was there
 	bound   bool                 // the frame it belongs to was looked for
 	extent  *extent              // nil: it belongs to none

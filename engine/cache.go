@@ -296,6 +296,7 @@ func (l *loop) gather(ctx context.Context, space targets.Space, window int, f Re
 			return ctx.Err()
 		}
 		asked := slices.Clone(m.wants)
+		l.asked = append(l.asked, asked...)
 		if err := l.fetch(ctx, m.wants); err != nil {
 			return err
 		}

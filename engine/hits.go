@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
+	"dap-windbg/symbols"
 	"dap-windbg/targets"
 )
 
@@ -75,7 +77,19 @@ func (l *loop) holds(ctx context.Context, b *breakpoint, id targets.ThreadID) bo
 	err := b.condErr
 	if err == nil {
 		var v uint64
-		if v, err = l.truth(ctx, b.cond, id); err == nil {
+		sp := arch.Addr(0)
+		if r, err := l.quick(ctx, id); err == nil {
+			sp = r.SP()
+		}
+		if len(b.reads) > 0 && b.readsAt == sp { // it reads what it read last time
+			_ = l.fetch(ctx, slices.Clone(b.reads))
+		}
+		l.asked = nil
+		v, err = l.truth(ctx, b.cond, id)
+		if len(l.asked) > 0 {
+			b.reads, b.readsAt = l.asked, sp
+		}
+		if err == nil {
 			return v != 0
 		}
 	}
@@ -105,15 +119,27 @@ func (l *loop) hitFrame(ctx context.Context, id targets.ThreadID) *Frame {
 	if err != nil {
 		return nil
 	}
-	if m, ok := l.moduleAt(r.PC()); !ok || m.Image == nil {
+	m, ok := l.moduleAt(r.PC())
+	if !ok || m.Image == nil {
 		return nil
 	}
-	w := &walk{thread: id, kind: ByContext}
-	l.addFrames(w, r, r.PC(), l.cfaOf(ctx, r), 0)
-	for _, f := range w.frames {
-		f.walk = nil
+	if k := &l.hitPlace; k.Module != m || k.PC != r.PC() || k.image != m.Image || k.flat != l.noInlines { // else it is as at the last hit
+		w := &walk{kind: ByContext}
+		l.addFrames(w, r, r.PC(), 0, 0)
+		w.frames[0].walk = nil
+		k.Frame, k.image, k.flat = *w.frames[0], m.Image, l.noInlines
 	}
-	return w.frames[0]
+	f := l.hitPlace.Frame
+	f.Thread, f.Regs, f.CFA, f.ChildSP = id, r, l.cfaOf(ctx, r), r.SP()
+	f.code = &f
+	return &f
+}
+
+// hitPlace is where a breakpoint was hit last, whose names do not change.
+type hitPlace struct {
+	Frame
+	image symbols.Image
+	flat  bool // without inlined calls
 }
 
 // integer evaluates an expression to an integer.

@@ -61,6 +61,41 @@ func TestHotFunction(t *testing.T) {
 	}
 }
 
+// TestQuietHits counts hits that never stop, which the far end is let step off by
+// itself while one thread alone hits; none is lost and none counted twice when others
+// come to it.
+func TestQuietHits(t *testing.T) {
+	rounds, hits := 1, 400
+	if heavy() {
+		rounds, hits = 10, 3_000
+	}
+	for _, threads := range []int{1, 2, 16} {
+		for range rounds {
+			s := launch(t, Options{}, build(t, "hot.c"), strconv.Itoa(threads), strconv.Itoa(hits), "now")
+			s.stop()
+			st := s.set("t", Breakpoint{Function: "hot", HitCondition: "< 0"}, Breakpoint{Function: "done"})
+			s.run(How{})
+			n := int(s.eval("total"))
+			if err := s.Look(s.ctx, func(l *Live) error {
+				for _, b := range l.Breakpoints() {
+					if b.ID == st[0].ID && (b.Hits != hits || n != hits) {
+						t.Errorf("%d threads: %d hits counted, the program counts %d, want %d", threads, b.Hits, n, hits)
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if threads == 1 && s.l.skip.count == 0 {
+				t.Error("the far end does not step off by itself")
+			}
+			if err := s.Close(s.ctx, targets.Kill); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestWhileRunning pauses 64 threads, and sets breakpoints while they run, over and
 // over: no stop is told but the pauses. The figures are printed.
 func TestWhileRunning(t *testing.T) {

@@ -29,6 +29,9 @@ func TestManyLoads(t *testing.T) {
 			routines, files, maps = runtime.NumGoroutine(), openFiles(t), mappings(t)
 		}
 	}
+	for runtime.NumGoroutine() > routines+2 && s.ctx.Err() == nil { // indexes under way end
+		time.Sleep(time.Millisecond)
+	}
 	s.mu.Lock()
 	s.all = nil // events hold on to what they tell of
 	s.mu.Unlock()

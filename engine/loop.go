@@ -66,6 +66,9 @@ type loop struct {
 
 	modules  moduleTable
 	armed    armed
+	skip     skip
+	hitPlace hitPlace
+	asked    []want     // what readers have missed
 	forks    byte       // as the far end was told: 1 it reports them
 	borrowed bool       // the memory is the parent's of a vfork: what is planted in it stays
 	rider    *refresher // travels with the next flight of reads

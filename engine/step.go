@@ -171,8 +171,9 @@ func (l *loop) launch(ctx context.Context) error {
 	p.addCatch(ctx, l)
 	clear(l.lifted)
 	r := targets.Resume{Reverse: p.how.Reverse && !p.leg.ahead, Threads: map[targets.ThreadID]targets.Action{}}
-	if id, at, ok := l.departing(); ok {
+	if id, at, ok := l.departing(); ok && !l.letsGo(ctx, id, at) {
 		l.lifted[at] = true
+		l.skip.left(id)
 		a := targets.Action{Kind: targets.Step}
 		if id == p.thread && p.leg.kind == targets.Step && p.leg.brief {
 			a.Lo, a.Hi = p.leg.lo, p.leg.hi
@@ -321,6 +322,7 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 			add(t.addr)
 		}
 	}
+	l.condense(out)
 	for a := range l.lifted {
 		delete(out, trapKey{addr: a})
 		delete(out, trapKey{kind: targets.Hardware, addr: a})

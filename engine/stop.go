@@ -144,6 +144,7 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 	l.stuck.Stop()
 	l.fresh(ts)
 	ts = l.fixPC(ctx, ts)
+	l.skipped(ctx, ts)
 	l.undone(ctx)
 	l.hiding = true
 	l.serveParked(nil)
@@ -161,7 +162,10 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 		l.tell(ctx, st)
 		return
 	}
-	if err := l.launch(ctx); err != nil {
+	l.skip.may = true
+	err := l.launch(ctx)
+	l.skip.may = false
+	if err != nil {
 		l.say(Important, fmt.Sprintf("The debuggee could not be resumed: %v\n", err))
 		l.tell(ctx, st)
 		return
@@ -252,7 +256,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	}
 	l.hits[st.Thread] = pc
 	l.foldAt(ctx, st.Thread, pc, l.plan)
-	ids, quietHits := l.hit(ctx, st, pc, len(x.Condition) > 0)
+	ids, quietHits := l.hit(ctx, st, pc, len(x.Condition) > 0 && !l.skip.was(pc))
 	done := l.plan != nil && l.plan.sprang(ctx, l, st.Thread, pc)
 	over := false
 	if done {
@@ -368,7 +372,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		l.arch = set.Arch
 	}
 	l.traps = newTrapTable(l.arch)
-	l.armed.throws = nil
+	l.armed.throws, l.skip = nil, skip{}
 	l.plan = nil
 	clear(l.hits)
 	l.modules.watch, l.modules.heads, l.modules.between = nil, nil, false

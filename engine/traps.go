@@ -86,11 +86,12 @@ func (t *trapTable) addresses() []arch.Addr {
 	return out
 }
 
-// diff compares what is wanted with what is planted.
+// diff compares what is wanted with what is planted. A trap planted once more takes
+// its new condition over from the old one (GDB manual, "Packets", Z0).
 func (t *trapTable) diff(wanted map[trapKey]targets.Trap) (lift, plant []targets.Trap) {
 	for k, x := range t.in {
 		w, ok := wanted[k]
-		if !ok || !bytes.Equal(w.Condition, x.Condition) {
+		if !ok {
 			lift = append(lift, x.Trap)
 		}
 		if ok && !bytes.Equal(w.Condition, x.Condition) {

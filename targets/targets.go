@@ -410,5 +410,6 @@ const (
 	Reboot                    // Set
 	Crash                     // Set
 	MemoryMap
-	WorkDir // Set, before Launch
+	WorkDir       // Set, before Launch
+	TraceVariable // Set: makes the trace state variable of a number, one byte
 )

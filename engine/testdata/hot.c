@@ -36,9 +36,13 @@ int main(int argc, char **argv)
     pthread_t all[64];
     int threads = atoi(argv[1]);
     left = atol(argv[2]);
-    for (long i = 1; i < threads; i++)
+    go = argc > 3; // the others begin as they come
+    for (long i = 1; i < threads; i++) {
         pthread_create(&all[i], 0, work, (void *)i);
-    go = argc < 4;
+        if (go && atomic_fetch_sub(&left, 1) > 0)
+            hot(0, i, i);
+    }
+    go = 1;
     work(0);
     for (int i = 1; i < threads; i++)
         pthread_join(all[i], 0);

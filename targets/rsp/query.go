@@ -156,6 +156,8 @@ func (t *Target) setting(k targets.Kind, value []byte) (r *request, offer string
 		return ask("%s", text), "QCatchSyscalls"
 	case targets.ThreadEvents:
 		return ask("QThreadEvents:%d", len(value)&1&int(first(value))), "QThreadEvents"
+	case targets.TraceVariable:
+		return ask("QTDV:%x:0:0:%s", first(value), toHex("skip")), "ConditionalTracepoints"
 	case targets.WorkDir:
 		return ask("QSetWorkingDir:%s", toHex(string(value))), "QSetWorkingDir"
 	}
