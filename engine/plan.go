@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// sprang reports whether thread id at pc sprang one of the plan's own traps.
+func (p *plan) sprang(ctx context.Context, l *loop, id targets.ThreadID, pc arch.Addr) bool {
+	for _, t := range p.leg.temps {
+		if t.addr != pc {
+			continue
+		}
+		if t.any {
+			return true
+		}
+		if id != p.thread {
+			continue
+		}
+		r, err := l.quick(ctx, id)
+		if err != nil || t.minSP != 0 && r.SP() < t.minSP {
+			continue
+		}
+		if !t.frame || p.side(ctx, l, r) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// side compares the frame of r with the plan's: -1 further in, 0 the same, +1 further out.
+func (p *plan) side(ctx context.Context, l *loop, r *arch.Registers) int {
+	cfa := l.cfaOf(ctx, r)
+	switch {
+	case cfa != 0 && p.mark.cfa != 0:
+		return compare(cfa, p.mark.cfa)
+	case p.mark.fn != 0 && l.functionAt(r.PC()) == p.mark.fn && (r.FP() == p.mark.fp || r.SP() == p.mark.sp):
+		return 0
+	}
+	return compare(r.SP(), p.mark.sp)
+}
+
+func compare(a, b arch.Addr) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func (l *loop) markOf(ctx context.Context, r *arch.Registers) mark {
+	return mark{cfa: l.cfaOf(ctx, r), sp: r.SP(), fp: r.FP(), fn: l.functionAt(r.PC())}
+}
+
+// begin makes the first leg; done means that nothing has to run.
+func (p *plan) begin(ctx context.Context, l *loop) (done bool, err error) {
+	if p.how.Kind == Go || p.how.Reverse {
+		if p.how.Reverse {
+			err = p.beginBack(ctx, l)
+		}
+		p.until()
+		return false, err
+	}
+	r, err := l.registers(ctx, p.thread)
+	if err != nil {
+		return false, err
+	}
+	if m, ok := l.moduleAt(r.PC()); ok {
+		_ = l.need(ctx, m)
+	}
+	p.mark, p.home = l.markOf(ctx, r), l.leavingAt(r.PC())
+	switch {
+	case p.how.Kind == StepOut:
+		return false, p.stepOut(ctx, l, p.how.Frame)
+	case p.how.Unit == ByInstruction || p.how.UntilKind != AnyInstruction:
+		err = p.instruction(ctx, l, r)
+	default:
+		done, err = p.line(ctx, l, r)
+	}
+	p.until()
+	return done, err
+}
+
+// until adds the temporary breakpoints the user asked for.
+func (p *plan) until() {
+	for _, a := range p.how.Until {
+		p.leg.temps = append(p.leg.temps, temp{addr: a, any: true, hard: p.how.Hardware})
+	}
+}
+
+// instruction steps one instruction; over a call by a trap behind it.
+func (p *plan) instruction(ctx context.Context, l *loop, r *arch.Registers) error {
+	p.leg = leg{kind: targets.Step, brief: true}
+	in, err := l.decode(ctx, r.PC())
+	if err != nil {
+		return nil // the CPU knows better
+	}
+	over := p.how.Kind == StepOver && (in.Kind == arch.Call || repeats(in))
+	if over {
+		p.leg = leg{kind: targets.Go, temps: []temp{{addr: r.PC() + arch.Addr(in.Len), minSP: r.SP()}}}
+	}
+	return nil
+}
+
+func repeats(in arch.Inst) bool { return strings.HasPrefix(in.Op, "rep") }
+
+// stepOut runs to where frame n returns to.
+func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
+	st, err := l.stack(ctx, p.thread, n+2)
+	if err != nil {
+		return err
+	}
+	if n >= len(st) {
+		return fmt.Errorf("there is no frame %d", n)
+	}
+	f := st[n]
+	if f.Inlined && f.level == 0 {
+		return p.leaveInline(ctx, l, f)
+	}
+	if f.Return == 0 {
+		return errors.New("this frame returns to nobody known")
+	}
+	p.out = true
+	p.home = leaving{f.code.Scope, f.code.Module}
+	if f.CFA != 0 {
+		p.mark.cfa, p.mark.fn = f.CFA, 0
+	}
+	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
+	return nil
+}
+
+// sprung is the leg's trap at pc.
+func (g leg) sprung(pc arch.Addr) temp {
+	for _, t := range g.temps {
+		if t.addr == pc {
+			return t
+		}
+	}
+	return temp{}
+}
+
+// returnTemp is a trap that f's return springs, and no deeper activation's.
+func returnTemp(f *Frame, a *arch.Arch) temp {
+	t := temp{addr: f.Return, minSP: f.CFA, ret: true}
+	if t.minSP == 0 {
+		t.minSP = f.ChildSP
+		if a.Link == "" {
+			t.minSP++
+		}
+	}
+	return t
+}
+
+// next is asked after each stop of the plan's thread that the plan caused.
+func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
+	if p.count++; p.count > maxLegs {
+		return true
+	}
+	for _, t := range p.leg.temps {
+		if t.any && t.addr == pc {
+			return true
+		}
+		if t.catch && t.addr == pc {
+			p.caught(ctx, l)
+			return false
+		}
+		if t.jump && t.addr == pc {
+			p.leap(l, pc)
+			return false
+		}
+	}
+	if p.leaping != nil {
+		r, err := l.quick(ctx, p.thread)
+		return err != nil || p.landed(ctx, l, r)
+	}
+	if p.back != nil {
+		if done = p.nextBack(ctx, l, pc); !done {
+			p.until()
+		}
+		return done
+	}
+	if p.how.Reverse || p.how.Kind == Go {
+		return p.how.Reverse
+	}
+	if p.how.Kind == StepOut && p.out {
+		if p.leg.sprung(pc).ret {
+			l.left(p.home)
+		}
+		return true
+	}
+	r, err := l.quick(ctx, p.thread)
+	if err != nil {
+		return true
+	}
+	if p.how.Unit == ByInstruction || p.how.UntilKind != AnyInstruction {
+		return p.nextInstruction(ctx, l, r)
+	}
+	done, err = p.nextLine(ctx, l, r)
+	if !done {
+		p.until()
+	}
+	return done || err != nil
+}
+
+// kinds says which instructions end a step of an UntilKind.
+var kinds = map[UntilKind]map[arch.Kind]bool{
+	NextCall:         {arch.Call: true},
+	NextReturn:       {arch.Return: true},
+	NextCallOrReturn: {arch.Call: true, arch.Return: true},
+	NextBranch:       {arch.Call: true, arch.Return: true, arch.Jump: true, arch.CondJump: true, arch.Syscall: true},
+}
+
+func (p *plan) nextInstruction(ctx context.Context, l *loop, r *arch.Registers) (done bool) {
+	if p.how.UntilKind == AnyInstruction {
+		return true
+	}
+	in, err := l.decode(ctx, r.PC())
+	if err != nil || kinds[p.how.UntilKind][in.Kind] {
+		return true
+	}
+	_ = p.instruction(ctx, l, r)
+	p.until()
+	return false
+}
