@@ -478,33 +478,3 @@ func (p *parser) identifier() (node, error) {
 	}
 	return &nameNode{name: name, rest: p.src[t.pos:]}, nil
 }
-
-func functionalCast(spec *typeSpec, args []node, p *parser) (node, error) {
-	switch len(args) {
-	case 0:
-		return &castNode{spec: spec, x: &intNode{"int", 0}}, nil
-	case 1:
-		return &castNode{spec: spec, x: args[0]}, nil
-	}
-	return nil, p.fail("Syntax")
-}
-
-func (p *parser) namedCast(dynamic bool) (node, error) {
-	if err := p.expect("<"); err != nil {
-		return nil, err
-	}
-	spec, ok := p.typeID(false)
-	if !ok {
-		return nil, p.fail("Syntax")
-	}
-	for _, op := range []string{">", "("} {
-		if err := p.expect(op); err != nil {
-			return nil, err
-		}
-	}
-	x, err := p.expr(0)
-	if err != nil {
-		return nil, err
-	}
-	return &castNode{spec: spec, x: x, dynamic: dynamic}, p.expect(")")
-}
