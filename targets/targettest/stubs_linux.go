@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -75,7 +74,7 @@ func freePort(t testing.TB) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-// spawn starts a command in a process group of its own, which ends with the test.
+// spawn starts a command, which ends with the test.
 func spawn(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "output")
@@ -85,12 +84,11 @@ func spawn(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
 	}
 	defer f.Close()
 	cmd.Stdout, cmd.Stderr = f, f
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Process.Kill()
 		cmd.Wait()
 		if text, err := os.ReadFile(out); err == nil && t.Failed() {
 			t.Logf("%s:\n%s", cmd.Path, text)
@@ -107,7 +105,9 @@ func endDebuggees(program string) {
 		text, _ := os.ReadFile(file)
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if pid != os.Getpid() && bytes.Contains(bytes.ReplaceAll(text, []byte(`\`), []byte("/")), dir) {
-			syscall.Kill(pid, syscall.SIGKILL)
+			if p, err := os.FindProcess(pid); err == nil {
+				p.Kill()
+			}
 		}
 	}
 }
