@@ -1,9 +1,9 @@
 package eval
 
 import (
-	"errors"
-	"strconv"
+	"slices"
 	"strings"
+)
 
 // The methods of collections, as WinDbg's data model has them. Those that select
 // are lazy: they look at no more elements than are asked for.
