@@ -15,8 +15,8 @@ TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-d
 	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
 	aarch64-linux-gnu-gcc-12=gcc-12-aarch64-linux-gnu aarch64-linux-gnu-g++-12=g++-12-aarch64-linux-gnu deb:libc6-dev-arm64-cross=libc6-dev-arm64-cross \
 	riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu riscv64-linux-gnu-g++-12=g++-12-riscv64-linux-gnu deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross \
-	qemu-aarch64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils
-HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19
+	lldb-server-19=lldb-19 qemu-aarch64=qemu-user qemu-riscv64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils
+HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19 valgrind=valgrind /usr/lib/wine/wine64=wine64 winedbg=wine
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
@@ -51,7 +51,7 @@ test: install build cross
 
 test-heavy: test
 	@sh tests/install.sh $(HEAVY_TOOLS)
-	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./tests/corpus ./tests/locals
+	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./targets/rsp ./tests/corpus ./tests/e2e ./tests/locals ./tests/stepping
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz
 	$(MAKE) fuzz
