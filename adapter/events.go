@@ -50,6 +50,7 @@ func (s *session) tell(e engine.Event) {
 			s.ids.reset(e.Stop.Number)
 		}
 		if s.phase == live {
+			s.meet() // a command line may have brought another debuggee
 			s.arrive(e.Stop)
 		}
 	case engine.Resumed:
