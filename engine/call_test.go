@@ -143,7 +143,7 @@ func (s *session) makeCall(ctx context.Context, v *View, i int, call string) {
 	}
 	if n, _ := eval.Int(ctx, v.Env(nil), x); n != 0 {
 		s.t.Errorf("%s: %d arguments did not come across", call, n)
-		x, _ = v.Eval(ctx, nil, "bad = 0", eval.Options{})
+		_, _ = v.Eval(ctx, nil, "bad = 0", eval.Options{})
 	}
 	after, err := v.Registers(ctx, v.l.selected)
 	if err != nil {

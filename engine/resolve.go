@@ -189,11 +189,6 @@ func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
 	}
 }
 
-// masm evaluates an address expression outside any frame.
-func (l *loop) masm(ctx context.Context, expr string) (arch.Addr, error) {
-	return l.masmIn(ctx, nil, expr)
-}
-
 // masmIn evaluates an address expression: a plain symbol, a number, or more.
 func (l *loop) masmIn(ctx context.Context, f *Frame, expr string) (arch.Addr, error) {
 	if strings.Contains(expr, "!") { // else the evaluator asks for the name: looking it up takes time

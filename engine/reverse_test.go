@@ -15,7 +15,6 @@ import (
 type recorder struct {
 	targets.Target
 	events chan targets.Event
-	stop   chan struct{}
 	past   []moment
 	traps  map[arch.Addr]bool
 	goes   bool // it runs backwards too, not in steps alone
@@ -227,8 +226,7 @@ func recording(t *testing.T, goes bool) (*session, *recorder) {
 	program := build(t, "walk.c")
 	plain := launch(t, Options{}, program)
 	toMain(t, plain)
-	var at arch.Addr
-	at = plain.pc()
+	at := plain.pc()
 	addr, cmd := gdbserver(t, program)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)

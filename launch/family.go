@@ -223,7 +223,7 @@ func (d *Debugger) Wait(ctx context.Context) (engine.Stop, error) {
 		select {
 		case <-halted:
 			d.mu.Lock()
-			g, d.family.halted = d.present, nil
+			d.family.halted = nil
 			d.mu.Unlock()
 		case <-g.done: // the present one has ended: another takes its place
 			if !d.displaced(g, targets.ErrGone) {

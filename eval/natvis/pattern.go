@@ -125,7 +125,7 @@ func (n typeName) String() string {
 		switch {
 		case p.square:
 			b.WriteByte(']')
-		case strings.HasSuffix(b.String(), ">"):
+		case strings.HasSuffix(b.String(), ">"), strings.HasSuffix(b.String(), "-"): // else it would read as another operator
 			b.WriteString(" >")
 		default:
 			b.WriteByte('>')

@@ -82,7 +82,6 @@ func TestLiveMemory(t *testing.T) {
 		t.Fatalf("%#v while memory was looked at", e)
 	default:
 	}
-	before = len(tr.messages(t))
 	trap := targets.Trap{Addr: symbol(t, "step")}
 	if err := tg.SetTrap(soon(t), trap); err != nil {
 		t.Fatal(err)

@@ -13,12 +13,11 @@ import (
 
 // miPeer speaks GDB/MI.
 type miPeer struct {
-	cmd           *exec.Cmd
-	in            io.WriteCloser
-	out           *bufio.Reader
-	source        string
-	shown, object string           // the container that was paged last
-	set           map[string][]int // numbers of the breakpoints, by line and condition
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	source string
+	set    map[string][]int // numbers of the breakpoints, by line and condition
 }
 
 func newMI(program, source string) *miPeer {

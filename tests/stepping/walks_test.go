@@ -1,7 +1,6 @@
 package stepping
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,7 +103,7 @@ func one(t *testing.T, name string, p plan) *tally {
 	t.Log(n)
 	for i, d := range n.Different {
 		if i == 25 {
-			t.Error(fmt.Sprintf("and %d more", len(n.Different)-i))
+			t.Errorf("and %d more", len(n.Different)-i)
 			break
 		}
 		t.Error(d)
