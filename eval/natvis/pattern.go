@@ -92,8 +92,10 @@ func squeeze(s string) string {
 	f := strings.Fields(s)
 	var b strings.Builder
 	for i, w := range f {
-		if i > 0 && isWord(f[i-1][len(f[i-1])-1]) && isWord(w[0]) {
-			b.WriteByte(' ')
+		if i > 0 {
+			if before := f[i-1][len(f[i-1])-1]; isWord(before) && isWord(w[0]) || before == '-' && w[0] == '>' {
+				b.WriteByte(' ')
+			}
 		}
 		b.WriteString(w)
 	}
