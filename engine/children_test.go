@@ -121,7 +121,7 @@ func (s *session) runsOut(status int) {
 	}
 }
 
-// TestThousandForks is bar and measure: each child calls the function with the
+// TestThousandForks: of a thousand children none is harmed; each calls the function with the
 // breakpoint.
 func TestThousandForks(t *testing.T) {
 	if os.Getenv("HEAVY") == "" {
@@ -397,7 +397,7 @@ func free(t *testing.T, pid int) {
 		return n
 	}
 	from := turns()
-	for limit := time.Now().Add(patience); turns() < from+5; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); turns() < from+5; time.Sleep(time.Millisecond) { // only the kernel counts its turns
 		if time.Now().After(limit) || !alive(pid) {
 			t.Fatalf("process %d does not run: alive %v, %d turns after %d", pid, alive(pid), turns(), from)
 		}

@@ -98,7 +98,7 @@ func TestKilledInEachState(t *testing.T) {
 				var pid int64
 				s.do(func(ctx context.Context, v *View) error { pid = v.Live().Info().Process; return nil })
 				die(s, func() {
-					time.Sleep(time.Duration(i%5) * time.Millisecond)
+					time.Sleep(time.Duration(i%5) * time.Millisecond) // each round dies at another moment of the same state
 					if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
 						t.Fatal(err)
 					}
@@ -139,7 +139,7 @@ func (s *session) dead() Ended {
 // serverEnds reports whether the far end is at its own end: that is then all there is
 // to tell.
 func (s *session) serverEnds() bool {
-	for ; s.ctx.Err() == nil; time.Sleep(time.Millisecond) {
+	for ; s.ctx.Err() == nil; time.Sleep(time.Millisecond) { // who reads its output waits for it
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(s.server.Process.Pid) + "/stat")
 		if err != nil || strings.Contains(string(state), ") Z ") {
 			return true

@@ -30,7 +30,7 @@ func TestManyLoads(t *testing.T) {
 		}
 	}
 	for runtime.NumGoroutine() > routines+2 && s.ctx.Err() == nil { // indexes under way end
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // and tell nobody
 	}
 	s.mu.Lock()
 	s.all = nil // events hold on to what they tell of
@@ -66,7 +66,7 @@ func mappings(t *testing.T) int {
 	t.Helper()
 	for range 3 { // images that nobody has any more are unmapped behind a collection
 		runtime.GC()
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // cleanups run in a goroutine of the runtime's own
 	}
 	text, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

@@ -121,7 +121,7 @@ func listens(t testing.TB, name, port string) {
 		t.Fatal(err)
 	}
 	local := regexp.MustCompile(fmt.Sprintf(`(?m)^ *\d+: [0-9A-F]+:%04X [0-9A-F]+:0000 0A `, n))
-	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) { // the kernel tells of no listeners
 		for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 			if text, err := os.ReadFile(table); err == nil && local.Match(text) {
 				return

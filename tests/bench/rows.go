@@ -115,14 +115,19 @@ func steps(b *bench, p peer, m meter) {
 	}
 	p.breakpoints(nil, "")
 	for range b.turns(10) {
-		p.resume()
-		time.Sleep(5 * time.Millisecond) // it shall run, not be about to
+		running(p)
 		m("pause", p.pause)
-		p.resume()
-		time.Sleep(5 * time.Millisecond)
+		running(p)
 		m("breakpoint while running, to the stop", func() { p.breakNow([]int{b.mark("leaf")}) })
 		p.breakpoints(nil, "")
 	}
+}
+
+// running resumes and lets it run for a while: what is measured behind it is about
+// a program that runs, not one about to, and nothing tells when it does.
+func running(p peer) {
+	p.resume()
+	time.Sleep(5 * time.Millisecond)
 }
 
 // burst is nothing but steps, for what a session takes in all.
