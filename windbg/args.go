@@ -209,6 +209,15 @@ func (c *call) number(ctx context.Context, def uint64) (uint64, error) {
 	return c.value(ctx, src)
 }
 
+// lastNumber is number, where nothing may follow.
+func (c *call) lastNumber(ctx context.Context, def uint64) (uint64, error) {
+	n, err := c.number(ctx, def)
+	if err == nil {
+		err = c.end()
+	}
+	return n, err
+}
+
 // span is a range argument of n objects.
 type span struct {
 	start  arch.Addr

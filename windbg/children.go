@@ -129,17 +129,9 @@ func (c *call) listProcess(m engine.Member, info targets.Info) {
 
 // pickProcesses finds those that a selector names.
 func (c *call) pickProcesses(ctx context.Context, sel selector, all []engine.Member, at int) ([]engine.Member, error) {
-	var number uint64
-	var err error
-	switch sel.kind {
-	case selectExpr, selectID:
-		if number, err = c.value(ctx, sel.text); err != nil {
-			return nil, err
-		}
-	case selectNumber:
-		for _, d := range sel.text {
-			number = min(number*10+uint64(d-'0'), 1<<32)
-		}
+	number, err := c.selected(ctx, sel)
+	if err != nil {
+		return nil, err
 	}
 	list := slices.DeleteFunc(all, func(m engine.Member) bool {
 		switch sel.kind {

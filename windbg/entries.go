@@ -132,11 +132,8 @@ func showEntry(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	n, err := c.number(ctx, 0)
+	n, err := c.lastNumber(ctx, 0)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	if q.module == "" {

@@ -72,11 +72,8 @@ func (c *call) frameAt(ctx context.Context, f *engine.Frame) error {
 	if err != nil {
 		return err
 	}
-	n, err := c.number(ctx, 0)
+	n, err := c.lastNumber(ctx, 0)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	r := f.Regs.Clone()
@@ -147,11 +144,8 @@ func inlineFrames(ctx context.Context, c *call) error {
 		c.printf("Inline frames are %s\n", map[bool]string{true: "shown", false: "not shown"}[show])
 		return nil
 	}
-	n, err := c.number(ctx, 1)
+	n, err := c.lastNumber(ctx, 1)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	c.v.Inlines(n != 0)
@@ -164,11 +158,8 @@ func findStacks(ctx context.Context, c *call) error {
 	if pattern == "" {
 		return c.syntax(0)
 	}
-	level, err := c.number(ctx, 1)
+	level, err := c.lastNumber(ctx, 1)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	list, err := c.v.Threads(ctx)

@@ -21,11 +21,8 @@ func displayList(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	words, err := c.number(ctx, 4)
+	words, err := c.lastNumber(ctx, 4)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	if words < 2 || words > 256 {

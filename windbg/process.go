@@ -128,11 +128,8 @@ func threadTime(ctx context.Context, c *call) error {
 
 // runaway is !runaway.
 func runaway(ctx context.Context, c *call) error {
-	flags, err := c.number(ctx, 1)
+	flags, err := c.lastNumber(ctx, 1)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	list, err := c.v.Threads(ctx)

@@ -89,11 +89,8 @@ func allocate(ctx context.Context, c *call) error {
 	if !c.more() {
 		return c.syntax(0)
 	}
-	n, err := c.number(ctx, 0)
+	n, err := c.lastNumber(ctx, 0)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	if n == 0 || n > 1<<40 {
@@ -120,11 +117,8 @@ func release(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	n, err := c.number(ctx, 0)
+	n, err := c.lastNumber(ctx, 0)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	if n == 0 {

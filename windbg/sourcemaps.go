@@ -58,19 +58,25 @@ func (c *call) knownModule(ctx context.Context, arg string) (name string, err er
 	return name, err
 }
 
+// mapping reads `Module ["From" ["To"]]`, all of which must be there when whole.
+func (c *call) mapping(ctx context.Context, whole bool) (h sourceMapper, name, from, to string, err error) {
+	module := c.word()
+	from, to = strings.Trim(c.word(), `"`), strings.Trim(c.word(), `"`)
+	if module == "" || whole && (from == "" || to == "") {
+		return nil, "", "", "", c.syntax(0)
+	}
+	if err = c.end(); err != nil {
+		return nil, "", "", "", err
+	}
+	if name, err = c.knownModule(ctx, module); err != nil {
+		return nil, "", "", "", err
+	}
+	h, err = c.sourceMapper()
+	return h, name, from, to, err
+}
+
 func addSourceMap(ctx context.Context, c *call) error {
-	module, from, to := c.word(), strings.Trim(c.word(), `"`), strings.Trim(c.word(), `"`)
-	if from == "" || to == "" {
-		return c.syntax(0)
-	}
-	if err := c.end(); err != nil {
-		return err
-	}
-	name, err := c.knownModule(ctx, module)
-	if err != nil {
-		return err
-	}
-	h, err := c.sourceMapper()
+	h, name, from, to, err := c.mapping(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -104,18 +110,7 @@ func (i *Interpreter) sourceMaps(h sourceMapper) []mappedSource {
 }
 
 func removeSourceMaps(ctx context.Context, c *call) error {
-	module, from, to := c.word(), strings.Trim(c.word(), `"`), strings.Trim(c.word(), `"`)
-	if module == "" {
-		return c.syntax(0)
-	}
-	if err := c.end(); err != nil {
-		return err
-	}
-	name, err := c.knownModule(ctx, module)
-	if err != nil {
-		return err
-	}
-	h, err := c.sourceMapper()
+	h, name, from, to, err := c.mapping(ctx, false)
 	if err != nil {
 		return err
 	}

@@ -91,19 +91,24 @@ func (i *Interpreter) suspended(t engine.Thread) (engine.Thread, int) {
 	return t, 1 + n
 }
 
-// pick finds the threads a selector names.
-func (c *call) pick(ctx context.Context, sel selector, at int) ([]engine.Thread, error) {
-	var number uint64
-	var err error
+// selected is the number that a selector names, where it names one.
+func (c *call) selected(ctx context.Context, sel selector) (number uint64, err error) {
 	switch sel.kind {
 	case selectExpr, selectID:
-		if number, err = c.value(ctx, sel.text); err != nil {
-			return nil, err
-		}
+		return c.value(ctx, sel.text)
 	case selectNumber:
 		for _, d := range sel.text {
 			number = min(number*10+uint64(d-'0'), 1<<32)
 		}
+	}
+	return number, nil
+}
+
+// pick finds the threads a selector names.
+func (c *call) pick(ctx context.Context, sel selector, at int) ([]engine.Thread, error) {
+	number, err := c.selected(ctx, sel)
+	if err != nil {
+		return nil, err
 	}
 	var out []engine.Thread
 	err = c.do(ctx, func(ctx context.Context, v *engine.View) error {
@@ -301,11 +306,8 @@ func attach(ctx context.Context, c *call) error {
 	if !c.more() {
 		return c.syntax(0)
 	}
-	pid, err := c.number(ctx, 0)
+	pid, err := c.lastNumber(ctx, 0)
 	if err != nil {
-		return err
-	}
-	if err := c.end(); err != nil {
 		return err
 	}
 	if err := c.i.o.Host.Attach(ctx, int64(pid)); err != nil {
