@@ -97,14 +97,17 @@ func spawn(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// endDebuggees ends what still runs a program of a test's own folder.
+// endDebuggees ends what still runs a program of a test's own folder, which has its
+// like nowhere: debuggees that were let go or whose server died are nobody's children
+// any more.
 func endDebuggees(program string) {
 	dir := []byte(filepath.Base(filepath.Dir(filepath.Dir(program))) + "/")
 	running, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range running {
 		text, _ := os.ReadFile(file)
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if pid != os.Getpid() && bytes.Contains(bytes.ReplaceAll(text, []byte(`\`), []byte("/")), dir) {
+		name, _, _ := bytes.Cut(text, []byte{0}) // wine's are written with backslashes
+		if pid != os.Getpid() && bytes.Contains(bytes.ReplaceAll(name, []byte(`\`), []byte("/")), dir) {
 			if p, err := os.FindProcess(pid); err == nil {
 				p.Kill()
 			}
