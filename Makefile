@@ -2,7 +2,7 @@
 # need on Debian and Ubuntu; the machine must have Go, make, git and apt.
 GO ?= go
 N ?= 50
-FUZZTIME ?= 20s
+FUZZTIME ?= 60s
 PACKAGES ?= ./...
 READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...

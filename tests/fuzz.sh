@@ -3,7 +3,7 @@
 # one worker each. Go's fuzzer may report the end of its own time as a failure
 # ("context deadline exceeded", no failing input); only that is let pass.
 set -eu
-export GO="${GO:-go}" FUZZTIME="${FUZZTIME:-20s}"
+export GO="${GO:-go}" FUZZTIME="${FUZZTIME:-60s}"
 one=$(mktemp)
 trap 'rm -f "$one"' EXIT
 cat >"$one" <<'END'
