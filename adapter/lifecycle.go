@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dap-windbg/engine"
@@ -237,26 +238,27 @@ func (s *session) restart(r *request, _ *none) (any, error) {
 	if s.plan.Request != launch.Launch {
 		return nil, errors.New("only a launched program can be restarted")
 	}
-	s.restarting = true
-	err := s.dbg.Restart(r.ctx)
-	s.restarting = false
-	s.met = s.engine()
-	if err != nil {
-		s.later(s.settle)
-		return nil, err
-	}
-	s.phase, s.told, s.pausing = configuring, false, false
-	s.ids.reset(-1)
-	if stop, ok := s.lastStop(r.ctx); ok {
-		s.firstStop = stop.Number
-	}
-	s.later(func() {
-		s.readMail()
-		s.gone = nil
-		s.tellProcess()
-		s.run()
+	was := s.phase
+	s.phase = configuring // stops on the way are not told
+	return s.change(r, s.dbg.Restart, func(err error) {
+		s.met = s.engine()
+		if err != nil {
+			s.phase = was
+			s.later(s.settle)
+			return
+		}
+		s.told, s.pausing = false, false
+		s.ids.reset(-1)
+		if stop, ok := s.lastStop(r.ctx); ok {
+			s.firstStop = stop.Number
+		}
+		s.later(func() {
+			s.readMail()
+			s.gone = nil
+			s.tellProcess()
+			s.run()
+		})
 	})
-	return nil, nil
 }
 
 // terminate ends the debuggee; a machine is left running instead.
@@ -266,22 +268,28 @@ func (s *session) terminate(r *request, _ *none) (any, error) {
 		s.later(s.tellTerminated)
 		return nil, nil
 	}
-	end := s.dbg.Kill
-	s.look(r.ctx, func(l *engine.Live) error {
-		if l.Info().Machine {
-			end = s.dbg.Detach
+	dbg := s.dbg
+	s.endInput()
+	return s.change(r, func(ctx context.Context) error {
+		end := dbg.Kill
+		if es := dbg.Session(); es != nil {
+			es.Look(ctx, func(l *engine.Live) error {
+				if l.Info().Machine {
+					end = dbg.Detach
+				}
+				return nil
+			})
+		}
+		if err := end(ctx); !errors.Is(err, targets.ErrGone) {
+			return err
 		}
 		return nil
+	}, func(error) {
+		s.later(func() {
+			s.readMail()
+			s.settle()
+		})
 	})
-	s.endInput()
-	if err := end(r.ctx); err != nil && !errors.Is(err, targets.ErrGone) {
-		return nil, err
-	}
-	s.later(func() {
-		s.readMail()
-		s.settle()
-	})
-	return nil, nil
 }
 
 func (s *session) disconnect(r *request, a *disconnectArguments) (any, error) {
@@ -305,12 +313,23 @@ func (s *session) disconnect(r *request, a *disconnectArguments) (any, error) {
 	return nil, err
 }
 
-// cancelled is what is left of cancel: the reader has ended what it names.
-func (s *session) cancelled(*request, *none) (any, error) { return nil, nil }
+// cancelled is what is left of cancel: the reader has ended what it names. Requests
+// that have not begun are answered here.
+func (s *session) cancelled(*request, *none) (any, error) {
+	s.waiting = slices.DeleteFunc(s.waiting, func(x *request) bool {
+		if x.ctx.Err() == nil {
+			return false
+		}
+		s.answer(x, nil, context.Canceled)
+		return true
+	})
+	return nil, nil
+}
 
 // leave parts from the debuggee: as told, else as it was come by.
 func (s *session) leave(how *targets.Parting) error {
 	s.abandonStart()
+	s.abandonChange()
 	dbg := s.dbg
 	if dbg == nil {
 		return nil
@@ -352,6 +371,7 @@ func (s *session) answerRest(r *request) {
 
 // leaveAtEnd is leave for a client that did not disconnect.
 func (s *session) leaveAtEnd() {
+	s.over = true
 	if err := s.leave(nil); err != nil {
 		s.log.Warn().Err(err).Msg("leaving the debuggee")
 	}
@@ -395,7 +415,7 @@ func (s *session) quit(how targets.Parting) {
 // settle tells the end of the debuggee, unless a command or a restart may yet
 // have brought a new one.
 func (s *session) settle() {
-	if s.gone == nil || s.restarting || s.busy > 0 && !s.over {
+	if s.gone == nil || s.changing != nil || s.busy > 0 && !s.over {
 		return
 	}
 	e := s.gone

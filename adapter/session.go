@@ -79,7 +79,8 @@ type session struct {
 	noDebug    bool
 	early      map[string][]engine.Breakpoint // set before there is a debuggee, by owner
 	firstStop  int
-	restarting bool
+	changing   *request      // what replaces or ends the debuggee, at work
+	waiting    []*request    // until that is done
 	gone       *engine.Ended // seen, but commands may yet bring a new debuggee
 	own        bool          // the next Resumed is the answer to a request
 	byConsole  bool          // a command line resumed
@@ -302,6 +303,9 @@ func (s *session) serve(r *request) {
 	var body any
 	var err error
 	switch {
+	case s.waits(r):
+		s.waiting = append(s.waiting, r)
+		return
 	case !known:
 		err = fmt.Errorf("request %.60q is not supported", r.command)
 	case !s.greeted && r.command != "initialize" && r.command != "disconnect" && r.command != "cancel":
