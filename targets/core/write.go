@@ -72,7 +72,8 @@ func Write(ctx context.Context, f io.WriterAt, p *Process, read Source, progress
 		progress = func(uint64, uint64) {}
 	}
 	w := &writer{f: f, m: m, p: p, read: read, progress: progress}
-	return w.out, w.run(ctx)
+	err := w.run(ctx)
+	return w.out, err
 }
 
 // writer writes one core file.
