@@ -34,16 +34,17 @@ var binary = sync.OnceValues(func() (string, error) {
 type adapterProcess struct {
 	*exec.Cmd
 	io.Reader
-	in   io.WriteCloser
-	once sync.Once
-	gone chan struct{} // closed when it has ended
+	in    io.WriteCloser
+	once  sync.Once
+	gone  chan struct{}    // closed when it has ended
+	state *os.ProcessState // then
 }
 
 func (p *adapterProcess) Write(b []byte) (int, error) { return p.in.Write(b) }
 func (p *adapterProcess) Close() error                { return p.in.Close() }
 
-// started runs the built debugger on its standard streams.
-func started(t *testing.T) (*dapclient.Client, *adapterProcess) {
+// started runs the built debugger on its standard streams, with env added.
+func started(t *testing.T, env ...string) (*dapclient.Client, *adapterProcess) {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -51,6 +52,7 @@ func started(t *testing.T) (*dapclient.Client, *adapterProcess) {
 	}
 	p := &adapterProcess{Cmd: exec.Command(path), gone: make(chan struct{})}
 	p.Stderr = os.Stderr
+	p.Env = append(os.Environ(), env...)
 	if p.in, err = p.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +82,7 @@ func started(t *testing.T) (*dapclient.Client, *adapterProcess) {
 
 func (p *adapterProcess) wait() {
 	p.once.Do(func() {
-		p.Process.Wait()
+		p.state, _ = p.Process.Wait()
 		close(p.gone)
 	})
 }

@@ -1,13 +1,7 @@
 package dap
 
 import (
-	"encoding/json"
-	"fmt"
-	"math/rand/v2"
-	"os"
 	"testing"
-
-	"dap-windbg/tests/dapclient"
 
 	"github.com/google/go-dap"
 )
@@ -40,116 +34,6 @@ func TestRush(t *testing.T) {
 		t.Errorf("after 12 steps: %+v", top)
 	}
 	c.Disconnect(nil)
-}
-
-// TestWalks is random use of a real program: every request has one answer, the
-// debugger and the program can be left at any time.
-func TestWalks(t *testing.T) {
-	walks := uint64(12)
-	if os.Getenv("HEAVY") != "" {
-		walks = 60
-	}
-	for seed := range walks {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { walk(t, seed) })
-	}
-}
-
-func walk(t *testing.T, seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 1))
-	c := inProcess(t)
-	args := []string{}
-	if r.IntN(2) == 0 {
-		args = append(args, "spin")
-	}
-	words := []string{"start", "loop", "in twice", "bottom", "ticking", "in work", "end"}
-	c.Start("launch", config(t, "args", args, "stopAtEntry", true), source(), line(t, words[r.IntN(len(words))]))
-	thread := c.Stopped("entry").ThreadId
-	frame, ref := 1, 1
-	choices := []func() (string, map[string]any){
-		func() (string, map[string]any) { return "continue", map[string]any{"threadId": thread} },
-		func() (string, map[string]any) { return "next", map[string]any{"threadId": thread} },
-		func() (string, map[string]any) { return "stepIn", map[string]any{"threadId": thread} },
-		func() (string, map[string]any) { return "stepOut", map[string]any{"threadId": thread} },
-		func() (string, map[string]any) { return "pause", map[string]any{"threadId": thread} },
-		func() (string, map[string]any) { return "threads", nil },
-		func() (string, map[string]any) { return "stackTrace", map[string]any{"threadId": thread, "levels": 20} },
-		func() (string, map[string]any) { return "scopes", map[string]any{"frameId": frame} },
-		func() (string, map[string]any) { return "variables", map[string]any{"variablesReference": ref} },
-		func() (string, map[string]any) {
-			return "setBreakpoints", map[string]any{"source": map[string]any{"path": source()},
-				"breakpoints": []any{map[string]any{"line": line(t, words[r.IntN(len(words))]), "condition": []string{"", "n > 2", "no such"}[r.IntN(3)]}}}
-		},
-		func() (string, map[string]any) {
-			return "evaluate", map[string]any{"expression": []string{"k", "p", "g", "bl", "~*k", "x tour!*", "dv", "r", "u", "lm", "total", "?? s"}[r.IntN(12)], "context": "repl"}
-		},
-		func() (string, map[string]any) {
-			return "disassemble", map[string]any{"memoryReference": "0x555555555188", "instructionOffset": -5, "instructionCount": 20}
-		},
-		func() (string, map[string]any) { return "modules", map[string]any{} },
-		func() (string, map[string]any) {
-			return "terminateThreads", map[string]any{"threadIds": []int{thread, 7}[r.IntN(2):]}
-		},
-		func() (string, map[string]any) { return "exceptionInfo", map[string]any{"threadId": thread} },
-		func() (string, map[string]any) {
-			return "setExceptionBreakpoints", map[string]any{"filters": []string{[]string{"av", "eh", "ld", "ct"}[r.IntN(4)]},
-				"filterOptions": []any{map[string]any{"filterId": "sys", "condition": []string{"write", "nanosleep,clock_nanosleep", "no_such"}[r.IntN(3)]}}}
-		},
-		func() (string, map[string]any) {
-			return "setDataBreakpoints", map[string]any{"breakpoints": []any{map[string]any{
-				"dataId": []string{"tour!calls:4", "tour!table:32", "tour!ticks:8", "nowhere!x:1"}[r.IntN(4)], "accessType": []string{"read", "write", "readWrite"}[r.IntN(3)]}}}
-		},
-		func() (string, map[string]any) {
-			return "dataBreakpointInfo", map[string]any{"name": []string{"total", "s", "table[2]", "0x10"}[r.IntN(4)], "frameId": frame}
-		},
-		func() (string, map[string]any) {
-			return "setFunctionBreakpoints", map[string]any{"breakpoints": []any{map[string]any{"name": []string{"twice", "deep", "no*"}[r.IntN(3)], "hitCondition": "%2"}}}
-		},
-		func() (string, map[string]any) {
-			return "gotoTargets", map[string]any{"source": map[string]any{"path": source()}, "line": line(t, "loop")}
-		},
-		func() (string, map[string]any) { return "stepInTargets", map[string]any{"frameId": frame} },
-		func() (string, map[string]any) { return "loadedSources", map[string]any{} },
-		func() (string, map[string]any) {
-			return "completions", map[string]any{"text": "x tour!t", "column": 9, "line": 1}
-		},
-	}
-	var open []int
-	for range 30 {
-		command, args := choices[r.IntN(len(choices))]()
-		seq := c.Send(command, args)
-		open = append(open, seq)
-		if r.IntN(2) == 0 && command != "evaluate" {
-			frame, ref = learn(c.Response(seq), frame, ref)
-		}
-	}
-	c.Disconnect(nil)
-	for _, seq := range open {
-		if _, err := c.Answer(seq); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func learn(m *dapclient.Message, frame, ref int) (int, int) {
-	var body struct {
-		StackFrames []dap.StackFrame
-		Scopes      []dap.Scope
-		Variables   []dap.Variable
-	}
-	if json.Unmarshal(m.Body, &body) == nil {
-		if len(body.StackFrames) > 0 {
-			frame = body.StackFrames[0].Id
-		}
-		if len(body.Scopes) > 0 {
-			ref = body.Scopes[0].VariablesReference
-		}
-		for _, v := range body.Variables {
-			if v.VariablesReference > 0 {
-				ref = v.VariablesReference
-			}
-		}
-	}
-	return frame, ref
 }
 
 // TestClientWithoutPaging gets long arrays in pieces, and small ones whole.

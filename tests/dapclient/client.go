@@ -51,6 +51,8 @@ type Client struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when something came
 	sent     map[int]string
+	at       map[int]time.Time // when
+	slowest  slow
 	answered map[int]*Message
 	log      []*Message // as received
 	next     int        // first event not consumed, an index in log
@@ -65,7 +67,7 @@ func New(t testing.TB, rw io.ReadWriteCloser) *Client {
 	if err != nil {
 		t.Fatal("the protocol's schema: ", err)
 	}
-	c := &Client{t: t, rw: rw, schema: schema, changed: make(chan struct{}), sent: map[int]string{}, answered: map[int]*Message{}}
+	c := &Client{t: t, rw: rw, schema: schema, changed: make(chan struct{}), sent: map[int]string{}, at: map[int]time.Time{}, answered: map[int]*Message{}}
 	done := make(chan struct{})
 	go func() { defer close(done); c.read() }()
 	t.Cleanup(func() {
@@ -119,6 +121,9 @@ func (c *Client) take(content []byte) {
 			c.t.Errorf("internal error: %s", clip(content))
 		}
 		c.answered[m.RequestSeq] = m
+		if took := time.Since(c.at[m.RequestSeq]); took > c.slowest.took && m.Command != "launch" && m.Command != "attach" {
+			c.slowest = slow{m.Command, took}
+		}
 	case "event":
 		if c.over {
 			c.t.Errorf("event %s after terminated", m.Event)
@@ -163,7 +168,7 @@ func (c *Client) write(m map[string]any) (int, error) {
 	}
 	if m["type"] == "request" {
 		c.mu.Lock()
-		c.sent[c.seq] = m["command"].(string)
+		c.sent[c.seq], c.at[c.seq] = m["command"].(string), time.Now()
 		c.mu.Unlock()
 	}
 	return c.seq, dap.WriteBaseMessage(c.rw, content)
@@ -235,7 +240,7 @@ func (c *Client) tail() string {
 func (c *Client) Response(seq int) *Message {
 	c.t.Helper()
 	var m *Message
-	c.wait(fmt.Sprintf("the response to %s", c.name(seq)), func() bool {
+	c.wait(fmt.Sprintf("the response to %s", c.Name(seq)), func() bool {
 		m = c.answered[seq]
 		return m != nil
 	})
@@ -251,7 +256,22 @@ func (c *Client) Answer(seq int) (m *Message, err error) {
 	return m, err
 }
 
-func (c *Client) name(seq int) string {
+// slow is the request that waited longest for its answer.
+type slow struct {
+	command string
+	took    time.Duration
+}
+
+// Slowest is the request that waited longest for its answer; launch and attach, which
+// wait for configurationDone, are not counted.
+func (c *Client) Slowest() (command string, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.slowest.command, c.slowest.took
+}
+
+// Name is the command of request seq.
+func (c *Client) Name(seq int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sent[seq]
