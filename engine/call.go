@@ -57,32 +57,60 @@ type caller struct {
 // Call runs a function of the debuggee in the selected thread, alone, and returns
 // what it hands back. Everything but the memory it wrote is as before.
 func (e *env) Call(ctx context.Context, c eval.Call) (eval.Value, error) {
-	l := e.l
-	switch {
-	case l.r == nil:
-		return eval.Value{}, fmt.Errorf("calling %s: %w", c.Name, errors.ErrUnsupported)
-	case l.lifeless():
-		return eval.Value{}, targets.ErrNoThreads
-	case conventions[l.arch] == nil:
-		return eval.Value{}, fmt.Errorf("calling %s: the calling convention of %s is not known", c.Name, l.arch.Name)
-	}
-	if _, ok := e.mem.(*nowMemory); !ok {
-		return eval.Value{}, errors.New("functions of the debuggee are called only where the expression itself calls them")
-	}
-	full, err := l.allRegisters(ctx, l.selected)
+	x, err := e.caller(ctx, c.Name)
 	if err != nil {
 		return eval.Value{}, err
 	}
-	x := &caller{l: l, thread: l.selected, name: c.Name, saved: full.Clone()}
-	x.low = (full.SP() - belowSP) &^ 63
-	if r := l.room; r.number == l.number && r.low != 0 && r.low < x.low && x.low-r.low < maxCallStack {
-		x.low = r.low // results of earlier calls lie above
-	}
-	regs := full.Clone()
+	regs := x.saved.Clone()
 	if err := x.prepare(ctx, e, c, regs); err != nil {
 		return eval.Value{}, err
 	}
 	return x.run(ctx, c, regs)
+}
+
+// Room is a place on the selected thread's stack; it is taken until the debuggee
+// runs on.
+func (e *env) Room(ctx context.Context, t *symbols.Type) (eval.Value, error) {
+	x, err := e.caller(ctx, eval.TypeName(t))
+	if err != nil {
+		return eval.Value{}, err
+	}
+	size := complete(t).ByteSize()
+	if size < 0 || size > maxCallStack {
+		return eval.Value{}, fmt.Errorf("there is no room for a %s of %d bytes", eval.TypeName(t), size)
+	}
+	at := x.take(int(size))
+	e.l.room = room{e.l.number, x.low}
+	return eval.Value{Type: t, Place: eval.InMemory, Addr: at}, nil
+}
+
+// ByReference reports whether a class is passed by the address of a copy.
+func (e *env) ByReference(t *symbols.Type) bool { return nontrivial(t, 0) }
+
+// caller makes ready for a call of the function called name in the selected thread.
+func (e *env) caller(ctx context.Context, name string) (*caller, error) {
+	l := e.l
+	switch {
+	case l.r == nil:
+		return nil, fmt.Errorf("calling %s: %w", name, errors.ErrUnsupported)
+	case l.lifeless():
+		return nil, targets.ErrNoThreads
+	case conventions[l.arch] == nil:
+		return nil, fmt.Errorf("calling %s: the calling convention of %s is not known", name, l.arch.Name)
+	}
+	if _, ok := e.mem.(*nowMemory); !ok {
+		return nil, errors.New("functions of the debuggee are called only where the expression itself calls them")
+	}
+	full, err := l.allRegisters(ctx, l.selected)
+	if err != nil {
+		return nil, err
+	}
+	x := &caller{l: l, thread: l.selected, name: name, saved: full.Clone()}
+	x.low = (full.SP() - belowSP) &^ 63
+	if r := l.room; r.number == l.number && r.low != 0 && r.low < x.low && x.low-r.low < maxCallStack {
+		x.low = r.low // results of earlier calls lie above
+	}
+	return x, nil
 }
 
 // prepare lays out arguments, results and the return in memory and registers.

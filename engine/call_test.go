@@ -309,3 +309,72 @@ func TestCallsRefused(t *testing.T) {
 		return nil
 	})
 }
+
+// TestCallsWithObjects passes classes by value that only they can copy, and makes
+// objects: every copy is ended, save what the user wrote himself.
+func TestCallsWithObjects(t *testing.T) {
+	for cc, flag := range map[string]string{"g++": "-fno-inline", "clang++": "-fstandalone-debug"} {
+		t.Run(cc, func(t *testing.T) {
+			prog := filepath.Join(t.TempDir(), "objects")
+			if out, err := exec.Command(cc, "-g", "-O0", "-w", flag, "-o", prog, "testdata/objects.cpp").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			s := launch(t, Options{}, prog)
+			s.stop()
+			s.set("t", Breakpoint{File: "objects.cpp", Line: lineOf(t, "objects.cpp", "// here")})
+			s.run(How{})
+			alive, copies := s.eval("alive"), s.eval("copies")
+			for _, c := range []struct {
+				src    string
+				want   string // what is shown, or a part of the error
+				alive  uint64 // objects that stay
+				copies uint64
+			}{
+				{"sum(one)", "103", 0, 1}, {"sums(one, 7, one)", "110", 0, 2}, {"fields(holder)", "255", 0, 3}, {"kinds(derived)", "1", 0, 0},
+				{"plain(small)", "12", 0, 0}, {"plain(Plain(4, 5))", "45", 0, 0}, {"seen(Plain(4, 5))", "9", 0, 0}, {"pairs(pair)", "2", 0, 1},
+				{"pairs(Pair<int>(9, 1))", "8", 0, 0}, {"sum(Counted(3, 5))", "8", 0, 0}, {"sum(Counted(Counted(3, 5)))", "8", 0, 0},
+				{"Counted(3, 5).x", "3", 1, 0}, {"one.plus(one).x", "102", 1, 1}, {"sum(one.plus(one))", "106", 0, 1}, {"derived.Base::kind()", "1", 0, 0},
+				{"length(text)", "4", 0, 0}, {"count(list)", "3", 0, 0}, {"shared(owned)", "42", 0, 0}, {"shared(owned)", "42", 0, 0}, {"length(twice(text))", "8", 0, 0},
+				{"only(moved)", "cannot be copied", 0, 0}, {"only(Only(8))", "8", 0, 0}, {"sum(3)", "there is int sum(Counted)", 0, 0}, {"Counted()", "takes other arguments", 0, 0},
+				{"Counted(3)", "Counted::Counted(int, int)", 0, 0}, {"Derived(8).kind()", "8", 0, 0},
+			} {
+				got := ""
+				s.do(func(ctx context.Context, v *View) error {
+					before, err := v.Registers(ctx, v.l.selected)
+					if err != nil {
+						return err
+					}
+					v.AllowCalls(true)
+					x, err := v.Eval(ctx, nil, c.src, eval.Options{})
+					v.AllowCalls(false)
+					if err == nil {
+						got, err = (&eval.Model{}).Text(ctx, v.Env(nil), x, eval.Format{Style: eval.Plain})
+					}
+					if err != nil {
+						got = err.Error()
+					}
+					after, err := v.Registers(ctx, v.l.selected)
+					if d := differing(before, after); d != "" {
+						t.Errorf("%s changed %s", c.src, d)
+					}
+					return err
+				})
+				if cc == "clang++" && (c.src == "length(text)" || c.src == "length(twice(text))") {
+					c.want = "has no code of its own" // no linkage name leads to the library's constructor
+				}
+				if got != c.want && (c.want[0] <= '9' || !strings.Contains(got, c.want)) {
+					t.Errorf("%s: %s, want %s", c.src, got, c.want)
+				}
+				if n, m := s.eval("alive")-alive, s.eval("copies")-copies; n != c.alive || m != c.copies {
+					t.Errorf("%s: %d objects stay after %d copies, want %d and %d", c.src, int64(n), m, c.alive, c.copies)
+				}
+				alive, copies = s.eval("alive"), s.eval("copies")
+			}
+			s.set("t")
+			s.resume(How{})
+			if e := s.ended(); e.Gone.Code != 42 {
+				t.Errorf("it ends with %+v", e.Gone)
+			}
+		})
+	}
+}

@@ -12,6 +12,12 @@ import (
 // only when it was parsed with Options.Calls.
 type Caller interface {
 	Call(ctx context.Context, c Call) (Value, error)
+	// Room is a place for an object of type t on the debuggee's stack; it is the
+	// object's until the debuggee runs on.
+	Room(ctx context.Context, t *symbols.Type) (Value, error)
+	// ByReference reports whether functions that take a class by value take the
+	// address of a copy that its own constructor has made (Itanium C++ ABI, 3.1.2.3).
+	ByReference(t *symbols.Type) bool
 }
 
 // Functions is an Env that knows all functions of a name: overloads.
@@ -35,6 +41,7 @@ type Argument struct {
 	Value   Value
 	Type    *symbols.Type
 	ByPlace bool
+	own     bool // Value was made for the call
 }
 
 // Void is the type of no value.
@@ -56,9 +63,9 @@ type candidate struct {
 // callDebuggee makes the call that n spells; want is the type that it is cast to,
 // nil none.
 func (ev *evaluator) callDebuggee(n *callNode, want *symbols.Type) (Value, error) {
-	caller, ok := ev.env.(Caller)
-	if !ev.calls || !ok {
-		return Value{}, &CallError{Name: calleeName(n.callee)}
+	caller, err := ev.caller(calleeName(n.callee))
+	if err != nil {
+		return Value{}, err
 	}
 	if len(n.args) > maxArguments {
 		return Value{}, &CallError{Name: calleeName(n.callee), Msg: "takes too many arguments"}
@@ -67,17 +74,9 @@ func (ev *evaluator) callDebuggee(n *callNode, want *symbols.Type) (Value, error
 	if err != nil {
 		return Value{}, err
 	}
-	args := make([]Value, len(n.args))
-	for i, a := range n.args {
-		if args[i], err = ev.eval(a); err != nil {
-			return Value{}, err
-		}
-		if args[i].Item != nil {
-			return Value{}, &ItemError{className(args[i]), "cannot be passed to a function"}
-		}
-		if args[i].Err != nil {
-			return Value{}, args[i].Err
-		}
+	args, err := ev.arguments(n.args)
+	if err != nil {
+		return Value{}, err
 	}
 	c, err := ev.choose(calleeName(n.callee), list, args)
 	if err != nil {
@@ -89,11 +88,25 @@ func (ev *evaluator) callDebuggee(n *callNode, want *symbols.Type) (Value, error
 		}
 		c.typ = &symbols.Type{Kind: symbols.Func, Size: 1, Elem: want}
 	}
-	call, err := ev.prepare(c, args)
-	if err != nil {
-		return Value{}, err
+	return ev.makeCall(caller, c, args)
+}
+
+// arguments evaluates those of a call.
+func (ev *evaluator) arguments(list []node) ([]Value, error) {
+	args := make([]Value, len(list))
+	for i, a := range list {
+		var err error
+		if args[i], err = ev.eval(a); err != nil {
+			return nil, err
+		}
+		if args[i].Item != nil {
+			return nil, &ItemError{className(args[i]), "cannot be passed to a function"}
+		}
+		if args[i].Err != nil {
+			return nil, args[i].Err
+		}
 	}
-	return caller.Call(ev.ctx, call)
+	return args, nil
 }
 
 // calleeName spells what is called, for messages.
@@ -332,8 +345,11 @@ func (ev *evaluator) memberFunction(n *binaryNode) ([]candidate, error) {
 
 // methodAddress finds the code of a method.
 func (ev *evaluator) methodAddress(c candidate) (arch.Addr, error) {
-	if c.method.Linkage != "" {
-		a, err := ev.env.Address(ev.ctx, c.method.Linkage)
+	for _, name := range linkages(c.method) {
+		if name == "" {
+			continue
+		}
+		a, err := ev.env.Address(ev.ctx, name)
 		if err == nil || retry(err) {
 			return a, err
 		}
@@ -350,7 +366,7 @@ func (ev *evaluator) methodAddress(c candidate) (arch.Addr, error) {
 			}
 		}
 	}
-	return 0, &CallError{Name: c.name, Msg: "has no code of its own: it was inlined wherever it is used"}
+	return 0, &CallError{Name: c.name, Msg: "has no code of its own that debug information tells of: it was inlined wherever it is used, or lies in a library without debug information"}
 }
 
 // CallError: an expression calls a function of the debuggee, and cannot.

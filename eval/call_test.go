@@ -40,6 +40,12 @@ func (e *callEnv) Call(ctx context.Context, c Call) (Value, error) {
 	return Integer(e, "int", 1), nil
 }
 
+func (e *callEnv) Room(context.Context, *symbols.Type) (Value, error) {
+	return Value{}, errors.New("there is no room")
+}
+
+func (e *callEnv) ByReference(*symbols.Type) bool { return false }
+
 func function(addr uint64, ret *symbols.Type, variadic bool, params ...*symbols.Type) Value {
 	return Value{Place: InMemory, Addr: addrOf(int64(addr)), Type: &symbols.Type{Kind: symbols.Func, Size: 1, Elem: ret, Load: func() *symbols.Members {
 		m := &symbols.Members{Variadic: variadic}

@@ -291,21 +291,34 @@ func (n *callNode) eval(ev *evaluator) (Value, error) {
 	if v, ok, err := ev.known(name.name, n.args); ok {
 		return v, err
 	}
-	if len(n.args) == 1 {
-		if _, err := ev.env.Lookup(ev.ctx, name.name); err != nil {
-			if retry(err) {
-				return Value{}, err
-			}
-			if t, ok := findType(ev.ctx, ev.env, name.name); ok {
-				v, err := ev.eval(n.args[0])
-				if err != nil {
-					return Value{}, err
-				}
-				return ev.cast(v, t)
-			}
+	if t, ok, err := ev.typeNamed(name.name); err != nil {
+		return Value{}, err
+	} else if ok && (len(n.args) == 1 || completed(t).IsComposite()) {
+		args, err := ev.arguments(n.args)
+		switch {
+		case err != nil:
+			return Value{}, err
+		case completed(t).IsComposite() && ev.calls:
+			return ev.construct(t, args)
+		case len(args) == 1:
+			return ev.cast(args[0], t)
 		}
 	}
 	return ev.callDebuggee(n, want)
+}
+
+// typeNamed is the type called name, where no variable or function hides it; one that
+// is written in other case does not.
+func (ev *evaluator) typeNamed(name string) (*symbols.Type, bool, error) {
+	v, err := ev.env.Lookup(ev.ctx, name)
+	if retry(err) {
+		return nil, false, err
+	}
+	if err == nil && (v.Item != nil || v.Type == nil || strip(v.Type).Kind != symbols.Func || strings.Contains(ev.env.Symbol(ev.ctx, v.Addr), name)) {
+		return nil, false, nil
+	}
+	t, ok := findType(ev.ctx, ev.env, name)
+	return t, ok, nil
 }
 
 func (n *macroNode) eval(ev *evaluator) (Value, error) {

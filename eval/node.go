@@ -203,13 +203,15 @@ func (e *cppExpr) resolve(ctx context.Context, env Env) (node, error) {
 
 // evaluator carries one evaluation.
 type evaluator struct {
-	ctx   context.Context
-	env   Env
-	l     *language
-	spent *spent
-	vars  map[string]Value // parameters of the lambdas around
-	calls bool             // functions of the debuggee may be called
-	want  *symbols.Type    // what the call at hand is cast to
+	ctx    context.Context
+	env    Env
+	l      *language
+	spent  *spent
+	vars   map[string]Value            // parameters of the lambdas around
+	calls  bool                        // functions of the debuggee may be called
+	want   *symbols.Type               // what the call at hand is cast to
+	fresh  map[arch.Addr]*symbols.Type // objects that the expression made
+	within bool                        // a conversion by constructor is looked for
 }
 
 // spent is what an evaluation has taken so far, with all that it evaluates in turn.

@@ -84,12 +84,19 @@ func (ev *evaluator) fits(c candidate, args []Value) (int, bool) {
 func (ev *evaluator) conversion(v Value, p *symbols.Type) int {
 	to := strip(p)
 	if to.Kind == symbols.Reference || to.Kind == symbols.RvalueReference {
-		return ev.conversion(v, elem(to))
+		n := ev.conversion(v, elem(to))
+		if n >= 0 && (v.Place == NoPlace || ev.isFresh(v)) != (to.Kind == symbols.RvalueReference) {
+			n++ // the other kind of reference takes it better
+		}
+		return n
 	}
 	from := strip(v.Type)
 	switch {
 	case to.IsComposite():
 		if !from.IsComposite() {
+			if _, ok := ev.converting(v, completed(to)); ok {
+				return 20
+			}
 			return -1
 		}
 		a, b := completed(from), completed(to)
@@ -157,7 +164,7 @@ func pointerConversion(from *symbols.Type, v Value, to *symbols.Type) int {
 }
 
 // prepare converts the arguments of the call of c.
-func (ev *evaluator) prepare(c candidate, args []Value) (Call, error) {
+func (ev *evaluator) prepare(caller Caller, c candidate, args []Value) (Call, error) {
 	out := Call{Name: c.name, Addr: c.addr, Type: c.typ}
 	if c.method != nil && c.addr == 0 {
 		var err error
@@ -169,14 +176,14 @@ func (ev *evaluator) prepare(c candidate, args []Value) (Call, error) {
 		return out, &CallError{Name: c.name, Msg: "has no code"}
 	}
 	if c.object.Type != nil {
-		out.Args = append(out.Args, Argument{c.object, ev.l.pointer(c.object.Type), true})
+		out.Args = append(out.Args, Argument{Value: c.object, Type: ev.l.pointer(c.object.Type), ByPlace: true})
 	}
 	params := c.params()
 	for i, v := range args {
 		var a Argument
 		var err error
 		if i < len(params) {
-			a, err = ev.passed(v, params[i])
+			a, err = ev.passed(caller, v, params[i])
 		} else {
 			a, err = ev.promoted(v)
 		}
@@ -193,20 +200,42 @@ func (ev *evaluator) prepare(c candidate, args []Value) (Call, error) {
 }
 
 // passed is v as parameter type p takes it.
-func (ev *evaluator) passed(v Value, p *symbols.Type) (Argument, error) {
+func (ev *evaluator) passed(caller Caller, v Value, p *symbols.Type) (Argument, error) {
 	to := strip(p)
-	switch {
-	case to.Kind == symbols.Reference || to.Kind == symbols.RvalueReference:
+	switch ref := to.Kind == symbols.Reference || to.Kind == symbols.RvalueReference; {
+	case to.IsComposite(), ref && strip(elem(to)).IsComposite():
+		return ev.passedObject(caller, v, p, ref)
+	case ref:
 		v, err := ev.referred(v, elem(to))
-		return Argument{v, p, true}, err
+		return Argument{Value: v, Type: p, ByPlace: true}, err
 	case to.Kind == symbols.Pointer && strip(v.Type).Kind == symbols.Array && v.Place != InMemory:
-		return Argument{v, p, true}, nil
-	case to.IsComposite():
-		v, err := ev.referred(v, p)
-		return Argument{v, p, false}, err
+		return Argument{Value: v, Type: p, ByPlace: true}, nil
 	}
 	x, err := ev.cast(v, p)
-	return Argument{x, p, false}, err
+	return Argument{Value: x, Type: p}, err
+}
+
+// passedObject is v as a parameter takes it that is a class or refers to one: a copy
+// where only the class can make one, an object made of v where v is none.
+func (ev *evaluator) passedObject(caller Caller, v Value, p *symbols.Type, ref bool) (Argument, error) {
+	class := strip(p)
+	if ref {
+		class = elem(class)
+	}
+	class = completed(class)
+	if !strip(v.Type).IsComposite() {
+		x, err := ev.construct(class, []Value{v})
+		if !ref && caller.ByReference(class) {
+			p, ref = ev.l.pointer(class), true
+		}
+		return Argument{Value: x, Type: p, ByPlace: ref, own: true}, err
+	}
+	v, err := ev.referred(v, class)
+	if err != nil || ref || !caller.ByReference(class) {
+		return Argument{Value: v, Type: p, ByPlace: ref}, err
+	}
+	v, err = ev.copied(caller, v, class)
+	return Argument{Value: v, Type: ev.l.pointer(class), ByPlace: true, own: true}, err
 }
 
 // referred is the object of type t that v is or has as its base.
@@ -226,9 +255,9 @@ func (ev *evaluator) promoted(v Value) (Argument, error) {
 	t := strip(v.Type)
 	switch {
 	case t.IsComposite():
-		return Argument{v, v.Type, false}, nil
+		return Argument{Value: v, Type: v.Type}, nil
 	case t.Kind == symbols.Array && v.Place != InMemory:
-		return Argument{v, ev.l.pointer(elem(t)), true}, nil
+		return Argument{Value: v, Type: ev.l.pointer(elem(t)), ByPlace: true}, nil
 	}
 	n, err := load(ev.ctx, ev.env, v)
 	if err != nil {
@@ -240,5 +269,5 @@ func (ev *evaluator) promoted(v Value) (Argument, error) {
 		n = ev.promote(n)
 	}
 	x, err := ev.rvalue(n)
-	return Argument{x, n.t, false}, err
+	return Argument{Value: x, Type: n.t}, err
 }
