@@ -20,7 +20,7 @@ HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multia
 
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
-.PHONY: build demo test test-heavy bench fuzz lint cross install generate vscode
+.PHONY: build demo test test-heavy bench fuzz lint cross install generate vsix vscode
 
 build:
 	CGO_ENABLED=0 $(GO) build -o dap-windbg ./cmd/dap-windbg
@@ -67,8 +67,18 @@ generate: build
 	./dap-windbg reference commands >docs/commands.md
 	./dap-windbg reference launch >docs/launch.md
 	./dap-windbg reference connections >docs/connections.md
-	./dap-windbg reference vscode >vscode-extension/package.json
+	./dap-windbg reference vscode <vscode-extension/package.json >vscode-extension/package.new
+	mv vscode-extension/package.new vscode-extension/package.json
+
+# The extension for this machine, or for those named: make vsix PLATFORMS="linux-x64 win32-x64"
+vsix:
+	cd vscode-extension && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	cd vscode-extension/packaging && npm ci --no-audit --no-fund --loglevel=error
+	GO="$(GO)" node vscode-extension/packaging/package.mjs $(PLATFORMS)
 
 vscode: build
-	mkdir -p "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0"
-	cp dap-windbg vscode-extension/package.json LICENSE "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/"
+	cd vscode-extension && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	mkdir -p "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/bin" "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/dist"
+	cp dap-windbg "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/bin/"
+	cp vscode-extension/dist/extension.js "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/dist/"
+	cp -r vscode-extension/package.json vscode-extension/media LICENSE "$(VSCODE_EXTENSIONS)/dap-windbg-0.1.0/"

@@ -1,47 +1,128 @@
 package launch
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
 
-// VSCodeManifest is the extension's package.json, printed from the field table.
-// program is the debugger's path within the extension.
-func VSCodeManifest(version string) string {
-	properties := map[where]map[string]any{inLaunch: {}, inAttach: {}}
+	"github.com/tailscale/hujson"
+)
+
+// way is a way to start that the editor offers as a snippet.
+type way struct {
+	label, description string
+	request            string
+	fields             [][2]string // name and JSON value, in the order they are written
+}
+
+// quoted makes a snippet's string that holds a variable of the editor: `^"..."` keeps
+// ${...} from being read as a place to type.
+func quoted(s string) string { return `"^\"` + s + `\""` }
+
+// ways is every way to start. $1, ${1:text} are places to type.
+var ways = []way{
+	{"Launch", "Start a program of this machine", "launch",
+		[][2]string{{"program", quoted(`\\${workspaceFolder}/${1:a.out}`)}, {"args", "[]"}, {"cwd", quoted(`\\${workspaceFolder}`)}}},
+	{"Launch in a terminal", "Start a program of this machine; it reads and writes a terminal", "launch",
+		[][2]string{{"program", quoted(`\\${workspaceFolder}/${1:a.out}`)}, {"args", "[]"}, {"console", `"integratedTerminal"`}}},
+	{"Launch on another machine", "Start a program on a machine that runs gdbserver --multi", "launch",
+		[][2]string{{"processServer", `"gdb:server=${1:HOST},port=${2:1234}"`}, {"program", `"${3:/path/there/a.out}"`}, {"args", "[]"}}},
+	{"Attach", "Attach to a process of this machine, chosen from a list", "attach",
+		[][2]string{{"processId", quoted(`\\${command:PickProcess}`)}}},
+	{"Attach by name", "Attach to a process of this machine, also to one still to come", "attach",
+		[][2]string{{"processName", `"${1:orders}"`}, {"waitFor", "true"}}},
+	{"Attach on another machine", "Attach to a process on a machine that runs gdbserver --multi", "attach",
+		[][2]string{{"processServer", `"gdb:server=${1:HOST},port=${2:1234}"`}, {"processId", quoted(`\\${command:PickProcess}`)}}},
+	{"Attach to gdbserver", "Attach to a program that runs under gdbserver", "attach",
+		[][2]string{{"connection", `"gdb:server=${1:HOST},port=${2:1234}"`}, {"sourceMap", `{"${3:/build}": "^\"\\${workspaceFolder}\""}`}}},
+	{"Core file", "Look at a program that crashed", "attach",
+		[][2]string{{"coreFile", quoted(`\\${workspaceFolder}/${1:core}`)}}},
+	{"Windows kernel, serial line", "Debug a Windows kernel over a serial line", "attach",
+		[][2]string{{"connection", `"com:port=${1:/dev/ttyUSB0},baud=${2:115200}"`}, {"os", `"windowskernel"`}}},
+	{"Windows kernel, pipe", "Debug a Windows kernel over a virtual machine's pipe or socket", "attach",
+		[][2]string{{"connection", `"com:pipe,port=${1:/tmp/windows-com1},resets=0,reconnect"`}, {"os", `"windowskernel"`}}},
+	{"Windows kernel, KDNET", "Debug a Windows kernel over the network", "attach",
+		[][2]string{{"connection", `"net:port=${1:50000},key=${2:1.2.3.4}"`}, {"os", `"windowskernel"`}}},
+	{"Windows kernel, kdsrv", "Debug a Windows kernel through a KD connection server", "attach",
+		[][2]string{{"connection", `"kdsrv:server=@{tcp:server=${1:HOST},port=${2:5005}},trans=@{com:port=${3:com1},baud=${4:115200}}"`}, {"os", `"windowskernel"`}}},
+	{"Linux kernel, QEMU", "Debug a Linux kernel through QEMU's gdb stub", "attach",
+		[][2]string{{"connection", `"qemu:server=${1:localhost},port=${2:1234}"`}, {"program", quoted(`\\${workspaceFolder}/${3:vmlinux}`)}, {"os", `"linuxkernel"`}}},
+	{"Linux kernel, kgdb", "Debug a Linux kernel over its kgdb serial line", "attach",
+		[][2]string{{"connection", `"kgdb:port=${1:/dev/ttyUSB0},baud=${2:115200}"`}, {"program", quoted(`\\${workspaceFolder}/${3:vmlinux}`)}, {"os", `"linuxkernel"`}}},
+	{"Linux kernel, kdb", "Debug a Linux kernel through the text console of kdb", "attach",
+		[][2]string{{"connection", `"kdb:port=${1:/dev/ttyUSB0},baud=${2:115200}"`}, {"program", quoted(`\\${workspaceFolder}/${3:vmlinux}`)}, {"os", `"linuxkernel"`}}},
+	{"Join a shared session", "Join a debug session that a colleague shares with .server", "attach",
+		[][2]string{{"remote", `"tcp:server=${1:HOST},port=${2:5005}"`}}},
+}
+
+// object writes the configuration that w stands for.
+func (w way) object() json.RawMessage {
+	text := fmt.Sprintf(`{"type": "dap-windbg", "request": %q, "name": %q`, w.request, w.label)
+	for _, f := range w.fields {
+		text += fmt.Sprintf(", %q: %s", f[0], f[1])
+	}
+	return json.RawMessage(text + "}")
+}
+
+type snippet struct {
+	Label       string          `json:"label"`
+	Description string          `json:"description"`
+	Body        json.RawMessage `json:"body"`
+}
+
+func snippets() []snippet {
+	var out []snippet
+	for _, w := range ways {
+		out = append(out, snippet{"dap-windbg: " + w.label, w.description, w.object()})
+	}
+	return out
+}
+
+// attributes is the schema of the fields that may stand in a request.
+func attributes(in where) map[string]any {
+	properties := map[string]any{}
 	for _, f := range Fields {
-		for _, in := range []where{inLaunch, inAttach} {
-			if f.In&in != 0 {
-				properties[in][f.Name] = f.schema()
-			}
+		if f.In&in != 0 {
+			properties[f.Name] = f.schema()
 		}
 	}
-	languages := []string{"c", "cpp", "rust", "go", "zig", "asm"}
-	var breakpoints []map[string]string
-	for _, l := range languages {
-		breakpoints = append(breakpoints, map[string]string{"language": l})
+	return properties
+}
+
+// VSCodeManifest returns the extension's package.json with the parts that are the
+// field table's: what a launch configuration may contain, and the snippets. All else
+// is kept as it is written.
+func VSCodeManifest(manifest []byte) ([]byte, error) {
+	doc, err := hujson.Parse(manifest)
+	if err != nil {
+		return nil, &ConfigError{Field: "package.json", Want: "is not JSON: " + err.Error()}
 	}
-	manifest := map[string]any{
-		"name": "dap-windbg", "displayName": "dap-windbg", "publisher": "dap-windbg", "version": version, "license": "MIT",
-		"description": "Debug Linux programs here and on other machines, with WinDbg's commands in the Debug Console",
-		"engines":     map[string]string{"vscode": "^1.80.0"}, "categories": []string{"Debuggers"},
-		"capabilities": map[string]any{"untrustedWorkspaces": map[string]any{"supported": false}},
-		"contributes": map[string]any{
-			"breakpoints": breakpoints,
-			"debuggers": []any{map[string]any{
-				"type": "dap-windbg", "label": "dap-windbg", "program": "./dap-windbg", "windows": map[string]string{"program": "./dap-windbg.exe"},
-				"languages": languages,
-				"configurationAttributes": map[string]any{
-					"launch": map[string]any{"required": []string{"program"}, "properties": properties[inLaunch]},
-					"attach": map[string]any{"properties": properties[inAttach]},
-				},
-				"initialConfigurations": []any{map[string]any{
-					"type": "dap-windbg", "request": "launch", "name": "Launch", "program": "${workspaceFolder}/a.out"}},
-			}},
-		},
+	for _, part := range []struct {
+		name  string
+		value any
+	}{
+		{"configurationAttributes", map[string]any{
+			"launch": map[string]any{"required": []string{"program"}, "properties": attributes(inLaunch)},
+			"attach": map[string]any{"properties": attributes(inAttach)},
+		}},
+		{"configurationSnippets", snippets()},
+		{"initialConfigurations", []any{map[string]any{
+			"type": "dap-windbg", "request": "launch", "name": "Launch", "program": "${workspaceFolder}/a.out"}}},
+	} {
+		place := doc.Find("/contributes/debuggers/0/" + part.name)
+		if place == nil {
+			return nil, &ConfigError{Field: "package.json", Want: "has no contributes.debuggers[0]." + part.name}
+		}
+		text, err := json.MarshalIndent(part.value, "\t\t\t\t", "\t")
+		if err != nil {
+			return nil, err
+		}
+		value, err := hujson.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		place.Value = value.Value
 	}
-	out, err := json.MarshalIndent(manifest, "", "  ")
-	if err != nil { // a table that cannot be written is a fault of this file
-		return "{}\n"
-	}
-	return string(out) + "\n"
+	return doc.Pack(), nil
 }
 
 // schema is the field's JSON schema.
@@ -64,6 +145,16 @@ func (f *Field) schema() map[string]any {
 	case enumField:
 		s["enum"] = f.OneOf
 	}
-	s["description"] = f.Help
+	s["markdownDescription"] = f.Help
+	if f.Example != "" {
+		s["markdownDescription"] = fmt.Sprintf("%s.\n\nExample: `%s`", f.Help, f.Example)
+	}
+	var standard any
+	if json.Unmarshal([]byte(f.Default), &standard) == nil || f.Type == enumField && f.Default != "" && f.Default != "found out" {
+		if f.Type == enumField {
+			standard = f.Default
+		}
+		s["default"] = standard
+	}
 	return s
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -109,8 +110,12 @@ func doctor() *cobra.Command {
 
 // reference prints the pages that are generated from tables.
 func reference() *cobra.Command {
-	pages := map[string]func() string{"commands": windbg.Reference, "launch": launch.Reference, "connections": launch.ConnectionReference,
-		"vscode": func() string { return launch.VSCodeManifest("0.1.0") }}
+	pages := map[string]func() (string, error){
+		"commands":    func() (string, error) { return windbg.Reference(), nil },
+		"launch":      func() (string, error) { return launch.Reference(), nil },
+		"connections": func() (string, error) { return launch.ConnectionReference(), nil },
+		"vscode":      manifest,
+	}
 	return &cobra.Command{
 		Use: "reference commands|launch|connections|vscode", Short: "Print a reference page", Args: cobra.ExactArgs(1), ValidArgs: []string{"commands", "launch", "connections", "vscode"},
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -118,8 +123,20 @@ func reference() *cobra.Command {
 			if !ok {
 				return &console.UsageError{Msg: "there is no page '" + args[0] + "': commands, launch, connections or vscode"}
 			}
-			fmt.Print(page())
-			return nil
+			text, err := page()
+			fmt.Print(text)
+			return err
 		},
 	}
+}
+
+// manifest is the extension's package.json, read from standard input, with the parts
+// that come from the table of launch attributes.
+func manifest() (string, error) {
+	src, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return "", err
+	}
+	out, err := launch.VSCodeManifest(src)
+	return string(out), err
 }
