@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// dapPeer speaks DAP to an adapter: ours or lldb's.
+// dapPeer speaks DAP to an adapter: ours, gdb's, lldb's, or one that does nothing.
 type dapPeer struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
@@ -25,6 +25,7 @@ type dapPeer struct {
 	frame   int
 	events  []message
 	answers []message // that nobody has asked for yet
+	heard   [][]byte  // the contents of messages, nil for each request sent
 }
 
 type message struct {
@@ -51,6 +52,7 @@ func (d *dapPeer) send(command string, args any) int {
 	d.seq++
 	js, err := json.Marshal(map[string]any{"seq": d.seq, "type": "request", "command": command, "arguments": args})
 	check(err)
+	d.heard = append(d.heard, nil)
 	_, err = fmt.Fprintf(d.in, "Content-Length: %d\r\n\r\n%s", len(js), js)
 	check(err)
 	return d.seq
@@ -73,6 +75,7 @@ func (d *dapPeer) read() message {
 	buf := make([]byte, length)
 	_, err := io.ReadFull(d.out, buf)
 	check(err)
+	d.heard = append(d.heard, buf)
 	var m message
 	check(json.Unmarshal(buf, &m))
 	return m

@@ -3,118 +3,107 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"debug/dwarf"
 	"debug/elf"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// floor is the least that each row needs: the packets themselves, with nobody
-// who thinks in between, and for each of an editor's requests a message through a
-// pipe to a process that sends it back. It knows the program's lines and nothing
-// else, and relies on its frame pointers.
+// floor is the least that each row needs, measured in the same run. It is the sum of
+//
+//   - the messages: the same client sends the same requests over a pipe to a process
+//     that answers each with what the debugger itself has just answered, ready made.
+//     So the messages have the same sizes, the client's own work on them is in both
+//     figures, and nothing is charged for making them;
+//   - the packets: those the operation cannot do without, to a gdbserver of its own,
+//     each list that does not depend on an answer in one write, with nobody who thinks
+//     in between. The program's own running time between two stops is in them;
+//   - of the image: what tells where main and a line's code begin, read when the
+//     session begins.
+//
+// What was read at a stop is not read again. The floor relies on the program's frame
+// pointers and knows nothing else of it.
 type floor struct {
-	conn   net.Conn
-	in     *bufio.Reader
-	lines  []span
-	names  map[string]uint64
-	echo   *echo
-	thread string
-	pc, bp uint64
-	sp     uint64
-	traps  map[uint64]string // what follows the address in its packet
+	dap     *dapPeer // whose adapter does nothing
+	program string
+	source  string
+	conn    net.Conn
+	in      *bufio.Reader
+	lines   []span
+	names   map[string]uint64
+	thread  string
+	pc, bp  uint64
+	sp      uint64
+	ids     map[int]string    // the wire's names of threads, by the client's numbers
+	traps   map[uint64]string // what follows the address in its packet
+	planted map[uint64]bool
 }
 
-// span is the code of a line; first tells a function's first.
+// span is the code of a line and the start of its function.
 type span struct {
 	low, high uint64
 	line      int
 	function  uint64
 }
 
-// echo is a process that sends back what it is sent.
-type echo struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out io.Reader
-}
-
-func newEcho() *echo {
-	e := &echo{cmd: exec.Command("cat")}
-	var err error
-	e.in, err = e.cmd.StdinPipe()
-	check(err)
-	e.out, err = e.cmd.StdoutPipe()
-	check(err)
-	check(e.cmd.Start())
-	return e
-}
-
-// pass sends n bytes there and back, as a request and its answer.
-func (e *echo) pass(n int) {
-	go e.in.Write(make([]byte, n))
-	_, err := io.ReadFull(e.out, make([]byte, n))
-	check(err)
-}
-
 func (b *bench) newFloor() peer {
-	f := &floor{echo: newEcho(), traps: map[uint64]string{}, names: map[string]uint64{}}
-	x, err := elf.Open(b.program)
+	self, err := os.Executable()
+	check(err)
+	return &floor{dap: newDAP(b.source, b.attaching(""), self, "-replay", b.recording()), program: b.program, source: b.source,
+		traps: map[uint64]string{}, planted: map[uint64]bool{}, names: map[string]uint64{}}
+}
+
+// look reads what the image says of the program's own unit.
+func (f *floor) look() {
+	x, err := elf.Open(f.program)
 	check(err)
 	defer x.Close()
 	syms, err := x.Symbols()
 	check(err)
+	var starts []uint64
 	for _, s := range syms {
 		f.names[s.Name] = s.Value
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			starts = append(starts, s.Value)
+		}
 	}
+	slices.Sort(starts)
 	d, err := x.DWARF()
 	check(err)
-	f.readLines(d, b.source)
-	return f
-}
-
-func (f *floor) readLines(d *dwarf.Data, source string) {
-	var starts []uint64
-	for r := d.Reader(); ; {
+	for r := d.Reader(); ; r.SkipChildren() {
 		e, err := r.Next()
 		check(err)
 		if e == nil {
 			break
 		}
-		if low, ok := e.Val(dwarf.AttrLowpc).(uint64); ok && e.Tag == dwarf.TagSubprogram {
-			starts = append(starts, low)
-		}
-		if e.Tag != dwarf.TagCompileUnit {
-			continue
-		}
-		lr, err := d.LineReader(e)
-		check(err)
-		var last dwarf.LineEntry
-		for lr != nil {
-			var le dwarf.LineEntry
-			if lr.Next(&le) != nil {
-				break
-			}
-			if last.File != nil && last.File.Name == source && le.Address > last.Address && !last.EndSequence {
-				f.lines = append(f.lines, span{low: last.Address, high: le.Address, line: last.Line})
-			}
-			last = le
+		if name, _ := e.Val(dwarf.AttrName).(string); e.Tag == dwarf.TagCompileUnit && name == f.source {
+			f.readLines(d, e, starts)
+			break
 		}
 	}
-	slices.Sort(starts)
-	slices.SortFunc(f.lines, func(a, b span) int { return int(a.low) - int(b.low) })
-	for i := range f.lines {
-		if k, ok := slices.BinarySearch(starts, f.lines[i].low+1); !ok || k > 0 {
-			f.lines[i].function = starts[k-1]
+}
+
+func (f *floor) readLines(d *dwarf.Data, unit *dwarf.Entry, starts []uint64) {
+	lr, err := d.LineReader(unit)
+	check(err)
+	var last, le dwarf.LineEntry
+	for lr.Next(&le) == nil {
+		if last.File != nil && last.File.Name == f.source && le.Address > last.Address && !last.EndSequence {
+			s := span{low: last.Address, high: le.Address, line: last.Line}
+			if k, _ := slices.BinarySearch(starts, s.low+1); k > 0 {
+				s.function = starts[k-1]
+			}
+			f.lines = append(f.lines, s)
 		}
+		last = le
 	}
+	slices.SortFunc(f.lines, func(a, b span) int { return cmp.Compare(a.low, b.low) })
 }
 
 // at is the line of an address.
@@ -140,8 +129,8 @@ func (f *floor) body(function uint64) uint64 {
 	return function
 }
 
-// packets sends them in one segment and returns the replies.
-func (f *floor) packets(list ...string) []string {
+// write sends packets in one segment.
+func (f *floor) write(list []string) {
 	var out bytes.Buffer
 	for _, p := range list {
 		sum := byte(0)
@@ -152,6 +141,11 @@ func (f *floor) packets(list ...string) []string {
 	}
 	_, err := f.conn.Write(out.Bytes())
 	check(err)
+}
+
+// packets sends them together and returns the replies.
+func (f *floor) packets(list ...string) []string {
+	f.write(list)
 	replies := make([]string, len(list))
 	for i := range replies {
 		replies[i] = f.reply()
@@ -215,9 +209,9 @@ func little(s string) (n uint64) {
 	return n
 }
 
-func (f *floor) resumeBy(p string) { f.stopped(f.packets(p)[0]) }
-
 func (f *floor) attach(port string) {
+	f.dap.attach(port)
+	f.look()
 	var err error
 	f.conn, err = net.Dial("tcp", "127.0.0.1:"+port)
 	check(err)
@@ -227,223 +221,235 @@ func (f *floor) attach(port string) {
 		_, err = f.conn.Write([]byte("+"))
 		check(err)
 	}
-	f.packets("?", "qXfer:auxv:read::0,1000", "qXfer:features:read:target.xml:0,4000", "qXfer:threads:read::0,1000", "qXfer:libraries-svr4:read::0,1000")
-	main := f.body(f.names["main"])
-	f.packets(fmt.Sprintf("Z0,%x,1", main))
-	f.resumeBy("vCont;c")
-	f.packets(fmt.Sprintf("z0,%x,1", main))
-	f.refresh()
+	f.packets("?", "qXfer:auxv:read::0,1000", "qXfer:features:read:target.xml:0,4000")
+	f.to(f.body(f.names["main"]))
+	f.packets("qXfer:libraries-svr4:read::0,1000")
+	f.fetch()
 }
 
+// breakpoints are planted by the next resume.
 func (f *floor) breakpoints(lines []int, condition string) {
-	want := map[uint64]string{}
+	f.dap.breakpoints(lines, condition)
+	f.traps = f.places(lines, condition)
+}
+
+func (f *floor) places(lines []int, condition string) map[uint64]string {
+	traps := map[uint64]string{}
 	for _, l := range lines {
-		for _, s := range f.lines {
-			if s.line == l {
-				want[s.low] = ""
-				if condition != "" {
-					want[s.low] = ";X3,220027" // bytecode: 0; it is asked and never true
-				}
-				break
-			}
+		i := slices.IndexFunc(f.lines, func(s span) bool { return s.line == l })
+		if i < 0 {
+			check(fmt.Errorf("no code of line %d", l))
+		}
+		traps[f.lines[i].low] = ""
+		if condition != "" {
+			traps[f.lines[i].low] = bytecode
 		}
 	}
+	return traps
+}
+
+// bytecode asks whether the counted loop's variable, 16 bytes below the frame
+// pointer, is 9999: reg 6, const8 16, sub, ref64, const16 9999, equal, end.
+const bytecode = ";Xc,260006" + "2210" + "03" + "1a" + "23270f" + "13" + "27"
+
+// resuming is what a resume takes: the difference of traps, and the resume.
+func (f *floor) resuming(packet string) []string {
 	var list []string
-	for a := range f.traps {
-		if _, ok := want[a]; !ok {
-			list = append(list, fmt.Sprintf("z0,%x,1", a))
-		}
-	}
-	for a, rest := range want {
+	for a := range f.planted {
 		if _, ok := f.traps[a]; !ok {
-			list = append(list, fmt.Sprintf("Z0,%x,1%s", a, rest))
+			list = append(list, fmt.Sprintf("z0,%x,1", a))
+			delete(f.planted, a)
 		}
 	}
-	f.traps = want
-	f.echo.pass(1000 + 100*len(lines))
-	if len(list) > 0 {
-		f.packets(list...)
+	for a, rest := range f.traps {
+		if !f.planted[a] {
+			list = append(list, fmt.Sprintf("Z0,%x,1%s", a, rest))
+			f.planted[a] = true
+		}
 	}
+	return append(list, packet)
+}
+
+func (f *floor) resumeBy(packet string) {
+	replies := f.packets(f.resuming(packet)...)
+	f.stopped(replies[len(replies)-1])
 }
 
 // off steps off the trap at pc, if there is one.
 func (f *floor) off() {
 	rest, ok := f.traps[f.pc]
-	if !ok {
+	if !ok || !f.planted[f.pc] {
 		return
 	}
 	at := f.pc
-	f.packets(fmt.Sprintf("z0,%x,1", at))
+	delete(f.traps, at)
 	f.resumeBy("vCont;s:" + f.thread)
-	f.packets(fmt.Sprintf("Z0,%x,1%s", at, rest))
+	f.traps[at] = rest
 }
 
 // to runs to a place.
 func (f *floor) to(addr uint64) {
 	if _, there := f.traps[addr]; !there {
-		f.packets(fmt.Sprintf("Z0,%x,1", addr))
-		f.resumeBy("vCont;c")
-		f.packets(fmt.Sprintf("z0,%x,1", addr))
-		return
+		f.traps[addr] = ""
+		defer delete(f.traps, addr)
 	}
 	f.resumeBy("vCont;c")
 }
 
 func (f *floor) run(how string) {
-	f.echo.pass(300)
+	f.dap.run(how)
+	from, _ := f.at(f.pc)
 	f.off()
 	switch how {
 	case "continue":
-		f.stoppedOrGone(f.packets("vCont;c")[0])
+		f.resumeBy("vCont;c")
 	case "stepOut":
 		f.to(little(f.packets(fmt.Sprintf("m%x,8", f.bp+8))[0]))
 	default:
-		line, ok := f.at(f.pc)
-		if !ok {
-			check(fmt.Errorf("no line at %x", f.pc))
-		}
-		for f.pc >= line.low && f.pc < line.high {
-			f.resumeBy(fmt.Sprintf("vCont;r%x,%x:%s;c", line.low, line.high, f.thread))
-			now, ok := f.at(f.pc)
-			if ok && now.function == line.function {
-				continue
-			}
-			if how == "stepIn" {
-				f.to(f.body(now.function))
-				break
-			}
-			f.to(little(f.packets(fmt.Sprintf("m%x,8", f.sp))[0]))
-		}
+		f.step(from, how == "stepIn")
 	}
 }
 
-// stoppedOrGone is for the last run: the floor's condition never comes true.
-func (f *floor) stoppedOrGone(s string) {
-	if !strings.HasPrefix(s, "W") {
-		f.stopped(s)
+// step leaves a line, into what it calls or over it.
+func (f *floor) step(line span, into bool) {
+	for f.pc >= line.low && f.pc < line.high {
+		f.resumeBy(fmt.Sprintf("vCont;r%x,%x:%s;c", line.low, line.high, f.thread))
+		now, ok := f.at(f.pc)
+		if ok && now.function == line.function {
+			continue
+		}
+		if into {
+			f.to(f.body(now.function))
+			return
+		}
+		f.to(little(f.packets(fmt.Sprintf("m%x,8", f.sp))[0]))
 	}
 }
 
 func (f *floor) resume() {
-	f.echo.pass(300)
+	f.dap.resume()
 	f.off()
-	s := "vCont;c"
-	sum := byte(0)
-	for i := range len(s) {
-		sum += s[i]
+	list := f.resuming("vCont;c")
+	f.write(list)
+	for range len(list) - 1 {
+		f.reply()
 	}
-	_, err := fmt.Fprintf(f.conn, "$%s#%02x", s, sum)
-	check(err)
 }
 
 func (f *floor) pause() {
-	f.echo.pass(300)
+	f.dap.pause()
 	_, err := f.conn.Write([]byte{3})
 	check(err)
 	f.stopped(f.reply())
 }
 
+// breakNow stops the program, for gdbserver hears nothing else while it runs.
 func (f *floor) breakNow(lines []int) {
-	f.pause()
-	f.breakpoints(lines, "")
+	f.dap.breakNow(lines)
+	_, err := f.conn.Write([]byte{3})
+	check(err)
+	f.stopped(f.reply())
+	f.traps = f.places(lines, "")
 	f.resumeBy("vCont;c")
 }
 
-func (f *floor) refresh() {
+// fetch reads what is shown of a stop: threads, registers, the top of the stack.
+func (f *floor) fetch() {
 	f.packets("qXfer:threads:read::0,4000", "Hg"+f.thread, "g", fmt.Sprintf("m%x,800", f.sp-128))
-	for range 4 {
-		f.echo.pass(1000)
-	}
 }
+
+func (f *floor) refresh() {
+	f.dap.refresh()
+	f.fetch()
+}
+
+var wireThread = regexp.MustCompile(`<thread id="([^"]*)"`)
 
 func (f *floor) threads() []int {
+	ids := f.dap.threads()
 	text := f.packets("qXfer:threads:read::0,4000")[0]
-	f.echo.pass(2000)
-	return make([]int, strings.Count(text, "<thread "))
+	f.ids = map[int]string{}
+	for i, m := range wireThread.FindAllStringSubmatch(expanded(text), -1) {
+		f.ids[ids[i]] = m[1]
+	}
+	return ids
 }
 
+// frames reads the stack, 96 bytes for each frame, of another thread its registers
+// first.
 func (f *floor) frames(thread, from, count int) {
-	f.echo.pass(250 * count)
-	var list []string
-	if thread >= 0 { // another thread's: its registers and its stack
-		f.packets("Hg"+f.thread, "g")
+	f.dap.frames(thread, from, count)
+	sp := f.sp
+	if id := f.ids[thread]; id != "" && id != f.thread {
+		g := expanded(f.packets("Hg"+id, "g")[1])
+		sp = little(g[16*7 : 16*8])
 	}
-	for n := 0; n < count*96; n += 9000 {
-		list = append(list, fmt.Sprintf("m%x,%x", f.sp+uint64(n), min(9000, count*96-n)))
-	}
-	f.packets(list...)
+	f.read(sp, 96*count)
 }
 
-func (f *floor) locals() { f.echo.pass(300); f.read(f.sp-128, 2048); f.echo.pass(6000) }
+func (f *floor) locals() { f.dap.locals() }
 
-func (f *floor) registers() { f.packets("g"); f.echo.pass(4000) }
+func (f *floor) registers() { f.dap.registers() }
 
-func (f *floor) evaluate(string) { f.echo.pass(300) }
+func (f *floor) evaluate(expr string) { f.dap.evaluate(expr) }
 
+// read sends no more reads at a time than answers are sure to be taken in.
 func (f *floor) read(addr uint64, n int) {
 	var list []string
 	for ; n > 0; n -= 9000 {
 		list = append(list, fmt.Sprintf("m%x,%x", addr, min(n, 9000)))
 		addr += 9000
-		if len(list) == 16 {
-			f.packets(list...)
-			list = list[:0]
-		}
 	}
-	if len(list) > 0 {
-		f.packets(list...)
+	for part := range slices.Chunk(list, 16) {
+		f.packets(part...)
 	}
 }
 
-// elements reads what the container is made of; of a tree, level by level.
+// elements reads what the container is made of; of a tree, level by level. Bytes
+// of the same number stand for those that the floor does not know to find.
 func (f *floor) elements(expr string, from, count int) {
+	f.dap.elements(expr, from, count)
 	addr := f.names["_ZL3big"]
 	switch expr {
 	case "names":
-		for level := 1; level < 2*count; level *= 2 {
-			list := make([]string, min(level, count))
+		for level, left := 1, count; left > 0; level *= 2 {
+			list := make([]string, min(level, left))
 			for i := range list {
 				list[i] = fmt.Sprintf("m%x,48", addr+uint64(i)*80)
 			}
 			f.packets(list...)
+			left -= len(list)
 		}
 	case "records":
 		f.read(addr, count*48)
 	default:
 		f.read(addr, count*4)
 	}
-	f.echo.pass(100 * count)
 }
 
-func (f *floor) tree(string) {
+func (f *floor) tree(expr string) {
+	f.dap.tree(expr)
 	f.read(f.sp, 256)
-	for range 21 {
-		f.echo.pass(800)
-	}
 }
 
-func (f *floor) memory(_ string, count int) {
+func (f *floor) memory(expr string, count int) {
+	f.dap.memory(expr, count)
 	f.read(f.names["_ZL3big"], count)
-	f.echo.pass(count * 4 / 3)
 }
 
-func (f *floor) disassemble(count int) { f.read(f.pc, 5*count); f.echo.pass(200 * count) }
+func (f *floor) disassemble(count int) {
+	f.dap.disassemble(count)
+	f.read(f.pc, 5*count)
+}
 
 func (f *floor) disconnect() {
-	f.packets("D;" + strconv.FormatUint(f.pid(), 16))
+	f.dap.disconnect()
+	f.packets("vKill;" + strings.TrimPrefix(strings.Split(f.thread, ".")[0], "p"))
 }
 
 func (f *floor) leave() {
+	f.dap.leave()
 	f.conn.Close()
-	f.echo.in.Close()
-	f.echo.cmd.Wait()
-}
-
-// pid is in the thread's name: pPID.TID.
-func (f *floor) pid() uint64 {
-	s, _, _ := strings.Cut(strings.TrimPrefix(f.thread, "p"), ".")
-	n, _ := strconv.ParseUint(s, 16, 64)
-	return n
 }
 
 func (f *floor) process() *os.Process { return nil }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"dap-windbg/targets/wire"
@@ -19,19 +20,26 @@ import (
 var (
 	rounds     = flag.Int("rounds", 5, "how often each session is held, 0 not")
 	only       = flag.String("only", "", "hold the sessions of this name alone")
+	peers      = flag.String("peers", "", "measure these alone, by name, with commas between")
+	ourselves  = flag.String("ours", "dap-windbg", "the debugger to measure")
 	verbose    = flag.Bool("v", false, "tell of each session")
 	symbolRuns = flag.Int("symbols", 5, "how often each row about large images is measured, 0 not")
 )
 
 func main() {
+	answers := flag.String("replay", "", "be the adapter that answers with this recording")
 	flag.Parse()
+	if *answers != "" {
+		replay(*answers)
+		return
+	}
 	dir, err := os.MkdirTemp("", "dap-windbg-bench")
 	check(err)
 	defer os.RemoveAll(dir)
 	b := &bench{dir: dir, program: filepath.Join(dir, "rows"), rows: table()}
 	b.source, err = filepath.Abs("tests/programs/rows.cpp")
 	check(err)
-	b.debugger, err = filepath.Abs("dap-windbg")
+	b.debugger, err = filepath.Abs(*ourselves)
 	check(err)
 	b.marks = readMarks(b.source)
 	if *rounds > 0 {
@@ -95,15 +103,8 @@ func (b *bench) took(name string, since time.Time) {
 
 // contenders are the peers that this machine has; the floor is the last.
 func (b *bench) contenders(trace string) []contender {
-	ours := func(port string) map[string]any {
-		args := map[string]any{"connection": "gdb:server=127.0.0.1,port=" + port}
-		if trace != "" {
-			args["trace"] = trace
-		}
-		return args
-	}
 	all := []contender{
-		{name: "ours", start: func() peer { return newDAP(b.source, ours, b.debugger) }, server: gdbserver},
+		{name: "ours", start: func() peer { return newDAP(b.source, b.attaching(trace), b.debugger) }, server: gdbserver},
 		{name: "gdb", start: func() peer { return newMI(b.program, b.source) }, server: gdbserver},
 	}
 	if _, err := exec.LookPath("lldb-dap-19"); err == nil {
@@ -114,8 +115,25 @@ func (b *bench) contenders(trace string) []contender {
 		all = append(all, contender{name: "lldb", start: func() peer { return newDAP(b.source, ask, "lldb-dap-19") }, server: lldbServer,
 			without: []string{"read ", "65 threads"}}) // no memory references; a storm of SIGTRAP
 	}
-	return append(all, contender{name: "floor", start: b.newFloor, server: gdbserver})
+	all = append(all, contender{name: "floor", start: b.newFloor, server: gdbserver})
+	return slices.DeleteFunc(all, func(c contender) bool {
+		return *peers != "" && !slices.Contains(strings.Split(*peers, ","), c.name)
+	})
 }
+
+// attaching makes the arguments of our attach request.
+func (b *bench) attaching(trace string) func(port string) map[string]any {
+	return func(port string) map[string]any {
+		args := map[string]any{"connection": "gdb:server=127.0.0.1,port=" + port}
+		if trace != "" {
+			args["trace"] = trace
+		}
+		return args
+	}
+}
+
+// recording is where our last session is kept.
+func (b *bench) recording() string { return filepath.Join(b.dir, "recording") }
 
 // sessions holds every scenario with every contender, turn by turn, and then once
 // more to count.
@@ -146,7 +164,7 @@ func (b *bench) hold(s scenario, c contender, trace string) {
 		return
 	}
 	b.playing = c.name
-	limit := time.AfterFunc(2*time.Minute, func() { check(fmt.Errorf("%s, %s: no answer for two minutes", s.name, c.name)) })
+	limit := time.AfterFunc(5*time.Minute, func() { check(fmt.Errorf("%s, %s: no answer for five minutes", s.name, c.name)) })
 	defer limit.Stop()
 	srv := c.server(b, s.args...)
 	defer srv.close()
@@ -195,6 +213,9 @@ func (b *bench) hold(s scenario, c contender, trace string) {
 	start = time.Now()
 	p.leave()
 	b.took("disconnect to the process's end", start)
+	if c.name == "ours" {
+		p.(*dapPeer).save(b.recording())
+	}
 }
 
 // trips counts the round trips of the trace so far.

@@ -191,11 +191,13 @@ func (g *miPeer) disassemble(count int) {
 	g.do(fmt.Sprintf("-data-disassemble -s $pc -e \"$pc + %d\" -- 0", 5*count))
 }
 
+// disconnect ends the program: -gdb-exit is answered before anything is done.
 func (g *miPeer) disconnect() {
-	g.do("-gdb-exit")
+	g.do("-interpreter-exec console kill")
 }
 
 func (g *miPeer) leave() {
+	g.do("-gdb-exit")
 	g.in.Close()
 	g.cmd.Wait()
 }

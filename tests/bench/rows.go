@@ -81,6 +81,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"operations", []string{"steps"}, steps},
+	{"breakpoint while running", []string{"steps"}, whileRunning},
 	{"steps", []string{"steps"}, burst},
 	{"200 breakpoints", []string{"steps"}, manySet},
 	{"condition", []string{"counted", "10001"}, condition},
@@ -117,6 +118,11 @@ func steps(b *bench, p peer, m meter) {
 	for range b.turns(10) {
 		running(p)
 		m("pause", p.pause)
+	}
+}
+
+func whileRunning(b *bench, p peer, m meter) {
+	for range b.turns(10) {
 		running(p)
 		m("breakpoint while running, to the stop", func() { p.breakNow([]int{b.mark("leaf")}) })
 		p.breakpoints(nil, "")
