@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"dap-windbg/engine"
@@ -23,6 +24,7 @@ type family struct {
 	first   *debuggee     // the one whose end is the end of the debug session
 	end     *engine.Ended // of first, while others live on
 	halting bool          // a stop was told since the last resume
+	moving  sync.Mutex    // held by who resumes or gathers the members: either is whole
 }
 
 // partTime bounds parting from a child that came too late to be debugged.
@@ -30,8 +32,8 @@ const partTime = 2 * time.Second
 
 // join makes g a member; d.mu is held.
 func (d *Debugger) join(g *debuggee) {
-	if len(d.family.members) == 0 {
-		d.family = family{}
+	if f := &d.family; len(f.members) == 0 {
+		f.next, f.halted, f.first, f.end, f.halting = 0, nil, nil, nil, false
 	}
 	g.ordinal = d.family.next
 	d.family.next++
@@ -125,7 +127,7 @@ func (d *Debugger) halts(g *debuggee, stop engine.Stop) bool {
 		return true
 	}
 	if g.child != nil && stop.Reason == targets.Initial && d.filters.get("ibp", "").Break != 'e' {
-		go g.session.Resume(d.hooks.Life, engine.How{})
+		go d.wake(g)
 		return false
 	}
 	if f.halting {
@@ -136,17 +138,34 @@ func (d *Debugger) halts(g *debuggee, stop engine.Stop) bool {
 	if f.halted == nil {
 		f.halted = make(chan struct{})
 	}
-	others := slices.DeleteFunc(slices.Clone(f.members), func(o *debuggee) bool { return o == g })
-	go d.gather(others, f.halted)
+	go d.gather(f.halted)
 	return true
 }
 
-// gather waits until the others wait too.
-func (d *Debugger) gather(others []*debuggee, halted chan struct{}) {
-	for _, o := range others {
+// wake lets a child go on from its first stop, unless the family halts: then it goes
+// on with the others.
+func (d *Debugger) wake(g *debuggee) {
+	d.family.moving.Lock()
+	defer d.family.moving.Unlock()
+	d.mu.Lock()
+	halting := d.family.halting
+	d.mu.Unlock()
+	if !halting {
+		g.session.Resume(d.hooks.Life, engine.How{})
+	}
+}
+
+// gather waits until all members wait.
+func (d *Debugger) gather(halted chan struct{}) {
+	d.family.moving.Lock()
+	defer d.family.moving.Unlock()
+	d.mu.Lock()
+	all := slices.Clone(d.family.members)
+	d.mu.Unlock()
+	for _, o := range all {
 		o.session.Interrupt(d.hooks.Life)
 	}
-	for _, o := range others {
+	for _, o := range all {
 		o.session.Wait(d.hooks.Life)
 	}
 	close(halted)
@@ -180,6 +199,8 @@ func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
 // Resume lets the present debuggee run as how says, and the others go on unless it is
 // to run alone.
 func (d *Debugger) Resume(ctx context.Context, how engine.How) error {
+	d.family.moving.Lock()
+	defer d.family.moving.Unlock()
 	d.mu.Lock()
 	g, others := d.present, []*debuggee{}
 	if !how.Only {
@@ -191,17 +212,23 @@ func (d *Debugger) Resume(ctx context.Context, how engine.How) error {
 		return targets.ErrGone
 	}
 	for _, o := range others {
+		if d.halting() {
+			return nil // another one has stopped already
+		}
 		if err := o.session.Resume(ctx, engine.How{}); err != nil && !errors.Is(err, targets.ErrRunning) && !errors.Is(err, targets.ErrGone) {
 			return err
 		}
 	}
-	d.mu.Lock()
-	stay := d.family.halting // another one has stopped already
-	d.mu.Unlock()
-	if stay {
+	if d.halting() {
 		return nil
 	}
 	return g.session.Resume(ctx, how)
+}
+
+func (d *Debugger) halting() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.family.halting
 }
 
 // Wait waits until the family has halted and returns the present debuggee's stop.
