@@ -378,7 +378,7 @@ func ownFault(e *targets.ExceptionRecord) bool {
 // that somebody would be told of ends the call.
 func (x *caller) toReturn(ctx context.Context) error {
 	l := x.l
-	p := &plan{thread: x.thread, how: How{Kind: Go, Only: true, Thread: x.thread}, leg: leg{kind: targets.Go, temps: []temp{{addr: x.ret, any: true}}}}
+	p := &plan{thread: x.thread, how: How{Kind: Go, Only: true, Thread: x.thread}, leg: leg{kind: targets.Go, temps: []temp{{addr: x.ret, minSP: x.sp}}}}
 	if x.abort != 0 {
 		p.leg.temps = append(p.leg.temps, temp{addr: x.abort, any: true})
 	}

@@ -140,6 +140,7 @@ const (
 	Modules     Operation = "modules"
 	SetTrap     Operation = "set trap"
 	Resume      Operation = "resume"
+	Interrupt   Operation = "interrupt" // it can fail, not be late
 )
 
 // Fail makes the next calls of op return errs, one each; nil lets one pass.

@@ -76,6 +76,10 @@ func (t *Target) Interrupt(context.Context) error {
 	if t.gone {
 		return targets.ErrGone
 	}
+	if next := t.faults[Interrupt]; len(next) > 0 {
+		t.faults[Interrupt] = next[1:]
+		return next[0]
+	}
 	t.asked = t.running
 	return nil
 }
