@@ -42,6 +42,7 @@ func init() {
 		"cancel":            with((*session).cancelled),
 
 		"processes": with((*session).processes),
+		"debuggee":  with((*session).debuggee),
 
 		// where to stop
 		"setBreakpoints":            with((*session).setBreakpoints),

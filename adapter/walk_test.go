@@ -125,6 +125,7 @@ var walks = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "terminateThreads", dict{"threadIds": []int{w.thread()}} },
 	func(w *walker) (string, any) { return "restartFrame", dict{"frameId": w.id(w.frames)} },
 	func(w *walker) (string, any) { return "processes", dict{"pattern": w.pick("*", "[")} },
+	func(w *walker) (string, any) { return "debuggee", nil },
 	func(w *walker) (string, any) { return "unheardOf", dict{"x": 1} },
 }
 
