@@ -3,8 +3,10 @@ struct Pair { int a; double b; };
 struct Kept {
     int n;
     Kept(int n) : n(n) {}
+#ifndef TRIVIAL // clang for some CPUs does not say where parameters by hidden reference are
     Kept(const Kept &o) : n(o.n) {}
     ~Kept() {}
+#endif
 };
 
 __attribute__((noinline)) double deepest(int a, double b, char c, const int &d, Pair p, Kept k, long e, long f, long g, float h)
