@@ -16,6 +16,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/eval/natvis"
 	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
 	"dap-windbg/targets/wire"
@@ -88,9 +89,13 @@ func Start(ctx context.Context, p Plan, h Hooks) (*Debugger, error) {
 	if err := d.filters.choose(p.Exceptions); err != nil {
 		return nil, err
 	}
+	var left []*natvis.LoadError
 	var err error
-	if d.model, err = newModel(p.Natvis); err != nil {
+	if d.model, left, err = newModel(p.Natvis); err != nil {
 		return nil, err
+	}
+	for _, e := range left {
+		d.tell(engine.Important, "%s\n%s", e, e.Hint())
 	}
 	if err := d.openTrace(); err != nil {
 		return nil, err

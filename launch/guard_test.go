@@ -62,8 +62,24 @@ func TestGuardDismissed(t *testing.T) {
 func TestNatvisFiles(t *testing.T) {
 	for _, name := range []string{t.TempDir(), filepath.Join(t.TempDir(), "missing"), os.DevNull} {
 		var wrong *ConfigError
-		if _, err := newModel([]string{name}); !errors.As(err, &wrong) || wrong.Field != "natvis" {
+		if _, _, err := newModel([]string{name}); !errors.As(err, &wrong) || wrong.Field != "natvis" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestNatvisInPart: what can be used of a visualiser file is used, the rest is told.
+func TestNatvisInPart(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "some.natvis")
+	src := `<AutoVisualizer xmlns="http://schemas.microsoft.com/vstudio/debugger/natvis/2010">
+<Type Name="Good"><DisplayString>{n}</DisplayString></Type>
+<Type Name="Bad"><DisplayString>{n +}</DisplayString></Type>
+</AutoVisualizer>`
+	if err := os.WriteFile(name, []byte(src), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, left, err := newModel([]string{name})
+	if err != nil || m == nil || len(left) != 1 || left[0].Types != 1 || left[0].Errs[0].Line != 3 {
+		t.Errorf("%v, %v, %v", m, left, err)
 	}
 }

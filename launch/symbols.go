@@ -151,22 +151,26 @@ func (d *Debugger) remoteFile(ctx context.Context, path string) (io.ReadCloser, 
 	}
 }
 
-// newModel makes the data model with the embedded visualisers and the user's.
-func newModel(files []string) (*eval.Model, error) {
+// newModel makes the data model with the embedded visualisers and the user's. A file
+// that is only in part as it should be is used for the rest: left is what is not.
+func newModel(files []string) (m *eval.Model, left []*natvis.LoadError, err error) {
 	set, err := natvis.Default()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range files {
 		src, err := readNatvis(name)
 		if err == nil {
 			err = set.Load(name, src)
 		}
-		if err != nil {
-			return nil, &ConfigError{Field: "natvis", Value: name, Want: reason(err)}
+		var part *natvis.LoadError
+		if errors.As(err, &part) {
+			left = append(left, part)
+		} else if err != nil {
+			return nil, nil, &ConfigError{Field: "natvis", Value: name, Want: reason(err)}
 		}
 	}
-	return &eval.Model{Visualizer: set}, nil
+	return &eval.Model{Visualizer: set}, left, nil
 }
 
 // maxNatvis bounds a visualiser file, bytes.
