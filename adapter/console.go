@@ -331,6 +331,7 @@ func (s *session) completions(r *request, a *dap.CompletionsArguments) (any, err
 	if s.client.ColumnsStartAt1 {
 		first++
 	}
+	s.follow(r.ctx, a.FrameId)
 	console := s.console
 	return s.aside(r, func(ctx context.Context) (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)

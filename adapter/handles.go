@@ -228,7 +228,7 @@ type node struct {
 	index  int
 	source string
 
-	start, count int // rangeNode
+	start, count, first int // rangeNode: a span of the parent's children, the number of its first element
 
 	object     *eval.Object
 	generation int

@@ -22,8 +22,11 @@ const rawView = "[<Raw View>]"
 const (
 	// maxChildren bounds one variables answer.
 	maxChildren = 100_000
-	// rangeSize is how many elements a client that cannot page gets at a time.
+	// rangeSize is how many elements a client that cannot page gets at a time, and
+	// how many ranges.
 	rangeSize = 1000
+	// maxWhole is how many elements come at once when a client that can page does not.
+	maxWhole = 10_000
 )
 
 func (s *session) variables(r *request, a *dap.VariablesArguments) (any, error) {
@@ -59,6 +62,9 @@ func (v *inspection) list(n *node, a *dap.VariablesArguments, hex bool) ([]varia
 		}
 		return v.render(n, page(objects, a.Start, a.Count), a.Start, hex)
 	case rangeNode:
+		if n.count > rangeSize {
+			return v.ranges(n.parent, n.start, n.count, n.first), nil
+		}
 		objects, err := v.children(n.parent, n.start, n.count)
 		if err != nil {
 			return nil, err
@@ -70,17 +76,30 @@ func (v *inspection) list(n *node, a *dap.VariablesArguments, hex bool) ([]varia
 		return nil, err
 	}
 	start, count := span(o, a)
-	if !v.s.client.SupportsVariablePaging && a.Count == 0 && o.Indexed > rangeSize {
-		return v.ranges(n, o, hex)
-	}
 	if count == 0 {
 		return nil, nil
+	}
+	named, whole := max(o.Named, 0), rangeSize
+	if v.s.client.SupportsVariablePaging {
+		whole = maxWhole
+	}
+	pieces := a.Count == 0 && o.Indexed-a.Start > whole && a.Filter != "named"
+	if pieces && a.Filter == "indexed" {
+		return v.ranges(n, start, o.Indexed-a.Start, a.Start), nil
+	}
+	if pieces { // after the named ones
+		count = max(named-start, 0)
 	}
 	objects, err := v.children(n, start, count)
 	if err != nil {
 		return nil, err
 	}
-	return v.render(n, objects, start, hex)
+	list, err := v.render(n, objects, start, hex)
+	if err == nil && pieces {
+		first := max(start-named, 0)
+		list = append(list, v.ranges(n, named+first, o.Indexed-first, first)...)
+	}
+	return list, err
 }
 
 // span turns filter, start and count into a span of an object's children: the
@@ -118,25 +137,20 @@ func page[T any](list []T, start, count int) []T {
 	return list
 }
 
-// ranges are named children followed by nodes of rangeSize elements each.
-func (v *inspection) ranges(n *node, o *eval.Object, hex bool) ([]variable, error) {
+// ranges are nodes that share out count children of n from start, the first of which
+// is element number first: at most rangeSize of them, with ranges of their own if need be.
+func (v *inspection) ranges(n *node, start, count, first int) []variable {
+	size := rangeSize
+	for (count-1)/size >= rangeSize {
+		size *= rangeSize
+	}
 	var list []variable
-	named := max(o.Named, 0)
-	if named > 0 {
-		objects, err := v.children(n, 0, named)
-		if err != nil {
-			return nil, err
-		}
-		if list, err = v.render(n, objects, 0, hex); err != nil {
-			return nil, err
-		}
+	for lo := 0; lo < count; lo += size {
+		k := min(size, count-lo)
+		id := v.s.ids.node(&node{kind: rangeNode, frame: n.frame, parent: n, start: start + lo, count: k, first: first + lo})
+		list = append(list, variable{Variable: dap.Variable{Name: fmt.Sprintf("[%d..%d]", first+lo, first+lo+k-1), VariablesReference: id}})
 	}
-	for lo := 0; lo < min(o.Indexed, maxChildren*10); lo += rangeSize {
-		hi := min(lo+rangeSize, o.Indexed)
-		id := v.s.ids.node(&node{kind: rangeNode, frame: n.frame, parent: n, start: named + lo, count: hi - lo})
-		list = append(list, variable{Variable: dap.Variable{Name: fmt.Sprintf("[%d..%d]", lo, hi-1), VariablesReference: id}})
-	}
-	return list, nil
+	return list
 }
 
 // nodeFrame is the frame n's expressions are evaluated in.
