@@ -221,16 +221,23 @@ func (s *scope) word(a arch.Addr) eval.Value {
 	return eval.Value{Type: wordType(s), Place: eval.InMemory, Addr: a}
 }
 
-// goValue is go_value(type, data).
-func goValue(ctx context.Context, s *scope, args []eval.Value) (eval.Value, error) {
-	if len(args) != 2 {
-		return eval.Value{}, fmt.Errorf("go_value takes 2 arguments")
+// goArgument is the run-time type, with its name, that is the first of the n arguments
+// of the intrinsic fn.
+func (s *scope) goArgument(ctx context.Context, fn string, args []eval.Value, n int) (*goType, string, error) {
+	if len(args) != n {
+		return nil, "", fmt.Errorf("%s takes %d argument(s)", fn, n)
 	}
 	t, err := newGoType(ctx, s, args[0])
 	if err != nil {
-		return eval.Value{}, err
+		return nil, "", err
 	}
 	name, err := t.name(ctx, 0)
+	return t, name, err
+}
+
+// goValue is go_value(type, data).
+func goValue(ctx context.Context, s *scope, args []eval.Value) (eval.Value, error) {
+	t, name, err := s.goArgument(ctx, "go_value", args, 2)
 	if err != nil {
 		return eval.Value{}, err
 	}
@@ -268,14 +275,7 @@ func (s *scope) goNamed(name string) (*symbols.Type, bool) {
 
 // goTypeName is go_type(type), as an array of characters.
 func goTypeName(ctx context.Context, s *scope, args []eval.Value) (eval.Value, error) {
-	if len(args) != 1 {
-		return eval.Value{}, fmt.Errorf("go_type takes 1 argument")
-	}
-	t, err := newGoType(ctx, s, args[0])
-	if err != nil {
-		return eval.Value{}, err
-	}
-	name, err := t.name(ctx, 0)
+	_, name, err := s.goArgument(ctx, "go_type", args, 1)
 	if err != nil {
 		return eval.Value{}, err
 	}
