@@ -14,7 +14,7 @@ echo "fuzz $1 $2: $(grep -o 'execs: [0-9]*' "$log" | tail -1)"
 [ $status = 0 ] && exit 0
 grep -q 'context deadline exceeded' "$log" && ! grep -q -e 'Failing input' -e 'panic' "$log" && exit 0
 cat "$log"
-exit 255
+exit 1
 END
 for package in $($GO list ${PACKAGES:-./...}); do
   for target in $($GO test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
