@@ -82,19 +82,23 @@ func (l *loop) grow(ctx context.Context, m *Module) {
 // place yet: a short program would be over before they come.
 const indexWait = 5 * time.Second
 
-// settleNames waits for the indexes that may tell the place of a function that has
-// none, before the debuggee runs.
+// quickImage is the most memory that an image takes whose index is made while
+// nobody notices.
+const quickImage = 4 << 20
+
+// settleNames waits, before the debuggee runs, for the indexes that may tell the place
+// of a function that has none, and in small images more places.
 func (l *loop) settleNames(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, indexWait)
 	defer cancel()
 	for _, b := range l.bps {
 		mod, rest := split(b.function())
-		if rest == "" || b.Disabled || len(b.addrs) > 0 {
+		if rest == "" || b.Disabled {
 			continue
 		}
 		for _, m := range l.matching(mod) {
 			x, ok := m.Image.(symbols.Indexer)
-			if !ok || x.Indexed() {
+			if !ok || x.Indexed() || len(b.addrs) > 0 && (m.span() > quickImage || !b.placedIn(m)) {
 				continue
 			}
 			if x.Index(ctx) != nil {
@@ -103,6 +107,10 @@ func (l *loop) settleNames(ctx context.Context) {
 			l.grow(ctx, m)
 		}
 	}
+}
+
+func (b *breakpoint) placedIn(m *Module) bool {
+	return slices.ContainsFunc(b.places, func(p placed) bool { return p.m == m })
 }
 
 // gains reports whether m's index tells places that b lacks. A name without its
