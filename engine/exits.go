@@ -57,7 +57,7 @@ func rowAt(liner symbols.Liner, line symbols.Line, off symbols.Offset) (start sy
 	start, stmt = line.Start, line.Stmt
 	discriminated := false
 	for i, r := range liner.Lines(line.Start, off+1) {
-		if discriminated = discriminated || r.Discriminator != 0; i == 0 || !discriminated {
+		if discriminated = discriminated || r.Discriminator != 0; i == 0 || !discriminated || r.Stmt && !stmt {
 			start, stmt = r.Start, r.Stmt
 		}
 	}

@@ -118,7 +118,7 @@ func (l *loop) foldAt(ctx context.Context, id targets.ThreadID, pc arch.Addr, p 
 		if b.Function == "" {
 			return
 		}
-		for i := range n {
+		for i := n - 1; i >= 0; i-- { // of one in another the outer is entered first
 			if base, _, _ := cutParams(b.Function); at.scopes[i].Name == base || at.scopes[i].Name == b.Function {
 				n = i
 				break
