@@ -13,6 +13,7 @@ import (
 const (
 	copyDepth  = 8
 	copyValues = 2000
+	copyString = 4 << 20 // characters
 )
 
 // copied is an object as the clipboard wants it: a string whole and without quotes,
@@ -25,6 +26,14 @@ func (v *inspection) copied(f *engine.Frame, o *eval.Object, hex bool) (string, 
 			return err
 		})
 		return text, err
+	}
+	text, isText := "", false
+	err := v.Gather(v.ctx, func(ctx context.Context, mem symbols.Memory) (err error) {
+		text, isText, err = eval.Characters(ctx, v.EnvOver(f, mem), o.Value, copyString)
+		return err
+	})
+	if isText && err == nil {
+		return text, nil
 	}
 	var b strings.Builder
 	left := copyValues

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"strings"
 
 	"dap-windbg/symbols"
@@ -82,14 +83,20 @@ func (ev *evaluator) stringOf(v Value) (string, bool, error) {
 		text, err := o.Whole(ev.ctx, ev.env)
 		return text, err == nil, err
 	}
+	return Characters(ev.ctx, ev.env, v, maxCompared)
+}
+
+// Characters is the text of v, an array of characters or a pointer to some, up to the
+// terminator and at most limit of them, without quotes; ok tells whether v is such.
+func Characters(ctx context.Context, env Env, v Value, limit int) (text string, ok bool, err error) {
 	t := strip(v.Type)
-	if t.Kind != symbols.Pointer && t.Kind != symbols.Array {
+	if t == nil || t.Kind != symbols.Pointer && t.Kind != symbols.Array {
 		return "", false, nil
 	}
 	spec := map[int]string{1: "sb", 2: "sub", 4: "s32b"}[charUnit(elem(t))]
 	if spec == "" {
 		return "", false, nil
 	}
-	text, err := (&Model{MaxString: maxCompared}).plainText(ev.ctx, ev.env, v, Format{Spec: spec, NoAddress: true})
+	text, err = (&Model{MaxString: limit}).plainText(ctx, env, v, Format{Spec: spec, NoAddress: true})
 	return text, err == nil, err
 }
