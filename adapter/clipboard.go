@@ -27,12 +27,8 @@ func (v *inspection) copied(f *engine.Frame, o *eval.Object, hex bool) (string, 
 		})
 		return text, err
 	}
-	text, isText := "", false
-	err := v.Gather(v.ctx, func(ctx context.Context, mem symbols.Memory) (err error) {
-		text, isText, err = eval.Characters(ctx, v.EnvOver(f, mem), o.Value, copyString)
-		return err
-	})
-	if isText && err == nil {
+	// Each read leads to the next: gathered, all would be done again for each.
+	if text, ok, err := eval.Characters(v.ctx, v.Env(f), o.Value, copyString); ok && err == nil {
 		return text, nil
 	}
 	var b strings.Builder
