@@ -1,65 +1,26 @@
 package windbg
 
 import (
-	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"dap-windbg/targets"
+	"dap-windbg/systems"
 )
 
 // This file is !handle: the open files of the process.
 
-// openFile is a row of the far end's list of open files.
-type openFile struct {
-	number int
-	name   string
-}
-
-// kind is what !handle calls its type.
-func (f openFile) kind() string {
-	prefix, _, ok := strings.Cut(f.name, ":")
+// kindOfFile is what !handle calls its type.
+func kindOfFile(f systems.OpenFile) string {
+	prefix, _, ok := strings.Cut(f.Name, ":")
 	switch {
-	case strings.HasPrefix(f.name, "/dev/"):
+	case strings.HasPrefix(f.Name, "/dev/"):
 		return "Device"
-	case ok && !strings.HasPrefix(f.name, "/"):
+	case ok && !strings.HasPrefix(f.Name, "/"):
 		return strings.ToUpper(prefix[:min(1, len(prefix))]) + prefix[min(1, len(prefix)):]
 	}
 	return "File"
-}
-
-// parseFiles reads the table of open files that gdbserver gives (osdata "files"), for
-// one process.
-func parseFiles(data []byte, pid int64) ([]openFile, error) {
-	var doc struct {
-		Items []struct {
-			Columns []struct {
-				Name string `xml:"name,attr"`
-				Text string `xml:",chardata"`
-			} `xml:"column"`
-		} `xml:"item"`
-	}
-	if err := xml.NewDecoder(bytes.NewReader(data)).Decode(&doc); err != nil {
-		return nil, err
-	}
-	var out []openFile
-	for _, item := range doc.Items {
-		row := map[string]string{}
-		for _, col := range item.Columns {
-			row[col.Name] = col.Text
-		}
-		n, err := strconv.Atoi(row["file descriptor"])
-		if row["pid"] == fmt.Sprint(pid) && err == nil {
-			out = append(out, openFile{n, row["name"]})
-		}
-	}
-	slices.SortFunc(out, func(a, b openFile) int { return a.number - b.number })
-	return out, nil
 }
 
 // handles is !handle.
@@ -76,32 +37,26 @@ func handles(ctx context.Context, c *call) error {
 		}
 	}
 	kind := c.all()
-	q, ok := c.v.Target().(targets.Queryer)
-	if !ok {
-		return &Error{Text: "The far end does not list open files", Err: errors.ErrUnsupported}
-	}
-	data, err := q.Query(ctx, targets.OSData, "files")
-	if err != nil {
-		return fmt.Errorf("listing open files: %w", err)
-	}
-	list, err := parseFiles(data, c.v.Live().Info().Process)
-	if err != nil {
-		return fmt.Errorf("listing open files: %w", err)
+	list, err := c.v.OpenFiles(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return &Error{Text: "The far end does not list open files", Err: err}
+	} else if err != nil {
+		return err
 	}
 	count := map[string]int{}
 	shown := 0
 	for _, f := range list {
-		if int64(which) > 0 && uint64(f.number) != which || kind != "" && !strings.EqualFold(kind, f.kind()) {
+		if int64(which) > 0 && uint64(f.Number) != which || kind != "" && !strings.EqualFold(kind, kindOfFile(f)) {
 			continue
 		}
 		shown++
-		count[f.kind()]++
-		c.printf("Handle %x\n", f.number)
+		count[kindOfFile(f)]++
+		c.printf("Handle %x\n", f.Number)
 		if flags&typed != 0 {
-			c.printf("  Type         \t%s\n", f.kind())
+			c.printf("  Type         \t%s\n", kindOfFile(f))
 		}
 		if flags&titled != 0 {
-			c.printf("  Name         \t%s\n", f.name)
+			c.printf("  Name         \t%s\n", f.Name)
 		}
 	}
 	if int64(which) > 0 {

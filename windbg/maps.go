@@ -1,59 +1,23 @@
 package windbg
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
-	"dap-windbg/targets"
 )
 
 // This file reads the map of a process's memory and says in Windows's words what each
 // region is.
 
-// region is a line of the far end's /proc/PID/maps.
+// region is a range of memory; perms are as Linux writes them.
 type region struct {
 	start, end arch.Addr
 	perms      string
 	path       string
 	base       arch.Addr // of the first region of the same file
-}
-
-// parseMaps reads the text of /proc/PID/maps; bad lines are skipped.
-func parseMaps(r io.Reader) []region {
-	const most = 100000
-	var out []region
-	s := bufio.NewScanner(r)
-	for s.Scan() && len(out) < most {
-		f := strings.Fields(s.Text())
-		if len(f) < 5 {
-			continue
-		}
-		lo, hi, ok := strings.Cut(f[0], "-")
-		a, err1 := strconv.ParseUint(lo, 16, 64)
-		b, err2 := strconv.ParseUint(hi, 16, 64)
-		if !ok || err1 != nil || err2 != nil || b < a || len(f[1]) < 3 {
-			continue
-		}
-		g := region{start: arch.Addr(a), end: arch.Addr(b), perms: f[1], base: arch.Addr(a)}
-		if len(f) > 5 {
-			g.path = strings.Join(f[5:], " ")
-		}
-		if n := len(out); n > 0 && g.path != "" && out[n-1].path == g.path {
-			g.base = out[n-1].base
-		}
-		out = append(out, g)
-	}
-	return out
 }
 
 // protection is the Windows constant and name that say the same.
@@ -88,56 +52,17 @@ func (g region) kind(image bool) (bits uint32, name, usage string) {
 	return 0x00020000, "MEM_PRIVATE", "<unknown>"
 }
 
-// maps reads the process's memory map from the far end: of its system, else what the
-// stub itself tells.
+// maps reads the process's memory map from the far end.
 func (c *call) maps(ctx context.Context) ([]region, error) {
-	if files, ok := c.v.Target().(targets.Files); ok {
-		f, err := files.Open(ctx, fmt.Sprintf("/proc/%d/maps", c.v.Live().Info().Process))
-		if err == nil {
-			defer f.Close()
-			return parseMaps(io.LimitReader(f, 16<<20)), nil
-		}
-		if ctx.Err() != nil {
-			return nil, err
-		}
+	list, err := c.v.Regions(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, &Error{Text: "The memory map is not available: the far end serves neither files nor a map", Err: err}
 	}
-	if q, ok := c.v.Target().(targets.Queryer); ok {
-		if data, err := q.Query(ctx, targets.MemoryMap, ""); err == nil {
-			return parseMemoryMap(data)
-		}
+	out := make([]region, 0, len(list))
+	for _, r := range list {
+		out = append(out, region{r.Start, r.End, r.Perms, r.Path, r.Base})
 	}
-	return nil, &Error{Text: "The memory map is not available: the far end serves neither files nor a map", Err: errors.ErrUnsupported}
-}
-
-// parseMemoryMap reads a stub's memory-map document (GDB manual, Memory Map Format).
-func parseMemoryMap(data []byte) ([]region, error) {
-	var doc struct {
-		Rows []struct {
-			Type   string `xml:"type,attr"`
-			Start  string `xml:"start,attr"`
-			Length string `xml:"length,attr"`
-		} `xml:"memory"`
-	}
-	d := xml.NewDecoder(bytes.NewReader(data))
-	d.Strict = false
-	if err := d.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("reading the memory map: %w", err)
-	}
-	var out []region
-	for _, r := range doc.Rows {
-		a, err1 := strconv.ParseUint(r.Start, 0, 64)
-		n, err2 := strconv.ParseUint(r.Length, 0, 64)
-		if err1 != nil || err2 != nil || n == 0 || a+n < a {
-			continue
-		}
-		perms := "rwxp"
-		if r.Type == "rom" {
-			perms = "r-xp"
-		}
-		out = append(out, region{start: arch.Addr(a), end: arch.Addr(a + n), perms: perms, path: "[" + r.Type + "]", base: arch.Addr(a)})
-	}
-	slices.SortFunc(out, func(a, b region) int { return cmp.Compare(a.start, b.start) })
-	return out, nil
+	return out, err
 }
 
 func (g region) text(image bool, module string, addr arch.Addr, ptr int) string {
