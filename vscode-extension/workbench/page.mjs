@@ -7,7 +7,7 @@ import { patience, until } from './until.mjs';
 const keyed = [
     'workbench.action.debug.selectandstart', 'workbench.debug.action.toggleRepl', 'workbench.debug.panel.action.clearReplAction',
     'workbench.debug.viewlet.action.removeAllBreakpoints', 'workbench.action.closeAllEditors', 'notifications.clearAll',
-    'debug.openDisassemblyView', 'workbench.action.debug.pause', 'workbench.action.openWalkthrough', 'workbench.view.debug',
+    'workbench.action.debug.pause', 'workbench.action.openWalkthrough', 'workbench.view.debug',
     'workbench.debug.action.focusVariablesView', 'workbench.action.closePanel', 'workbench.action.focusFirstEditorGroup',
 ];
 const letters = 'abcdefghijklmnopqrstuvwxyz';
@@ -87,7 +87,13 @@ export class Workbench {
 
     async toggleBreakpoint(file, line) {
         await this.page.mouse.click(...await this.margin(file, line));
-        await until(`a breakpoint beside line ${line}`, async () => await this.glyph(file, line) !== '');
+        await this.hasGlyph(file, line, 'debug-breakpoint');
+    }
+
+    async hasGlyph(file, line, icon) {
+        let glyph;
+        await until(`${icon} beside line ${line}`, async () => (glyph = await this.glyph(file, line)) === icon)
+            .catch((e) => { throw new Error(`${e.message}; there is "${glyph}"`); });
     }
 
     /** Adds a breakpoint with a condition or a message through the margin's menu. */
@@ -96,9 +102,6 @@ export class Workbench {
         await this.choose(entry);
         await this.page.locator('.breakpoint-widget .inputContainer .monaco-editor.focused').waitFor();
         await this.type(text);
-        await this.press('Escape'); // closes a list of suggestions, should there be one
-        if (await this.page.locator('.breakpoint-widget').count() === 0)
-            throw new Error('the breakpoint widget is gone');
         await this.press('Enter');
         await this.page.locator('.breakpoint-widget').waitFor({ state: 'detached' });
     }
@@ -218,8 +221,13 @@ export class Workbench {
         await this.choose(entry);
     }
 
+    /** Takes an entry of the menu that is open. A menu ignores the mouse for a moment after it opened, not the keys. */
     async choose(entry) {
-        await this.page.locator('.monaco-menu .action-menu-item', { hasText: entry }).first().click();
+        const item = this.page.locator('.monaco-menu .action-item', { has: this.page.locator('.action-menu-item', { hasText: entry }) }).first();
+        await item.hover();
+        await this.page.locator('.monaco-menu .action-item.focused', { hasText: entry }).waitFor();
+        await this.press('Enter');
+        await item.waitFor({ state: 'detached' });
     }
 
     async watch(expression) {
@@ -298,7 +306,7 @@ export class Workbench {
         await this.clearConsole();
         await this.focusConsole();
         await this.type(line);
-        await this.press('Escape', 'Enter');
+        await this.press('Enter');
     }
 
     /** Waits until the Debug Console has a row that matches, and gives its text. */
@@ -335,10 +343,19 @@ export class Workbench {
         await this.pick(name);
     }
 
+    /** Takes the row of the quick pick that has this text. */
     async pick(text) {
-        const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
-        await row.waitFor();
-        await row.click();
+        await this.picks.filter({ hasText: text }).first().click();
+    }
+
+    get picks() {
+        return this.page.locator('.quick-input-list .monaco-list-row');
+    }
+
+    /** Writes into the quick input, where `about` is its title or what it asks for. */
+    async answerInput(about, text) {
+        const box = this.page.locator('.quick-input-widget', { hasText: about });
+        await box.locator('.quick-input-box input').fill(text);
     }
 
     async ended() {
@@ -355,8 +372,20 @@ export class Workbench {
         return this.page.locator('.notification-toast', { hasText: text }).first();
     }
 
-    async picture(file, clip) {
-        await this.page.mouse.move(640, 5);
-        await this.page.screenshot({ path: file, clip, animations: 'disabled', caret: 'hide' });
+    /** What the message with this text has for buttons. */
+    async buttons(text) {
+        const message = this.notification(text);
+        await message.waitFor();
+        return message.locator('a.monaco-button').allInnerTexts();
+    }
+
+    async answer(text, button) {
+        await this.notification(text).locator('a.monaco-button', { hasText: button }).click();
+    }
+
+    /** Keeps what is on the screen for the documents, when pictures are asked for. */
+    async picture(name, clip) {
+        if (this.pictures)
+            await this.page.screenshot({ path: `${this.pictures}/${name}.png`, clip, animations: 'disabled', caret: 'hide' });
     }
 }

@@ -15,10 +15,14 @@ import { parseArgs, promisify } from 'node:util';
 import { chords, Workbench } from './page.mjs';
 import { source } from './project.mjs';
 import { installed, Profile, Server } from './server.mjs';
+import attach from './stories/attach.mjs';
+import bare from './stories/bare.mjs';
+import children from './stories/children.mjs';
 import launch from './stories/launch.mjs';
+import trouble from './stories/trouble.mjs';
 
 const { chromium } = createRequire(path.join(installed, 'x.js'))('playwright-core');
-const stories = [launch];
+const stories = [launch, attach, bare, trouble, children];
 
 const { values: options } = parseArgs({ options: {
     vsix: { type: 'string' },
@@ -53,6 +57,7 @@ async function tell(browser, server, profile, keys, story) {
     workbench.folder = folder;
     workbench.profile = profile;
     await workbench.open(server.page(folder));
+    await story.before?.(workbench);
     for (const [name, check] of Object.entries(story.checks)) {
         const begun = Date.now();
         try {
@@ -66,11 +71,12 @@ async function tell(browser, server, profile, keys, story) {
             console.log(`FAILED  ${story.name}: ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)\n${e.stack.replace(/^/gm, '        ')}\n        picture: ${picture}`);
         }
     }
+    await workbench.stop().catch((e) => console.log(`        ${e.message}`));
     await story.after?.(workbench);
     await page.close();
 }
 
-const keys = chords();
+const keys = chords(stories.flatMap((s) => s.keys ?? []));
 const profile = new Profile(path.join(scratch, 'profile'), {}, keys);
 await profile.install(options.vsix);
 await profile.install(options.hexeditor);
@@ -79,7 +85,7 @@ try {
     const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
     try {
         console.log(`the workbench is up after ${((Date.now() - started) / 1000).toFixed(1)} s`);
-        for (const story of stories.filter((s) => !options.only || s.name === options.only))
+        for (const story of stories.filter((s) => !options.only || options.only.split(',').includes(s.name)))
             await tell(browser, server, profile, keys, story);
     } finally {
         await browser.close();

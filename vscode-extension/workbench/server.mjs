@@ -21,6 +21,7 @@ const settings = {
     'chat.disableAIFeatures': true,
     'debug.console.closeOnEnd': false,
     'debug.openDebug': 'openOnSessionStart',
+    'editor.acceptSuggestionOnEnter': 'off',
     'editor.minimap.enabled': false,
     'extensions.autoCheckUpdates': false,
     'extensions.ignoreRecommendations': true,
