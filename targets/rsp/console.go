@@ -45,7 +45,14 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 		return "", targets.Effect{}, err
 	}
 	defer done()
-	r := &request{payload: "qRcmd," + toHex(line), console: true}
+	r, e := &request{payload: "qRcmd," + toHex(line), console: true}, c.effectOf(line)
+	if e.Resumed {
+		r.got = func(reply []byte) {
+			if r.output.Len() == 0 { // else it says why not
+				t.wentOn(line, reply)
+			}
+		}
+	}
 	if err := c.exchange(ctx, r); err != nil {
 		return "", targets.Effect{}, err
 	}
@@ -53,7 +60,6 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 	out := r.output.String()
 	c.general = unknownThread
 	c.mu.Unlock()
-	e := c.effectOf(line)
 	switch {
 	case len(r.reply) == 0:
 		return out, targets.Effect{}, errors.ErrUnsupported
@@ -64,28 +70,32 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 			out += string(text)
 		}
 	}
-	if e.Resumed {
-		t.wentOn(line)
-	}
 	return out, e, nil
 }
 
 // wentOn: the far end resumed the debuggee of its own accord. Its stop is waited
-// for as if we had.
-func (t *Target) wentOn(line string) {
+// for as if we had; c.mu is held.
+func (t *Target) wentOn(line string, reply []byte) {
 	c := t.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil || c.run != nil {
+	if len(reply) == 0 || isError(reply) || c.run != nil {
 		return
 	}
 	t.motion = &motion{resume: targets.Resume{Default: targets.Action{Kind: targets.Go}}}
 	c.run = newRun(t)
-	c.flights++
-	stop := &request{payload: "", resume: true, flight: &flight{number: c.flights, tick: make(chan struct{}, 1)}}
-	c.queue = append(c.queue, stop)
-	c.sent = len(c.queue) // nothing leaves for it
+	c.expectStop(reply)
 	t.events.Put(targets.Running{Text: line})
+}
+
+// expectStop: what comes behind the reply to a command is the stop of what the command
+// let run, and may be there already; c.mu is held.
+func (c *Conn) expectStop(reply []byte) {
+	if string(reply) != "OK" {
+		return
+	}
+	c.flights++
+	stop := &request{resume: true, flight: &flight{number: c.flights, tick: make(chan struct{}, 1)}}
+	c.queue = append([]*request{stop}, c.queue...)
+	c.sent++ // nothing leaves for it
 }
 
 // say makes output of text that came while the debuggee ran; c.mu is held.

@@ -22,6 +22,7 @@ type stubKind struct {
 	oneG    bool   // takes the first register of a G for all of them
 	packet  int    // takes packets of so many bytes without saying so
 	os      string // it is for
+	replays bool   // may replay a recording, which it goes back in as rewind.go says
 }
 
 var unknownStub stubKind
@@ -40,7 +41,7 @@ var stubKinds = []stubKind{
 
 // QEMU offers nothing it could be told by, but answers questions of its own.
 var (
-	qemuStub     = stubKind{name: "QEMU", traps: 12}
+	qemuStub     = stubKind{name: "QEMU", traps: 12, replays: true}
 	qemuUserStub = stubKind{name: "QEMU user mode", traps: -1}
 )
 

@@ -40,10 +40,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	for _, dir := range []string{filepath.Dir(built.path), rom.dir} {
-		if filepath.IsAbs(dir) {
-			os.RemoveAll(dir)
-		}
+	if filepath.IsAbs(built.path) {
+		os.RemoveAll(filepath.Dir(built.path))
 	}
 	os.Exit(code)
 }

@@ -1,16 +1,8 @@
 package rsp
 
 import (
-	"bufio"
 	"context"
-	"debug/elf"
-	"fmt"
-	"io"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,99 +11,12 @@ import (
 	"dap-windbg/targets/targettest"
 )
 
-var rom struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-// command runs a tool to its end.
-func command(name string, args ...string) error {
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, out)
-	}
-	return nil
-}
-
-// romImage builds the ROM, once, and returns its directory.
-func romImage(t *testing.T) string {
-	t.Helper()
-	rom.once.Do(func() {
-		if rom.dir, rom.err = os.MkdirTemp("", "rsp-rom"); rom.err != nil {
-			return
-		}
-		image, src := filepath.Join(rom.dir, "rom.elf"), "testdata/rom/"
-		rom.err = command("gcc", "-m32", "-g", "-O1", "-ffreestanding", "-fno-pic", "-no-pie", "-nostdlib", "-static",
-			"-fno-asynchronous-unwind-tables", "-fno-omit-frame-pointer", "-Wl,-T,"+src+"rom.ld", "-Wl,--build-id=none",
-			"-o", image, src+"boot.S", src+"machine.c")
-		if rom.err == nil {
-			rom.err = command("objcopy", "-O", "binary", "--pad-to", "0x100000", image, filepath.Join(rom.dir, "rom.bin"))
-		}
-	})
-	if rom.err != nil {
-		t.Fatal(rom.err)
-	}
-	return rom.dir
-}
-
-func romSymbol(t *testing.T, name string) arch.Addr {
-	t.Helper()
-	f, err := elf.Open(filepath.Join(romImage(t), "rom.elf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	syms, err := f.Symbols()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range syms {
-		if s.Name == name {
-			return arch.Addr(s.Value)
-		}
-	}
-	t.Fatalf("no symbol %s", name)
-	return 0
-}
-
-// qemu starts QEMU on the ROM with its stub on a socket we listen on, so that
-// it can be dialled at once.
-func qemu(t *testing.T, args ...string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	cmd := exec.Command("qemu-system-i386", append(qemuMachine(t), append(args,
-		"-chardev", "socket,id=stub,fd=3,server=on,wait=off,nodelay=on", "-gdb", "chardev:stub", "-S")...)...)
-	cmd.ExtraFiles = []*os.File{f}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("qemu-system-i386: %v", err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return l.Addr().String()
-}
-
-func qemuMachine(t *testing.T) []string {
-	return []string{"-accel", "tcg", "-M", "isapc", "-cpu", "qemu32", "-m", "16", "-display", "none", "-nodefaults", "-net", "none",
-		"-no-reboot", "-monitor", "none", "-bios", filepath.Join(romImage(t), "rom.bin")}
-}
-
-func romSubject(t *testing.T, addr string) targettest.Subject {
+func romSubject(t *testing.T, m *targettest.Machine) targettest.Subject {
+	addr := m.Serve(t, "-serial", "none")
 	c, _ := connect(t, addr, Options{})
 	tg := c.Target()
 	expect[targets.Stop](t, tg)
-	turn := targets.Trap{Addr: romSymbol(t, "take_turn")}
+	turn := targets.Trap{Addr: m.Symbol(t, "take_turn")}
 	if err := tg.Resume(soon(t), goOn(turn)); err != nil {
 		t.Fatal(err)
 	}
@@ -121,96 +26,127 @@ func romSubject(t *testing.T, addr string) targettest.Subject {
 	if err := tg.Close(soon(t), targets.Leave); err != nil {
 		t.Fatal(err)
 	}
-	image, err := os.ReadFile(filepath.Join(romImage(t), "rom.bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c, _ = connect(t, addr, Options{})
 	return targettest.Subject{
-		Target: c.Target(), Known: 0xf0000, Content: image[:8192], Writable: 0x2000, Loop: turn.Addr, Watched: 0x3000, Threads: 1, Ends: true,
+		Target: c.Target(), Known: 0xf0000, Content: m.Bytes[:8192], Writable: 0x2000, Loop: turn.Addr, Watched: 0x3000, Threads: 1, Ends: true,
 	}
 }
 
 func TestConformanceQEMU(t *testing.T) {
-	targettest.Run(t, func(t *testing.T) targettest.Subject { return romSubject(t, qemu(t, "-serial", "none")) })
+	m := targettest.NewMachine(t)
+	targettest.Run(t, func(t *testing.T) targettest.Subject { return romSubject(t, m) })
 }
 
-// recording makes QEMU record the ROM until it has said that it came to its
-// last turn, and returns the arguments that replay it.
-func recording(t *testing.T) []string {
-	t.Helper()
-	dir := t.TempDir()
-	disk, file := filepath.Join(dir, "snapshots.qcow2"), filepath.Join(dir, "recording")
-	if err := command("qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"); err != nil {
-		t.Fatal(err)
-	}
-	args := func(mode string) []string {
-		return []string{"-drive", "file=" + disk + ",if=none,id=snapshots",
-			"-icount", "shift=10,rr=" + mode + ",rrfile=" + file + ",rrsnapshot=start"}
-	}
-	cmd := exec.Command("qemu-system-i386", append(qemuMachine(t), append(args("record"), "-serial", "stdio")...)...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("qemu-system-i386: %v", err)
-	}
-	limit := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	_, err = bufio.NewReader(out).ReadString('!')
-	cmd.Process.Signal(os.Interrupt) // QEMU closes its recording
-	io.Copy(io.Discard, out)
-	cmd.Wait()
-	if !limit.Stop() || err != nil {
-		t.Fatalf("the machine did not come to its last turn: %v", err)
-	}
-	return append(args("replay"), "-serial", "null")
-}
-
+// TestReverse: back by instructions and to traps, near, far and before the first,
+// to places that were passed; in one machine with the device that hangs over
+// snapshots, where that is made of seeks, and in one without, which does it itself.
 func TestReverse(t *testing.T) {
-	addr := qemu(t, recording(t)...)
-	c, _ := connect(t, addr, Options{})
-	tg := c.Target()
-	expect[targets.Stop](t, tg)
-	in := tg.Info()
-	if !in.Machine || in.Stub != "QEMU" || in.Set.Arch != arch.I386 || in.Limits.Bits&targets.ReverseStep == 0 {
+	for name, more := range map[string][]string{"seeks": nil, "itself": {"-global", "apic.vapic=off"}} {
+		t.Run(name, func(t *testing.T) {
+			m := targettest.NewMachine(t)
+			c, tr := connect(t, m.Replay(t, more...), Options{})
+			w := &replayed{t: t, tg: c.Target(), mix: targets.Trap{Addr: m.Symbol(t, "mix")}, say: targets.Trap{Addr: m.Symbol(t, "say")}}
+			w.passes()
+			if asked := strings.Contains(tr.String(), "$bc#"); asked != (name == "itself") {
+				t.Errorf("bc was sent: %v", asked)
+			}
+		})
+	}
+}
+
+// replayed is the machine as it goes forth and back in its recording.
+type replayed struct {
+	t        *testing.T
+	tg       *Target
+	mix, say targets.Trap
+}
+
+func (w *replayed) run(r targets.Resume) targets.Stop {
+	w.t.Helper()
+	if err := w.tg.Resume(soon(w.t), r); err != nil {
+		w.t.Fatal(err)
+	}
+	return expect[targets.Stop](w.t, w.tg)
+}
+
+// turn is the one that the machine is in.
+func (w *replayed) turn() uint64 {
+	w.t.Helper()
+	p := make([]byte, 4)
+	if _, err := w.tg.ReadMemory(soon(w.t), targets.Space{}, 0x3000, p); err != nil {
+		w.t.Fatal(err)
+	}
+	return littleUint(p)
+}
+
+// place is where a stop is.
+func (w *replayed) place(stop targets.Stop) [2]arch.Addr {
+	w.t.Helper()
+	r, err := w.tg.Registers(soon(w.t), stop.Thread)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return [2]arch.Addr{r.PC(), r.SP()}
+}
+
+func (w *replayed) passes() {
+	t, step, back := w.t, targets.Action{Kind: targets.Step}, targets.Resume{Reverse: true, Default: goOn().Default}
+	in := w.tg.Info()
+	if expect[targets.Stop](t, w.tg); !in.Machine || in.Stub != "QEMU" || in.Set.Arch != arch.I386 || in.Limits.Bits&targets.ReverseStep == 0 {
 		t.Errorf("info %+v", in)
 	}
-	if err := tg.Resume(soon(t), goOn(targets.Trap{Addr: romSymbol(t, "mix")})); err != nil {
-		t.Fatal(err)
+	if stop := w.run(goOn(w.mix)); w.turn() != 1 || stop.Reason != targets.Breakpoint {
+		t.Fatalf("%+v in turn %d", stop, w.turn())
 	}
-	stop := expect[targets.Stop](t, tg)
-	here, err := tg.Registers(soon(t), stop.Thread)
-	if err != nil {
-		t.Fatal(err)
+	stop := w.run(targets.Resume{Default: step, Lift: []targets.Trap{w.mix}})
+	if stop.Reason != targets.Stepped || stop.Replay {
+		t.Errorf("stop %+v", stop)
 	}
-	step := targets.Resume{Default: targets.Action{Kind: targets.Step}, Lift: []targets.Trap{{Addr: romSymbol(t, "mix")}}}
-	if err := tg.Resume(soon(t), step); err != nil {
-		t.Fatal(err)
+	var passed [][2]arch.Addr
+	for range 50 {
+		passed = append(passed, w.place(stop))
+		stop = w.run(targets.Resume{Default: step})
 	}
-	if s := expect[targets.Stop](t, tg); s.Reason != targets.Stepped || s.Replay {
-		t.Errorf("stop %+v", s)
+	for i := range passed {
+		stop = w.run(targets.Resume{Reverse: true, Default: step})
+		if was := passed[len(passed)-1-i]; w.place(stop) != was || stop.Reason != targets.Stepped || !stop.Replay {
+			t.Fatalf("back: %+v at %x, want %x", stop, w.place(stop), was)
+		}
 	}
-	if err := tg.Resume(soon(t), targets.Resume{Reverse: true, Default: targets.Action{Kind: targets.Step}}); err != nil {
-		t.Fatal(err)
+	w.run(goOn(w.say)) // in turn 1000
+	back.Lift, back.Plant = []targets.Trap{w.say}, []targets.Trap{w.mix}
+	for want := w.turn(); want > 996; want-- {
+		if stop := w.run(back); stop.Reason != targets.Breakpoint || !stop.Replay || w.turn() != want || w.place(stop)[0] != w.mix.Addr {
+			t.Fatalf("back: %+v in turn %d, want %d", stop, w.turn(), want)
+		}
 	}
-	if s := expect[targets.Stop](t, tg); s.Reason != targets.Stepped || !s.Replay {
-		t.Errorf("stop %+v", s)
+	count := targets.Trap{Kind: targets.OnWrite, Addr: 0x3000, Size: 4}
+	back.Lift, back.Plant = []targets.Trap{w.mix}, []targets.Trap{count}
+	if stop := w.run(back); stop.Reason != targets.Watch || stop.Addr != 0x3000 || w.turn() > 997 {
+		t.Fatalf("back to a write: %+v in turn %d", stop, w.turn())
 	}
-	back, err := tg.Registers(soon(t), stop.Thread)
-	if err != nil || back.PC() != here.PC() || back.SP() != here.SP() {
-		t.Errorf("stepped back to 0x%x, came from 0x%x (%v)", back.PC(), here.PC(), err)
+	back.Lift, back.Plant = []targets.Trap{count}, nil
+	if stop := w.run(back); stop.Reason != targets.HistoryEnd || w.turn() != 0 {
+		t.Errorf("back to the start: %+v in turn %d", stop, w.turn())
 	}
-	out, effect, err := tg.Command(soon(t), "info replay")
+	for _, a := range []targets.Action{step, back.Default} {
+		if stop := w.run(targets.Resume{Reverse: true, Default: a}); stop.Reason != targets.HistoryEnd {
+			t.Errorf("back from the start: %+v", stop)
+		}
+	}
+	out, effect, err := w.tg.Command(soon(t), "info replay")
 	if err != nil || effect != (targets.Effect{}) || out == "" {
 		t.Errorf("info replay: %q, %+v, %v", out, effect, err)
+	}
+	if stop := w.run(goOn(w.mix)); w.turn() != 1 || stop.Reason != targets.Breakpoint {
+		t.Errorf("forth: %+v in turn %d", stop, w.turn())
 	}
 }
 
 // TestNotReplaying: QEMU dies of a reverse step when it is not replaying, so none
 // may be sent.
 func TestNotReplaying(t *testing.T) {
-	c, _ := connect(t, qemu(t, "-serial", "none"), Options{})
+	c, _ := connect(t, targettest.NewMachine(t).Serve(t, "-serial", "none"), Options{})
 	expect[targets.Stop](t, c.Target())
 	if err := c.Target().Resume(soon(t), targets.Resume{Reverse: true, Default: targets.Action{Kind: targets.Step}}); err == nil {
 		t.Error("a reverse step without a recording")
@@ -221,7 +157,7 @@ func TestNotReplaying(t *testing.T) {
 }
 
 func TestPhysicalMemory(t *testing.T) {
-	c, _ := connect(t, qemu(t, "-serial", "none"), Options{})
+	c, _ := connect(t, targettest.NewMachine(t).Serve(t, "-serial", "none"), Options{})
 	p := make([]byte, 16)
 	if _, err := c.Target().ReadMemory(soon(t), targets.Space{Physical: true}, 0xffff0, p); err != nil || p[0] != 0xea {
 		t.Errorf("the reset vector: % x, %v", p, err)

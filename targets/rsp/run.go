@@ -17,10 +17,11 @@ import (
 type run struct {
 	t          *Target // who began it
 	interrupts int
-	since      time.Time // of the first interrupt
-	hidden     bool      // it is being stopped for requests, see turn
-	drains     bool      // its stop is nobody's, see drain
-	told       bool      // its stop was told to somebody
+	since      time.Time   // of the first interrupt
+	hidden     bool        // it is being stopped for requests, see turn
+	drains     bool        // its stop is nobody's, see drain
+	told       bool        // its stop was told to somebody
+	legs       chan string // of a reverse execution: stops on its way, see rewind.go
 	settled    chan struct{}
 	deaf       chan struct{} // closed when an interrupt has failed
 	stopped    bool          // the stop came; it may still be settled
@@ -67,6 +68,9 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	}
 	if e := t.takePending(o.Resume); e != "" {
 		return t.stopAgain(ctx, p, o, e)
+	}
+	if o.Resume.Reverse && t.c.kind.replays {
+		return t.rewinds(ctx, p, o)
 	}
 	for _, s := range packets {
 		p.ask("%s", s)

@@ -31,6 +31,11 @@ func (c *Conn) ran(head *request, p []byte) {
 
 // stopCame takes in the stop that ends rn; c.mu is held.
 func (c *Conn) stopCame(rn *run, p []byte) {
+	rn.t.stoppedAt = time.Now()
+	if rn.legs != nil {
+		rn.legs <- string(p) // one at a time is asked for
+		return
+	}
 	rn.stopped = true
 	if rn.timer != nil {
 		rn.timer.Stop()
@@ -66,6 +71,10 @@ func (c *Conn) unresumed(rn *run, p []byte) {
 	switch {
 	case len(p) == 0:
 		text = "the far end cannot resume like that"
+	case isError(p) && rn.t.motion != nil && rn.t.motion.reverse:
+		c.endRun()
+		c.told(rn.t, rn, targets.Stop{Thread: rn.t.id(rn.t.thread), Reason: targets.HistoryEnd, Replay: true})
+		return
 	case isError(p):
 		text = refusal("resuming", p).Error()
 	default:

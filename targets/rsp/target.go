@@ -5,6 +5,7 @@ import (
 	"context"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -19,17 +20,18 @@ type Target struct {
 	parted bool // Close was called
 
 	// under c.mu
-	motion  *motion // nil while it waits
-	forks   bool    // forks are stops
-	lends   *Target // the vfork's child that uses its memory: it cannot move while that has it
-	echo    int     // resumes during which an interrupt sent too late may still surface
-	traps   map[trapKey]targets.Trap
-	thread  threadID                    // the stopped one
-	signals map[targets.ThreadID]int    // what each stopped for, the far end's number
-	caught  map[targets.ThreadID][]byte // last g of each thread since the stop
-	main    *targets.Module             // main image, until exec
-	gone    bool
-	pending []string // in non-stop mode: stops of other threads, to be told
+	motion    *motion // nil while it waits
+	forks     bool    // forks are stops
+	lends     *Target // the vfork's child that uses its memory: it cannot move while that has it
+	echo      int     // resumes during which an interrupt sent too late may still surface
+	traps     map[trapKey]targets.Trap
+	thread    threadID                    // the stopped one
+	signals   map[targets.ThreadID]int    // what each stopped for, the far end's number
+	caught    map[targets.ThreadID][]byte // last g of each thread since the stop
+	main      *targets.Module             // main image, until exec
+	gone      bool
+	stoppedAt time.Time // when the last stop of a run came
+	pending   []string  // in non-stop mode: stops of other threads, to be told
 }
 
 var _ interface {
