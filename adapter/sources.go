@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"dap-windbg/engine"
 	"dap-windbg/launch"
@@ -332,12 +333,42 @@ func (s *session) source(r *request, a *dap.SourceArguments) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		ctx, cancel := s.unlessRunning(ctx)
+		defer cancel()
 		local, err := es.Source(ctx, m, ref.file)
+		if cause := context.Cause(ctx); err != nil && errors.Is(cause, targets.ErrRunning) {
+			err = cause
+		}
 		if err != nil {
 			return nil, fmt.Errorf("source of %s: %w", ref.file, err)
 		}
 		return sourceText(local)
 	})
+}
+
+// runningLimit is how long a request waits for the files of a far end that cannot be
+// asked before its program stops.
+const runningLimit = 3 * time.Second
+
+// unlessRunning is ctx, which ends with targets.ErrRunning when the program still runs
+// after a while.
+func (s *session) unlessRunning(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.workers.start(func() {
+		tick := time.NewTicker(runningLimit)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if s.running.Load() {
+					cancel(targets.ErrRunning)
+				}
+			}
+		}
+	})
+	return ctx, func() { cancel(context.Canceled) }
 }
 
 // sourceText reads a file, of those that debug information or the client named.

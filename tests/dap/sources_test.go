@@ -94,6 +94,27 @@ func TestSourceByReference(t *testing.T) {
 	c.Disconnect(nil)
 }
 
+// TestSourceWhileRunning: a source of the far end cannot be had while the program runs
+// there; the request is answered all the same.
+func TestSourceWhileRunning(t *testing.T) {
+	program, _ := elsewhere(t)
+	server := exec.Command("gdbserver", "--once", "127.0.0.1:0", program, "spin")
+	c := inProcess(t)
+	c.Start("attach", map[string]any{"connection": "gdb:server=127.0.0.1,port=" + listening(t, server), "debugInfoD": []string{}}, "/nowhere/src/tour.c", line(t, "ticking"))
+	stop := c.Stopped("breakpoint")
+	s := c.Stack(stop.ThreadId, 1)[0].Source
+	if s == nil || s.SourceReference == 0 {
+		t.Fatalf("source %+v", s)
+	}
+	args := map[string]any{"sourceReference": s.SourceReference, "source": s}
+	c.Break("/nowhere/src/tour.c")
+	c.Do("continue", map[string]any{"threadId": stop.ThreadId}, nil)
+	if m := c.Response(c.Send("source", args)); m.Success || m.Message != "notStopped" {
+		t.Errorf("while it runs: %+v", m)
+	}
+	c.Disconnect(map[string]any{"terminateDebuggee": true})
+}
+
 // TestURIs: a client that spells paths as URIs and counts from 0.
 func TestURIs(t *testing.T) {
 	c := inProcess(t)
