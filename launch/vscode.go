@@ -88,29 +88,59 @@ func attributes(in where) map[string]any {
 	return properties
 }
 
+// settings are the fields that the user's settings fill where a configuration lacks them.
+var settings = []string{"symbolPath", "sourcePath", "imagePath", "sourceMap", "natvis", "debugInfoD", "stepFilter", "gdbserver"}
+
+// defaults is the schema of these settings. What names a program is the machine's: no
+// folder can set it.
+func defaults() map[string]any {
+	properties := map[string]any{}
+	for _, name := range settings {
+		f, ok := findField(name)
+		if !ok {
+			continue
+		}
+		s := f.schema()
+		if f.Type == pathField { // one box in the settings editor
+			delete(s, "anyOf")
+			s["type"] = "string"
+		}
+		s["scope"] = "resource"
+		if f.Type == serverField {
+			s["scope"] = "machine"
+		}
+		s["default"] = map[fieldType]any{stringField: "", serverField: "", pathField: "", listField: []string{}, mapField: map[string]any{}}[f.Type]
+		s["markdownDescription"] = fmt.Sprintf("Default of `%s` in launch configurations: %s", name, s["markdownDescription"])
+		properties["dap-windbg."+name] = s
+	}
+	return properties
+}
+
 // VSCodeManifest returns the extension's package.json with the parts that are the
-// field table's: what a launch configuration may contain, and the snippets. All else
-// is kept as it is written.
+// field table's: what a launch configuration may contain, the settings that are its
+// defaults, and the snippets. All else is kept as it is written.
 func VSCodeManifest(manifest []byte) ([]byte, error) {
 	doc, err := hujson.Parse(manifest)
 	if err != nil {
 		return nil, &ConfigError{Field: "package.json", Want: "is not JSON: " + err.Error()}
 	}
+	const debugger, settings = "/contributes/debuggers/0/", "/contributes/configuration/1/"
 	for _, part := range []struct {
-		name  string
+		place string
 		value any
 	}{
-		{"configurationAttributes", map[string]any{
+		{settings + "properties", defaults()},
+		{debugger + "configurationAttributes", map[string]any{
 			"launch": map[string]any{"required": []string{"program"}, "properties": attributes(inLaunch)},
 			"attach": map[string]any{"properties": attributes(inAttach)},
 		}},
-		{"configurationSnippets", snippets()},
-		{"initialConfigurations", []any{map[string]any{
+		{debugger + "configurationSnippets", snippets()},
+		{debugger + "initialConfigurations", []any{map[string]any{
 			"type": "dap-windbg", "request": "launch", "name": "Launch", "program": "${workspaceFolder}/a.out"}}},
 	} {
-		place := doc.Find("/contributes/debuggers/0/" + part.name)
+		place := doc.Find(part.place)
 		if place == nil {
-			return nil, &ConfigError{Field: "package.json", Want: "has no contributes.debuggers[0]." + part.name}
+			return nil, &ConfigError{Field: "package.json", Want: "has no " + part.place}
 		}
 		text, err := json.MarshalIndent(part.value, "\t\t\t\t", "\t")
 		if err != nil {

@@ -8,6 +8,7 @@ import { host } from './platform';
 import { addDefaults, contradiction, needsProcess, unusable, type Configuration, type Refusal } from './resolve';
 import { section, setting } from './settings';
 import { chooseWay } from './ways';
+import { traceFile } from './wire';
 
 type Resolved = Promise<vscode.DebugConfiguration | undefined | null>;
 
@@ -49,6 +50,10 @@ export class Provider implements vscode.DebugConfigurationProvider {
 		const refusal = unusable(config, host, vscode.workspace.isTrusted);
 		if (refusal !== undefined) {
 			return refuse(refusal);
+		}
+		const trace = traceFile(config.name);
+		if (trace !== undefined && config.trace === undefined && vscode.workspace.isTrusted) {
+			config.trace = trace;
 		}
 		log().info(`configuration: ${JSON.stringify(config)}`);
 		return config;

@@ -4,35 +4,36 @@ import { section } from './settings';
 
 /** A way to start debugging that is offered where there is no launch.json. */
 interface Way extends vscode.QuickPickItem {
+	key: string;
 	ask(folder: vscode.WorkspaceFolder | undefined): Promise<Record<string, unknown> | undefined>;
 	request: 'launch' | 'attach';
 }
 
 const ways: Way[] = [
 	{
-		label: '$(play) Launch a program', detail: 'Start it under gdbserver on this machine', request: 'launch',
+		key: 'program', label: '$(play) Launch a program', detail: 'Start it under gdbserver on this machine', request: 'launch',
 		ask: folder => askFile('Program to debug', 'program', folder),
 	},
 	{
-		label: '$(plug) Attach to a process', detail: 'Of this machine; a list follows', request: 'attach',
+		key: 'process', label: '$(plug) Attach to a process', detail: 'Of this machine; a list follows', request: 'attach',
 		ask: async () => ({}),
 	},
 	{
-		label: '$(remote) Attach to a gdbserver', detail: 'A program that runs under gdbserver elsewhere; asks for host and port', request: 'attach',
+		key: 'gdbserver', label: '$(remote) Attach to a gdbserver', detail: 'A program that runs under gdbserver elsewhere; asks for host and port', request: 'attach',
 		ask: async () => {
 			const place = await askHostAndPort();
 			return place && { connection: connectionString(place) };
 		},
 	},
 	{
-		label: '$(server-process) Attach to a process on a process server', detail: 'A machine that runs gdbserver --multi; asks for host and port, then lists its processes', request: 'attach',
+		key: 'server', label: '$(server-process) Attach to a process on a process server', detail: 'A machine that runs gdbserver --multi; asks for host and port, then lists its processes', request: 'attach',
 		ask: async () => {
 			const place = await askHostAndPort();
 			return place && { processServer: connectionString(place) };
 		},
 	},
 	{
-		label: '$(file-binary) Open a core file', detail: 'Look at a program that crashed', request: 'attach',
+		key: 'core', label: '$(file-binary) Open a core file', detail: 'Look at a program that crashed', request: 'attach',
 		ask: folder => askFile('Core file to look at', 'coreFile', folder),
 	},
 ];
@@ -40,11 +41,22 @@ const ways: Way[] = [
 /** Asks how to start. undefined: nothing was chosen. */
 export async function chooseWay(folder: vscode.WorkspaceFolder | undefined): Promise<Configuration | undefined> {
 	const way = await vscode.window.showQuickPick(ways, { title: 'Debug with dap-windbg', placeHolder: 'How to start', matchOnDetail: true });
-	const more = await way?.ask(folder);
-	if (way === undefined || more === undefined) {
-		return undefined;
+	return way && fill(way, folder);
+}
+
+/** Starts debugging in the way with this key; without one, asks for it. */
+export async function start(key?: string): Promise<void> {
+	const folder = vscode.workspace.workspaceFolders?.[0];
+	const way = ways.find(w => w.key === key);
+	const config = way === undefined ? await chooseWay(folder) : await fill(way, folder);
+	if (config !== undefined) {
+		await vscode.debug.startDebugging(folder, config);
 	}
-	return { type: section, request: way.request, name: way.label.replace(/^\$\([\w-]+\) /, ''), ...more };
+}
+
+async function fill(way: Way, folder: vscode.WorkspaceFolder | undefined): Promise<Configuration | undefined> {
+	const more = await way.ask(folder);
+	return more && { type: section, request: way.request, name: way.label.replace(/^\$\([\w-]+\) /, ''), ...more };
 }
 
 async function askFile(title: string, attribute: string, folder: vscode.WorkspaceFolder | undefined): Promise<Record<string, unknown> | undefined> {

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import { inSession } from './code';
+import { command, type } from './session';
+
+/** Lets others join the session, and copies what they need to do so. */
+export function share(): Promise<void> {
+	return inSession(async s => {
+		const port = await vscode.window.showInputBox({
+			title: 'Share this debug session', value: '5005', ignoreFocusOut: true, prompt: 'TCP port that others connect to',
+			validateInput: t => (/^\d{1,5}$/.test(t) && Number(t) > 0 && Number(t) < 65536 ? undefined : 'A number from 1 to 65535'),
+		});
+		if (port === undefined) {
+			return;
+		}
+		const password = await vscode.window.showInputBox({
+			title: 'Share this debug session', value: randomBytes(9).toString('base64url'), ignoreFocusOut: true,
+			prompt: 'Password; who has it can do with your program what you can',
+			validateInput: t => (t === '' ? 'A session is not shared without a password' : /[,;\s"]/.test(t) ? 'No commas, semicolons, quotes or blanks' : undefined),
+		});
+		if (password === undefined) {
+			return;
+		}
+		const answer = await command(s, `.server tcp:port=${port},password=${password}`);
+		vscode.debug.activeDebugConsole.append(answer);
+		const join = joiningString(answer);
+		if (join === undefined) {
+			throw new Error(firstLine(answer) || 'The session could not be shared.');
+		}
+		await vscode.env.clipboard.writeText(join);
+		void vscode.window.showInformationMessage('The session is shared. What others write into "remote" of an attach configuration has been copied.');
+	});
+}
+
+/** The connection string in what .server prints. */
+export function joiningString(answer: string): string | undefined {
+	return /-remote\s+(tcp:\S+|npipe:\S+|ssl:\S+|spipe:\S+)/.exec(answer)?.[1];
+}
+
+function firstLine(text: string): string {
+	return text.trim().split('\n')[0] ?? '';
+}
+
+/** Tells who has joined. */
+export const clients = (): Promise<void> => inSession(s => type(s, '.clients'));
+
+/** Ends the sharing; the session goes on. */
+export const unshare = (): Promise<void> => inSession(s => type(s, '.endsrv 0'));

@@ -1,0 +1,96 @@
+import * as vscode from 'vscode';
+import { programName, toItem, type Process } from './processes';
+import { Tree, type Row } from './tree';
+
+/** What is debugged, as the adapter's request `debuggee` has it. */
+export interface Debuggee {
+	state: 'stopped' | 'running' | 'gone';
+	pid?: number;
+	path?: string;
+	os?: string;
+	architecture?: string;
+	server?: string;
+	machine: boolean;
+	postmortem: boolean;
+	threads: Thread[];
+}
+
+export interface Thread {
+	id: number;
+	ordinal: number;
+	tid: number;
+	name?: string;
+	selected?: boolean;
+	event?: boolean;
+	frozen?: boolean;
+}
+
+/** The view of the target: what is debugged with its threads, and what else runs there. */
+export class Target extends Tree {
+	constructor() {
+		super('dap-windbg.target', ['threads']);
+	}
+
+	protected async rows(session: vscode.DebugSession): Promise<Row[]> {
+		const d = (await session.customRequest('debuggee')) as Debuggee;
+		const rows: Row[] = [{
+			id: 'debuggee',
+			label: title(d),
+			description: [d.postmortem ? 'post-mortem' : d.state, d.os, d.architecture, d.server].filter(Boolean).join(', '),
+			tooltip: d.path ?? '',
+			iconPath: new vscode.ThemeIcon(d.machine ? 'vm' : 'debug-alt'),
+			collapsibleState: vscode.TreeItemCollapsibleState.Expanded,
+			contextValue: 'debuggee',
+			below: async () => d.threads.map(t => threadRow(d, t)),
+		}];
+		const far = farEnd(session.configuration);
+		if (far !== undefined && !d.machine && !d.postmortem) {
+			rows.push({
+				id: 'others',
+				label: 'Other processes',
+				description: far === '' ? 'of this machine' : far,
+				iconPath: new vscode.ThemeIcon('server-process'),
+				collapsibleState: vscode.TreeItemCollapsibleState.Collapsed,
+				contextValue: 'processes',
+				below: () => others(session, far, d.pid),
+			});
+		}
+		return rows;
+	}
+}
+
+/** Where the processes beside the debuggee are: '' here, a connection string elsewhere, undefined when there is nobody to ask. */
+export function farEnd(config: Record<string, unknown>): string | undefined {
+	if (typeof config.processServer === 'string') {
+		return config.processServer;
+	}
+	return ['connection', 'coreFile', 'remote'].some(a => config[a]) ? undefined : '';
+}
+
+async function others(session: vscode.DebugSession, processServer: string, pid: number | undefined): Promise<Row[]> {
+	const { processes } = (await session.customRequest('processes', { processServer })) as { processes: Process[] };
+	return processes.filter(p => p.pid !== pid && !p.command.startsWith('[')).map(p => {
+		const item = toItem(p);
+		return {
+			id: `process ${p.pid}`, label: item.label, description: item.description, tooltip: p.command,
+			iconPath: new vscode.ThemeIcon('circle-outline'), contextValue: 'process', about: { processServer, pid: p.pid },
+		};
+	});
+}
+
+export function title(d: Debuggee): string {
+	const name = d.path ? programName(d.path) : d.machine ? 'Machine' : 'Process';
+	return d.pid ? `${name} (${d.pid})` : name;
+}
+
+function threadRow(d: Debuggee, t: Thread): Row {
+	const marks = [t.event && d.state === 'stopped' ? 'stopped here' : '', t.frozen ? 'frozen' : ''].filter(Boolean);
+	return {
+		id: `thread ${t.id}`,
+		label: `${t.ordinal}: ${t.name || (d.machine ? 'processor' : 'thread')}`,
+		description: [String(t.tid), ...marks].join('  '),
+		iconPath: new vscode.ThemeIcon(t.frozen ? 'debug-pause' : t.event ? 'debug-stackframe' : d.machine ? 'chip' : 'symbol-event'),
+		contextValue: t.frozen ? 'thread.frozen' : 'thread',
+		about: t,
+	};
+}
