@@ -101,7 +101,12 @@ func (s *session) writeMemory(r *request, a *dap.WriteMemoryArguments) (any, err
 	if err != nil && (n == 0 || !a.AllowPartial) {
 		return nil, err
 	}
-	s.later(func() { s.tellMemory(addr, n) })
+	s.later(func() {
+		s.tellMemory(addr, n)
+		if s.client.SupportsInvalidatedEvent { // a client does not know which variables lie there
+			s.tellEvent("invalidated", dap.InvalidatedEventBody{Areas: []dap.InvalidatedAreas{"variables"}})
+		}
+	})
 	return dap.WriteMemoryResponseBody{BytesWritten: n}, nil
 }
 

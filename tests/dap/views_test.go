@@ -165,6 +165,9 @@ func TestMemory(t *testing.T) {
 	if m.Count != 4 {
 		t.Errorf("memory event %+v", m)
 	}
+	if b := decode[dap.InvalidatedEventBody](t, c.Event("invalidated", nil)); len(b.Areas) != 1 || b.Areas[0] != "variables" {
+		t.Errorf("invalidated %+v", b)
+	}
 	read = dap.ReadMemoryResponseBody{}
 	c.Do("readMemory", map[string]any{"memoryReference": "0x10", "count": 64}, &read)
 	if read.UnreadableBytes != 64 || read.Data != "" {
