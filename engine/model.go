@@ -21,6 +21,9 @@ import (
 
 // modelRoots are the pseudo-registers that are objects.
 var modelRoots = map[string]func(ctx context.Context, l *loop) (eval.Value, error){
+	"debuggerrootnamespace": func(_ context.Context, l *loop) (eval.Value, error) {
+		return object("object", "", eval.Known(debuggerName, l.modelDebugger())), nil
+	},
 	"cursession": func(_ context.Context, l *loop) (eval.Value, error) { return l.modelSession(), nil },
 	"curprocess": func(_ context.Context, l *loop) (eval.Value, error) { return l.modelProcess(), nil },
 	"curthread":  currentThread,
@@ -39,7 +42,7 @@ const debuggerName = "Debugger"
 
 // modelRoot finds an object of the data model by the name of a pseudo-register.
 func (l *loop) modelRoot(ctx context.Context, name string) (eval.Value, bool) {
-	f, ok := modelRoots[name]
+	f, ok := modelRoots[strings.ToLower(name)]
 	if !ok {
 		return eval.Value{}, false
 	}
@@ -85,9 +88,10 @@ func alone(key uint64, v eval.Value) eval.Value {
 func (l *loop) modelDebugger() eval.Value {
 	control := object("object", "", eval.Known("ExecuteCommand", eval.ItemOf(&eval.Item{Class: "method", Text: "<function>", Func: l.executeCommand})))
 	return object("object", "", eval.Known("Sessions", alone(0, l.modelSession())),
-		eval.Known("Utility", object("object", "", eval.Known("Control", control))),
+		eval.Known("Utility", object("object", "", eval.Known("Control", control), eval.Known("Collections", l.modelCollections()))),
 		eval.Known("State", object("object", "",
-			get("DebuggerVariables", func(context.Context, eval.Env) (eval.Value, error) { return l.modelVariables(), nil }))))
+			get("DebuggerVariables", func(context.Context, eval.Env) (eval.Value, error) { return l.modelVariables(), nil }),
+			get("PseudoRegisters", l.modelPseudoRegisters))))
 }
 
 // modelVariables are the user's variables.
@@ -128,7 +132,9 @@ func (l *loop) modelProcess() eval.Value {
 		words("Name", name), figure("Id", uint64(l.pid())),
 		eval.Known("Threads", listed(l.eachThread, nil)),
 		eval.Known("Modules", listed(l.eachModule, l.findModule)),
-		get("Environment", l.modelEnvironment))
+		get("Environment", l.modelEnvironment),
+		get("Memory", l.modelMemory),
+		eval.Known("Io", object("object", "", get("Handles", l.modelHandles))))
 }
 
 // modelEnvironment is the environment that the process was started with, where
@@ -188,6 +194,9 @@ func (l *loop) modelThread(t Thread) eval.Value {
 		eval.Known("Registers", object("object", "", get("User", func(ctx context.Context, _ eval.Env) (eval.Value, error) {
 			return l.modelRegisters(ctx, id)
 		}))),
+		eval.Known("Environment", object("object", "", get("EnvironmentBlock", func(ctx context.Context, env eval.Env) (eval.Value, error) {
+			return l.modelThreadBlock(ctx, env, id)
+		}))),
 	}, Methods: []eval.Method{{Name: "SwitchTo", Usage: "SwitchTo()", Call: func(ctx context.Context, _ eval.Env, _ []eval.Value) (eval.Value, error) {
 		return eval.ItemOf(&eval.Item{}), (&View{l: l}).SelectThread(ctx, id)
 	}}}})
@@ -205,6 +214,18 @@ func (l *loop) modelRegisters(ctx context.Context, id targets.ThreadID) (eval.Va
 		}
 	}
 	return eval.ItemOf(it), nil
+}
+
+// modelThreadBlock is the address of a thread's control block: its thread pointer.
+func (l *loop) modelThreadBlock(ctx context.Context, env eval.Env, id targets.ThreadID) (eval.Value, error) {
+	fs, err := l.stack(ctx, id, 1)
+	if err != nil {
+		return eval.Value{}, err
+	}
+	if len(fs) == 0 {
+		return eval.Value{}, targets.ErrNoThreads
+	}
+	return eval.Integer(env, "unsigned __int64", uint64(l.threadBase(ctx, fs[0]))), nil
 }
 
 // modelStack is the stack of a thread.
@@ -314,7 +335,7 @@ func (l *loop) modelModule(m *Module) eval.Value {
 		kind = m.Image.Path()
 	}
 	return object("module", m.Path, words("Name", m.Name), words("Path", m.Path), figure("BaseAddress", uint64(m.Base)), figure("Size", m.Size),
-		words("Symbols", kind))
+		words("Symbols", kind), get("Contents", func(context.Context, eval.Env) (eval.Value, error) { return l.modelContents(m), nil }))
 }
 
 // executeCommand runs a line of the command language and yields what it prints.

@@ -2,6 +2,7 @@ package systems
 
 import (
 	"context"
+	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -26,4 +27,16 @@ type OpenFile struct {
 type Surveyor interface {
 	Regions(ctx context.Context, t targets.Target) ([]Region, error)
 	OpenFiles(ctx context.Context, t targets.Target) ([]OpenFile, error)
+}
+
+// Kind says what it is: "File", "Device", "Socket", "Pipe" ...
+func (f OpenFile) Kind() string {
+	prefix, _, ok := strings.Cut(f.Name, ":")
+	switch {
+	case strings.HasPrefix(f.Name, "/dev/"):
+		return "Device"
+	case ok && prefix != "" && !strings.HasPrefix(f.Name, "/"):
+		return strings.ToUpper(prefix[:1]) + prefix[1:]
+	}
+	return "File"
 }

@@ -5,23 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-
-	"dap-windbg/systems"
 )
 
 // This file is !handle: the open files of the process.
-
-// kindOfFile is what !handle calls its type.
-func kindOfFile(f systems.OpenFile) string {
-	prefix, _, ok := strings.Cut(f.Name, ":")
-	switch {
-	case strings.HasPrefix(f.Name, "/dev/"):
-		return "Device"
-	case ok && !strings.HasPrefix(f.Name, "/"):
-		return strings.ToUpper(prefix[:min(1, len(prefix))]) + prefix[min(1, len(prefix)):]
-	}
-	return "File"
-}
 
 // handles is !handle.
 func handles(ctx context.Context, c *call) error {
@@ -46,14 +32,14 @@ func handles(ctx context.Context, c *call) error {
 	count := map[string]int{}
 	shown := 0
 	for _, f := range list {
-		if int64(which) > 0 && uint64(f.Number) != which || kind != "" && !strings.EqualFold(kind, kindOfFile(f)) {
+		if int64(which) > 0 && uint64(f.Number) != which || kind != "" && !strings.EqualFold(kind, f.Kind()) {
 			continue
 		}
 		shown++
-		count[kindOfFile(f)]++
+		count[f.Kind()]++
 		c.printf("Handle %x\n", f.Number)
 		if flags&typed != 0 {
-			c.printf("  Type         \t%s\n", kindOfFile(f))
+			c.printf("  Type         \t%s\n", f.Kind())
 		}
 		if flags&titled != 0 {
 			c.printf("  Name         \t%s\n", f.Name)
