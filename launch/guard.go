@@ -35,7 +35,7 @@ type journalState struct {
 // readJournal reads a journal to its end.
 func readJournal(r io.Reader) journalState {
 	s := journalState{traps: map[string]bool{}}
-	for sc := bufio.NewScanner(r); sc.Scan(); {
+	for sc := bufio.NewScanner(bufio.NewReaderSize(r, 64<<10)); sc.Scan(); {
 		entry := sc.Text()
 		switch {
 		case entry == "run" || entry == "stop":
@@ -53,6 +53,21 @@ func readJournal(r io.Reader) journalState {
 		}
 	}
 	return s
+}
+
+// leisurely reads what has come at longer intervals, so that a guard does not wake at
+// each of the notes, of which there are some at every stop, while the debuggee and we
+// want the CPUs. What is read at once is what a pipe holds.
+type leisurely struct{ io.Reader }
+
+const guardPause = 40 * time.Millisecond
+
+func (r leisurely) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err == nil {
+		time.Sleep(guardPause)
+	}
+	return n, err
 }
 
 // RunGuard is the guard's whole life: journal is its standard input, conn the

@@ -59,11 +59,21 @@ func (g *guard) journal() func(string) {
 	return g.note
 }
 
-// note writes an entry, which is shorter than what a pipe takes whole. A guard that
-// was stopped must not stop us.
-func (g *guard) note(entry string) {
-	g.w.SetWriteDeadline(time.Now().Add(noteLimit))
-	g.w.WriteString(entry + "\n")
+// note writes entries, which are shorter than what a pipe takes whole. A guard that
+// was stopped must not stop us: only a full pipe is waited for, and not for long.
+func (g *guard) note(entries string) {
+	text := []byte(entries + "\n")
+	if raw, err := g.w.SyscallConn(); err == nil {
+		raw.Write(func(fd uintptr) bool {
+			n, _ := syscall.Write(int(fd), text)
+			text = text[max(n, 0):]
+			return true
+		})
+	}
+	if len(text) > 0 {
+		g.w.SetWriteDeadline(time.Now().Add(noteLimit))
+		g.w.Write(text)
+	}
 }
 
 const noteLimit = 100 * time.Millisecond
@@ -94,7 +104,7 @@ func GuardMain() error {
 		return err
 	}
 	defer conn.Close()
-	RunGuard(os.Stdin, conn,
+	RunGuard(leisurely{os.Stdin}, conn,
 		func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGINT) },
 		func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGKILL) })
 	return nil

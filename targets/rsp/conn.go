@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,8 +32,9 @@ type Options struct {
 	// first, 0x03 when it fails, and must not block. Nil: 0x03 does it.
 	Break func(pid int64) error
 	// Journal is told, in order, what somebody would need who has to part from the
-	// debuggee in our place: each Z and z packet, "run" and "stop". It must not block.
-	Journal func(entry string)
+	// debuggee in our place: each Z and z packet, "run" and "stop", a line for each.
+	// It must not block.
+	Journal func(lines string)
 	Log     zerolog.Logger
 }
 
@@ -44,6 +44,8 @@ type Conn struct {
 	o   Options
 	rw  io.ReadWriteCloser
 	dec *decoder
+	// direct: a small write to rw does not wait, see depart.
+	direct bool
 
 	features   map[string]string // of qSupported: "+", "-" or a value
 	kind       stubKind          // what answers
@@ -72,10 +74,14 @@ type Conn struct {
 	serial   bool // acknowledgements are needed: one request at a time
 	owed     bool // an acknowledgement, to travel with the next request
 	last     []byte
-	out      []byte // for the writer
+	out      []byte // to be written
+	writing  bool   // the writer has bytes in hand
 	flights  int
 	run      *run      // while a debuggee runs or a stop is being settled
-	heard    time.Time // when the last reply came
+	heard    time.Time // when the last reply came, or somebody began to wait for one
+	waits    int       // how many wait for replies
+	watched  bool      // watch is set
+	watch    *time.Timer
 	err      error
 	targets  map[int64]*Target
 	children map[int64]*child
@@ -206,125 +212,56 @@ func (c *Conn) oneByOne() bool {
 	return c.serial || c.kind.single
 }
 
-// pump lets leave what may; c.mu is held.
-func (c *Conn) pump() {
-	one := c.serial || c.kind.single
-	for c.sent < len(c.queue) && (!one || c.sent == 0) {
-		r := c.queue[c.sent]
-		if r.resume && r.flight.refused && one {
-			c.queue = append(c.queue[:c.sent:c.sent], c.queue[c.sent+1:]...)
-			c.run.t.motion = nil
-			c.endRun()
-			r.flight.ticked()
-			continue
-		}
-		packet := frame(nil, r.payload)
-		c.last = packet
-		c.journal(r)
-		c.emit(r.flight.number, packet)
-		c.sent++
-		if r.resume && c.run != nil && c.run.interrupts > 0 {
-			c.emit(c.flightNumber(), []byte{interrupt})
-		}
-	}
-}
-
-// journal tells of a request that is about to leave; c.mu is held.
-func (c *Conn) journal(r *request) {
-	switch {
-	case c.o.Journal == nil:
-	case r.resume:
-		c.o.Journal("run")
-	case r.payload[0] == 'Z' || r.payload[0] == 'z':
-		trap, _, _ := strings.Cut(r.payload, ";") // without its condition
-		c.o.Journal(trap)
-	}
-}
-
-func (c *Conn) flightNumber() int { c.flights++; return c.flights }
-
-// emit hands bytes to the writer, an owed acknowledgement first; c.mu is held.
-func (c *Conn) emit(flight int, p []byte) {
-	if c.owed {
-		c.owed = false
-		c.o.Trace.Message(true, 0, []byte{'+'})
-		c.out = append(c.out, '+')
-	}
-	c.o.Trace.Message(true, flight, p)
-	c.out = append(c.out, p...)
-	select {
-	case c.toSend <- struct{}{}:
-	default:
-	}
-}
-
-// acknowledge sends an owed acknowledgement without waiting for a request.
-func (c *Conn) acknowledge() {
-	if c.owed {
-		c.owed = false
-		c.emit(0, []byte{'+'})
-	}
-}
-
-func (c *Conn) writer() {
-	defer c.done.Done()
-	defer close(c.written)
-	for leaving := false; !leaving; {
-		select {
-		case <-c.toSend:
-		case <-c.leave:
-			leaving = true
-		case <-c.lost:
-			return
-		}
-		c.mu.Lock()
-		p := c.out
-		c.out = nil
-		c.mu.Unlock()
-		if len(p) == 0 {
-			continue
-		}
-		if _, err := c.rw.Write(p); err != nil {
-			c.fail(err)
-			return
-		}
-	}
-}
-
 // wait returns when every reply of f has come.
 func (c *Conn) wait(ctx context.Context, f *flight) error {
-	limit := time.NewTimer(c.o.Timeout)
-	defer limit.Stop()
-	for {
-		c.mu.Lock()
-		open, err := f.open, c.err
-		c.mu.Unlock()
-		if open == 0 {
-			return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waits++; c.waits == 1 {
+		c.heard = time.Now()
+		c.watchOver()
+	}
+	defer func() { c.waits-- }()
+	for f.open > 0 {
+		if c.err != nil {
+			return c.err
 		}
+		c.mu.Unlock()
+		var err error
+		select {
+		case <-f.tick:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		c.mu.Lock()
 		if err != nil {
 			return err
 		}
-		select {
-		case <-f.tick:
-		case <-c.lost:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-limit.C:
-			if rest := c.o.Timeout - time.Since(c.lastHeard()); rest > 0 {
-				limit.Reset(rest)
-				continue
-			}
-			c.fail(fmt.Errorf("no answer within %v", c.o.Timeout))
-		}
+	}
+	return nil
+}
+
+// watchOver sets the one timer that ends waits. It is left to run when a wait is
+// over, since the next one begins soon; c.mu is held.
+func (c *Conn) watchOver() {
+	if !c.watched {
+		c.watched = true
+		c.watch.Reset(c.o.Timeout)
 	}
 }
 
-// lastHeard is when the last reply came, to whatever question.
-func (c *Conn) lastHeard() time.Time {
+// overdue gives up the connection if somebody waits and nothing was heard for too long.
+func (c *Conn) overdue() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.heard
+	rest := c.o.Timeout - time.Since(c.heard)
+	c.watched = c.waits > 0 && c.err == nil
+	if c.watched && rest > 0 {
+		c.watch.Reset(rest)
+	}
+	late := c.watched && rest <= 0
+	c.mu.Unlock()
+	if late {
+		c.fail(fmt.Errorf("no answer within %v", c.o.Timeout))
+	}
 }
 
 // withdraw takes back requests of given-up flights that have not left.
@@ -374,6 +311,7 @@ func (c *Conn) fail(err error) {
 		}
 	}
 	close(c.lost)
+	c.watch.Stop()
 	c.mu.Unlock()
 	c.rw.Close()
 }

@@ -41,6 +41,9 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, er
 		toSend: make(chan struct{}, 1), token: make(chan struct{}, 1), targets: map[int64]*Target{}, children: map[int64]*child{},
 	}
 	c.dec.traced = o.Trace != nil
+	c.direct = buffered(conn)
+	c.watch = time.AfterFunc(o.Timeout, c.overdue)
+	c.watch.Stop()
 	c.done.Add(2)
 	go c.reader()
 	go c.writer()

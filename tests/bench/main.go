@@ -23,6 +23,7 @@ var (
 	peers      = flag.String("peers", "", "measure these alone, by name, with commas between")
 	ourselves  = flag.String("ours", "dap-windbg", "the debugger to measure")
 	verbose    = flag.Bool("v", false, "tell of each session")
+	counted    = flag.Bool("trips", true, "count round trips too")
 	symbolRuns = flag.Int("symbols", 5, "how often each row about large images is measured, 0 not")
 )
 
@@ -145,7 +146,9 @@ func (b *bench) sessions() {
 			}
 		}
 	}
-	b.counting = true
+	if b.counting = *counted; !b.counting {
+		return
+	}
 	trace := filepath.Join(b.dir, "trace")
 	for _, s := range scenarios {
 		for _, c := range b.contenders(trace) {
