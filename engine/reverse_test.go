@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
 	"dap-windbg/targets/rsp"
+	"dap-windbg/targets/targettest"
 )
 
 // recorder makes a recording of what it has a real process do, one instruction after
@@ -217,6 +219,72 @@ func TestBackwards(t *testing.T) {
 		if stop := s.run(How{Reverse: true}); stop.Reason != targets.HistoryEnd {
 			t.Errorf("before the recording: %v", stop.Reason)
 		}
+	}
+}
+
+// TestBackwardsMachine goes back in a real recording, of QEMU's: by many lines and
+// instructions, over calls and into their ends, to breakpoints and a write.
+func TestBackwardsMachine(t *testing.T) {
+	m := targettest.NewMachine(t)
+	s := connect(t, Options{}, m.Replay(t, "-global", "apic.vapic=off"), nil)
+	s.stop()
+	s.view(func(ctx context.Context, v *View) error {
+		rom, err := v.AddModule(ctx, targets.Module{Path: m.Image, Base: 0xf0000, Size: 0x10000})
+		if err == nil {
+			_, err = v.LoadSymbols(ctx, rom.Base, false, false)
+		}
+		return err
+	})
+	s.set("t", Breakpoint{Function: "mix"})
+	for range 5 {
+		s.run(How{})
+	}
+	at := func(want string) {
+		t.Helper()
+		if w := fmt.Sprint(s.where(), " ", s.eval("((struct board *)0x3000)->turn")); w != want {
+			t.Fatalf("at %s, want %s", w, want)
+		}
+	}
+	at("mix:19 5")
+	s.run(How{Reverse: true})
+	at("mix:19 4")
+	s.set("t")
+	for range 14 {
+		s.run(How{Kind: StepOver})
+	}
+	at("machine_main:33 7")
+	for turn := 7; turn > 3; turn-- { // over take_turn
+		for _, line := range []string{"machine_main:36", "machine_main:34"} {
+			s.run(How{Kind: StepOver, Reverse: true})
+			at(fmt.Sprint(line, " ", turn))
+		}
+		s.run(How{Kind: StepOver, Reverse: true})
+		at(fmt.Sprint("machine_main:33 ", turn-1))
+	}
+	for _, want := range []string{"machine_main:36 3", "machine_main:34 3", "take_turn:28 3", "mix:22 3", "mix:21 3", "mix:20 3", "mix:19 3", "take_turn:27 3", "take_turn:26 2"} {
+		s.run(How{Kind: StepInto, Reverse: true})
+		at(want)
+	}
+	s.run(How{Kind: StepOut, Reverse: true})
+	at("machine_main:33 2")
+	var passed []arch.Addr
+	for range 60 {
+		passed = append(passed, s.pc())
+		s.run(How{Kind: StepInto, Unit: ByInstruction})
+	}
+	for i := range passed {
+		s.run(How{Kind: StepInto, Unit: ByInstruction, Reverse: true})
+		if want := passed[len(passed)-1-i]; s.pc() != want {
+			t.Fatalf("back at %x, want %x", s.pc(), want)
+		}
+	}
+	st := s.set("t", Breakpoint{Access: targets.OnWrite, Size: 4, Addr: 0x3004})
+	if stop := s.run(How{Reverse: true}); len(stop.Breakpoints) != 1 || stop.Breakpoints[0] != st[0].ID {
+		t.Errorf("back to a write: %+v", stop)
+	}
+	s.set("t")
+	if stop := s.run(How{Reverse: true}); stop.Reason != targets.HistoryEnd {
+		t.Errorf("back to the start: %v", stop.Reason)
 	}
 }
 

@@ -15,15 +15,20 @@ import (
 
 // QEMU goes back in a recording (-icount rr=replay) by loading a snapshot and
 // replaying from there. Loading resets the machine, and on PCs with an APIC the reset
-// waits for the CPU's thread, which after a stop waits for a lock that the resetting
-// thread holds, until it has come to rest: QEMU 7.2 to 10.0 hang for good when that
-// takes longer than we to send bs (docs/targets.md). So a stop is given time to calm
+// waits for the CPU's thread. After a stop that thread waits, until it has come to rest,
+// for a lock that the resetting thread holds: QEMU 7.2 to 10.0 hang for good when they
+// are asked to go back too soon (docs/targets.md). So a stop is given time to calm
 // down, and bc, which loads twice in a row, is made of seeks where there is such a device.
 
-// calm is how long after a stop the next snapshot may be loaded.
-const calm = 20 * time.Millisecond
+// calm is how long after a stop the next snapshot may be loaded when the far end has
+// time to answer promptly; else it is tried again as often as busy says.
+const (
+	calm   = 30 * time.Millisecond
+	prompt = 3 * time.Millisecond
+	busy   = 20
+)
 
-// hanging is the device, as "info qtree" lists it, that makes a second load hang.
+// hanging is the device, as "info qtree" lists it, that makes loading hang.
 const hanging = "dev: kvmvapic"
 
 // rewinding is a reverse execution under way.
@@ -94,12 +99,11 @@ func (t *Target) rewind(w *rewinding, step bool) {
 }
 
 func (w *rewinding) back(ctx context.Context, step bool) error {
+	if err := w.look(ctx); err != nil {
+		return err
+	}
 	if step {
 		return w.undo(ctx, "bs")
-	}
-	tree, err := w.monitor(ctx, "info qtree")
-	if err != nil {
-		return err
 	}
 	now, err := w.position(ctx)
 	switch {
@@ -107,7 +111,7 @@ func (w *rewinding) back(ctx context.Context, step bool) error {
 		return err
 	case now == 0:
 		return errHistoryEnd
-	case strings.Contains(tree, hanging), w.watches():
+	case *w.t.hangs, w.watches():
 		return w.search(ctx, now)
 	}
 	if err := w.undo(ctx, "bc"); err != nil {
@@ -117,6 +121,23 @@ func (w *rewinding) back(ctx context.Context, step bool) error {
 		return errHistoryEnd
 	}
 	return err
+}
+
+// look finds out, once, whether loading a snapshot may hang.
+func (w *rewinding) look(ctx context.Context) error {
+	if w.t.hangs != nil {
+		return nil
+	}
+	tree, err := w.monitor(ctx, "info qtree")
+	if err != nil {
+		return err
+	}
+	hangs := strings.Contains(tree, hanging)
+	if w.t.hangs = &hangs; hangs {
+		w.t.events.Put(targets.Output{Console: true, Text: "QEMU hangs when it goes back in a recording too soon after a stop, so each step back waits a moment. " +
+			"A machine started with -global apic.vapic=off does not.\n"})
+	}
+	return nil
 }
 
 // undo sends bs or bc.
@@ -240,16 +261,25 @@ func (w *rewinding) watches() bool {
 
 // rest waits until the last stop has calmed down.
 func (w *rewinding) rest(ctx context.Context) error {
-	timer := time.NewTimer(calm - time.Since(w.at))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
+	if !*w.t.hangs {
 		return nil
-	case <-w.t.c.lost:
-		return targets.ErrGone
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	for range busy {
+		timer := time.NewTimer(calm - time.Since(w.at))
+		select {
+		case <-timer.C:
+		case <-w.t.c.lost:
+			return targets.ErrGone
+		}
+		asked := time.Now()
+		if err := w.t.c.exchangeAs(ctx, true, []*request{ask("qC")}); err != nil {
+			return err
+		}
+		if w.at = time.Now(); w.at.Sub(asked) < prompt {
+			break
+		}
+	}
+	return nil
 }
 
 // leg lets the machine run and waits for its stop.

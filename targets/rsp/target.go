@@ -31,6 +31,7 @@ type Target struct {
 	main      *targets.Module             // main image, until exec
 	gone      bool
 	stoppedAt time.Time // when the last stop of a run came
+	hangs     *bool     // of QEMU, for who rewinds: loading a snapshot soon after a stop hangs; nil: not asked yet
 	pending   []string  // in non-stop mode: stops of other threads, to be told
 }
 

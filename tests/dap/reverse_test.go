@@ -1,6 +1,7 @@
 package dap
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"testing"
@@ -10,9 +11,8 @@ import (
 	"dap-windbg/targets/targettest"
 )
 
-// TestReverse: where the far end has a recording, the editor goes back in it;
-// capabilities say so. QEMU 7.2 does not come back from every reverse execution that
-// has breakpoints to look for, on a busy machine, so there are none here.
+// TestReverse: where the far end has a recording, the editor goes back in it, by
+// instructions and lines and to breakpoints; capabilities say so.
 func TestReverse(t *testing.T) {
 	m := targettest.NewMachine(t)
 	host, port, err := net.SplitHostPort(m.Replay(t))
@@ -48,6 +48,12 @@ func TestReverse(t *testing.T) {
 			t.Fatalf("turn %s, not %s", n, want)
 		}
 	}
+	for _, want := range []string{"0x2", "0x1"} {
+		if _, n := move("reverseContinue", "function breakpoint"); n != want {
+			t.Fatalf("back in turn %s, not %s", n, want)
+		}
+	}
+	move("continue", "function breakpoint")
 	c.Do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{}}, nil)
 	before := c.Stack(thread, 1)[0].InstructionPointerReference
 	c.Do("stepIn", map[string]any{"threadId": thread, "granularity": "instruction"}, nil)
@@ -57,5 +63,16 @@ func TestReverse(t *testing.T) {
 	if after := c.Stack(thread, 1)[0].InstructionPointerReference; after != before {
 		t.Errorf("an instruction forth and back leads from %s to %s", before, after)
 	}
+	for _, want := range []string{"mix:20", "mix:21", "machine_main:34"} {
+		if top, _ := move("next", "step"); fmt.Sprint(top.Name, ":", top.Line) != want {
+			t.Fatalf("forth to %s:%d, want %s", top.Name, top.Line, want)
+		}
+	}
+	for _, want := range []string{"machine_main:33", "machine_main:36", "machine_main:34"} {
+		if top, _ := move("stepBack", "step"); fmt.Sprint(top.Name, ":", top.Line) != want {
+			t.Fatalf("back to %s:%d, want %s", top.Name, top.Line, want)
+		}
+	}
+	move("reverseContinue", "end of history")
 	c.Disconnect(nil)
 }
