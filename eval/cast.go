@@ -333,6 +333,9 @@ func (n *macroNode) eval(ev *evaluator) (Value, error) {
 		}
 		return ev.rvalue(number{t: ev.l.named("unsigned long"), lo: uint64(t.Count)})
 	}
+	if n.name == "#RTL_CONTAINS_FIELD" {
+		return n.containsField(ev)
+	}
 	t, err := ev.resolve(n.spec)
 	if err != nil {
 		return Value{}, err
@@ -355,6 +358,32 @@ func (n *macroNode) eval(ev *evaluator) (Value, error) {
 			return Value{}, err
 		}
 		out = number{t: ev.l.pointer(t), lo: x.lo - out.lo}
+	}
+	return ev.rvalue(out)
+}
+
+// containsField tells whether a structure of so many bytes has a member in full.
+func (n *macroNode) containsField(ev *evaluator) (Value, error) {
+	p, err := ev.eval(n.x)
+	if err != nil {
+		return Value{}, err
+	}
+	at := Value{Type: elem(strip(p.Type)), Place: InMemory}
+	if !at.Type.IsComposite() {
+		return Value{}, &TypeError{p.Type, "is no pointer to a structure"}
+	}
+	for _, name := range n.path {
+		if at, err = Member(ev.ctx, ev.env, at, name); err != nil {
+			return Value{}, err
+		}
+	}
+	size, err := ev.number(n.size)
+	if err != nil {
+		return Value{}, err
+	}
+	out := number{t: ev.l.named("bool")}
+	if end := uint64(at.Addr) + uint64(sizeOf(at.Type)); size.hi != 0 || end <= size.lo {
+		out.lo = 1
 	}
 	return ev.rvalue(out)
 }

@@ -173,6 +173,7 @@ func TestCPP(t *testing.T) {
 		{"#FIELD_OFFSET(Order, pi)", "unsigned long 0x28"},
 		{"#CONTAINING_RECORD(&order.pi, Order, pi)->id", "int 42"},
 		{"#RTL_NUMBER_OF(a)", "unsigned long 0x5"},
+		{"#RTL_CONTAINS_FIELD(po, 0x30, pi)", "bool true"}, {"#RTL_CONTAINS_FIELD(po, sizeof(Order) - 1, pi)", "bool false"}, {"#RTL_CONTAINS_FIELD(po, 24, Tag)", "bool true"},
 		// errors of form
 		{"", "Numeric expression missing from '<EOL>'"},
 		{"1 +", "Numeric expression missing from '<EOL>'"},

@@ -178,7 +178,10 @@ func (p *parser) macro(t token) (node, error) {
 	}
 	m := &macroNode{name: t.text}
 	var err error
-	if t.text == "#CONTAINING_RECORD" {
+	switch t.text {
+	case "#RTL_CONTAINS_FIELD":
+		return m, p.containsField(m)
+	case "#CONTAINING_RECORD":
 		if m.x, err = p.expr(commaPower); err != nil {
 			return nil, err
 		}
@@ -192,7 +195,7 @@ func (p *parser) macro(t token) (node, error) {
 			return nil, err
 		}
 		return m, p.expect(")")
-	case "#CONTAINING_RECORD", "#FIELD_OFFSET", "#RTL_FIELD_SIZE", "#RTL_SIZEOF_THROUGH_FIELD", "#RTL_CONTAINS_FIELD":
+	case "#CONTAINING_RECORD", "#FIELD_OFFSET", "#RTL_FIELD_SIZE", "#RTL_SIZEOF_THROUGH_FIELD":
 	default:
 		return nil, bad
 	}
@@ -200,18 +203,34 @@ func (p *parser) macro(t token) (node, error) {
 	if m.spec, ok = p.typeID(false); !ok {
 		return nil, bad
 	}
-	if t.text == "#RTL_CONTAINS_FIELD" {
-		return nil, &SyntaxError{Pos: t.pos, Text: p.src, Msg: "Unsupported macro"}
+	return m, p.memberPath(m)
+}
+
+// memberPath parses ", member.member )".
+func (p *parser) memberPath(m *macroNode) error {
+	if err := p.expect(","); err != nil {
+		return err
 	}
-	for p.accept(",") || len(m.path) > 0 && p.accept(".") {
+	for more := true; more; more = p.accept(".") || p.accept(",") {
 		name, err := p.memberName()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m.path = append(m.path, name)
 	}
-	if len(m.path) == 0 {
-		return nil, bad
+	return p.expect(")")
+}
+
+// containsField parses "object pointer, size, member )".
+func (p *parser) containsField(m *macroNode) (err error) {
+	if m.x, err = p.expr(commaPower); err != nil {
+		return err
 	}
-	return m, p.expect(")")
+	if err = p.expect(","); err != nil {
+		return err
+	}
+	if m.size, err = p.expr(commaPower); err != nil {
+		return err
+	}
+	return p.memberPath(m)
 }

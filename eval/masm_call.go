@@ -5,11 +5,12 @@ import (
 	"strings"
 
 	"dap-windbg/arch"
+	"dap-windbg/symbols"
 )
 
 // masmCalls lists the functions of MASM: string arguments, then numbers.
 var masmCalls = map[string]struct{ strings, numbers int }{
-	"$scmp": {2, 0}, "$sicmp": {2, 0}, "$spat": {2, 0}, "$vvalid": {0, 2}, "$iment": {0, 1},
+	"$scmp": {2, 0}, "$sicmp": {2, 0}, "$spat": {2, 0}, "$vvalid": {0, 2}, "$iment": {0, 1}, "$fnsucc": {0, 3},
 }
 
 // call reads the arguments of $name( ... ).
@@ -98,6 +99,9 @@ func (n *masmCall) value(ev *evaluator) (uint64, error) {
 	if n.name == "$iment" {
 		return ev.entry(arch.Addr(x))
 	}
+	if n.name == "$fnsucc" {
+		return n.succeeds(ev, arch.Addr(x))
+	}
 	size, err := n.args[1].value(ev)
 	if err != nil {
 		return 0, err
@@ -111,6 +115,35 @@ func (n *masmCall) value(ev *evaluator) (uint64, error) {
 		return 1, nil
 	case retry(err):
 		return 0, err
+	}
+	return 0, nil
+}
+
+// succeeds tells whether the function at fn reports success by what it returns: a bool
+// that is true, a pointer that is not null, an HRESULT or NTSTATUS that is not negative;
+// else by the flag: 0 anything but 0 is success, 1 zero is.
+func (n *masmCall) succeeds(ev *evaluator, fn arch.Addr) (uint64, error) {
+	ret, err := n.args[1].value(ev)
+	if err != nil {
+		return 0, err
+	}
+	flag, err := n.args[2].value(ev)
+	if err != nil {
+		return 0, err
+	}
+	ok := (ret != 0) == (flag == 0)
+	if f, err := ev.env.Lookup(ev.ctx, ev.env.Symbol(ev.ctx, fn)); err != nil && retry(err) {
+		return 0, err
+	} else if t := f.Type; err == nil && strip(t).Kind == symbols.Func && strip(t).Elem != nil {
+		switch back := strip(t).Elem; {
+		case back.Name == "HRESULT", back.Name == "NTSTATUS":
+			ok = int32(ret) >= 0
+		case strip(back).Kind == symbols.Pointer, strip(back).Kind == symbols.Base && strip(back).Encoding == symbols.Bool:
+			ok = ret != 0
+		}
+	}
+	if ok {
+		return 1, nil
 	}
 	return 0, nil
 }

@@ -50,6 +50,7 @@ func TestMASM(t *testing.T) {
 		{"@@(i*2)", 16, -10}, {"@@c++(order.id)+1", 16, 43}, {"@@masm(i)", 16, dataBase + 0x220},
 		{`$scmp("a","b")`, 16, -1}, {`$sicmp("Ab","aB")`, 16, 0}, {`$spat("main.c","*.C")`, 16, 1}, {`$spat("aab","a#b")`, 16, 1}, {`$spat("b","a+b")`, 16, 0},
 		{`$spat(@"x\y","x\\\\y")`, 16, 1}, {"$vvalid(i,4)", 16, 1}, {"$vvalid(0,4)", 16, 0},
+		{"$fnsucc(main,1,0)", 16, 1}, {"$fnsucc(main,0,0)", 16, 0}, {"$fnsucc(main,0,1)", 16, 1}, {"$fnsucc(main,5,1)", 16, 0},
 		{"nope", 16, "Couldn't resolve error at 'nope'"}, {"1+nope+2", 16, "Couldn't resolve error at 'nope+2'"},
 		{"1+", 16, "Numeric expression missing from '<EOL>'"}, {"", 16, "Numeric expression missing from '<EOL>'"},
 		{"1 2", 16, "Extra character error at '2'"}, {"(1", 16, "Syntax error at '<EOL>'"}, {"12zz", 16, "Syntax error at '12zz'"},

@@ -83,6 +83,7 @@ type (
 	macroNode struct {
 		name string
 		x    node
+		size node // of #RTL_CONTAINS_FIELD
 		spec *typeSpec
 		path []string
 	}
@@ -107,10 +108,13 @@ func (n *callNode) kids() []node   { return append([]node{n.callee}, n.args...) 
 func (n *castNode) kids() []node   { return []node{n.x} }
 func (n *sizeofNode) kids() []node { return nil } // not evaluated
 func (n *macroNode) kids() []node {
-	if n.x == nil {
+	switch {
+	case n.x == nil:
 		return nil
+	case n.size == nil:
+		return []node{n.x}
 	}
-	return []node{n.x}
+	return []node{n.x, n.size}
 }
 
 // changing are the methods of the data model that change something.
