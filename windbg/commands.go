@@ -66,6 +66,7 @@ func families() []family {
 		{"State", stateCommands},
 		{"Text and logs", textCommands},
 		{"Control and scripts", controlCommands},
+		{"Assertions", expectCommands},
 		{"For each", eachCommands},
 		{"Tools", toolCommands},
 		{"Not of a Linux process, and why", refusedCommands},

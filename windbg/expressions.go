@@ -2,7 +2,6 @@ package windbg
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -18,7 +17,6 @@ var expressionCommands = []command{
 	{".formats", ".formats Expr", "value in all formats", anytime, showFormats},
 	{"n", "n [8 | 10 | 16]", "radix of numbers without a prefix", anytime, radix},
 	{".expr", ".expr [/s masm | c++]", "default expression evaluator", anytime, evaluator},
-	{".assert", ".assert Expr", "fail when the expression is zero", anytime, assert},
 }
 
 // evaluateExpression is `?`.
@@ -104,18 +102,6 @@ func evaluator(ctx context.Context, c *call) error {
 }
 
 // assert is for scripts and builds: it fails the line when the condition does not hold.
-func assert(ctx context.Context, c *call) error {
-	src := c.all()
-	yes, err := c.condition(ctx, src)
-	if err != nil {
-		return err
-	}
-	if !yes {
-		return &Error{Text: fmt.Sprintf("Assertion failed: %s", src)}
-	}
-	return nil
-}
-
 // condition evaluates src as the control tokens do. A comparison that MASM cannot
 // read is tried as C++.
 func (c *call) condition(ctx context.Context, src string) (bool, error) {

@@ -56,6 +56,8 @@ type Interpreter struct {
 	met      meeting                // the stop that a line waited for last
 	latest   *engine.Session        // also when its debuggee is gone
 	prepared *preparedCall          // what .call has set up, nil: nothing
+	heard    []byte                 // printed since the last .expect
+	deaf     bool                   // what is printed is not a command's
 }
 
 // meeting names a stop of a session.
@@ -122,7 +124,7 @@ func (i *Interpreter) enter(ctx context.Context, line string, out io.Writer, wai
 		out = i.log.tee(out)
 		fmt.Fprintf(i.log, "%s%s\n", prompt, line)
 	}
-	x := &exec{i: i, out: out, wait: wait, prompt: len(prompt)}
+	x := &exec{i: i, out: &hearing{out, i}, wait: wait, prompt: len(prompt)}
 	err := x.program(ctx, line)
 	err = x.settle(ctx, err)
 	if err != nil {

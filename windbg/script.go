@@ -47,7 +47,8 @@ func script(ctx context.Context, c *call) error {
 		}
 		name, args = words[0], words[1:]
 	}
-	text, err := readScript(strings.Trim(name, `"`))
+	name = strings.Trim(name, `"`)
+	text, err := readScript(name)
 	if err != nil {
 		return err
 	}
@@ -57,13 +58,15 @@ func script(ctx context.Context, c *call) error {
 			given["$arg"+strconv.Itoa(k+1)] = a
 		}
 		given["$argc"] = strconv.Itoa(len(args))
-		return c.program(ctx, replaceNames(text, given, false))
+		text = replaceNames(text, given, false)
+		err := c.program(ctx, text)
+		return placed(err, name, lineOf(text, err), "")
 	}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for k, l := range lines {
-		c.printf("%s%s\n", c.i.Prompt(ctx), l)
+		c.echo(ctx, l)
 		if err := c.run(ctx, l, k+1 == len(lines)); err != nil {
-			return err
+			return placed(err, name, k+1, l)
 		}
 	}
 	return nil
