@@ -397,3 +397,15 @@ func plainType(mangled string) string {
 	}
 	return strings.Join(parts, "::")
 }
+
+// Thrown describes the C++ exception under way whose _Unwind_Exception lies at header.
+func (v *View) Thrown(ctx context.Context, header arch.Addr) (*Thrown, error) {
+	t := &Thrown{}
+	err := v.l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) (err error) {
+		if t.Object, t.Info, err = byHeader(ctx, v.l, mem, []arch.Addr{header}); err != nil {
+			return err
+		}
+		return v.l.describeThrown(ctx, mem, t)
+	})
+	return t, err
+}
