@@ -51,7 +51,11 @@ func startServer(ctx context.Context, p *Plan, attach int64, room func(context.C
 		s.cmd.Env = append(os.Environ(), p.Program.Env...)
 	}
 	isolate(s.cmd)
-	return s, s.start(ctx, p.Stdin, attach, room, output)
+	open := openStreams
+	if p.Unattended {
+		open = openPipes
+	}
+	return s, s.start(ctx, open, p.Stdin, attach, room, output)
 }
 
 // serverCommand is gdbserver's command line. It chooses the port itself.
@@ -60,7 +64,7 @@ func serverCommand(p *Plan, attach int64) ([]string, error) {
 	if program == "" {
 		program = "gdbserver"
 	}
-	path, err := exec.LookPath(program)
+	path, err := lookPath(program)
 	if err != nil {
 		return nil, &ReachError{What: fmt.Sprintf("%s is not installed here", program),
 			Fix: "install it (Debian, Ubuntu: apt-get install gdbserver; Fedora: dnf install gdb-gdbserver), or name one with \"gdbserver\", or attach to a far end with \"connection\""}
@@ -82,6 +86,23 @@ func serverCommand(p *Plan, attach int64) ([]string, error) {
 	return append(append(argv, "--once", "127.0.0.1:0", image), p.Program.Args...), nil
 }
 
+// standardPath is where shells look for programs when there is no PATH.
+const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// lookPath finds a program, in an empty environment too.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err == nil || os.Getenv("PATH") != "" || strings.ContainsRune(name, filepath.Separator) {
+		return path, err
+	}
+	for _, dir := range filepath.SplitList(standardPath) {
+		if found, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return found, nil
+		}
+	}
+	return "", err
+}
+
 // needsShell: gdbserver joins the arguments into one string. Only a shell takes that
 // apart again as it was: without one, gdbserver refuses blanks and drops what is empty.
 func needsShell(args []string) bool {
@@ -93,7 +114,7 @@ func needsShell(args []string) bool {
 func findProgram(p *targets.Program) (string, error) {
 	path := p.Path
 	if !strings.ContainsRune(path, filepath.Separator) {
-		if found, err := exec.LookPath(path); err == nil {
+		if found, err := lookPath(path); err == nil {
 			path = found
 		}
 	}
@@ -118,8 +139,8 @@ func findProgram(p *targets.Program) (string, error) {
 	return abs, nil
 }
 
-func (s *localServer) start(ctx context.Context, stdin string, attach int64, room func(context.Context), output func(string, bool)) error {
-	streams, err := openStreams(ctx, stdin)
+func (s *localServer) start(ctx context.Context, open func(context.Context, string) (*streams, error), stdin string, attach int64, room func(context.Context), output func(string, bool)) error {
+	streams, err := open(ctx, stdin)
 	if err != nil {
 		return err
 	}

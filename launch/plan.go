@@ -27,6 +27,7 @@ type Plan struct {
 	Console     string // "internalConsole", "integratedTerminal", "externalTerminal"
 	Stdin       string // file fed to the program, "" none
 	Gdbserver   string // server program to run, "" = gdbserver from PATH
+	Unattended  bool   // nobody is there: the program writes into a pipe and has no input but Stdin
 
 	// Attach
 	ProcessID     int64
@@ -50,7 +51,7 @@ type Plan struct {
 	StepFilter    []string
 	AllowCalls    bool // expressions may call functions of the debuggee
 	StopOnConnect bool
-	FollowForks   string // "parent", "child", "both", "none"
+	FollowForks   string // "parent", "child", "both", "none", "" = parent
 	OS            string // "linux", "linuxkernel", "windows", "windowskernel", "" = found out
 	Trace         string // file
 	Timeout       time.Duration
@@ -83,5 +84,5 @@ func (e *ConfigError) Hint() string { return e.Fix }
 // NewPlan is a Plan of the person at the keyboard: trusted, with the defaults of
 // the field table.
 func NewPlan() Plan {
-	return Plan{Console: "internalConsole", FollowForks: "parent", Timeout: 30 * time.Second, Trusted: true}
+	return Plan{Console: "internalConsole", Timeout: 30 * time.Second, Trusted: true}
 }

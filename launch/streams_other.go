@@ -41,6 +41,14 @@ func openStreams(ctx context.Context, stdin string) (*streams, error) {
 	return s, nil
 }
 
+// openPipes is openStreams with nothing to read where no file is named.
+func openPipes(ctx context.Context, stdin string) (*streams, error) {
+	if stdin == "" {
+		stdin = os.DevNull
+	}
+	return openStreams(ctx, stdin)
+}
+
 func (s *streams) closeChild() {
 	s.childIn.Close()
 	s.childOut.Close()

@@ -49,6 +49,24 @@ func openStreams(ctx context.Context, stdin string) (*streams, error) {
 	return s, nil
 }
 
+// openPipes gives a program what it has where nobody is there: a pipe for its output,
+// and for its input a file, or nothing.
+func openPipes(ctx context.Context, stdin string) (*streams, error) {
+	if stdin == "" {
+		stdin = os.DevNull
+	}
+	in, err := openInput(ctx, stdin)
+	if err != nil {
+		return nil, &ConfigError{Field: "stdin", Value: stdin, Want: reason(err)}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		in.Close()
+		return nil, err
+	}
+	return &streams{childIn: in, childOut: w, output: r}, nil
+}
+
 // polled makes a file whose Close ends reads under way: a program that was left
 // running keeps its side of the terminal open.
 func polled(f *os.File) (*os.File, error) {
