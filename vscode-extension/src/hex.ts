@@ -16,7 +16,7 @@ export function format(address: bigint, bytes: Bytes): string {
 		const right = digits.slice(8).join(' ').padEnd(23);
 		out.push(`${addressText(address + BigInt(at))}  ${left}  ${right}  ${line.map(character).join('')}`);
 	}
-	return out.join('\n') + '\n';
+	return out.map(l => l + '\n').join('');
 }
 
 export function addressText(a: bigint): string {

@@ -38,8 +38,8 @@ export async function pickProcess(processServer?: string): Promise<string | unde
 			known = await listProcesses(processServer, stop.signal);
 			show();
 		} catch (err) {
-			box.hide();
 			if (!stop.signal.aborted) {
+				box.hide();
 				tellError(`The processes cannot be listed: ${(err as Error).message}`, showLog);
 			}
 		}
