@@ -11,6 +11,7 @@ import { section } from './settings';
 import { clients, share, unshare } from './share';
 import { loadSymbols, symbolNoise, symbolPath } from './symbols';
 import type { Thread } from './target';
+import { touched } from './tracker';
 import type { Row } from './tree';
 import { start } from './ways';
 import * as wire from './wire';
@@ -46,9 +47,9 @@ const commands: Record<string, (...args: any[]) => unknown> = {
 	unassembleAt: (row: Row) => unassemble({ variable: row.about as Register }),
 	setRegister,
 
-	freezeThread: (row: Row) => inSession(s => type(s, `~${(row.about as Thread).ordinal}f`)),
-	thawThread: (row: Row) => inSession(s => type(s, `~${(row.about as Thread).ordinal}u`)),
-	stackOfThread: (row: Row) => inSession(s => type(s, `~${(row.about as Thread).ordinal}k`)),
+	freezeThread: (row: Row) => toThread(row, 'f'),
+	thawThread: (row: Row) => toThread(row, 'u'),
+	stackOfThread: (row: Row) => toThread(row, 'k'),
 	attachTo: (row: Row) => {
 		const { pid, processServer } = row.about as { pid: number; processServer: string };
 		return begin({ request: 'attach', name: `Process ${pid}`, processId: pid, ...(processServer !== '' && { processServer }) });
@@ -62,6 +63,14 @@ export function registerCommands(): vscode.Disposable[] {
 
 function begin(config: { request: string; name: string; [attribute: string]: unknown }): Thenable<boolean> {
 	return vscode.debug.startDebugging(vscode.workspace.workspaceFolders?.[0], { type: section, ...config });
+}
+
+/** Types a command for the thread of a row. */
+function toThread(row: Row, what: string): Promise<void> {
+	return inSession(async s => {
+		await type(s, `~${(row.about as Thread).ordinal}${what}`);
+		touched(s, 'threads');
+	});
 }
 
 /** Asks for a register's new value and sets it with r, which renews every view. */

@@ -3,7 +3,8 @@ import { Adapter } from './adapter';
 import { currentBinary } from './debugger';
 import type { Message } from './framing';
 import { log } from './log';
-import { configure, diagnose, showLog, tellError } from './notify';
+import { configure, diagnose, openSetting, showLog, tellError } from './notify';
+import { section } from './settings';
 
 /** Starts the debugger for a session. A `debugServer` attribute never comes here: VS Code connects by itself. */
 export class Factory implements vscode.DebugAdapterDescriptorFactory {
@@ -14,7 +15,8 @@ export class Factory implements vscode.DebugAdapterDescriptorFactory {
 			complaint: line => log().warn(`${session.name}: ${line}`),
 			lost: why => tellError(`The debugger ended by itself (${why}).`, showLog, diagnose),
 			refused: message => {
-				tellError(`${session.name}: ${reason(message)}`, configure, showLog, diagnose);
+				const why = reason(message);
+				tellError(`${session.name}: ${why}`, /\bgdbserver is not installed/.test(why) ? openSetting(`${section}.gdbserver`) : configure, showLog, diagnose);
 				return true;
 			},
 		});
@@ -26,5 +28,14 @@ export class Factory implements vscode.DebugAdapterDescriptorFactory {
 export function reason(m: Message): string {
 	const error = (m.body as { error?: { format?: string; variables?: Record<string, string> } } | undefined)?.error;
 	const text = error?.format?.replace(/\{(\w+)\}/g, (all, name: string) => error.variables?.[name] ?? all);
-	return text ?? m.message ?? 'The debugger could not start.';
+	return sentences(text ?? m.message ?? 'The debugger could not start.');
+}
+
+/** Makes sentences of lines: a message has one line, in which their ends would be lost. */
+export function sentences(text: string): string {
+	const lines = text.split('\n').map(l => l.trim()).filter(l => l !== '');
+	return lines.map((l, i) => {
+		const begun = i === 0 ? l : l[0]!.toUpperCase() + l.slice(1);
+		return i === lines.length - 1 || /[.!?:]$/.test(l) ? begun : `${begun}.`;
+	}).join(' ');
 }

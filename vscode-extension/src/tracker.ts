@@ -10,6 +10,11 @@ const changed = new vscode.EventEmitter<{ session: vscode.DebugSession; change: 
 /** Fires when a view of a session shows what is no longer so. */
 export const onChange = changed.event;
 
+/** Says that a command of ours has changed something that no event tells of. */
+export function touched(session: vscode.DebugSession, change: Change): void {
+	changed.fire({ session, change });
+}
+
 /** What an event of the adapter makes stale. */
 const stale: Readonly<Record<string, readonly Change[]>> = {
 	stopped: ['threads', 'values'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Adapter, type Listener } from '../src/adapter';
-import { reason } from '../src/factory';
+import { reason, sentences } from '../src/factory';
 import type { Message } from '../src/framing';
 
 /** A debugger made of a few lines of JavaScript, which has `send` and `on` of its own. */
@@ -98,4 +98,9 @@ test('an editor that goes ends the debugger', async () => {
 	t.adapter.dispose();
 	await t.until(ended(t));
 	assert.deepEqual(t.told, []);
+});
+
+test('lines become sentences', () => {
+	assert.equal(sentences('gdbserver is not installed here\ninstall it (apt-get install gdbserver)\n'), 'gdbserver is not installed here. Install it (apt-get install gdbserver)');
+	assert.equal(sentences('One.\n\n  two'), 'One. Two');
 });
