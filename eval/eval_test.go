@@ -63,6 +63,7 @@ func TestCPP(t *testing.T) {
 		{"~0", "int -1"},
 		{"!5", "bool false"},
 		{"1 ? 2 : 3", "int 2"},
+		{"1 ? 2 : 2.5", "double 2"}, {"0 ? 1ul : i", "unsigned long 0xfffffffffffffffb"}, {"1 ? i : 2.5f", "float -5"}, {"1 ? c : 0", "int 104"},
 		{"0 ? 2 : 1 ? 4 : 5", "int 4"},
 		{"1, 2", "int 2"},
 		{"1 < 2 && 3 >= 3 || 0", "bool true"},

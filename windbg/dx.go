@@ -415,6 +415,9 @@ func (c *call) printValue(ctx context.Context, f *engine.Frame, val eval.Value) 
 		return c.fields(ctx, f, val, 1, dtOptions{}, nil)
 	}
 	text := c.valueText(ctx, f, val)
+	if target.Kind == symbols.Array && text == typ && val.Place == eval.InMemory {
+		text = "0x" + val.Addr.Text(pointerSize(c.v))
+	}
 	if head, quoted, ok := strings.Cut(text, ` "`); ok && val.Type.IsPointer() {
 		text = strings.TrimRight(head, " ") + "\n" + ` "` + quoted
 	}
