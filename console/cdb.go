@@ -39,6 +39,7 @@ type window struct {
 	quit    bool
 	parting targets.Parting
 	failed  bool
+	onError func(line string, err error) // of a command that failed, nil nobody
 }
 
 // lineSource is where commands come from. Read returns io.EOF at the end.
@@ -66,35 +67,44 @@ func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version st
 // open starts the debugger and the interpreter over it.
 func open(ctx context.Context, o Options, out io.Writer, version string) (*window, error) {
 	w := &window{o: o, scr: newScreen(out)}
-	if o.Log != "" {
-		f, err := o.openLog()
-		if err != nil {
-			w.scr.Close()
-			return nil, usage("%v", err)
-		}
-		w.scr.log = f
-	}
-	plan := o.Plan
-	dbg, err := launch.Start(ctx, plan, launch.Hooks{Emit: w.scr.Emit, Guard: o.Guard, Family: true})
-	if err != nil {
+	if err := w.open(ctx, version); err != nil {
 		w.scr.Close()
 		return nil, err
 	}
+	return w, nil
+}
+
+func (w *window) open(ctx context.Context, version string) error {
+	if w.o.Log != "" {
+		f, err := w.o.openLog()
+		if err != nil {
+			return usage("%v", err)
+		}
+		w.scr.log = f
+	}
+	dbg, err := launch.Start(ctx, w.o.Plan, launch.Hooks{Emit: w.scr.Emit, Room: w.scr.Room, Guard: w.o.Guard, Family: true})
+	if err != nil {
+		return err
+	}
 	w.dbg = dbg
-	if o.Noisy {
+	if w.o.Noisy {
 		dbg.Noisy(true)
 	}
 	w.parting = dbg.Parting()
-	if o.DetachAtEnd {
+	if w.o.DetachAtEnd {
 		w.parting = targets.Detach
 	}
-	w.in = windbg.New(windbg.Options{
-		Host: dbg, Quit: w.quitWith, Version: version, Secure: o.Secure, SourceMode: true,
-		Shell: o.shell(),
-		Clear: func() { io.WriteString(w.scr, "\x1b[H\x1b[2J") },
-	})
-	w.scr.Show(w.in.FormatEvent)
-	return w, nil
+	o := windbg.Options{Host: dbg, Quit: w.quitWith, Version: version, Secure: w.o.Secure, SourceMode: true, Shell: w.o.shell()}
+	if f, ok := w.scr.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		o.Clear = func() { io.WriteString(w.scr, "\x1b[H\x1b[2J") }
+	}
+	w.in = windbg.New(o)
+	if w.scr.bare {
+		w.scr.Show(func(engine.Event) string { return "" })
+	} else {
+		w.scr.Show(w.in.FormatEvent)
+	}
+	return nil
 }
 
 func (w *window) quitWith(how targets.Parting) {
@@ -211,6 +221,9 @@ func (w *window) exec(ctx context.Context, line string) {
 		w.mu.Lock()
 		w.failed = true
 		w.mu.Unlock()
+		if w.onError != nil {
+			w.onError(line, err)
+		}
 	}
 	w.dbg.Settle(ctx)
 	w.scr.Flush()

@@ -1,158 +1,376 @@
 package console
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"os/signal"
+	"strings"
 	"time"
 
 	"dap-windbg/engine"
+	"dap-windbg/report"
 	"dap-windbg/targets"
+	"dap-windbg/windbg"
 )
 
-// autopsy is what is shown of a crashed or hung program.
-var autopsy = []string{".lastevent", "r", "~*kn", "dv", "lm"}
+// Times of a run that is over: for looking at a program that crashed or hangs, and for
+// each core file.
+const (
+	lookTime = 30 * time.Second
+	coreTime = 60 * time.Second
+)
 
-// autopsyTime bounds it when the time limit has passed already.
-const autopsyTime = 10 * time.Second
+// runner is a run without anybody there.
+type runner struct {
+	*window
+	stdout, stderr   io.Writer
+	outTail, errTail report.Tail
+	transcript       report.Tail
+	report           report.Run
+	seen             map[*engine.Session]int // stops that were looked at
+	crashes          int
+	limit            context.Context // ends at the time limit
+}
 
-// Run is the debugger without anybody there: it runs the program to its end, or
-// the commands, and returns the exit status. It never reads input.
-func Run(ctx context.Context, o Options, out io.Writer, version string) int {
+// Run is the debugger without anybody there: it runs the program and all that it
+// starts to their ends, or the commands, tells of each process that crashes, and
+// returns the exit status. It never reads input.
+func Run(ctx context.Context, o Options, stdout, stderr io.Writer, version string) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	r := &runner{stdout: stdout, stderr: stderr, seen: map[*engine.Session]int{}}
+	if o.JSON { // which has the standard output for itself
+		r.stdout = stderr
+	}
+	r.report = report.Run{Format: report.Format, Tool: "dap-windbg " + version, Started: time.Now(),
+		Program: o.Plan.Program.Path, Arguments: o.Plan.Program.Args, Directory: o.Plan.Program.Dir}
+	status := r.run(ctx, o, version)
+	r.conclude(ctx, status)
+	if err := r.write(o, stdout); err != nil {
+		fmt.Fprintln(stderr, "error: writing the report:", err)
+		if status == Done {
+			return Usage
+		}
+	}
+	return status
+}
+
+// unattended completes the options for a run.
+func (o *Options) unattended() {
+	o.NoStdin, o.Plan.Unattended = true, true
+	if o.Plan.FollowForks == "" {
+		o.Plan.FollowForks = "both"
+	}
+	if c := o.Plan.Console; c == "integratedTerminal" || c == "externalTerminal" {
+		o.Plan.Console = "internalConsole"
+	}
+}
+
+func (r *runner) run(ctx context.Context, o Options, version string) int {
+	o.unattended()
+	life := ctx
 	if o.Limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.Limit)
 		defer cancel()
 	}
-	o.NoStdin = true
-	var report bytes.Buffer
-	if o.Report != "" {
-		out = io.MultiWriter(out, &report)
+	r.limit = ctx
+	scr := newScreen(r.stdout)
+	defer scr.Close()
+	scr.outTail, scr.errTail, scr.bare = &r.outTail, &r.errTail, len(o.Commands) == 0
+	if scr.bare {
+		scr.errs = r.stderr
+	} else {
+		scr.log = &r.transcript
 	}
-	w, err := open(ctx, o, out, version)
-	if err != nil {
-		PrintError(os.Stderr, err)
+	r.window = &window{o: o, scr: scr, onError: r.failedCommand}
+	if err := r.open(ctx, version); err != nil {
+		PrintError(r.stderr, err)
+		r.report.Summary = err.Error()
 		return StatusOf(err)
 	}
-	defer w.scr.Close()
-	crashed := w.batch(ctx)
-	timedOut := ctx.Err() == context.DeadlineExceeded
-	if timedOut || crashed {
-		w.examine(timedOut)
+	r.start(ctx)
+	if len(o.Commands) > 0 {
+		r.lookAround(ctx)
+	} else {
+		r.toTheEnd(ctx)
 	}
-	status := terminated(ctx, w.finish(crashed, timedOut))
-	if err := w.write(report.Bytes(), status); err != nil {
-		fmt.Fprintln(os.Stderr, "error: writing the report:", err)
-		return Usage
+	if r.limit.Err() == context.DeadlineExceeded && life.Err() == nil {
+		r.hung()
 	}
-	return status
+	return terminated(life, r.finish())
 }
 
-// batch runs the commands, or the program to its end; true when it crashed.
-func (w *window) batch(ctx context.Context) bool {
-	w.start(ctx)
-	if len(w.o.Commands) > 0 {
-		return false
-	}
-	for !w.quitting() && ctx.Err() == nil {
-		if s := w.dbg.Session(); s == nil {
-			return false
-		} else if stop, err := s.Wait(ctx); err != nil {
-			return false
-		} else if stop.Reason == targets.Exception {
-			return true
+// start runs what was to be run at the first stop: the configuration's commands, and
+// those of the command line up to the first that fails.
+func (r *runner) start(ctx context.Context) {
+	if !r.scr.bare {
+		if s := r.dbg.Session(); s != nil {
+			if stop, err := s.Wait(ctx); err == nil {
+				r.in.StopBlock(ctx, stop, r.scr)
+			}
 		}
-		w.exec(ctx, "g")
-		if w.scr.Ended() != nil {
-			return false
+	} else if len(r.o.Plan.Exceptions) == 0 {
+		r.onlyCrashes()
+	}
+	p := r.dbg.Plan()
+	for _, list := range [][]string{p.InitCommands, p.PostConnectCommands, r.o.Commands} {
+		for _, line := range list {
+			if r.quitting() || ctx.Err() != nil || r.failed {
+				return
+			}
+			if !r.scr.bare {
+				r.scr.Prompt(r.prompt(ctx), line+"\n")
+			}
+			r.exec(ctx, line)
 		}
 	}
-	return false
 }
 
-// examine shows the state of a program that crashed or hangs.
-func (w *window) examine(hung bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), autopsyTime)
+// onlyCrashes has the program stop for nothing but signals that may end it with a
+// core: others go to it as if nobody was there.
+func (r *runner) onlyCrashes() {
+	for _, f := range r.dbg.Filters() {
+		switch {
+		case !f.Exception || f.Code == "*" || f.Code == "eh" || f.Code == "ehc" || f.Code == "ehr":
+			continue
+		case report.Dumps(f.Code):
+			f.Break, f.Handled = 'e', false
+		case f.Code == "cce": // by which the far end interrupts
+			f.Handled = false
+		default:
+			f.Break, f.Handled = 'i', false
+		}
+		r.dbg.SetFilter(f)
+	}
+	for _, code := range []string{"ld", "exec"} {
+		f := r.dbg.Filter(code, "")
+		f.Break = 'i'
+		r.dbg.SetFilter(f)
+	}
+}
+
+// toTheEnd lets the program run until nothing of it is left, looking at each of its
+// processes that crashes.
+func (r *runner) toTheEnd(ctx context.Context) {
+	for !r.quitting() && ctx.Err() == nil {
+		s := r.dbg.Session()
+		if s == nil {
+			return
+		}
+		if stop, err := s.Wait(ctx); err != nil || stop.Reason == targets.Exception {
+			r.lookAround(ctx)
+		}
+		err := r.dbg.Resume(ctx, engine.How{})
+		if errors.Is(err, targets.ErrPostmortem) || errors.Is(err, errors.ErrUnsupported) { // a core file
+			r.autopsy(ctx)
+			return
+		}
+		if err == nil || errors.Is(err, targets.ErrGone) {
+			_, err = r.dbg.Wait(ctx)
+		}
+		if err != nil && !errors.Is(err, targets.ErrGone) && ctx.Err() == nil {
+			r.report.Failures = append(r.report.Failures, report.Failure{Command: "run", Message: err.Error()})
+			return
+		}
+		r.dbg.Settle(ctx)
+		if r.scr.Ended() != nil {
+			return
+		}
+	}
+}
+
+// lookAround looks at every process that stopped because it crashed, once. The others
+// go on as they were.
+func (r *runner) lookAround(ctx context.Context) {
+	for _, m := range r.dbg.Members() {
+		stop, fatal := engine.Stop{}, false
+		err := m.Session.Do(ctx, func(ctx context.Context, v *engine.View) error {
+			stop, _ = v.Live().LastStop()
+			if r.seen[m.Session] != stop.Number && stop.Reason == targets.Exception {
+				fatal = report.Fatal(ctx, v)
+			}
+			return nil
+		})
+		if err == nil && fatal {
+			r.seen[m.Session] = stop.Number
+			r.crashes++
+			r.tell(ctx, m, report.Options{})
+		}
+	}
+}
+
+// autopsy looks at what nobody can run: a core file.
+func (r *runner) autopsy(ctx context.Context) {
+	for _, m := range r.dbg.Members() {
+		r.crashes++
+		r.tell(ctx, m, report.Options{})
+	}
+}
+
+// tell makes the report of a process, shows it, and writes its core file.
+func (r *runner) tell(ctx context.Context, m engine.Member, o report.Options) {
+	if len(r.report.Processes) >= report.MaxProcesses {
+		r.report.Omitted = append(r.report.Omitted, fmt.Sprintf("process %d of the program: %s", m.Ordinal, "too many crashed"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	if hung {
-		fmt.Fprintf(w.scr, "The time limit of %v has passed.\n", w.o.Limit)
-		w.breakIn(ctx)
-		if s := w.dbg.Session(); s != nil {
-			s.Wait(ctx)
-		}
+	r.scr.Flush()
+	o.Child = m.Ordinal
+	o.Said, _ = r.errTail.Text()
+	var p *report.Process
+	err := m.Session.Do(ctx, func(ctx context.Context, v *engine.View) (err error) {
+		p, err = report.Collect(ctx, v, o)
+		return err
+	})
+	if p == nil {
+		r.report.Omitted = append(r.report.Omitted, fmt.Sprintf("process %d of the program: %v", m.Ordinal, err))
+		return
 	}
-	for _, line := range autopsy {
-		w.scr.Prompt(w.prompt(ctx), line+"\n")
-		w.in.Exec(ctx, line, w.scr)
+	if err != nil {
+		p.Omitted = append(p.Omitted, "what was not read in time: "+err.Error())
+	}
+	r.core(m, p)
+	r.report.Processes = append(r.report.Processes, p)
+	report.WriteProcess(r.stderr, p)
+}
+
+// core writes the process's memory beside the report.
+func (r *runner) core(m engine.Member, p *report.Process) {
+	if r.o.Report == "" || r.o.Plan.CoreFile != "" || !r.dbg.Select(m.Ordinal) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), coreTime)
+	defer cancel()
+	name := fmt.Sprintf("core.%d", m.Ordinal)
+	err := os.MkdirAll(r.o.Report, 0o755)
+	if err == nil {
+		_, err = r.dbg.WriteCore(ctx, r.file(name), "full", true)
+	}
+	if err != nil {
+		p.Omitted = append(p.Omitted, "the core file: "+err.Error())
+		return
+	}
+	p.Core = name
+}
+
+// hung stops what runs at the time limit and looks at all of it.
+func (r *runner) hung() {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	fmt.Fprintf(r.stderr, "The time limit of %v has passed.\n", r.o.Limit)
+	text := fmt.Sprintf("still running after %v", r.o.Limit)
+	for _, m := range r.dbg.Members() {
+		m.Session.Interrupt(ctx)
+	}
+	for _, m := range r.dbg.Members() {
+		if _, err := m.Session.Wait(ctx); err != nil {
+			r.report.Omitted = append(r.report.Omitted, fmt.Sprintf("process %d of the program: it does not stop: %v", m.Ordinal, err))
+			continue
+		}
+		r.tell(ctx, m, report.Options{Why: report.NotResponding, Text: text})
 	}
 }
 
-// finish ends the debuggee and returns the exit status.
-func (w *window) finish(crashed, timedOut bool) int {
-	if crashed || timedOut {
-		w.parting = w.dbg.Parting()
+// failedCommand notes a command or an assertion that failed, and where the program stood.
+func (r *runner) failedCommand(line string, err error) {
+	f := report.Failure{Command: line, Message: strings.TrimSpace(err.Error())}
+	var place *windbg.PlaceError
+	if errors.As(err, &place) {
+		f.Script, f.Line, f.Command = place.Script, place.Line, place.Text
 	}
-	status := w.leave()
+	var a *windbg.AssertionError
+	if errors.As(err, &a) {
+		f.Command, f.Message, f.Expected, f.Actual = a.Command, "assertion failed: "+a.Command, a.Expected, a.Actual
+	}
+	r.report.Failures = append(r.report.Failures, f.Clean())
+	for _, m := range r.dbg.Members() {
+		if m.Present && len(r.report.Processes) == 0 {
+			r.stood(m)
+		}
+	}
+}
+
+// stood adds the state of a process that did not crash, without showing it.
+func (r *runner) stood(m engine.Member) {
+	ctx, cancel := context.WithTimeout(r.limit, lookTime)
+	defer cancel()
+	m.Session.Do(ctx, func(ctx context.Context, v *engine.View) error {
+		if report.Fatal(ctx, v) {
+			return nil // it is told as a crash
+		}
+		p, err := report.Collect(ctx, v, report.Options{Child: m.Ordinal, Why: report.FailedCheck, Text: "where a command of the script failed"})
+		if p != nil {
+			r.report.Processes = append(r.report.Processes, p)
+		}
+		return err
+	})
+}
+
+// finish ends what is left of the program and returns the exit status.
+func (r *runner) finish() int {
+	if r.limit.Err() != nil || r.crashes > 0 && r.dbg.Parting() == targets.Kill {
+		r.parting = r.dbg.Parting()
+	}
+	status := r.leave()
 	switch {
-	case timedOut:
+	case r.limit.Err() == context.DeadlineExceeded:
 		return TimedOut
-	case crashed:
-		return Crashed
-	case status == Done && w.failed:
+	case r.failed || len(r.report.Failures) > 0:
 		return Failed
+	case r.crashes > 0 && !r.o.ChildResult:
+		return Crashed
+	case r.crashes > 0 && status == Done:
+		return Crashed
 	}
 	return status
 }
 
-// summary is the JSON form of a run.
-type summary struct {
-	Program    string `json:"program,omitempty"`
-	Status     int    `json:"status"`
-	ExitCode   *int   `json:"exitCode,omitempty"`
-	Signal     int    `json:"signal,omitempty"`
-	Lost       string `json:"lost,omitempty"`
-	Stops      int    `json:"stops"`
-	Transcript string `json:"transcript,omitempty"`
+// statusResults name the exit statuses.
+var statusResults = map[int]report.Result{
+	Done: report.Passed, Crashed: report.Crashed, Usage: report.Lost, NoTarget: report.Lost,
+	Failed: report.Failed, TimedOut: report.Hung, Terminated: report.Ended,
 }
 
-// write puts the report where it was asked for.
-func (w *window) write(transcript []byte, status int) error {
-	sum := summary{Program: w.o.Plan.Program.Path, Status: status, Stops: w.scr.Stops()}
-	if e := w.scr.Ended(); e != nil {
-		sum.fill(e)
+// conclude says in a line what became of it all.
+func (r *runner) conclude(ctx context.Context, status int) {
+	rep := &r.report
+	rep.Status, rep.Seconds = status, time.Since(rep.Started).Seconds()
+	var lostOut, lostErr int64
+	rep.Output, lostOut = r.outTail.Text()
+	rep.Errors, lostErr = r.errTail.Text()
+	rep.Transcript, _ = r.transcript.Text()
+	if lostOut+lostErr > 0 {
+		rep.Omitted = append(rep.Omitted, fmt.Sprintf("the first %d bytes of the program's output", lostOut+lostErr))
 	}
-	if w.o.JSON {
-		if err := json.NewEncoder(os.Stdout).Encode(sum); err != nil {
-			return err
+	rep.Result = statusResults[status]
+	if r.window == nil || r.dbg == nil {
+		return
+	}
+	end := r.scr.Ended()
+	if end != nil {
+		if end.Gone.Exited {
+			rep.ExitCode = &end.Gone.Code
 		}
+		rep.Signal = report.SignalName(end.Gone.Signal)
 	}
-	if w.o.Report == "" {
-		return nil
-	}
-	if err := os.MkdirAll(w.o.Report, 0o755); err != nil {
-		return err
-	}
-	sum.Transcript = "report.txt"
-	if err := os.WriteFile(filepath.Join(w.o.Report, "report.txt"), transcript, 0o644); err != nil {
-		return err
-	}
-	js, err := json.MarshalIndent(sum, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(w.o.Report, "report.json"), append(js, '\n'), 0o644)
+	rep.Conclude(r.crashes, endText(end))
 }
 
-func (s *summary) fill(e *engine.Ended) {
-	s.Signal = e.Gone.Signal
-	if e.Gone.Exited {
-		s.ExitCode = &e.Gone.Code
+func endText(e *engine.Ended) string {
+	switch {
+	case e == nil:
+		return ""
+	case e.Gone.Err != nil:
+		return "the connection was lost: " + e.Gone.Err.Error()
+	case e.Gone.Signal != 0:
+		return "ended by " + report.SignalName(e.Gone.Signal)
+	case e.Gone.Exited && e.Parting == nil:
+		return fmt.Sprintf("exited with status %d", e.Gone.Code)
 	}
-	if e.Gone.Err != nil {
-		s.Lost = e.Gone.Err.Error()
-	}
+	return ""
 }

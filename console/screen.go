@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"io"
 	"strings"
 	"sync"
@@ -15,8 +16,10 @@ type screen struct {
 	wake   chan struct{}
 	done   chan struct{}
 
-	queued sync.Mutex // of queue alone, so that Emit never waits for a terminal
+	queued sync.Mutex // of what follows alone, so that Emit never waits for a terminal
 	queue  []engine.Event
+	held   int           // bytes of the program's text in queue
+	room   chan struct{} // closed when held falls, nil while nobody waits
 
 	mu    sync.Mutex
 	out   io.Writer
@@ -24,7 +27,15 @@ type screen struct {
 	last  byte // last byte written, 0 none
 	ended *engine.Ended
 	stops int
+
+	// Of a run without anybody there:
+	errs             io.Writer // takes the program's standard error stream, nil: out does
+	outTail, errTail io.Writer // hear the program's streams too, nil nobody
+	bare             bool      // nothing is shown but the program's streams and what is important
 }
+
+// mostHeld is how much text waits to be shown before the program has to wait, bytes.
+const mostHeld = 1 << 20
 
 func newScreen(out io.Writer) *screen {
 	s := &screen{out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
@@ -36,10 +47,36 @@ func newScreen(out io.Writer) *screen {
 func (s *screen) Emit(e engine.Event) {
 	s.queued.Lock()
 	s.queue = append(s.queue, e)
+	if o, ok := e.(engine.Output); ok {
+		s.held += len(o.Text)
+	}
 	s.queued.Unlock()
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+// Room waits until there is room for more of the program's text.
+func (s *screen) Room(ctx context.Context) {
+	for {
+		s.queued.Lock()
+		if s.held < mostHeld {
+			s.queued.Unlock()
+			return
+		}
+		if s.room == nil {
+			s.room = make(chan struct{})
+		}
+		room := s.room
+		s.queued.Unlock()
+		select {
+		case <-room:
+		case <-s.done:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -78,11 +115,7 @@ func (s *screen) drain() {
 		text := ""
 		switch e := e.(type) {
 		case engine.Output:
-			text = e.Text
-			if e.Category == engine.FromDebugger || e.Category == engine.Important {
-				s.freshLine()
-				text = strings.TrimRight(text, "\n") + "\n"
-			}
+			s.output(e)
 		case engine.Stopped:
 			s.stops++
 		case engine.Ended:
@@ -95,6 +128,40 @@ func (s *screen) drain() {
 	}
 }
 
+// output shows text: the program's as it is, the debugger's as lines.
+func (s *screen) output(e engine.Output) {
+	out := &s.out
+	switch e.Category {
+	case engine.FromDebugger, engine.Important:
+		if s.bare && e.Category == engine.FromDebugger {
+			return
+		}
+		s.freshLine()
+		e.Text = strings.TrimRight(e.Text, "\n") + "\n"
+	case engine.FromDebuggeeError:
+		tell(s.errTail, e.Text)
+		if s.errs != nil {
+			out = &s.errs
+		}
+	default:
+		tell(s.outTail, e.Text)
+	}
+	if s.bare && e.Category == engine.Important && s.errs != nil {
+		out = &s.errs
+	}
+	if out == &s.out {
+		s.put(e.Text)
+		return
+	}
+	io.WriteString(*out, e.Text)
+}
+
+func tell(w io.Writer, text string) {
+	if w != nil {
+		io.WriteString(w, text)
+	}
+}
+
 // next takes the first event off the queue, nil when there is none.
 func (s *screen) next() engine.Event {
 	s.queued.Lock()
@@ -104,6 +171,12 @@ func (s *screen) next() engine.Event {
 	}
 	e := s.queue[0]
 	s.queue = s.queue[1:]
+	if o, ok := e.(engine.Output); ok {
+		if s.held -= len(o.Text); s.held < mostHeld && s.room != nil {
+			close(s.room)
+			s.room = nil
+		}
+	}
 	return e
 }
 

@@ -47,7 +47,8 @@ var may = map[string][]string{
 	"windbg":             {"arch", "binfmt/elf", "binfmt/pe", "symbols", "targets", "systems", "eval", "engine"},
 	"launch":             {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf"},
 	"adapter":            {"arch", "symbols", "targets", "eval", "engine", "launch"},
-	"console":            {"targets", "engine", "launch", "windbg"},
+	"report":             {"arch", "symbols", "targets", "targets/core", "systems/linux", "eval", "engine"},
+	"console":            {"targets", "engine", "launch", "windbg", "report"},
 	"cmd/dap-windbg":     {"adapter", "console", "engine", "launch", "windbg", "targets"},
 }
 

@@ -58,7 +58,7 @@ func run(status *int) *cobra.Command {
 			if script != "" {
 				o.Commands = append(o.Commands, "$$<"+script)
 			}
-			*status = console.Run(c.Context(), o, os.Stdout, version())
+			*status = console.Run(c.Context(), o, os.Stdout, os.Stderr, version())
 			return nil
 		},
 	}
