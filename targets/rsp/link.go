@@ -131,19 +131,37 @@ func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, e
 			add("QEnvironmentUnset", "QEnvironmentUnset:%s", toHex(kv))
 		}
 	}
-	text := "vRun;" + toHex(p.Path)
-	for _, a := range p.Args {
-		text += ";" + toHex(a)
-	}
-	r := ask("%s", text)
+	r := ask("%s", c.runPacket(p))
 	return c.take(ctx, "starting "+p.Path, append(reqs, r), r, false)
 }
 
-// mayStart refuses arguments that would arrive as others: gdbserver puts a
+// runPacket spells a start: with the arguments one by one, or where single-inf-arg is
+// offered as the line that a shell, or the server in its place, makes them of.
+func (c *Conn) runPacket(p targets.Program) string {
+	text := "vRun;" + toHex(p.Path)
+	if !c.feature("single-inf-arg") {
+		for _, a := range p.Args {
+			text += ";" + toHex(a)
+		}
+		return text
+	}
+	if len(p.Args) == 0 {
+		return text
+	}
+	words := make([]string, len(p.Args))
+	for i, a := range p.Args {
+		if words[i] = a; shellFor([]string{a}) == 1 {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return text + ";" + toHex(strings.Join(words, " "))
+}
+
+// mayStart refuses arguments that would arrive as others: gdbserver before 17 puts a
 // backslash before each single quote, which nothing takes away again.
 func (c *Conn) mayStart(p targets.Program) error {
 	for _, a := range p.Args {
-		if c.kind.quotes && strings.ContainsAny(a, "'\n") {
+		if c.kind.quotes && !c.feature("single-inf-arg") && strings.ContainsAny(a, "'\n") {
 			return &targets.RefusedError{
 				Op: "starting " + p.Path, Text: fmt.Sprintf("gdbserver would change the argument %q: it cannot pass on single quotes or line breaks", a),
 				Fix: "Put such arguments into a script at the far end and start that, or start the program there and attach to it.",

@@ -26,14 +26,12 @@ type Machine struct {
 	Image string // the program with its symbols, an ELF file
 	Bytes []byte // of the ROM, the last 64 KiB below 1 MiB
 	dir   string
-	qemu  string
 }
 
-// NewMachine builds the ROM in the test's own folder. QEMU in the environment
-// names another qemu-system-i386 than the one of the search path.
+// NewMachine builds the ROM in the test's own folder.
 func NewMachine(t testing.TB) *Machine {
 	t.Helper()
-	m := &Machine{dir: t.TempDir(), qemu: named("QEMU", "qemu-system-i386")}
+	m := &Machine{dir: t.TempDir()}
 	m.Image = filepath.Join(m.dir, "rom.elf")
 	for _, name := range []string{"boot.S", "machine.c", "rom.ld"} {
 		text, err := romSources.ReadFile("testdata/rom/" + name)
@@ -53,14 +51,6 @@ func NewMachine(t testing.TB) *Machine {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// named is the program that the environment names, or the usual one.
-func named(variable, usual string) string {
-	if path := os.Getenv(variable); path != "" {
-		return path
-	}
-	return usual
 }
 
 func (m *Machine) run(t testing.TB, argv ...string) {
@@ -112,7 +102,7 @@ func (m *Machine) Serve(t testing.TB, more ...string) (address string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cmd := exec.Command(m.qemu, append(m.args(more), "-chardev", "socket,id=stub,fd=3,server=on,wait=off,nodelay=on", "-gdb", "chardev:stub", "-S")...)
+	cmd := exec.Command("qemu-system-i386", append(m.args(more), "-chardev", "socket,id=stub,fd=3,server=on,wait=off,nodelay=on", "-gdb", "chardev:stub", "-S")...)
 	cmd.ExtraFiles = []*os.File{f}
 	spawn(t, cmd)
 	return l.Addr().String()
@@ -126,7 +116,7 @@ func (m *Machine) Replay(t testing.TB, more ...string) (address string) {
 		return append([]string{"-drive", "file=" + filepath.Join(m.dir, "snapshots") + ",if=none,id=snapshots", "-serial", serial,
 			"-icount", "shift=10,rr=" + mode + ",rrfile=" + filepath.Join(m.dir, "recording") + ",rrsnapshot=start"}, more...)
 	}
-	cmd := exec.Command(m.qemu, m.args(args("record", "stdio"))...)
+	cmd := exec.Command("qemu-system-i386", m.args(args("record", "stdio"))...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
