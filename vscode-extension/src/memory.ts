@@ -3,7 +3,7 @@ import { addressText, edits, format, type Bytes } from './hex';
 import { log } from './log';
 import { onChange } from './tracker';
 
-/** Memory is a file of this scheme: /SESSION/ADDRESS NAME?LENGTH. */
+/** Memory is a file of this scheme: //SESSION/ADDRESS NAME?LENGTH. */
 export const scheme = 'dap-windbg-memory';
 
 /** How much is shown unless a length is asked for, in bytes, and the most that is. */
@@ -25,7 +25,7 @@ interface Open {
 /** The file that shows length bytes at address. */
 export function memoryUri(session: vscode.DebugSession, address: bigint, length: number, name: string): vscode.Uri {
 	const tail = name === '' ? '' : ` ${name.replace(/[/\\?#]/g, '_')}`;
-	return vscode.Uri.from({ scheme, path: `/${session.id}/0x${address.toString(16)}${tail}`, query: String(length) });
+	return vscode.Uri.from({ scheme, authority: session.id, path: `/0x${address.toString(16)}${tail}`, query: String(length) });
 }
 
 /** Memory as files: editors read and save them, and show anew what has changed. */
@@ -82,11 +82,11 @@ export class MemoryFiles implements vscode.FileSystemProvider, vscode.Disposable
 		const key = uri.toString();
 		let o = this.open.get(key);
 		if (o === undefined) {
-			const found = /^\/([^/]+)\/(0x[0-9a-f]+)/i.exec(uri.path);
+			const found = /^\/(0x[0-9a-f]+)/i.exec(uri.path);
 			if (!found) {
 				throw vscode.FileSystemError.FileNotFound(uri);
 			}
-			o = { uri, session: found[1]!, address: BigInt(found[2]!), length: Math.min(Number(uri.query) || usual, most), bytes: [], version: Date.now() };
+			o = { uri, session: uri.authority, address: BigInt(found[1]!), length: Math.min(Number(uri.query) || usual, most), bytes: [], version: Date.now() };
 			o.bytes = await this.read(o);
 			this.open.set(key, o);
 		}

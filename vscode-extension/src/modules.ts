@@ -30,8 +30,8 @@ function row(m: Module): Row {
 	return {
 		id: String(m.id),
 		label: m.name,
-		description: [m.addressRange, m.symbolStatus].filter(Boolean).join('  '),
-		tooltip: m.path ?? m.name,
+		description: m.symbolStatus?.replace(/:.*/s, '') ?? '',
+		tooltip: [m.path ?? m.name, m.addressRange, m.symbolStatus].filter(Boolean).join('\n'),
 		iconPath: new vscode.ThemeIcon(with_ ? 'library' : 'circle-large-outline'),
 		collapsibleState: vscode.TreeItemCollapsibleState.Collapsed,
 		contextValue: with_ ? 'module' : 'module.bare',

@@ -5,7 +5,7 @@ import { log } from './log';
 import { configure, openSetting, showLog, tellError } from './notify';
 import { pickProcess } from './picker';
 import { host } from './platform';
-import { addDefaults, contradiction, needsProcess, unusable, type Configuration, type Refusal } from './resolve';
+import { addDefaults, contradiction, forLog, needsProcess, unusable, type Configuration, type Refusal } from './resolve';
 import { section, setting } from './settings';
 import { chooseWay } from './ways';
 import { traceFile } from './wire';
@@ -55,7 +55,7 @@ export class Provider implements vscode.DebugConfigurationProvider {
 		if (trace !== undefined && config.trace === undefined && vscode.workspace.isTrusted) {
 			config.trace = trace;
 		}
-		log().info(`configuration: ${JSON.stringify(config)}`);
+		log().info(`configuration: ${forLog(config)}`);
 		return config;
 	}
 

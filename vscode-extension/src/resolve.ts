@@ -120,3 +120,9 @@ function notHere(c: Configuration, p: Platform, refuse: (m: string) => Refusal):
 	}
 	return undefined;
 }
+
+/** A configuration as text for the log: without passwords, keys and what the environment holds. */
+export function forLog(c: Configuration): string {
+	const env = c.env && Object.fromEntries(Object.keys(c.env).map(k => [k, '...']));
+	return JSON.stringify(env ? { ...c, env } : c).replace(/\b(password|key|pwd)=[^,"}\\]*/gi, '$1=...');
+}

@@ -21,7 +21,7 @@ test('memory is read, edited, saved, and read anew when it has changed', async t
 	const { cells, session } = memory(40);
 	const files = new MemoryFiles(id => (id === session.id ? session : undefined));
 	const uri = memoryUri(session, 0x1000n, 32, 'a/b?') as any;
-	assert.equal(uri.toString(), 'dap-windbg-memory:/session-1/0x1000 a_b_?32');
+	assert.equal(uri.toString(), 'dap-windbg-memory://session-1/0x1000 a_b_?32');
 	const text = (await files.readFile(uri)).toString();
 	assert.equal(text.split('\n').length, 3);
 	const events: unknown[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { addDefaults, contradiction, needsProcess, settingsAsDefaults, unusable, type Configuration } from '../src/resolve';
+import { addDefaults, contradiction, forLog, needsProcess, settingsAsDefaults, unusable, type Configuration } from '../src/resolve';
 import { machine } from './machine';
 
 const launch = (more: object): Configuration => ({ type: 'dap-windbg', request: 'launch', name: 'L', ...more });
@@ -87,4 +87,10 @@ test('package.json has the settings that are defaults, and no others', () => {
 	const properties = manifest.contributes.configuration[1].properties;
 	assert.deepEqual(Object.keys(properties).sort(), settingsAsDefaults.map(s => `dap-windbg.${s}`).sort());
 	assert.equal(properties['dap-windbg.gdbserver'].scope, 'machine');
+});
+
+test('the log has no secrets', () => {
+	const text = forLog(attach({ remote: 'tcp:server=h,port=1,password=geheim', connection: 'net:port=5,key=1.2.3.4', env: { TOKEN: 'geheim', HOME: '/h' } }));
+	assert.equal(text, '{"type":"dap-windbg","request":"attach","name":"A","remote":"tcp:server=h,port=1,password=...","connection":"net:port=5,key=...","env":{"TOKEN":"...","HOME":"..."}}');
+	assert.equal(forLog(launch({ program: 'a' })), '{"type":"dap-windbg","request":"launch","name":"L","program":"a"}');
 });

@@ -35,9 +35,9 @@ export class ThemeColor {
 }
 
 export class Uri {
-	private constructor(readonly scheme: string, readonly path: string, readonly query: string) {}
-	static from(p: { scheme: string; path: string; query?: string }): Uri {
-		return new Uri(p.scheme, p.path, p.query ?? '');
+	private constructor(readonly scheme: string, readonly path: string, readonly query: string, readonly authority = '') {}
+	static from(p: { scheme: string; path: string; query?: string; authority?: string }): Uri {
+		return new Uri(p.scheme, p.path, p.query ?? '', p.authority);
 	}
 	static file(path: string): Uri {
 		return new Uri('file', path, '');
@@ -46,7 +46,7 @@ export class Uri {
 		return this.path;
 	}
 	toString(): string {
-		return `${this.scheme}:${this.path}${this.query && `?${this.query}`}`;
+		return `${this.scheme}:${this.authority && `//${this.authority}`}${this.path}${this.query && `?${this.query}`}`;
 	}
 }
 
