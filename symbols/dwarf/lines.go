@@ -86,14 +86,21 @@ func (t *lineTable) find(addr uint64) (int, *sequence, bool) {
 }
 
 // shown returns the row that speaks for all rows at row k's address, k being
-// the last of them: the last that is a statement, else k.
+// the last of them and so the one that the code is of: the last statement of its
+// file (calls inlined from other files may have no code there), else of any, else k.
 func (t *lineTable) shown(k int, s *sequence) int {
+	best := k
 	for i := k; i >= s.first && t.rows[i].addr == t.rows[k].addr; i-- {
 		if t.rows[i].flags&rowStmt != 0 {
-			return i
+			if t.rows[i].file == t.rows[k].file {
+				return i
+			}
+			if best == k {
+				best = i
+			}
 		}
 	}
-	return k
+	return best
 }
 
 // line makes the symbols.Line of row i: it ends where the next row with a
