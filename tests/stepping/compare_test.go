@@ -2,8 +2,6 @@ package stepping
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -63,6 +61,7 @@ func settle(a, b []sight) {
 // where both are in code without lines: there the oracle does not step by line.
 func compare(name string, p plan, mine, theirs []sight) *tally {
 	n := &tally{}
+	optimised := !strings.Contains(name, "-O0")
 	for i, w := range p.Walks {
 		of := func(s sight) bool { return s.Walk != i }
 		a, b := slices.DeleteFunc(slices.Clone(mine), of), slices.DeleteFunc(slices.Clone(theirs), of)
@@ -80,7 +79,7 @@ func compare(name string, p plan, mine, theirs []sight) *tally {
 				break // the oracle does not leave main
 			}
 			if d := n.sight(a[j], b[j]); d != "" {
-				if by := explanation(b[max(j-1, 0)], a[j]); by != "" {
+				if by := explanation(change{a[max(j-1, 0)], b[max(j-1, 0)], a[j], b[j]}, optimised); by != "" {
 					n.explain(by, 1)
 					break
 				}
@@ -95,51 +94,11 @@ func compare(name string, p plan, mine, theirs []sight) *tally {
 	return n
 }
 
-// defects are the oracle's own: docs/fidelity.md tells of each, and TestDefects shows
-// that we end where the program goes on.
-var defects = []string{thrownPast, jumpedPast, tailEntered}
-
-const (
-	thrownPast  = "thrown-past"
-	jumpedPast  = "jumped-past"
-	tailEntered = "tail-call-entered"
-)
-
 // values are variables in optimised programs that the oracle gets wrong, by its
 // defect, which is one of those that tests/locals shows.
 var values = map[string]string{
 	"inline.c n#0":  "inlined-entry-value",
 	"flow.c code#0": "entry-record",
-}
-
-// explanation is the defect that the source says the oracle has where a command was
-// given (of what it enters) or where we came to (of what it runs past); "" when it
-// says none.
-func explanation(from, to sight) string {
-	for _, d := range defects {
-		s := to
-		if d == tailEntered {
-			s = from
-		}
-		if strings.HasSuffix(s.source(), "// gdb: "+d) {
-			return d
-		}
-	}
-	return ""
-}
-
-// source is the line of the innermost frame.
-func (s sight) source() string {
-	if len(s.Frames) == 0 {
-		return ""
-	}
-	f := s.Frames[0]
-	text, err := os.ReadFile(filepath.Join("testdata", f.File))
-	lines := strings.Split(string(text), "\n")
-	if err != nil || f.Line < 1 || f.Line > len(lines) {
-		return ""
-	}
-	return lines[f.Line-1]
 }
 
 func (s sight) where() string {
@@ -166,10 +125,15 @@ func (n *tally) sight(a, b sight) string {
 	if a.Kind != b.Kind || a.Reason != b.Reason || len(a.Frames) != len(b.Frames) {
 		return fmt.Sprintf("%s; the oracle %s", a.where(), b.where())
 	}
+	if a.PC != b.PC {
+		return fmt.Sprintf("%s; the oracle %s", a.where(), b.where())
+	}
 	n.Stops++
 	for i, f := range a.Frames {
 		g := b.Frames[i]
-		if f.Inlined != g.Inlined || f.File != g.File || f.Line != g.Line || !sameName(f, g) {
+		if f.foreign(g) {
+			n.explain(foreignLine, 1)
+		} else if f.Inlined != g.Inlined || f.File != g.File || f.Line != g.Line || !sameName(f, g) {
 			return fmt.Sprintf("frame %d: %s; the oracle %s", i, a.where(), b.where())
 		}
 		n.Frames++

@@ -47,6 +47,7 @@ type frame struct {
 	Inlined  bool   `json:"inlined"`
 	File     string `json:"file"`
 	Line     int    `json:"line"`
+	Declared string `json:"-"` // the function's file
 }
 
 // sight is what is seen after a command.
@@ -186,7 +187,7 @@ func look(d *sidebyside.Debuggee, p plan, s *sight) {
 				continue
 			}
 			s.Frames = append(s.Frames, frame{Function: f.Scope.Name, Linkage: f.Scope.Linkage, Inlined: f.Inlined,
-				File: filepath.Base(f.Line.File), Line: f.Line.Line})
+				File: filepath.Base(f.Line.File), Line: f.Line.Line, Declared: filepath.Base(f.Scope.Decl.File)})
 		}
 		if r, ok := v.Returned(); ok {
 			s.Returned, _ = text(ctx, v, r.Value)
@@ -227,7 +228,8 @@ func text(ctx context.Context, v *engine.View, x eval.Value) (string, bool) {
 
 // commands spells a walk: "step*3 next mix7*20" has three steps, one next and
 // twenty commands drawn by seed 7.
-func commands(spec string) (out []string) {
+func commands(spec string) []string {
+	out := []string{}
 	for _, word := range strings.Fields(spec) {
 		name, times, _ := strings.Cut(word, "*")
 		n, seed := 1, int64(0)

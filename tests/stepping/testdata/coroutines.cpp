@@ -27,7 +27,7 @@ struct Generator {
     int value() const { return handle.promise().value; }
 };
 
-static Generator numbers(int from, int to) {
+static Generator numbers(int from, int to) { // gdb: strange-blocks
     for (int i = from; i < to; i++) {
         int twice = i * 2;
         co_yield twice;

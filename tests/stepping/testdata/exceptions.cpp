@@ -44,7 +44,7 @@ static int handle(int n) {
     } catch (int i) {
         return i * 100; // gdb: thrown-past
     } catch (const std::exception &e) {
-        std::string what = e.what(); // gdb: thrown-past
+        std::string what = e.what(); // gdb: thrown-past, lost-line
         return -(int)what.size();
     }
 }
@@ -75,7 +75,7 @@ static int loops(int n) {
     int caught = 0;
     for (int i = 0; i < n; i++) {
         try {
-            Odd o(i);
+            Odd o(i); // gdb: inlined-entry
             caught += o.n;
         } catch (int k) {
             caught += 10 * k; // gdb: thrown-past

@@ -29,7 +29,7 @@ static int sorts(int *v, int n) {
 }
 
 static int kind(int c) {
-    switch (c) {
+    switch (c) { // gdb: inlined-entry
     case 0:
         return 10;
     case 1:
@@ -74,7 +74,7 @@ static int lines(int n) {
         s + 1 :
         s - 1;
 again:
-    if (s++ < 6)
+    if (s++ < 6) // gdb: inlined-head
         goto again;
     return s > 5 && n > 2
         || s < 0;
@@ -86,7 +86,7 @@ int main(void) {
     r += steps(6);
     r += sorts(v, 4);
     for (int i = 0; i < 8; i++)
-        r += kind(i);
+        r += kind(i); // gdb: inlined-entry
     r += threaded("\0\1\0\2");
     r += lines(4);
     memset(buf, 1, sizeof buf);

@@ -13,7 +13,7 @@ static void leap(int n) {
 static void deep(int n) {
     if (n == 0)
         leap(7);
-    deep(n - 1);
+    deep(n - 1); // gdb: inlined-entry
     trace = -1;
 }
 

@@ -22,7 +22,7 @@ int main() {
     std::function<int(int)> fact = [&](int n) { return n < 2 ? 1 : n * fact(n - 1); };
     int a = add(1);
     int b = count(2);
-    int c = apply(add, 3);
+    int c = apply(add, 3); // gdb: row-middle
     int d = fact(3);
     int e = each([&](int i) {
         int k = i + base;

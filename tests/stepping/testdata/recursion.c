@@ -3,7 +3,7 @@
 
 static int even(int n);
 
-static int odd(int n) {
+static int odd(int n) { // gdb: inlined-entry
     if (n == 0)
         return 0;
     return even(n - 1);

@@ -9,7 +9,7 @@
 static volatile sig_atomic_t alarms, users, seen;
 static sigjmp_buf back;
 
-static void onalarm(int n) { alarms++; }
+static void onalarm(int n) { alarms++; } // gdb: handler-entered
 
 static void onuser(int n) {
     users++;

@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
     n = argc > 1 ? atoi(argv[1]) : COUNT;
     turn = 1;
     for (int i = 0; i < n; i++)
-        pthread_create(&t[i], 0, work, (void *)(long)(i + 1));
+        pthread_create(&t[i], 0, work, (void *)(long)(i + 1)); // gdb: moved-statement
     await(n + 1);
     total += square(n);
     for (int i = 0; i < n; i++)

@@ -1,0 +1,4 @@
+struct Empty {
+    Empty() {}
+    int with(int n) const { return n; }
+};
