@@ -34,7 +34,7 @@ func (s *session) initialize(r *request) (any, error) {
 		}
 	}
 	s.client, s.greeted, s.hello = c, true, r
-	s.sources.uri = c.PathFormat == "uri"
+	s.sources.uri, s.sources.leaps = c.PathFormat == "uri", c.ClientID == "neovim"
 	s.bars.enabled.Store(c.SupportsProgressReporting)
 	return widest(), nil
 }

@@ -30,6 +30,7 @@ type sources struct {
 	rules    []launch.PathMap
 	dirs     func() string // the source path, directories separated by ;
 	uri      bool          // the client spells paths as URIs
+	leaps    bool          // the client goes to the first frame that has a source, whether there is text or not
 	known    map[string]*dap.Source
 	refs     map[int]sourceRef
 	byFile   map[string]int
@@ -64,6 +65,16 @@ func (t *sources) of(file string, m *engine.Module) *dap.Source {
 		out.SourceReference, out.Origin, out.PresentationHint = t.ref(file, m), file, "deemphasize"
 	}
 	t.known[file] = out
+	return out
+}
+
+// ofFrame is of, nil where a client that leaps would find nothing: it shall go to a
+// caller instead.
+func (t *sources) ofFrame(file string, m *engine.Module) *dap.Source {
+	out := t.of(file, m)
+	if t.leaps && out.SourceReference > 0 && (t.dirs == nil || !strings.Contains(strings.ToLower(t.dirs()), "debuginfod*")) {
+		return nil
+	}
 	return out
 }
 

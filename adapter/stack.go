@@ -76,11 +76,13 @@ func (v *inspection) stackFrame(f *engine.Frame, format dap.StackFrameFormat) st
 	if f.Module != nil {
 		out.ModuleId = moduleID(f.Module.Base)
 	}
-	if f.Line.File == "" {
+	if f.Line.File != "" {
+		out.Source = v.s.sources.ofFrame(f.Line.File, f.Module)
+	}
+	if out.Source == nil {
 		out.PresentationHint = "subtle"
 		return out
 	}
-	out.Source = v.s.sources.of(f.Line.File, f.Module)
 	out.Line, out.Column = v.s.line(f.Line.Line), v.s.column(f.Line.Column)
 	if format.Parameters && (format.ParameterTypes || format.ParameterNames || format.ParameterValues) {
 		out.Name += v.parameters(f, format)

@@ -2,15 +2,18 @@ package dap
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"dap-windbg/targets/targettest"
 )
 
 // clientCommand runs another project's DAP client over the built debugger and the tour.
-func clientCommand(t *testing.T, dir, name string, args ...string) {
+func clientCommand(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -20,7 +23,8 @@ func clientCommand(t *testing.T, dir, name string, args ...string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "DAP_WINDBG="+path, "TOUR="+program(t), "TOUR_SOURCE="+source())
+	cmd.Env = append(os.Environ(), "DAP_WINDBG="+path, "PATH="+filepath.Dir(path)+":"+os.Getenv("PATH"), "TOUR="+program(t), "TOUR_SOURCE="+source())
+	cmd.Env = append(cmd.Env, env...)
 	text, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -34,15 +38,32 @@ func TestTestsupport(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal("run `npm ci` in tests/testsupport first, as `make test` does")
 	}
-	clientCommand(t, dir, "node", "--test")
+	clientCommand(t, dir, nil, "node", "--test")
 }
 
-// TestNvimDap runs tests/nvim over a checkout of nvim-dap that NVIM_DAP names.
+// TestNvimDap runs tests/nvim, with the configuration of docs/neovim.md, over a checkout
+// of nvim-dap that NVIM_DAP names; NVIM is another nvim than the one of the search path.
 // It is the one client that cannot be installed from a package.
 func TestNvimDap(t *testing.T) {
 	dir := os.Getenv("NVIM_DAP")
 	if dir == "" {
 		t.Skip("NVIM_DAP names no checkout of nvim-dap")
 	}
-	clientCommand(t, filepath.Join("..", "nvim"), "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^="+dir, "-c", "luafile tour.lua")
+	nvim := "nvim"
+	if path := os.Getenv("NVIM"); path != "" {
+		nvim = path
+	}
+	page, err := filepath.Abs(filepath.Join("..", "..", "docs", "neovim.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	debuggee := exec.Command("gdbserver", "--once", "127.0.0.1:0", program(t))
+	server := exec.Command("gdbserver", "--multi", "127.0.0.1:0")
+	host, port, _ := net.SplitHostPort(targettest.NewMachine(t).Serve(t))
+	clientCommand(t, filepath.Join("..", "nvim"), []string{
+		"PAGE=" + page,
+		"GDBSERVER=gdb:server=127.0.0.1,port=" + listening(t, debuggee),
+		"SERVER=gdb:server=127.0.0.1,port=" + listening(t, server),
+		"MACHINE=qemu:server=" + host + ",port=" + port,
+	}, nvim, "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^="+dir, "-c", "luafile tour.lua")
 }

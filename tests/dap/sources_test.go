@@ -115,6 +115,29 @@ func TestSourceWhileRunning(t *testing.T) {
 	c.Disconnect(map[string]any{"terminateDebuggee": true})
 }
 
+// TestSourceToGoTo: nvim-dap goes to the first frame that has a source. It gets none of
+// what cannot be shown here, unless there is somebody to ask for the text.
+func TestSourceToGoTo(t *testing.T) {
+	program, _ := elsewhere(t)
+	for _, x := range []struct {
+		client, path string
+		want         bool
+	}{{"neovim", "", false}, {"neovim", "DebugInfoD*http://127.0.0.1:1", true}, {"vscode", "", true}} {
+		c := inProcess(t)
+		c.Do("initialize", map[string]any{"clientID": x.client, "adapterID": "x", "linesStartAt1": true, "columnsStartAt1": true}, nil)
+		seq := c.Send("launch", map[string]any{"program": program, "sourcePath": x.path, "debugInfoD": []string{}})
+		c.Event("initialized", nil)
+		c.Break("/nowhere/src/tour.c", line(t, "print"))
+		c.Do("configurationDone", nil, nil)
+		c.Good(seq, nil)
+		top := c.Stack(c.Stopped("breakpoint").ThreadId, 1)[0]
+		if got := top.Source != nil; got != x.want || got != (top.Line > 0) {
+			t.Errorf("%+v: %+v %+v", x, top, top.Source)
+		}
+		c.Disconnect(nil)
+	}
+}
+
 // TestURIs: a client that spells paths as URIs and counts from 0.
 func TestURIs(t *testing.T) {
 	c := inProcess(t)
