@@ -53,17 +53,39 @@ func TestNvimDap(t *testing.T) {
 	if path := os.Getenv("NVIM"); path != "" {
 		nvim = path
 	}
-	page, err := filepath.Abs(filepath.Join("..", "..", "docs", "neovim.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	debuggee := exec.Command("gdbserver", "--once", "127.0.0.1:0", program(t))
 	server := exec.Command("gdbserver", "--multi", "127.0.0.1:0")
 	host, port, _ := net.SplitHostPort(targettest.NewMachine(t).Serve(t))
 	clientCommand(t, filepath.Join("..", "nvim"), []string{
-		"PAGE=" + page,
+		"PAGE=" + page(t, "neovim.md"),
 		"GDBSERVER=gdb:server=127.0.0.1,port=" + listening(t, debuggee),
 		"SERVER=gdb:server=127.0.0.1,port=" + listening(t, server),
 		"MACHINE=qemu:server=" + host + ",port=" + port,
 	}, nvim, "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^="+dir, "-c", "luafile tour.lua")
+}
+
+// page is a page of the documentation.
+func page(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", "..", "docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestDape runs tests/emacs, with the configuration of docs/editors.md: dape of the folder
+// that DAPE names, in the Emacs that EMACS names. Debian's own is too old for it.
+func TestDape(t *testing.T) {
+	dir, emacs := os.Getenv("DAPE"), "emacs"
+	if dir == "" {
+		t.Skip("DAPE names no folder with dape.el")
+	}
+	if path := os.Getenv("EMACS"); path != "" {
+		emacs = path
+	}
+	debuggee := exec.Command("gdbserver", "--once", "127.0.0.1:0", program(t))
+	clientCommand(t, filepath.Join("..", "emacs"), []string{
+		"PAGE=" + page(t, "editors.md"), "GDBSERVER=gdb:server=127.0.0.1,port=" + listening(t, debuggee),
+	}, emacs, "-Q", "--batch", "-l", "tour.el")
 }
