@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"regexp"
 	"strings"
 
 	"dap-windbg/arch"
@@ -110,13 +111,33 @@ func (c *Conn) finish(ctx context.Context, d *description, settling bool) (*proc
 	in.Set = in.layout.set
 	in.OS = osOf(desc.osabi, cmp.Or(c.kind.os, c.o.OS), !d.auxv.missing)
 	in.Machine = c.physical || strings.HasSuffix(c.o.OS, "kernel")
-	in.Path = string(d.exec.data)
+	if in.Path, err = c.realPath(ctx, settling, string(d.exec.data)); err != nil {
+		return nil, err
+	}
 	in.Stub = c.kind.name
 	in.Attached = len(d.attached.reply) > 0 && d.attached.reply[0] == '1'
 	in.offsets = parseOffsets(string(d.offsets.reply))
 	in.DataTraps = c.dataTraps(in.Set.Arch)
 	in.Limits = targets.Limits{MemoryBytes: c.readChunk(), Bits: c.abilities(in.Set.Arch)}
 	return in, nil
+}
+
+// executing is what gdbserver since 14 says of an image whose file was replaced.
+var executing = regexp.MustCompile(`^/proc/\d+/exe$`)
+
+// realPath is where the file of an image lies or lay.
+func (c *Conn) realPath(ctx context.Context, settling bool, path string) (string, error) {
+	if !executing.MatchString(path) {
+		return path, nil
+	}
+	r := ask("vFile:readlink:%s", toHex(path))
+	if err := c.exchangeAs(ctx, settling, []*request{r}); err != nil {
+		return "", err
+	}
+	if _, link, err := fileReply(r); err == nil && len(link) > 0 {
+		return string(link), nil
+	}
+	return path, nil
 }
 
 func osOf(osabi, hint string, auxv bool) string {

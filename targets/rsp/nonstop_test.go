@@ -3,6 +3,10 @@ package rsp
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,5 +160,45 @@ func TestNonStopSignals(t *testing.T) {
 	}
 	if signals != 20 || hits != 20 {
 		t.Errorf("%d signals and %d hits, want 20 of each", signals, hits)
+	}
+}
+
+// TestNonStopSparesChildren: a pause in non-stop mode reaches the process alone, not
+// the child that was let go at its fork and is in the same process group.
+func TestNonStopSparesChildren(t *testing.T) {
+	addr, _ := server(t, "--once", "127.0.0.1:0", probe(t), "pair")
+	c, _ := connect(t, addr, Options{NonStop: true})
+	tg := c.Target()
+	expect[targets.Stop](t, tg)
+	pid := int(tg.Info().Process)
+	if err := tg.Resume(soon(t), goOn()); err != nil {
+		t.Fatal(err)
+	}
+	child := 0
+	for end := time.Now().Add(patience); child == 0; time.Sleep(time.Millisecond) { // nothing tells of a child that is let go
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		if err != nil || time.Now().After(end) {
+			t.Fatal("no child", err)
+		}
+		child, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+	}
+	t.Cleanup(func() { endProcess(child) })
+	for range 5 {
+		if err := tg.Interrupt(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Interrupted {
+			t.Fatalf("stop %+v", stop)
+		}
+		if err := tg.Resume(soon(t), goOn()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tg.Close(soon(t), targets.Kill); err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", child))
+	if err != nil || !strings.Contains(string(status), "TracerPid:\t0") || strings.Contains(string(status), "State:\tZ") {
+		t.Errorf("the child: %v\n%s", err, status)
 	}
 }

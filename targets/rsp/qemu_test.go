@@ -42,11 +42,15 @@ func TestConformanceQEMU(t *testing.T) {
 // snapshots, where that is made of seeks, and in one without, which does it itself.
 func TestReverse(t *testing.T) {
 	for name, more := range map[string][]string{"seeks": nil, "itself": {"-global", "apic.vapic=off"}} {
+		steps, turns := 50, uint64(4)
+		if name == "seeks" { // it takes its time
+			steps, turns = 5, 2
+		}
 		t.Run(name, func(t *testing.T) {
 			m := targettest.NewMachine(t)
 			c, tr := connect(t, m.Replay(t, more...), Options{})
 			w := &replayed{t: t, tg: c.Target(), mix: targets.Trap{Addr: m.Symbol(t, "mix")}, say: targets.Trap{Addr: m.Symbol(t, "say")}}
-			w.passes()
+			w.passes(steps, turns)
 			if asked := strings.Contains(tr.String(), "$bc#"); asked != (name == "itself") {
 				t.Errorf("bc was sent: %v", asked)
 			}
@@ -89,7 +93,7 @@ func (w *replayed) place(stop targets.Stop) [2]arch.Addr {
 	return [2]arch.Addr{r.PC(), r.SP()}
 }
 
-func (w *replayed) passes() {
+func (w *replayed) passes(steps int, turns uint64) {
 	t, step, back := w.t, targets.Action{Kind: targets.Step}, targets.Resume{Reverse: true, Default: goOn().Default}
 	in := w.tg.Info()
 	if expect[targets.Stop](t, w.tg); !in.Machine || in.Stub != "QEMU" || in.Set.Arch != arch.I386 || in.Limits.Bits&targets.ReverseStep == 0 {
@@ -103,7 +107,7 @@ func (w *replayed) passes() {
 		t.Errorf("stop %+v", stop)
 	}
 	var passed [][2]arch.Addr
-	for range 50 {
+	for range steps {
 		passed = append(passed, w.place(stop))
 		stop = w.run(targets.Resume{Default: step})
 	}
@@ -115,14 +119,14 @@ func (w *replayed) passes() {
 	}
 	w.run(goOn(w.say)) // in turn 1000
 	back.Lift, back.Plant = []targets.Trap{w.say}, []targets.Trap{w.mix}
-	for want := w.turn(); want > 996; want-- {
+	for want := w.turn(); want > 1000-turns; want-- {
 		if stop := w.run(back); stop.Reason != targets.Breakpoint || !stop.Replay || w.turn() != want || w.place(stop)[0] != w.mix.Addr {
 			t.Fatalf("back: %+v in turn %d, want %d", stop, w.turn(), want)
 		}
 	}
 	count := targets.Trap{Kind: targets.OnWrite, Addr: 0x3000, Size: 4}
 	back.Lift, back.Plant = []targets.Trap{w.mix}, []targets.Trap{count}
-	if stop := w.run(back); stop.Reason != targets.Watch || stop.Addr != 0x3000 || w.turn() > 997 {
+	if stop := w.run(back); stop.Reason != targets.Watch || stop.Addr != 0x3000 || w.turn() > 1000-turns+1 {
 		t.Fatalf("back to a write: %+v in turn %d", stop, w.turn())
 	}
 	back.Lift, back.Plant = []targets.Trap{count}, nil

@@ -20,13 +20,9 @@ import (
 // are asked to go back too soon (docs/targets.md). So a stop is given time to calm
 // down, and bc, which loads twice in a row, is made of seeks where there is such a device.
 
-// calm is how long after a stop the next snapshot may be loaded when the far end has
-// time to answer promptly; else it is tried again as often as busy says.
-const (
-	calm   = 30 * time.Millisecond
-	prompt = 3 * time.Millisecond
-	busy   = 20
-)
+// calm is how long after a stop the next snapshot may be loaded: threads of a machine
+// whose host is very busy are not run for tens of milliseconds.
+const calm = 100 * time.Millisecond
 
 // hanging is the device, as "info qtree" lists it, that makes loading hang.
 const hanging = "dev: kvmvapic"
@@ -142,7 +138,7 @@ func (w *rewinding) look(ctx context.Context) error {
 
 // undo sends bs or bc.
 func (w *rewinding) undo(ctx context.Context, verb string) error {
-	if err := w.rest(ctx); err != nil {
+	if err := w.rest(); err != nil {
 		return err
 	}
 	if err := w.leg(ctx, verb); err != nil {
@@ -212,7 +208,7 @@ func (w *rewinding) replay(ctx context.Context, lo, hi uint64) (last uint64, sto
 
 // seek goes to an instruction. Traps would stop it on its way.
 func (w *rewinding) seek(ctx context.Context, to uint64) error {
-	if err := w.rest(ctx); err != nil {
+	if err := w.rest(); err != nil {
 		return err
 	}
 	c := w.t.c
@@ -260,26 +256,18 @@ func (w *rewinding) watches() bool {
 }
 
 // rest waits until the last stop has calmed down.
-func (w *rewinding) rest(ctx context.Context) error {
+func (w *rewinding) rest() error {
 	if !*w.t.hangs {
 		return nil
 	}
-	for range busy {
-		timer := time.NewTimer(calm - time.Since(w.at))
-		select {
-		case <-timer.C:
-		case <-w.t.c.lost:
-			return targets.ErrGone
-		}
-		asked := time.Now()
-		if err := w.t.c.exchangeAs(ctx, true, []*request{ask("qC")}); err != nil {
-			return err
-		}
-		if w.at = time.Now(); w.at.Sub(asked) < prompt {
-			break
-		}
+	timer := time.NewTimer(calm - time.Since(w.at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-w.t.c.lost:
+		return targets.ErrGone
 	}
-	return nil
 }
 
 // leg lets the machine run and waits for its stop.

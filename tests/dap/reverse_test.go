@@ -15,7 +15,7 @@ import (
 // instructions and lines and to breakpoints; capabilities say so.
 func TestReverse(t *testing.T) {
 	m := targettest.NewMachine(t)
-	host, port, err := net.SplitHostPort(m.Replay(t))
+	host, port, err := net.SplitHostPort(m.Replay(t, "-global", "apic.vapic=off"))
 	if err != nil {
 		t.Fatal(err)
 	}
