@@ -195,6 +195,7 @@ func (s *session) restartFrame(r *request, a *dap.RestartFrameArguments) (any, e
 
 // moved tells that a stopped thread is elsewhere now.
 func (s *session) moved(reason string, id targets.ThreadID) {
+	s.readMail() // after the stop, what became stale would make a client ask for all a second time
 	s.ids.reset(s.ids.stop)
 	s.tellEvent("stopped", dap.StoppedEventBody{Reason: reason, ThreadId: s.threads.id(id), AllThreadsStopped: true})
 }

@@ -340,6 +340,9 @@ func TestGoto(t *testing.T) {
 	}
 	c.Do("goto", map[string]any{"threadId": thread, "targetId": targets.Targets[0].Id}, nil)
 	c.Stopped("goto")
+	if stale, stops := c.Seen("invalidated"), c.Seen("stopped"); len(stale) != 1 || stale[0].Seq > stops[len(stops)-1].Seq {
+		t.Errorf("what became stale is not told before the stop, once: %v", stale)
+	}
 	if top := c.Stack(thread, 1)[0]; top.Line != line(t, "end") {
 		t.Errorf("after goto: line %d", top.Line)
 	}
