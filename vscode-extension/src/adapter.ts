@@ -65,6 +65,10 @@ export class Adapter implements vscode.DebugAdapter {
 				hush(m);
 			}
 		}
+		if (m.type === 'response' && m.command === 'stackTrace' && m.message === 'cancelled') {
+			// VS Code gives up a stack that it asks for anew, and then shows the refusal below the new one.
+			Object.assign(m, { success: true, body: { stackFrames: [] } });
+		}
 		if (m.type === 'event' && m.event === 'terminated') {
 			this.leaving = true;
 		}

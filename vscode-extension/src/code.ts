@@ -136,6 +136,9 @@ export function unassemble(c?: VariableContext): Promise<void> {
 		}
 		const value = c?.variable?.value ?? (await evaluate(s, 'watch', expression)).result;
 		const address = /0x[0-9a-f`]+/i.exec(value)?.[0];
-		await type(s, `u ${address ?? expression}`);
+		if (address === undefined) {
+			throw new Error(`${expression} is ${value}, which is no address of code.`);
+		}
+		await type(s, `u ${address}`);
 	});
 }

@@ -100,6 +100,15 @@ test('an editor that goes ends the debugger', async () => {
 	assert.deepEqual(t.told, []);
 });
 
+test('a stack that was given up is an empty one; other refusals stay', async () => {
+	const t = talk(`on(m => send({ type: 'response', request_seq: m.seq, command: m.command, success: false, message: m.arguments.message }));`);
+	const asked = [['stackTrace', 'cancelled'], ['stackTrace', 'notStopped'], ['variables', 'cancelled']];
+	asked.forEach(([command, message], seq) => t.adapter.handleMessage({ seq, type: 'request', command, arguments: { message } } as never));
+	await t.until(() => t.got.length === 3);
+	assert.deepEqual(t.got.map(m => [m.success, m.body]), [[true, { stackFrames: [] }], [false, undefined], [false, undefined]]);
+	t.adapter.dispose();
+});
+
 test('lines become sentences', () => {
 	assert.equal(sentences('gdbserver is not installed here\ninstall it (apt-get install gdbserver)\n'), 'gdbserver is not installed here. Install it (apt-get install gdbserver)');
 	assert.equal(sentences('One.\n\n  two'), 'One. Two');

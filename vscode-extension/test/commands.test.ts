@@ -124,7 +124,9 @@ test('instructions are printed at what a value points to', async () => {
 	await unassemble({ variable: { name: 'f', value: '0x00401200 {app!f}' } });
 	cursorOn('handler');
 	await unassemble();
+	await unassemble({ variable: { name: 'count', value: '77' } });
 	assert.deepEqual(typed, ['u 0x00401200', 'u 0x0000000000401136']);
+	assert.match(fake.said[0]!, /count is 77, which is no address of code/);
 });
 
 test('the symbol path is shown, changed, and symbols are looked for again', async () => {
