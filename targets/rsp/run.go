@@ -92,9 +92,15 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 	if o.Err == nil {
 		return nil
 	}
+	t.c.mu.Lock()
+	failed := rn.deaf
+	t.c.mu.Unlock()
 	select { // the refused trap made us interrupt: wait until that is over
 	case <-rn.settled:
 		return nil
+	case <-failed: // it runs all the same
+		o.Err = nil
+		return t.givenUp(rn, deaf)
 	case <-ctx.Done():
 		o.Err = nil
 		return t.givenUp(rn, ctx.Err())
