@@ -49,6 +49,9 @@ func FromDAP(request string, arguments json.RawMessage, trusted bool) (Plan, err
 		if slices.Contains(clientFields, name) || strings.HasPrefix(name, "__") || string(raw[name]) == "null" {
 			continue
 		}
+		if name == "cwd" && in == inAttach {
+			continue // Helix adds it to every configuration
+		}
 		if err := p.field(name, raw[name], in, request); err != nil {
 			return p, err
 		}
@@ -62,7 +65,7 @@ func (p *Plan) field(name string, raw json.RawMessage, in where, request string)
 		return &ConfigError{Field: name, Want: "unknown attribute" + suggestion(name, fieldNames())}
 	}
 	if f.In&in == 0 {
-		return &ConfigError{Field: name, Want: "has no meaning in a " + request + " configuration"}
+		return &ConfigError{Field: name, Want: "has no meaning in the configuration of " + map[where]string{inLaunch: "a launch", inAttach: "an attach"}[in]}
 	}
 	v, err := f.decode(raw)
 	if err != nil {

@@ -22,12 +22,12 @@ func TestConfigErrors(t *testing.T) {
 		{"launch", `{"program":"x","args":"a b"}`, `launch configuration: args is "a b": must be a list of strings`},
 		{"launch", `{"program":"x","timeout":"soon"}`, `launch configuration: timeout is "soon": must be a duration such as "30s"`},
 		{"launch", `{"program":"x","console":"tty"}`, `launch configuration: console is "tty": must be one of internalConsole, integratedTerminal, externalTerminal`},
-		{"launch", `{"program":"x","processId":7}`, "launch configuration: processId: has no meaning in a launch configuration"},
+		{"launch", `{"program":"x","processId":7}`, "launch configuration: processId: has no meaning in the configuration of a launch"},
 		{"attach", `{}`, "launch configuration: attach: needs one of processId, processName, connection, coreFile or remote"},
 		{"attach", `{"processId":7,"coreFile":"core"}`, "launch configuration: attach: processId, processName, connection, coreFile and remote exclude each other"},
 		{"attach", `{"processId":-7}`, `launch configuration: processId is "-7": must be a process id`},
 		{"attach", `{"processId":"seven"}`, `launch configuration: processId is "seven": must be a number`},
-		{"attach", `{"args":[],"processId":1}`, "launch configuration: args: has no meaning in a attach configuration"},
+		{"attach", `{"args":[],"processId":1}`, "launch configuration: args: has no meaning in the configuration of an attach"},
 		{"attach", `{"connection":"gdb:server=a"}`, "gdb: argument 'port' is missing, column 13 in 'gdb:server=a'"},
 		{"attach", `{"connection":"tcp:server=a,port=1"}`, `'tcp:' leads to a shared debug session or a server, not to a debuggee; use "remote" or "processServer", column 1 in 'tcp:server=a,port=1'`},
 	} {
@@ -70,7 +70,7 @@ func TestPlan(t *testing.T) {
 		p.SymbolPath != "/sym;cache*" || p.SourceMap[0].From != "/b/long" || p.Timeout != 5*time.Second || p.Console != "internalConsole" {
 		t.Errorf("got %+v", p)
 	}
-	p, err = FromDAP("attach", json.RawMessage(`{"processId":"725"}`), true)
+	p, err = FromDAP("attach", json.RawMessage(`{"processId":"725","cwd":"/src"}`), true)
 	if err != nil || p.ProcessID != 725 || p.Request != Attach {
 		t.Errorf("a picker's answer: %+v, %v", p, err)
 	}
