@@ -57,7 +57,7 @@ func parseProcesses(data []byte) ([]targets.Process, error) {
 			case "user":
 				p.User = col.Value
 			case "command":
-				p.Command = col.Value
+				p.Command = strings.TrimSpace(col.Value) // gdbserver puts a blank behind each argument
 			}
 		}
 		if p.PID > 0 {
