@@ -97,6 +97,29 @@ func TestSnippets(t *testing.T) {
 	}
 }
 
+// TestReadme: the configurations that the extension's README shows are accepted.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../vscode-extension/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```json\n")
+	block, _, _ := strings.Cut(rest, "```")
+	var file struct{ Configurations []json.RawMessage }
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(block, "${command:PickProcess}", "725")), &file); err != nil || len(file.Configurations) < 5 {
+		t.Fatalf("%v: %d configurations in %q", err, len(file.Configurations), block)
+	}
+	for _, c := range file.Configurations {
+		var head struct{ Type, Request string }
+		if err := json.Unmarshal(c, &head); err != nil || head.Type != "dap-windbg" {
+			t.Errorf("%s: %v", c, err)
+		}
+		if _, err := FromDAP(head.Request, c, false); err != nil {
+			t.Errorf("%s: %v", c, err)
+		}
+	}
+}
+
 // TestSchema: the schema takes the example of each field, and its default where it has one.
 func TestSchema(t *testing.T) {
 	kinds := func(v any) []string {
