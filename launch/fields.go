@@ -131,7 +131,7 @@ var Fields = []Field{
 
 // clientFields are added by clients and mean nothing to us; as are names that begin with "__".
 var clientFields = []string{"name", "type", "request", "preLaunchTask", "postDebugTask", "presentation", "serverReadyAction",
-	"internalConsoleOptions", "noDebug", "debugServer", "restart", "suppressMultipleSessionWarning"}
+	"internalConsoleOptions", "noDebug", "debugServer", "restart", "suppressMultipleSessionWarning", "command"}
 
 func environment(m map[string]*string) []string {
 	var out []string

@@ -280,7 +280,7 @@ func TestUnknownFields(t *testing.T) {
 	}
 	c.Do("initialize", more(dict{"adapterID": "x", "linesStartAt1": true, "columnsStartAt1": true, "supportsTeleportation": true}), nil)
 	// What is no attribute of ours is a mistake of the user's, but for what editors add.
-	seq := c.Send("launch", dict{"program": program(t), "type": "dap-windbg", "request": "launch", "name": "n", "preLaunchTask": "x", "presentation": dict{}, "__later": "s"})
+	seq := c.Send("launch", dict{"program": program(t), "type": "dap-windbg", "request": "launch", "name": "n", "preLaunchTask": "x", "presentation": dict{}, "command": "launch", "__later": "s"})
 	c.Event("initialized", nil)
 	c.Do("setBreakpoints", more(dict{"source": more(dict{"path": source()}), "breakpoints": []any{more(dict{"line": line(t, "print")})}}), nil)
 	c.Do("configurationDone", more(dict{}), nil)
