@@ -101,6 +101,17 @@ func (l *loop) fold(id targets.ThreadID, pc arch.Addr, n int) {
 	l.folding = folding{id, pc, n}
 }
 
+// calledFrom is how many of the calls that begin here do not show when a line does
+// from which one of them is made.
+func (s site) calledFrom(line symbols.Line) int {
+	for n := s.begins; n > 0; n-- {
+		if sameLine(s.scopes[n-1].Call, line) {
+			return n
+		}
+	}
+	return 0
+}
+
 // foldAt folds what begins where a thread has stopped, but not what a breakpoint
 // there was set on: a line, an address, or the inlined function itself.
 func (l *loop) foldAt(ctx context.Context, id targets.ThreadID, pc arch.Addr, p *plan) {
@@ -115,6 +126,10 @@ func (l *loop) foldAt(ctx context.Context, id targets.ThreadID, pc arch.Addr, p 
 		if b.Disabled || !b.code() || !contains(b.addrs, pc) {
 			continue
 		}
+		if b.File != "" {
+			n = min(n, at.calledFrom(b.lineAt(pc)))
+			continue
+		}
 		if b.Function == "" {
 			return
 		}
@@ -126,6 +141,16 @@ func (l *loop) foldAt(ctx context.Context, id targets.ThreadID, pc arch.Addr, p 
 		}
 	}
 	l.fold(id, pc, n)
+}
+
+// lineAt is the line that b was set on, if that is at pc.
+func (b *breakpoint) lineAt(pc arch.Addr) symbols.Line {
+	for _, p := range b.places {
+		if p.addr() == pc {
+			return p.Line
+		}
+	}
+	return symbols.Line{}
 }
 
 // cutParams splits "f(int)" into the name and its parameters.
