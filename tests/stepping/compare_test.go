@@ -79,7 +79,7 @@ func compare(name string, p plan, mine, theirs []sight) *tally {
 				break // the oracle does not leave main
 			}
 			if d := n.sight(a[j], b[j]); d != "" {
-				if by := explanation(change{a[max(j-1, 0)], b[max(j-1, 0)], a[j], b[j]}, optimised); by != "" {
+				if by := explanation(change{w.asked(j), a[max(j-1, 0)], b[max(j-1, 0)], a[j], b[j]}, optimised); by != "" {
 					n.explain(by, 1)
 					break
 				}

@@ -25,11 +25,15 @@ const (
 	foreignLine   = "foreign-line"
 	rowMiddle     = "row-middle"
 	strangeBlocks = "strange-blocks"
+	calleeShown   = "callee-shown"
 )
 
-// change is a command that was given at a place (as we saw it, and the oracle), and
-// where it ended.
-type change struct{ before, from, mine, theirs sight }
+// change is a command that was given at a place (as we saw it, and the oracle) to run
+// to another, and where it ended.
+type change struct {
+	asked                      string
+	before, from, mine, theirs sight
+}
 
 // elsewhere reports whether the oracle is not where we are.
 func (c change) elsewhere() bool {
@@ -53,10 +57,13 @@ var defects = []struct {
 	{handlerStop, true, func(c change, at string) bool { return c.theirs.marked(at) && !c.mine.marked(at) }},
 	{movedLine, true, func(c change, at string) bool { return c.mine.marked(at) && c.theirs.line() != c.mine.line() }},
 	{lostLine, true, func(c change, at string) bool {
-		return c.mine.marked(at) && c.mine.Reason == "breakpoint" && c.theirs.line() != c.mine.line()
+		return c.mine.marked(at) && c.mine.line() == c.asked && c.theirs.line() != c.asked
 	}},
 	{foreignLine, true, func(c change, _ string) bool {
 		return c.elsewhere() && len(c.before.Frames)*len(c.from.Frames) > 0 && c.before.Frames[0].foreign(c.from.Frames[0])
+	}},
+	{calleeShown, true, func(c change, _ string) bool {
+		return c.mine.line() == c.asked && c.mine.PC == c.theirs.PC && c.theirs.within(c.mine)
 	}},
 	{rowMiddle, true, func(c change, at string) bool {
 		return c.mine.marked(at) && c.theirs.line() == c.mine.line() && c.theirs.PC != c.mine.PC
@@ -74,6 +81,20 @@ func explanation(c change, optimised bool) string {
 		}
 	}
 	return ""
+}
+
+// within reports whether s shows the frames of outer and more inlined calls.
+func (s sight) within(outer sight) bool {
+	n := len(s.Frames) - len(outer.Frames)
+	if n <= 0 {
+		return false
+	}
+	for i, f := range s.Frames {
+		if i < n && !f.Inlined || i >= n && (f.Line != outer.Frames[i-n].Line || !sameName(f, outer.Frames[i-n])) {
+			return false
+		}
+	}
+	return true
 }
 
 // line is the innermost frame's.
@@ -121,6 +142,7 @@ var witnesses = []struct {
 	{movedLine, "moved.c", "moved.c:12", "next", cc("-O1"), place},
 	{lostLine, "lost.cpp", "lost.cpp:10", "", cxx("-O1"), place},
 	{foreignLine, "lost.cpp", "lost.cpp:9", "next", cxx("-O1"), place},
+	{calleeShown, "shown.c", "shown.c:14", "", cc("-O1"), place},
 	{rowMiddle, "middle.cpp", "main", "next", cxx("-O2"), row},
 	{strangeBlocks, "resumed.cpp", "resumed.cpp:20", "", cxx("-std=c++20", "-O2"), outermost},
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,6 +31,15 @@ type walk struct {
 }
 
 func (w walk) String() string { return w.At + " " + w.Commands[0] }
+
+// asked is the place that the nth command was to run to, "" when none was named.
+func (w walk) asked(n int) string {
+	if n == 0 {
+		return w.At
+	}
+	at, _ := strings.CutPrefix(w.Commands[n-1], "advance ")
+	return at
+}
 
 // plan is what the oracle is told.
 type plan struct {
@@ -140,7 +150,7 @@ func oneWalk(t *testing.T, p plan, i int, w walk, st symbols.Store) (seen []sigh
 	}
 	for _, command := range append([]string{"continue"}, w.Commands...) {
 		s := sight{Walk: i, Command: command, Kind: "refused"}
-		if err := d.Resume(d.Ctx, hows[command]); err != nil {
+		if err := d.Resume(d.Ctx, howOf(d, command)); err != nil {
 			seen = append(seen, s)
 			continue
 		}
@@ -156,6 +166,28 @@ func oneWalk(t *testing.T, p plan, i int, w walk, st symbols.Store) (seen []sigh
 	}
 	d.Close(context.Background(), 1)
 	return seen
+}
+
+// howOf says how a command runs; the place of "advance" is a line of a file.
+func howOf(d *sidebyside.Debuggee, command string) engine.How {
+	at, ok := strings.CutPrefix(command, "advance ")
+	if !ok {
+		return hows[command]
+	}
+	var how engine.How
+	file, number, _ := strings.Cut(at, ":")
+	d.Look(func(ctx context.Context, v *engine.View) error {
+		line, err := strconv.Atoi(number)
+		if err != nil {
+			return err
+		}
+		ls, err := v.Places(ctx, file, line)
+		for _, l := range ls {
+			how.Until = append(how.Until, l.Addr)
+		}
+		return err
+	})
+	return how
 }
 
 func reason(s engine.Stop) string {
@@ -226,8 +258,8 @@ func text(ctx context.Context, v *engine.View, x eval.Value) (string, bool) {
 	return sidebyside.Scalar(t, x, b), true
 }
 
-// commands spells a walk: "step*3 next mix7*20" has three steps, one next and
-// twenty commands drawn by seed 7.
+// commands spells a walk: "step*3 next mix7*20 advance:a.c:5" has three steps, one
+// next, twenty commands drawn by seed 7 and a run to a line.
 func commands(spec string) []string {
 	out := []string{}
 	for _, word := range strings.Fields(spec) {
@@ -240,7 +272,7 @@ func commands(spec string) []string {
 			if mixed == 1 {
 				name = []string{"step", "step", "step", "next", "next", "finish"}[r.Intn(6)]
 			}
-			out = append(out, name)
+			out = append(out, strings.Replace(name, ":", " ", 1))
 		}
 	}
 	return out

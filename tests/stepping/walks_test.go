@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,43 +22,43 @@ var written = []struct {
 	library string
 	ways    []way
 }{
-	{source: "recursion.c", builds: levels("gcc"), ways: []way{
-		{"main", "step*150"}, {"main", "next*12"}, {"fibonacci", "next finish*3 step*20"}, {"ackermann", "step*30 finish*6"}, {"factorial", "next*12"}, {"odd", "mix1*60"}}},
-	{source: "flow.c", builds: levels("gcc"), ways: []way{
-		{"main", "step*400"}, {"main", "next*60"}, {"threaded", "next*14"}, {"lines", "next*30"}, {"kind", "next*9 step*5"}, {"flow.c:32", "mix2*40"}}},
-	{source: "inline.c", builds: levels("gcc"), ways: []way{
+	{source: "recursion.c", builds: levels("gcc", "-O0"), ways: []way{
+		{"main", "step*150"}, {"main", "next*12"}, {"fibonacci", "next finish*3 step*20"}, {"ackermann", "step*30 finish*6"}, {"factorial", "next*12"}, {"odd", "mix1*60"}, {"main", "advance:recursion.c:57 next*4"}}},
+	{source: "flow.c", builds: levels("gcc", "-O0"), ways: []way{
+		{"main", "step*400"}, {"main", "next*60"}, {"threaded", "next*14"}, {"lines", "next*30"}, {"kind", "next*9 step*5"}, {"flow.c:32", "mix2*40"}, {"main", "next advance:flow.c:91 step*20 advance:flow.c:99 next"}, {"flow.c:93", "next*20"}, {"flow.c:97", "step*6"}}},
+	{source: "inline.c", builds: levels("gcc", "-O2"), ways: []way{
 		{"work", "step*60"}, {"work", "next*40"}, {"main", "step*60"}, {"real", "finish step*6 finish step*10"}, {"work", "mix3*40"}}},
-	{source: "templates.cpp", builds: levels("g++"), ways: []way{
-		{"main", "step*150"}, {"main", "next*40"}, {"main", "mix4*60"}, {"Both::twice", "step*3 finish step*10"}}},
-	{source: "lambdas.cpp", builds: levels("g++"), ways: []way{
-		{"main", "step*120"}, {"main", "next*40"}, {"main", "mix5*60"}}},
-	{source: "exceptions.cpp", builds: levels("g++"), ways: []way{
+	{source: "templates.cpp", builds: levels("g++", "-O0"), ways: []way{
+		{"main", "step*150"}, {"main", "next*40"}, {"main", "mix4*60"}, {"Both::twice", "step*3 finish step*10"}, {"main", "advance:templates.cpp:79 step*20"}}},
+	{source: "lambdas.cpp", builds: levels("g++", "-O0"), ways: []way{
+		{"main", "step*120"}, {"main", "next*40"}, {"main", "mix5*60"}, {"main", "advance:lambdas.cpp:31 step*20"}}},
+	{source: "exceptions.cpp", builds: levels("g++", "-O0"), ways: []way{
 		{"main", "step*140"}, {"main", "next*30"}, {"middle", "next*14"}, {"risky", "next*6 finish"}, {"handle", "next*20"}, {"loops", "next*40"}, {"main", "mix6*60"},
-		{"exceptions.cpp:45", "step*20"}, {"exceptions.cpp:47", "next*6 step*10"}, {"exceptions.cpp:56", "next*4"}, {"exceptions.cpp:70", "next*8"}, {"exceptions.cpp:82", "next*20"}}},
-	{source: "jumps.c", builds: levels("gcc"), ways: []way{
-		{"main", "step*90"}, {"main", "next*14"}, {"deep", "next*4 finish"}, {"nested", "next*6"}, {"loop", "next*20"}, {"many", "mix7*30"}, {"jumps.c:25", "next*8"}, {"jumps.c:34", "step*12"}, {"jumps.c:67", "next*3"}}},
-	{source: "signals.c", builds: levels("gcc"), ways: []way{
-		{"raises", "next*8"}, {"raises", "step*8"}, {"main", "next*40"}, {"signals.c:47", "next*12"}, {"spin", "finish next*4"}}},
-	{source: "linked.c", library: "library.c", builds: levels("gcc"), ways: []way{
-		{"main", "step*70"}, {"main", "next*30"}, {"lib_visit", "step*10 finish*2"}, {"order", "finish*2 next*3"}, {"main", "mix8*50"}}},
-	{source: "tail.c", builds: levels("gcc"), ways: []way{
-		{"main", "step*50"}, {"main", "next*15"}, {"last", "finish*4"}, {"second", "next*6"}, {"loops", "mix9*30"}}},
-	{source: "threads.c", builds: levels("gcc", "-pthread -DCOUNT=4"), ways: []way{
-		{"main", "next*8"}, {"square", "step*14"}, {"threads.c:33", "next*9"}, {"threads.c:35", "step*2 finish step*4"}, {"threads.c:46", "step*6"}}},
-	{source: "coroutines.cpp", builds: levels("g++", "-std=c++20"), ways: []way{
-		{"main", "step*160"}, {"main", "next*40"}, {"main", "mix10*60"}}},
-	{source: "contexts.c", builds: levels("gcc"), ways: []way{
-		{"main", "step*60"}, {"main", "next*24"}, {"body", "next*20"}, {"scaled", "finish*3 step*5"}}},
+		{"exceptions.cpp:45", "step*20"}, {"exceptions.cpp:47", "next*6 step*10"}, {"exceptions.cpp:56", "next*4"}, {"exceptions.cpp:70", "next*8"}, {"exceptions.cpp:82", "next*20"}, {"main", "advance:exceptions.cpp:97 step*20"}}},
+	{source: "jumps.c", builds: levels("gcc", "-O0"), ways: []way{
+		{"main", "step*90"}, {"main", "next*14"}, {"deep", "next*4 finish"}, {"nested", "next*6"}, {"loop", "next*20"}, {"many", "mix7*30"}, {"jumps.c:25", "next*8"}, {"jumps.c:34", "step*12"}, {"jumps.c:67", "next*3"}, {"main", "advance:jumps.c:60 step*6"}}},
+	{source: "signals.c", builds: levels("gcc", "-O0"), ways: []way{
+		{"raises", "next*8"}, {"raises", "step*8"}, {"main", "next*40"}, {"signals.c:47", "next*12"}, {"spin", "finish next*4"}, {"main", "advance:signals.c:74 next*3"}}},
+	{source: "linked.c", library: "library.c", builds: levels("gcc", "-O0"), ways: []way{
+		{"main", "step*70"}, {"main", "next*30"}, {"lib_visit", "step*10 finish*2"}, {"order", "finish*2 next*3"}, {"main", "mix8*50"}, {"main", "advance:linked.c:35 step*9"}}},
+	{source: "tail.c", builds: levels("gcc", "-O2"), ways: []way{
+		{"main", "step*50"}, {"main", "next*15"}, {"last", "finish*4"}, {"second", "next*6"}, {"loops", "mix9*30"}, {"main", "advance:tail.c:41 step*9"}}},
+	{source: "threads.c", builds: levels("gcc", "-O0", "-pthread", "-DCOUNT=64"), ways: []way{
+		{"main", "next*8"}, {"square", "step*14"}, {"threads.c:33", "next*9"}, {"threads.c:35", "step*2 finish step*4"}, {"threads.c:46", "step*6"}, {"main", "advance:threads.c:45 next*3"}}},
+	{source: "coroutines.cpp", builds: levels("g++", "-O0", "-std=c++20"), ways: []way{
+		{"main", "step*160"}, {"main", "next*40"}, {"main", "mix10*60"}, {"main", "advance:coroutines.cpp:58 step*40"}}},
+	{source: "contexts.c", builds: levels("gcc", "-O0"), ways: []way{
+		{"main", "step*60"}, {"main", "next*24"}, {"body", "next*20"}, {"scaled", "finish*3 step*5"}, {"main", "advance:contexts.c:34 step*9"}}},
 }
 
-// levels are the builds of a program.
-func levels(compiler string, flags ...string) (out []sidebyside.Build) {
+// levels are the builds of a program, first the one that shows most of what it is
+// there for.
+func levels(compiler, first string, flags ...string) []sidebyside.Build {
+	out := []sidebyside.Build{{Compiler: compiler, Flags: append(slices.Clone(flags), first)}}
 	for _, o := range []string{"-O0", "-O1", "-O2"} {
-		var fs []string
-		for _, f := range flags {
-			fs = append(fs, strings.Fields(f)...)
+		if o != first {
+			out = append(out, sidebyside.Build{Compiler: compiler, Flags: append(slices.Clone(flags), o)})
 		}
-		out = append(out, sidebyside.Build{Compiler: compiler, Flags: append(fs, o)})
 	}
 	return out
 }

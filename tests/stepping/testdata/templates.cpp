@@ -76,7 +76,7 @@ int main() {
     bool less = a < b;
     int t = other.twice();
     Stack<std::string> words;
-    words.push("one");
+    words.push("one"); // gdb: lost-line
     words.push("two");
     while (!words.empty()) {
         std::string w = words.pop();
