@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer, version strin
 // unattended completes the options for a run.
 func (o *Options) unattended() {
 	o.NoStdin, o.Plan.Unattended = true, true
-	if o.Plan.FollowForks == "" {
+	if o.Plan.FollowForks == "" && len(o.Commands) == 0 { // a script says so itself: .childdbg
 		o.Plan.FollowForks = "both"
 	}
 	if c := o.Plan.Console; c == "integratedTerminal" || c == "externalTerminal" {
@@ -161,10 +161,8 @@ func (r *runner) toTheEnd(ctx context.Context) {
 		if s == nil {
 			return
 		}
-		if stop, err := s.Wait(ctx); err != nil || stop.Reason == targets.Exception {
-			r.lookAround(ctx)
-		}
-		err := r.dbg.Resume(ctx, engine.How{})
+		s.Wait(ctx)
+		err := r.dbg.Resume(ctx, r.lookAround(ctx))
 		if errors.Is(err, targets.ErrPostmortem) || errors.Is(err, errors.ErrUnsupported) { // a core file
 			r.autopsy(ctx)
 			return
@@ -183,24 +181,29 @@ func (r *runner) toTheEnd(ctx context.Context) {
 	}
 }
 
-// lookAround looks at every process that stopped because it crashed, once. The others
-// go on as they were.
-func (r *runner) lookAround(ctx context.Context) {
+// lookAround looks at every process that stopped because it crashed, once. how is what
+// the present one is to be resumed by then.
+func (r *runner) lookAround(ctx context.Context) (how engine.How) {
 	for _, m := range r.dbg.Members() {
-		stop, fatal := engine.Stop{}, false
+		stop, fatal := engine.Stop{}, 0
 		err := m.Session.Do(ctx, func(ctx context.Context, v *engine.View) error {
-			stop, _ = v.Live().LastStop()
-			if r.seen[m.Session] != stop.Number && stop.Reason == targets.Exception {
+			if stop, _ = v.Live().LastStop(); r.seen[m.Session] != stop.Number {
 				fatal = report.Fatal(ctx, v)
 			}
 			return nil
 		})
-		if err == nil && fatal {
-			r.seen[m.Session] = stop.Number
-			r.crashes++
-			r.tell(ctx, m, report.Options{})
+		if err != nil || fatal == 0 {
+			continue
+		}
+		r.seen[m.Session] = stop.Number
+		r.crashes++
+		r.tell(ctx, m, report.Options{})
+		if stop.Exception == nil { // an instruction of the program's, which the far end takes for ours
+			r.dbg.Select(m.Ordinal)
+			how.Deliver = &targets.Deliver{Kind: targets.Signal, Signal: fatal}
 		}
 	}
+	return how
 }
 
 // autopsy looks at what nobody can run: a core file.
@@ -300,7 +303,7 @@ func (r *runner) stood(m engine.Member) {
 	ctx, cancel := context.WithTimeout(r.limit, lookTime)
 	defer cancel()
 	m.Session.Do(ctx, func(ctx context.Context, v *engine.View) error {
-		if report.Fatal(ctx, v) {
+		if report.Fatal(ctx, v) != 0 {
 			return nil // it is told as a crash
 		}
 		p, err := report.Collect(ctx, v, report.Options{Child: m.Ordinal, Why: report.FailedCheck, Text: "where a command of the script failed"})

@@ -15,24 +15,25 @@ type ending struct {
 	part string
 	kind Kind
 	text string
+	said bool // also as the last line of the standard error stream
 }
 
 // endings are words that libraries end a program with. The texts are
 // glibc's (assert/assert.c, malloc/malloc.c, debug/fortify_fail.c), libc++'s and Rust's.
 var endings = []ending{
-	{"Assertion `", Assertion, "assertion failed: "},
-	{"Assertion failed", Assertion, ""},
-	{"stack smashing detected", StackSmashing, "a buffer on the stack was overrun: "},
-	{"buffer overflow detected", BufferOverflow, "a buffer was overrun: "},
-	{"double free", HeapCorruption, "memory was freed twice: "},
-	{"free()", HeapCorruption, "the heap is damaged: "},
-	{"malloc", HeapCorruption, "the heap is damaged: "},
-	{"realloc()", HeapCorruption, "the heap is damaged: "},
-	{"munmap_chunk()", HeapCorruption, "the heap is damaged: "},
-	{"corrupted", HeapCorruption, "the heap is damaged: "},
-	{"chunk", HeapCorruption, "the heap is damaged: "},
-	{"pure virtual method called", Terminate, ""},
-	{"panicked at", Abort, "panic: "},
+	{"Assertion `", Assertion, "assertion failed: ", true},
+	{"Assertion failed", Assertion, "", true},
+	{"stack smashing detected", StackSmashing, "a buffer on the stack was overrun: ", false},
+	{"buffer overflow detected", BufferOverflow, "a buffer was overrun: ", false},
+	{"double free", HeapCorruption, "memory was freed twice: ", false},
+	{"free()", HeapCorruption, "the heap is damaged: ", false},
+	{"malloc", HeapCorruption, "the heap is damaged: ", false},
+	{"realloc()", HeapCorruption, "the heap is damaged: ", false},
+	{"munmap_chunk()", HeapCorruption, "the heap is damaged: ", false},
+	{"corrupted", HeapCorruption, "the heap is damaged: ", false},
+	{"chunk", HeapCorruption, "the heap is damaged: ", false},
+	{"pure virtual method called", Terminate, "", true},
+	{"panicked at", Abort, "panic: ", true},
 }
 
 // lastWords: what glibc leaves for debuggers in __abort_msg, else what was written to
@@ -41,7 +42,7 @@ func (s *scene) lastWords() (verdict, bool) {
 	text := strings.TrimSpace(s.abortMessage())
 	if text == "" {
 		text = lastLine(s.said)
-		if !slices.ContainsFunc(endings, func(e ending) bool { return strings.Contains(text, e.part) }) {
+		if !slices.ContainsFunc(endings, func(e ending) bool { return e.said && strings.Contains(text, e.part) }) {
 			return verdict{}, false
 		}
 	}
@@ -184,6 +185,5 @@ func (s *scene) thrown(until *engine.Frame) *engine.Thrown {
 
 // aborted: somebody called abort.
 func (s *scene) aborted() (verdict, bool) {
-	v := verdict{kind: Abort, text: "abort called by " + symbolAt(s.blamed)}
-	return v, true
+	return verdict{kind: Abort, text: "abort called by " + symbolAt(s.blamed), message: oneLine(lastLine(s.said), 4*maxValue)}, true
 }

@@ -23,10 +23,11 @@ type Options struct {
 	Text  string // headline of Why
 }
 
-// Fatal reports whether the present stop of v is of a signal that will end the process.
-func Fatal(ctx context.Context, v *engine.View) bool {
+// Fatal is the signal of the present stop of v when it will end the process, 0 else.
+func Fatal(ctx context.Context, v *engine.View) int {
 	s := &scene{v: v, ctx: ctx}
-	s.stop, _ = v.Live().LastStop()
+	stop, _ := v.Live().LastStop()
+	s.stop = own(stop)
 	return s.fatal()
 }
 

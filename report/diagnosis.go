@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"dap-windbg/engine"
 	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
 )
@@ -80,6 +81,9 @@ func (s *scene) diagnose() verdict {
 	}
 	for _, d := range diagnoses[int(x.Code)] {
 		if v, ok := d(s); ok {
+			if s.again {
+				v.text += " (a handler of the program took the signal first)"
+			}
 			return v
 		}
 	}
@@ -155,19 +159,30 @@ func orElse(s, other string) string {
 	return s
 }
 
-// Fatal reports whether the stop is of a signal that ends the process: one whose
-// default is a core dump, and that no handler of the program will take.
-func (s *scene) fatal() bool {
+// own makes the stop at a breakpoint instruction that nobody set the SIGTRAP that it is
+// without a debugger.
+func own(stop engine.Stop) engine.Stop {
+	if stop.Reason == targets.Breakpoint && len(stop.Breakpoints) == 0 && stop.Exception == nil {
+		stop.Reason, stop.Exception = targets.Exception, &targets.ExceptionRecord{Code: sigTRAP, Name: "SIGTRAP"}
+	}
+	return stop
+}
+
+// fatal is the signal that ends the process: one whose default is a core dump, and
+// that no handler of the program will take; 0 none.
+func (s *scene) fatal() int {
 	x := s.stop.Exception
 	if s.stop.Reason != targets.Exception || x == nil {
-		return false
+		return 0
 	}
 	sig, ok := linux.SignalByNumber(int(x.Code))
 	if !ok || sig.Default != linux.Dumps {
-		return false
+		return 0
 	}
-	text, err := s.file("status")
-	return err != nil || !handled(text, int(x.Code))
+	if text, err := s.file("status"); err == nil && handled(text, int(x.Code)) {
+		return 0
+	}
+	return int(x.Code)
 }
 
 // handled reads from /proc/PID/status whether a handler would run. A fault while its

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -132,16 +133,12 @@ func (s *scene) null() (verdict, bool) {
 	if !s.known || s.fault >= nullPage || s.signal.CodeName() == "SI_KERNEL" && s.fault == 0 && s.inst.Mem == nil {
 		return verdict{}, false
 	}
-	text := "null dereference"
-	if s.blamed != s.top && foreign(s.top) {
-		text = "null pointer passed to " + s.top.Symbol.Name
-		if s.top.Symbol.Name == "" {
-			text = "null pointer used in " + symbolAt(s.top)
-		}
+	text, joint := "null dereference", " of "
+	if s.blamed != s.top && s.top.Module != nil && !s.top.Module.Main && s.top.Symbol.Name != "" && !strings.Contains(s.top.Symbol.Name, "::") {
+		text, joint = "null pointer passed to "+plainName(s.top.Symbol.Name), ": "
 	}
 	if e, typ, ok := s.suspect(0, nullPage); ok {
-		text += fmt.Sprintf(" of `%s` (%s)", e, typ)
-		text = strings.Replace(text, symbolOf(s.top)+" of ", symbolOf(s.top)+": ", 1)
+		text += fmt.Sprintf("%s`%s` (%s)", joint, e, typ)
 	}
 	if s.fault > 0 {
 		text += fmt.Sprintf(", %s%d bytes behind it", s.doing(), uint64(s.fault))
@@ -151,11 +148,15 @@ func (s *scene) null() (verdict, bool) {
 	return verdict{kind: NullPointer, text: text + " in " + symbolAt(s.blamed)}, true
 }
 
-func symbolOf(f *engine.Frame) string {
-	if f.Symbol.Name == "" {
-		return symbolAt(f)
+// variant is a function of the C library for one kind of CPU: __strlen_evex.
+var variant = regexp.MustCompile(`^_*([a-z]\w*?)_(?:evex|avx|sse|erms|asimd|generic|rtm)\w*$`)
+
+// plainName is the name that a program calls a function by.
+func plainName(name string) string {
+	if m := variant.FindStringSubmatch(name); m != nil {
+		return m[1]
 	}
-	return f.Symbol.Name
+	return name
 }
 
 // fills are bytes that allocators and debuggers fill memory with.
@@ -206,12 +207,12 @@ func (s *scene) base() arch.Addr {
 
 // fillOf recognises a value that fills memory.
 func (s *scene) fillOf(n uint64) (string, bool) {
+	low := uint32(n)
+	if why, ok := fillWords[low]; ok && (n>>32 == 0 || n>>32 == n&0xffffffff) {
+		return why, true
+	}
 	if s.ptr == 8 && n>>32 != n&0xffffffff {
 		return "", false
-	}
-	low := uint32(n)
-	if why, ok := fillWords[low]; ok {
-		return why, true
 	}
 	b := byte(low)
 	if low != uint32(b)*0x01010101 || b == 0 || b == 0xff {

@@ -10,7 +10,7 @@ const (
 	maxOthers     = 6    // and in the others
 	maxVariables  = 2000 // of a process, members included
 	maxMembers    = 16   // of one variable
-	maxDepth      = 2    // of members of members
+	maxDepth      = 3    // of members of members
 	maxValue      = 240  // runes of a value
 	maxModules    = 400
 	maxProcesses  = 50       // with a report; more are only counted

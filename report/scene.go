@@ -33,6 +33,7 @@ type scene struct {
 	fault  arch.Addr // that was accessed
 	known  bool      // fault is known
 	access string
+	again  bool     // a handler has sent the signal once more
 	lines  []string // of the blamed frame's source file
 	said   string   // the end of the standard error stream
 }
@@ -44,7 +45,8 @@ func look(ctx context.Context, v *engine.View, said string) (*scene, error) {
 	if info.Set != nil {
 		s.ptr = info.Set.Arch.PtrSize
 	}
-	s.stop, _ = v.Live().LastStop()
+	stop, _ := v.Live().LastStop()
+	s.stop = own(stop)
 	var err error
 	if s.stack, err = v.Stack(ctx, s.stop.Thread, maxUnwound); err != nil {
 		return nil, fmt.Errorf("reading the stack: %w", err)
@@ -107,8 +109,47 @@ func (s *scene) readSignal() {
 	case s.signal.CodeName() == "SI_KERNEL" && s.inst.Mem != nil: // x86: no address that can exist
 		s.fault, s.known = arch.EffectiveAddr(s.inst.Mem, s.top.Regs, next)
 	}
+	s.handler()
 	if s.known {
 		s.access = s.accessKind()
+	}
+}
+
+// faults are signals that a handler may raise anew when it has told its story.
+var faults = []int{sigSEGV, sigBUS, sigFPE, sigILL}
+
+// handler goes back to where a signal came first that a handler of the program has
+// sent once more: below the frame that the kernel made for the handler.
+func (s *scene) handler() {
+	if s.signal.Fault || !slices.Contains(faults, int(s.stop.Exception.Code)) {
+		return
+	}
+	if s.signal.Sent && int64(s.signal.PID) == s.v.Live().Info().Process && s.inst.Mem != nil { // it came when the handler was over
+		at, ok := arch.EffectiveAddr(s.inst.Mem, s.top.Regs, s.top.PC+arch.Addr(s.inst.Len))
+		if r, there := s.region(at); ok && (!there || !r.Read) && len(s.maps) > 0 {
+			s.fault, s.known, s.signal.Sent, s.again = at, true, false, true
+			return
+		}
+	}
+	for k := range s.stack.Frames[:min(len(s.stack.Frames), maxFrames)] {
+		if f := &s.stack.Frames[k]; f.Symbol.Name != "__restore_rt" && f.Symbol.Name != "__kernel_rt_sigreturn" || k+1 >= len(s.stack.Frames) {
+			continue
+		}
+		s.top = &s.stack.Frames[k+1]
+		s.blamed = blame(s.stack.Frames[k+1:])
+		s.lines = s.source(s.blamed)
+		s.inst, s.signal.Sent, s.again = engine.Inst{}, false, true
+		if list, err := s.v.Disassemble(s.ctx, s.top.PC, 1); err == nil && len(list) > 0 && list[0].Err == nil {
+			s.inst = list[0]
+		}
+		s.fault, s.known = s.top.PC, s.inst.Len == 0
+		if s.inst.Mem != nil {
+			s.fault, s.known = arch.EffectiveAddr(s.inst.Mem, s.top.Regs, s.top.PC+arch.Addr(s.inst.Len))
+		}
+		if int(s.stop.Exception.Code) == sigFPE {
+			s.signal.Code = 1 // FPE_INTDIV, nearly always
+		}
+		return
 	}
 }
 

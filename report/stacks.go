@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"dap-windbg/engine"
 	"dap-windbg/eval"
@@ -96,6 +97,9 @@ func (p *Process) variables(ctx context.Context, s *scene, f *engine.Frame) []Va
 	for _, o := range objects {
 		if p.budget <= 0 {
 			break
+		}
+		if strings.HasPrefix(o.Name, "__for_") { // the compiler's own of a loop over a range
+			continue
 		}
 		v := p.variable(ctx, s, f, o, maxDepth)
 		v.Argument = argument[o.Name]
