@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,10 +13,13 @@ import (
 
 func (s *session) threadList(r *request, _ *none) (any, error) {
 	var list []engine.Thread
-	err := s.stopped(r.ctx, func(v *inspection) (err error) {
-		list, err = v.Threads(v.ctx)
-		return err
-	})
+	err := errNoDebuggee
+	if es := s.engine(); es != nil {
+		err = es.Inspect(r.ctx, func(ctx context.Context, v *engine.View) (err error) {
+			list, err = v.Threads(ctx)
+			return err
+		})
+	}
 	if err != nil && r.ctx.Err() == nil { // it runs, or is gone: what was known last
 		err = s.look(r.ctx, func(l *engine.Live) error {
 			list = l.KnownThreads()

@@ -1,11 +1,39 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"slices"
 
 	"dap-windbg/eval"
 	"dap-windbg/targets"
 )
+
+// Inspect is Do for who only looks: over a far end with targets.LiveMemory f runs over
+// the running debuggee too, with no stop. Its memory may then change between two reads,
+// and registers cannot be read (targets.ErrRunning).
+func (s *Session) Inspect(ctx context.Context, f func(context.Context, *View) error) error {
+	err := s.send(ctx, anyTime, func(ctx context.Context) error {
+		l := s.l
+		if l.state != StateRunning || l.t.Info().Limits.Bits&targets.LiveMemory == 0 {
+			return errNotLive
+		}
+		l.dropMemory()
+		known := l.threads.known
+		l.threads.known = false
+		defer func() { l.threads.known = known; l.dropMemory() }()
+		v := &View{l: l}
+		defer func() { v.l = nil }()
+		return f(ctx, v)
+	})
+	if err != errNotLive {
+		return err
+	}
+	return s.Do(ctx, f)
+}
+
+// errNotLive: the debuggee does not run, or cannot be looked at then.
+var errNotLive = errors.New("not running live")
 
 // State is what the debuggee does.
 func (l *Live) State() State { return l.l.state }

@@ -9,7 +9,7 @@ import (
 )
 
 // need says what a command asks of the line reader and the session.
-type need uint8
+type need uint16
 
 const (
 	stopped  need = 1 << iota // runs inside the session's loop over a stopped debuggee
@@ -20,6 +20,7 @@ const (
 	local                     // touches this machine's files: refused when Secure
 	powerful                  // begins or ends debuggees: refused after .secure
 	absent                    // there is no such thing here
+	live                      // with stopped: may look at a running debuggee whose memory is read as it runs
 
 	anytime need = 0
 )

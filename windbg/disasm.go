@@ -109,11 +109,11 @@ func (c *call) here(ctx context.Context) (arch.Addr, error) {
 	return m.Base + arch.Addr(m.Image.Entry()), nil
 }
 
-// anyFrame is the selected frame, nil in an image that nobody runs: expressions
-// find what is static without one.
+// anyFrame is the selected frame, nil in an image that nobody runs and in a debuggee
+// that is looked at as it runs: expressions find what is static without one.
 func anyFrame(ctx context.Context, v *engine.View) (*engine.Frame, error) {
 	f, err := v.Frame(ctx)
-	if errors.Is(err, targets.ErrNoThreads) {
+	if errors.Is(err, targets.ErrNoThreads) || errors.Is(err, targets.ErrRunning) {
 		return nil, nil
 	}
 	return f, err

@@ -11,9 +11,9 @@ import (
 
 var expressionCommands = []command{
 	{"?", "? Expr", "value of a MASM expression", anytime, evaluateExpression},
-	{"??", "?? Expr", "value and type of a C++ expression", stopped, showValue},
-	{"dx", "dx [-r[N]] [-g] [-gc N] [-c N] [-n] [-v] [-h] [-f] Expr[,format]", "value as the data model shows it; -g as a grid, -c from an element on, -n without visualisers, -v with the whole text of a string and what can be called, -h only that, -f calls functions of the debuggee", stopped, displayModel},
-	{"dt", "dt [-r[N]] [-v] [mod!]Name [Field] [Addr]", "layout of a type, or an instance", stopped, displayType},
+	{"??", "?? Expr", "value and type of a C++ expression", stopped | live, showValue},
+	{"dx", "dx [-r[N]] [-g] [-gc N] [-c N] [-n] [-v] [-h] [-f] Expr[,format]", "value as the data model shows it; -g as a grid, -c from an element on, -n without visualisers, -v with the whole text of a string and what can be called, -h only that, -f calls functions of the debuggee", stopped | live, displayModel},
+	{"dt", "dt [-r[N]] [-v] [mod!]Name [Field] [Addr]", "layout of a type, or an instance", stopped | live, displayType},
 	{".formats", ".formats Expr", "value in all formats", anytime, showFormats},
 	{"n", "n [8 | 10 | 16]", "radix of numbers without a prefix", anytime, radix},
 	{".expr", ".expr [/s masm | c++]", "default expression evaluator", anytime, evaluator},

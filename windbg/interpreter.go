@@ -355,7 +355,11 @@ func (x *exec) command(ctx context.Context, st statement) error {
 	if c.s == nil {
 		return c.stateError(targets.ErrGone)
 	}
-	err := c.s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+	over := c.s.Do
+	if st.cmd.Needs&live != 0 {
+		over = c.s.Inspect
+	}
+	err := over(ctx, func(ctx context.Context, v *engine.View) error {
 		c.v = v
 		return st.cmd.Run(ctx, c)
 	})
@@ -405,6 +409,15 @@ func (c *call) do(ctx context.Context, f func(context.Context, *engine.View) err
 		return targets.ErrGone
 	}
 	return c.s.Do(ctx, f)
+}
+
+// inspect is do for who only looks, over a running debuggee too where its memory is
+// read as it runs.
+func (c *call) inspect(ctx context.Context, f func(context.Context, *engine.View) error) error {
+	if c.v != nil || c.s == nil {
+		return c.do(ctx, f)
+	}
+	return c.s.Inspect(ctx, f)
 }
 
 // options are how the default evaluator reads an expression.

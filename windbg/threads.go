@@ -111,7 +111,7 @@ func (c *call) pick(ctx context.Context, sel selector, at int) ([]engine.Thread,
 		return nil, err
 	}
 	var out []engine.Thread
-	err = c.do(ctx, func(ctx context.Context, v *engine.View) error {
+	err = c.inspect(ctx, func(ctx context.Context, v *engine.View) error {
 		all, err := v.Threads(ctx)
 		for _, t := range all {
 			if sel.kind == selectAll || sel.kind == selectCurrent && t.Current || sel.kind == selectEvent && t.Event ||
@@ -133,7 +133,7 @@ func (c *call) listThreads(ctx context.Context, sel selector, at int) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, func(ctx context.Context, v *engine.View) error {
+	return c.inspect(ctx, func(ctx context.Context, v *engine.View) error {
 		ptr := pointerSize(v)
 		for _, t := range list {
 			c.printf("%s\n", c.threadRow(ctx, v, t, ptr))

@@ -65,7 +65,7 @@ func (c *Conn) mayRun(ops []targets.Op) bool {
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case *targets.MemoryRead, *targets.MemoryWrite, *targets.TrapSet, *targets.TrapClear:
+		case *targets.MemoryRead, *targets.MemoryWrite, *targets.TrapSet, *targets.TrapClear, *targets.ThreadsRead:
 		default:
 			return false
 		}

@@ -81,9 +81,15 @@ func TestLiveMemory(t *testing.T) {
 	if _, err := tg.ReadMemory(soon(t), targets.Space{}, 0x1000, got); !errors.As(err, new(*targets.FaultError)) {
 		t.Errorf("no memory there: %v", err)
 	}
+	if list, err := tg.Threads(soon(t)); err != nil || len(list) == 0 {
+		t.Errorf("threads %v, %v", list, err)
+	}
+	if _, err := tg.Registers(soon(t), targets.ThreadID{Process: tg.Info().Process, Thread: tg.Info().Process}); !errors.Is(err, targets.ErrRunning) {
+		t.Errorf("registers of a running thread: %v", err)
+	}
 	select {
 	case e := <-tg.Events():
-		t.Fatalf("%#v while memory was looked at", e)
+		t.Fatalf("%#v while the debuggee was looked at", e)
 	default:
 	}
 	trap := targets.Trap{Addr: symbol(t, "step")}
