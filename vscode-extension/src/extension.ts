@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { registerCommands } from './commands';
+import { Cores } from './cores';
 import { install } from './debugger';
 import { Factory } from './factory';
 import { disposeLog } from './log';
@@ -27,6 +28,7 @@ export function activate(context: vscode.ExtensionContext): void {
 		new Target(),
 		new Registers(),
 		vscode.debug.registerDebugConfigurationProvider(section, new Provider()),
+		vscode.debug.registerDebugConfigurationProvider(section, new Cores(), vscode.DebugConfigurationProviderTriggerKind.Dynamic),
 		vscode.debug.registerDebugAdapterDescriptorFactory(section, new Factory()),
 		...registerCommands(),
 		{ dispose: disposeLog },

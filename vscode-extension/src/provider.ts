@@ -5,7 +5,7 @@ import { log } from './log';
 import { configure, openSetting, showLog, tellError } from './notify';
 import { pickProcess } from './picker';
 import { host } from './platform';
-import { addDefaults, contradiction, forLog, needsProcess, unusable, type Configuration, type Refusal } from './resolve';
+import { addDefaults, contradiction, forLog, needsProcess, portable, unusable, type Configuration, type Refusal } from './resolve';
 import { section, setting } from './settings';
 import { chooseWay } from './ways';
 import { traceFile } from './wire';
@@ -59,9 +59,10 @@ export class Provider implements vscode.DebugConfigurationProvider {
 		return config;
 	}
 
+	/** What goes into a new launch.json. */
 	async provideDebugConfigurations(folder: vscode.WorkspaceFolder | undefined): Promise<vscode.DebugConfiguration[]> {
 		const chosen = await chooseWay(folder);
-		return chosen === undefined ? [] : [chosen];
+		return chosen === undefined ? [] : [portable(chosen, folder?.uri.fsPath, host)];
 	}
 }
 

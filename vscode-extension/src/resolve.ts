@@ -126,3 +126,16 @@ export function forLog(c: Configuration): string {
 	const env = c.env && Object.fromEntries(Object.keys(c.env).map(k => [k, '...']));
 	return JSON.stringify(env ? { ...c, env } : c).replace(/\b(password|key|pwd)=[^,"}\\]*/gi, '$1=...');
 }
+
+/** A configuration as it is written into a launch.json: paths from the folder on, and the process asked for each time. */
+export function portable(c: Configuration, folder: string | undefined, p: Platform): Configuration {
+	const out: Configuration = needsProcess(c) ? { ...c, processId: '${command:PickProcess}' } : { ...c };
+	for (const name of ['program', 'coreFile']) {
+		const file = out[name];
+		const inside = folder !== undefined && typeof file === 'string' ? p.path.relative(folder, file) : '..';
+		if (inside !== '' && inside.split(/[/\\]/)[0] !== '..' && !p.path.isAbsolute(inside)) {
+			out[name] = '${workspaceFolder}/' + inside.split(p.path.sep).join('/');
+		}
+	}
+	return out;
+}

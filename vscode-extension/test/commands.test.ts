@@ -56,7 +56,7 @@ test('package.json and the code have the same commands, and menus name no others
 
 test('nothing is active until it is needed', () => {
 	const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
-	assert.deepEqual(manifest.activationEvents.filter((e: string) => !/^(onDebugResolve|onDebugInitialConfigurations|onFileSystem):/.test(e)), []);
+	assert.deepEqual(manifest.activationEvents.filter((e: string) => !/^(onDebugResolve|onDebugInitialConfigurations|onDebugDynamicConfigurations|onFileSystem):/.test(e)), []);
 });
 
 test('commands without a session say what to do', async () => {

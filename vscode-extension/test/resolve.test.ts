@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { addDefaults, contradiction, forLog, needsProcess, settingsAsDefaults, unusable, type Configuration } from '../src/resolve';
+import { addDefaults, contradiction, forLog, needsProcess, portable, settingsAsDefaults, unusable, type Configuration } from '../src/resolve';
 import { machine } from './machine';
 
 const launch = (more: object): Configuration => ({ type: 'dap-windbg', request: 'launch', name: 'L', ...more });
@@ -93,4 +93,19 @@ test('the log has no secrets', () => {
 	const text = forLog(attach({ remote: 'tcp:server=h,port=1,password=geheim', connection: 'net:port=5,key=1.2.3.4', env: { TOKEN: 'geheim', HOME: '/h' } }));
 	assert.equal(text, '{"type":"dap-windbg","request":"attach","name":"A","remote":"tcp:server=h,port=1,password=...","connection":"net:port=5,key=...","env":{"TOKEN":"...","HOME":"..."}}');
 	assert.equal(forLog(launch({ program: 'a' })), '{"type":"dap-windbg","request":"launch","name":"L","program":"a"}');
+});
+
+test('what is written into a launch.json serves others, too', () => {
+	const cases: [Configuration, string | undefined, typeof linux, object][] = [
+		[launch({ program: '/w/build/a.out' }), '/w', linux, { program: '${workspaceFolder}/build/a.out' }],
+		[launch({ program: '/usr/bin/ls' }), '/w', linux, { program: '/usr/bin/ls' }],
+		[launch({ program: '/w/a.out' }), undefined, linux, { program: '/w/a.out' }],
+		[launch({ program: '/wide/a.out' }), '/w', linux, { program: '/wide/a.out' }],
+		[attach({ coreFile: 'C:\\w\\x\\core' }), 'C:\\w', windows, { coreFile: '${workspaceFolder}/x/core' }],
+		[attach({ coreFile: 'D:\\core' }), 'C:\\w', windows, { coreFile: 'D:\\core' }],
+		[attach({}), '/w', linux, { processId: '${command:PickProcess}' }],
+	];
+	for (const [config, folder, m, want] of cases) {
+		assert.deepEqual(portable(config, folder, m), { type: config.type, request: config.request, name: config.name, ...want });
+	}
 });

@@ -63,6 +63,11 @@ export class DebugStackFrame {
 	constructor(readonly session: real.DebugSession, readonly threadId: number, readonly frameId: number) {}
 }
 
+export class RelativePattern {
+	constructor(readonly folder: any, readonly pattern: string) {}
+}
+
+export const DebugConfigurationProviderTriggerKind = { Initial: 1, Dynamic: 2 };
 export const TreeItemCollapsibleState = { None: 0, Collapsed: 1, Expanded: 2 };
 export const FileType = { File: 1 };
 export const FileChangeType = { Changed: 1, Created: 2, Deleted: 3 };
@@ -172,6 +177,8 @@ export const workspace = {
 	}),
 	registerFileSystemProvider: () => new Disposable(() => undefined),
 	onDidCloseTextDocument: new EventEmitter<unknown>().event,
+	findFiles: (pattern: RelativePattern) => Promise.resolve(pattern.folder.files ?? []),
+	asRelativePath: (uri: Uri) => uri.path.split('/').slice(-1)[0],
 	openTextDocument: (uri: unknown) => Promise.resolve({ uri }),
 };
 
