@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
 	"dap-windbg/targets/rsp"
+	"dap-windbg/targets/targettest"
 	"dap-windbg/targets/wire"
 
 	"github.com/rs/zerolog"
@@ -138,34 +138,8 @@ func (b *tracing) trips(t *testing.T) (int, string) {
 // gdbserver starts a server and returns its address.
 func gdbserver(t *testing.T, args ...string) (string, *exec.Cmd) {
 	t.Helper()
-	cmd := exec.Command("gdbserver", append([]string{"--once", "127.0.0.1:0"}, args...)...)
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("gdbserver: %v", err)
-	}
-	port, ended := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if p, ok := strings.CutPrefix(lines.Text(), "Listening on port "); ok {
-				port <- p
-			}
-		}
-		cmd.Wait()
-	}()
-	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-	select {
-	case p := <-port:
-		return "127.0.0.1:" + p, cmd
-	case <-ended:
-		t.Fatal("gdbserver ended")
-	case <-time.After(patience):
-		t.Fatal("gdbserver does not listen")
-	}
-	return "", nil
+	g := targettest.StartServer(t, exec.Command("gdbserver", append([]string{"--once", "127.0.0.1:0"}, args...)...))
+	return g.Addr(), g.Cmd
 }
 
 // interrupter is how a process is interrupted here; nil: by the server.

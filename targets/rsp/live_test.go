@@ -1,7 +1,6 @@
 package rsp
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"debug/elf"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
+	"dap-windbg/targets/targettest"
 	"dap-windbg/targets/wire"
 )
 
@@ -91,42 +90,8 @@ func symbol(t testing.TB, name string) arch.Addr {
 // server starts gdbserver and returns its address.
 func server(t testing.TB, args ...string) (string, *exec.Cmd) {
 	t.Helper()
-	cmd := exec.Command("gdbserver", args...)
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("gdbserver: %v", err)
-	}
-	ended := make(chan struct{})
-	port := make(chan string, 1)
-	go func() {
-		defer close(ended)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if p, ok := strings.CutPrefix(lines.Text(), "Listening on port "); ok {
-				select { // it listens again after its client has gone
-				case port <- p:
-				default:
-				}
-			}
-		}
-		cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
-	})
-	select {
-	case p := <-port:
-		return "127.0.0.1:" + p, cmd
-	case <-ended:
-		t.Fatalf("gdbserver %v ended", args)
-	case <-time.After(patience):
-		t.Fatalf("gdbserver %v does not listen", args)
-	}
-	return "", nil
+	g := targettest.StartServer(t, exec.Command("gdbserver", args...))
+	return g.Addr(), g.Cmd
 }
 
 // tracing is a trace that can be read while it is written.

@@ -1,30 +1,19 @@
 package dap
 
 import (
-	"bufio"
 	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"dap-windbg/targets"
+	"dap-windbg/targets/targettest"
 )
 
 // listening starts a gdbserver and returns the port it has chosen.
 func listening(t *testing.T, server *exec.Cmd) (port string) {
 	t.Helper()
-	text, err := server.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	for sc := bufio.NewScanner(text); port == "" && sc.Scan(); {
-		_, port, _ = strings.Cut(sc.Text(), "Listening on port ")
-	}
-	return port
+	return targettest.StartServer(t, server).Port
 }
 
 // TestPicker: processes are listed without a debuggee, here and on a process server;

@@ -12,9 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"dap-windbg/targets/targettest"
 )
 
 // patience bounds any single command of these tests.
@@ -129,71 +130,15 @@ type server struct {
 	port   string
 	cmd    *exec.Cmd
 	output *bytes.Buffer
-	ended  chan struct{}
+	ended  <-chan struct{}
 }
-
-var (
-	listening = regexp.MustCompile(`Listening on port (\d+)`)
-	created   = regexp.MustCompile(`created; pid = (\d+)`)
-)
 
 func gdbserver(t *testing.T, stdin string, args ...string) *server {
 	t.Helper()
-	s := &server{cmd: exec.Command("gdbserver", args...), output: &bytes.Buffer{}, ended: make(chan struct{})}
-	s.cmd.Stdin = strings.NewReader(stdin)
-	s.cmd.Stdout = s.output
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd.Stderr = w
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	port := make(chan string, 1)
-	program := make(chan int, 1) // outlives a server that is killed
-	t.Cleanup(func() {
-		s.cmd.Process.Kill()
-		<-s.ended
-		r.Close()
-		select {
-		case pid := <-program:
-			syscall.Kill(pid, syscall.SIGKILL)
-		default:
-		}
-	})
-	go func() {
-		var all []byte
-		buf := make([]byte, 4096)
-		for {
-			n, err := r.Read(buf)
-			all = append(all, buf[:n]...)
-			if m := created.FindSubmatch(all); m != nil {
-				pid, _ := strconv.Atoi(string(m[1]))
-				select {
-				case program <- pid:
-				default:
-				}
-			}
-			if m := listening.FindSubmatch(all); m != nil {
-				select {
-				case port <- string(m[1]):
-				default:
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	go func() { s.cmd.Wait(); close(s.ended) }()
-	select {
-	case s.port = <-port:
-	case <-time.After(patience):
-		t.Fatal("gdbserver does not listen")
-	}
-	return s
+	cmd, output := exec.Command("gdbserver", args...), &bytes.Buffer{}
+	cmd.Stdin, cmd.Stdout = strings.NewReader(stdin), output
+	s := targettest.StartServer(t, cmd)
+	return &server{s.Port, cmd, output, s.Ended}
 }
 
 // spinning starts the program that runs for ever.

@@ -3,7 +3,6 @@
 package sidebyside
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
 	"dap-windbg/targets/rsp"
+	"dap-windbg/targets/targettest"
 )
 
 // Patience bounds the run of one program under one debugger.
@@ -54,34 +54,7 @@ func Server(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("gdbserver", append([]string{"--once", "127.0.0.1:0", program}, args...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LD_BIND_NOW=1"}
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("gdbserver: %v", err)
-	}
-	port, ended := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		const says = "Listening on port "
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if s := lines.Text(); len(s) > len(says) && s[:len(says)] == says {
-				port <- s[len(says):]
-			}
-		}
-		cmd.Wait()
-	}()
-	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-	select {
-	case p := <-port:
-		return "127.0.0.1:" + p
-	case <-ended:
-		t.Fatal("gdbserver ended")
-	case <-time.After(20 * time.Second):
-		t.Fatal("gdbserver does not listen")
-	}
-	return ""
+	return targettest.StartServer(t, cmd).Addr()
 }
 
 // Debuggee is an engine session over a gdbserver.
