@@ -34,6 +34,9 @@ type Options struct {
 	// Together: a stop holds up the other processes of the wire until the next resume;
 	// else those that ran run on.
 	Together bool
+	// Unwatched: nobody wants to hear of modules as they come. While there are no
+	// breakpoints the program does not stop for them, and stops read the list.
+	Unwatched bool
 	// Breakpoints to start with (kept over a restart).
 	Breakpoints []Breakpoint
 	// Leftover lists where an earlier session's traps may remain (Ended.Traps);

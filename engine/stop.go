@@ -382,7 +382,9 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 	}
 	l.modules.stale = true
 	l.executed(st)
-	l.freshModules(ctx)
+	if !l.unwatched() {
+		l.freshModules(ctx)
+	}
 	d := l.filter(FilterEvent{Code: eventCodes[st.Reason], Stop: st.Stop})
 	if !d.Break {
 		l.plan = &plan{thread: st.Thread, leg: leg{kind: targets.Go}}

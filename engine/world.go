@@ -53,7 +53,7 @@ type watcher interface {
 // watch plants hidden traps where the module list changes.
 func (l *loop) watch(ctx context.Context) {
 	l.modules.watch = l.modules.watch[:0]
-	if l.o.System == nil || l.r == nil {
+	if l.o.System == nil || l.r == nil || l.unwatched() {
 		return
 	}
 	l.modules.phased = !l.t.Info().Attached && l.number == 1 && !l.singleNotice()
@@ -75,6 +75,9 @@ func (l *loop) watch(ctx context.Context) {
 		l.modules.watch = append(l.modules.watch, at)
 	}
 }
+
+// unwatched reports whether modules come and go unseen.
+func (l *loop) unwatched() bool { return l.o.Unwatched && len(l.bps) == 0 }
 
 // singleNotice reports whether the loader tells of a change once, when it is
 // done: musl's does, which never unloads.
