@@ -27,6 +27,7 @@ type Plan struct {
 	Console     string // "internalConsole", "integratedTerminal", "externalTerminal"
 	Stdin       string // file fed to the program, "" none
 	Gdbserver   string // server program to run, "" = gdbserver from PATH
+	CrashesOnly bool   // nothing of the program matters but how it ends: modules are not followed
 	Unattended  bool   // nobody is there: the program writes into a pipe and has no input but Stdin
 
 	// Attach
