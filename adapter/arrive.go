@@ -3,7 +3,6 @@ package adapter
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
@@ -82,6 +81,10 @@ func (s *session) showStop(stop engine.Stop) {
 		return
 	}
 	if !s.byConsole {
+		text := s.console.FormatEvent(engine.Stopped{Stop: stop})
+		if text == "" {
+			return
+		}
 		var at *engine.Location
 		s.stopped(s.ctx, func(v *inspection) error {
 			if stop.Addr != 0 && stop.Reason != targets.Watch {
@@ -90,7 +93,7 @@ func (s *session) showStop(stop engine.Stop) {
 			}
 			return nil
 		})
-		s.outputAt("console", s.console.FormatEvent(engine.Stopped{Stop: stop}), at)
+		s.outputAt("console", text, at)
 		return
 	}
 	s.byConsole = false
@@ -118,17 +121,12 @@ func (s *session) stopReason(stop engine.Stop) (reason string, due bool) {
 		return reason, due
 	}
 	reason = "breakpoint"
-	s.look(s.ctx, func(l *engine.Live) error {
-		for _, b := range l.Breakpoints() {
-			if slices.Contains(stop.Breakpoints, b.ID) {
-				due = due || !stop.Step && b.Command != ""
-			}
-			if b.ID == stop.Breakpoints[0] {
-				reason = breakpointReason(b.Breakpoint)
-			}
+	for _, b := range stop.Hit {
+		due = due || !stop.Step && b.Command != ""
+		if b.ID == stop.Breakpoints[0] {
+			reason = breakpointReason(b)
 		}
-		return nil
-	})
+	}
 	return reason, due
 }
 

@@ -117,3 +117,18 @@ func (p *plan) landed(ctx context.Context, l *loop, r *arch.Registers) (done boo
 	}
 	return true
 }
+
+// keepWays keeps the traps of the ways out of a step in place while the debuggee waits
+// behind it: the next resume is likely to be a step, and else lifts them with its own
+// difference.
+func (l *loop) keepWays(p *plan) {
+	l.ways = l.ways[:0]
+	if p == nil {
+		return
+	}
+	for _, t := range p.leg.temps {
+		if _, loaded := l.moduleAt(t.addr); loaded && (t.catch || t.jump) {
+			l.ways = append(l.ways, t.addr)
+		}
+	}
+}

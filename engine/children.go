@@ -278,6 +278,12 @@ func (l *loop) rearm(ctx context.Context) error {
 	return l.armForks(ctx)
 }
 
+// holdsOthers reports whether a stop of this process holds up others on its wire.
+func (l *loop) holdsOthers() bool {
+	s, ok := l.t.(targets.Sharer)
+	return ok && s.HoldsOthers()
+}
+
 // letOthersRun lets processes run on that a stop of this one holds up.
 func (l *loop) letOthersRun(ctx context.Context) {
 	s, ok := l.t.(targets.Sharer)

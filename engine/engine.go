@@ -238,10 +238,11 @@ type Status struct {
 // Stop is what front ends are told.
 type Stop struct {
 	targets.Stop
-	Number      int    // counts stops; handles of an older stop are stale
-	Breakpoints []int  // IDs hit
-	Step        bool   // a step plan ended
-	Text        string // "Breakpoint 0 hit", "(2d5.2d9): Signal SIGSEGV ..."
+	Number      int          // counts stops; handles of an older stop are stale
+	Breakpoints []int        // IDs hit
+	Hit         []Breakpoint // those of them that are still set
+	Step        bool         // a step plan ended
+	Text        string       // "Breakpoint 0 hit", "(2d5.2d9): Signal SIGSEGV ..."
 	All         bool
 	Watched     *WatchHit
 	Thrown      *Thrown      // a C++ exception

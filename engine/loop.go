@@ -68,10 +68,12 @@ type loop struct {
 	armed    armed
 	skip     skip
 	hitPlace hitPlace
-	asked    []want     // what readers have missed
-	forks    byte       // as the far end was told: 1 it reports them
-	borrowed bool       // the memory is the parent's of a vfork: what is planted in it stays
-	rider    *refresher // travels with the next flight of reads
+	asked    []want      // what readers have missed
+	forks    byte        // as the far end was told: 1 it reports them
+	borrowed bool        // the memory is the parent's of a vfork: what is planted in it stays
+	rider    *refresher  // travels with the next flight of reads
+	due      *refresher  // what a stop is to be looked at with, once somebody looks
+	ways     []arch.Addr // of exceptions and jumps, whose traps the next step wants, too
 	vars     map[string]eval.Value
 	execute  func(ctx context.Context, line string) ([]string, error) // a command line for the data model, nil outside of dx
 	undo     func(ctx context.Context) error                          // gives a thread its registers back once it stops, nil: none is due
@@ -115,6 +117,7 @@ func (l *loop) forget() {
 	l.walks = map[targets.ThreadID]*walk{}
 	l.context = nil
 	l.partial = nil
+	l.due = nil
 }
 
 func (l *loop) dropMemory() {
@@ -404,6 +407,7 @@ func (l *loop) part(ctx context.Context, how targets.Parting) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), partTime)
 	defer cancel()
 	var left []arch.Addr
+	l.due = nil
 	if l.state == StateRunning && !l.standstill(ctx) {
 		left = l.traps.addresses()
 	}

@@ -13,6 +13,7 @@ import (
 // which nobody is told of, and goes on behind it. f must not resume it.
 func (s *Session) Peek(ctx context.Context, f func(context.Context, *View) error) error {
 	return s.send(ctx, parkable, func(ctx context.Context) error {
+		s.l.catchUp(ctx)
 		v := &View{l: s.l}
 		defer func() { v.l = nil }()
 		return f(ctx, v)

@@ -68,14 +68,20 @@ func (p *plan) begin(ctx context.Context, l *loop) (done bool, err error) {
 		p.until()
 		return false, err
 	}
-	r, err := l.registers(ctx, p.thread)
+	r, err := l.quick(ctx, p.thread)
 	if err != nil {
 		return false, err
 	}
 	if m, ok := l.moduleAt(r.PC()); ok {
 		_ = l.need(ctx, m)
 	}
-	p.mark, p.home = l.markOf(ctx, r), l.leavingAt(r.PC())
+	if p.mark = l.markOf(ctx, r); p.mark.cfa == 0 { // what came with the stop may not tell it
+		if r, err = l.registers(ctx, p.thread); err != nil {
+			return false, err
+		}
+		p.mark = l.markOf(ctx, r)
+	}
+	p.home = l.leavingAt(r.PC())
 	switch {
 	case p.how.Kind == StepOut:
 		return false, p.stepOut(ctx, l, p.how.Frame)

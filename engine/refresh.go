@@ -7,6 +7,25 @@ import (
 	"dap-windbg/targets"
 )
 
+// catchUp does what the last stop still owes, its flight, before somebody looks. Who
+// steps on at once does not wait for it.
+func (l *loop) catchUp(ctx context.Context) {
+	r := l.due
+	if l.due = nil; r == nil || l.state != StateStopped {
+		return
+	}
+	if err := r.finish(ctx); err != nil {
+		l.o.Log.Warn().Err(err).Msg("refreshing")
+	}
+	if l.state == StateGone {
+		return
+	}
+	l.tellRefused()
+	if l.last.Thread == r.id && l.regs[r.id] != nil {
+		l.last.Registers = l.regs[r.id]
+	}
+}
+
 const (
 	stackBelow  = 128  // the ABI's red zone below SP
 	stackWindow = 2048 // what is read of the stack with every stop, bytes

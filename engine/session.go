@@ -94,6 +94,7 @@ func (s *Session) send(ctx context.Context, kind requestKind, f func(ctx context
 // runs, targets.ErrGone when there is none.
 func (s *Session) Do(ctx context.Context, f func(context.Context, *View) error) error {
 	return s.send(ctx, stopped, func(ctx context.Context) error {
+		s.l.catchUp(ctx)
 		v := &View{l: s.l, calls: s.l.o.AllowCalls}
 		s.doing.Store(true)
 		defer func() { v.l = nil; s.doing.Store(false) }()

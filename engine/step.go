@@ -320,6 +320,10 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 			}
 			add(t.addr)
 		}
+	} else {
+		for _, a := range l.ways {
+			add(a)
+		}
 	}
 	l.condense(out)
 	for a := range l.lifted {

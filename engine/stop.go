@@ -414,11 +414,12 @@ func (l *loop) freshModules(ctx context.Context) {
 	}
 }
 
-// tell ends the plan, reads in one flight what front ends will ask for, and
-// tells them of the stop.
+// tell ends the plan and tells front ends of the stop. What they will ask for is read
+// in one flight: before, where that decides what to say, else when they ask.
 func (l *loop) tell(ctx context.Context, st *Stop) {
 	p := l.plan
 	l.plan = nil
+	l.keepWays(p)
 	clear(l.lifted)
 	l.pause = false
 	l.selected, l.frame = st.Thread, 0
@@ -427,13 +428,17 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		return
 	}
 	r := l.refresher(st)
+	l.due = r
+	if l.unwatched() && st.Reason != targets.Initial {
+		l.modules.stale = true
+	}
 	if l.modules.stale {
 		l.rider = r // it travels with what the module list needs
 		l.freshModules(ctx)
 		l.rider = nil
-	}
-	if err := r.finish(ctx); err != nil {
-		l.o.Log.Warn().Err(err).Msg("refreshing")
+		l.catchUp(ctx)
+	} else if _, ok := l.known(st.Thread); !ok || l.threads.find(st.Thread) == nil || l.holdsOthers() {
+		l.catchUp(ctx)
 	}
 	if l.state == StateGone {
 		return
@@ -442,7 +447,7 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	if text := l.expire(ctx, st.Thread); text != "" {
 		l.say(FromDebugger, text+"\n")
 	}
-	if r := l.regs[st.Thread]; r != nil {
+	if r, err := l.quick(ctx, st.Thread); err == nil {
 		if len(st.Breakpoints) == 0 && (p == nil || !st.Step || !p.folded) {
 			l.foldAt(ctx, st.Thread, r.PC(), p)
 		}
@@ -453,6 +458,11 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	}
 	if st.Text == "" && (st.Reason == targets.Initial || st.Reason == targets.Interrupted) {
 		st.Text = l.breakText(st.Thread)
+	}
+	for _, b := range l.bps {
+		if slices.Contains(st.Breakpoints, b.ID) {
+			st.Hit = append(st.Hit, b.Breakpoint)
+		}
 	}
 	l.last, l.stops = *st, true
 	l.o.Emit(Stopped{Stop: *st})

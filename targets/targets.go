@@ -185,6 +185,8 @@ type Link interface {
 // Sharer is a target whose wire serves other processes too, which all wait while one
 // does. They keep their motion, and run on with the next that is resumed.
 type Sharer interface {
+	// HoldsOthers reports whether the wire serves another process now.
+	HoldsOthers() bool
 	// LetOthersRun lets those run on at once that a stop of this one holds up.
 	LetOthersRun(ctx context.Context) error
 }

@@ -21,13 +21,17 @@ func (t *Target) reportForks(value []byte) error {
 	return nil
 }
 
+// HoldsOthers reports whether other processes of the wire wait with this one.
+func (t *Target) HoldsOthers() bool {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	return t.c.run == nil && len(t.c.targets) > 1
+}
+
 // LetOthersRun lets the wire's other processes run on that a stop of t holds up.
 func (t *Target) LetOthersRun(ctx context.Context) error {
 	c := t.c
-	c.mu.Lock()
-	idle := c.run != nil || len(c.targets) < 2
-	c.mu.Unlock()
-	if idle {
+	if !t.HoldsOthers() {
 		return nil
 	}
 	if err := c.claim(ctx); err != nil {
