@@ -38,7 +38,11 @@ func (s *Store) fetch(ctx context.Context, place, local string, get getter) erro
 	if err := t.f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(t.f.Name(), local)
+	if err := os.Rename(t.f.Name(), local); err != nil {
+		return err
+	}
+	s.bound(local)
+	return nil
 }
 
 // transfer is a file on its way.

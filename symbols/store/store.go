@@ -45,6 +45,8 @@ type Options struct {
 
 	// Cache keeps downloads; "" is dap-windbg/symbols in the user's cache folder.
 	Cache string
+	// CacheLimit is how many bytes Cache may hold; 0 is DefaultCacheLimit.
+	CacheLimit int64
 	// DebugInfoDCache is shared with libdebuginfod; "" is the folder that it uses.
 	DebugInfoDCache string
 
@@ -86,6 +88,10 @@ type Store struct {
 	companions            map[string]func() (string, error)
 	lacking               map[string]bool // files that lack a companion
 	old                   []func() (symbols.Image, error)
+
+	pruning sync.Mutex
+	kept    int64 // bytes that Cache holds, once counted
+	counted bool
 
 	life    context.Context // ends with Close
 	end     context.CancelFunc
