@@ -25,7 +25,7 @@ export function share(): Promise<void> {
 		vscode.debug.activeDebugConsole.append(answer);
 		const join = joiningString(answer);
 		if (join === undefined) {
-			throw new Error(firstLine(answer) || 'The session could not be shared.');
+			throw new Error(`The session is not shared: ${whyNot(answer)}`);
 		}
 		await vscode.env.clipboard.writeText(join);
 		void vscode.window.showInformationMessage('The session is shared. What others write into "remote" of an attach configuration has been copied.');
@@ -37,8 +37,9 @@ export function joiningString(answer: string): string | undefined {
 	return /-remote\s+(tcp:\S+|npipe:\S+|ssl:\S+|spipe:\S+)/.exec(answer)?.[1];
 }
 
-function firstLine(text: string): string {
-	return text.trim().split('\n')[0] ?? '';
+/** The reason in a refused command's text, which stands in parentheses behind the command. */
+export function whyNot(answer: string): string {
+	return /error in '.*' \((.*)\)\s*$/s.exec(answer)?.[1] ?? (answer.trim().split('\n')[0]?.replace(/^\^\s*/, '') || 'the debugger does not say why.');
 }
 
 /** Tells who has joined. */

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { programName, toItem, type Process } from './processes';
+import { programName, sortProcesses, toItem, type Process } from './processes';
 import { Tree, type Row } from './tree';
 
 /** What is debugged, as the adapter's request `debuggee` has it. */
@@ -69,7 +69,7 @@ export function farEnd(config: Record<string, unknown>): string | undefined {
 
 async function others(session: vscode.DebugSession, processServer: string, pid: number | undefined): Promise<Row[]> {
 	const { processes } = (await session.customRequest('processes', { processServer })) as { processes: Process[] };
-	return processes.filter(p => p.pid !== pid && !p.command.startsWith('[')).map(p => {
+	return sortProcesses(processes, '', false).filter(p => p.pid !== pid).map(p => {
 		const item = toItem(p);
 		return {
 			id: `process ${p.pid}`, label: item.label, description: item.description, tooltip: p.command,

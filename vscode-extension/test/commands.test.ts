@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { beforeEach, test } from 'node:test';
 import { breakOnChange, parseRange, setNextStatement, unassemble, viewMemory, viewMemoryOf, watchable } from '../src/code';
 import { activate } from '../src/extension';
-import { joiningString, share } from '../src/share';
+import { joiningString, share, whyNot } from '../src/share';
 import { loadSymbols, pathIn, symbolNoise, symbolPath } from '../src/symbols';
 import { until, withDebugger } from './debugger';
 import * as fake from './vscode';
@@ -171,6 +171,8 @@ test('a shared session is one with a password, and who joins finds it in the cli
 	await share();
 	assert.match(fake.said.at(-1)!, /no \.server here/);
 	assert.equal(joiningString('nothing'), undefined);
+	assert.equal(whyNot(`       ^ Operation not supported by current debuggee error in '.server tcp:port=5,password=a' (there is one window (yours))\n`), 'there is one window (yours)');
+	assert.equal(whyNot(' \n'), 'the debugger does not say why.');
 });
 
 test('the diagnosis is what the debugger says, in the log', () => withDebugger('echo "gdbserver: missing"; echo "got $*"', async () => {
