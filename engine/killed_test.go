@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"dap-windbg/eval"
 	"dap-windbg/targets"
 )
 
@@ -62,6 +63,20 @@ var dying = map[string]func(s *session, kill func()){
 				v.Stack(ctx, v.l.selected, a)
 				v.l.forget()
 			}
+			return nil
+		})
+		s.Resume(s.ctx, How{})
+	},
+	"calling": func(s *session, kill func()) {
+		s.set("t")
+		s.Do(s.ctx, func(ctx context.Context, v *View) error {
+			killed := make(chan struct{})
+			go func() { kill(); close(killed) }()
+			v.AllowCalls(true)
+			if x, err := v.Eval(ctx, nil, "(int)pause()", eval.Options{}); err == nil {
+				s.t.Errorf("a call that its debuggee did not survive returned %v", x.Bytes)
+			}
+			<-killed
 			return nil
 		})
 		s.Resume(s.ctx, How{})
