@@ -103,30 +103,34 @@ func Serve(ctx context.Context, rw io.ReadWriteCloser, o Options) error {
 		s.dispatch()
 	}()
 
-	err := s.supervise(ctx, dispatching)
+	began, err := s.supervise(ctx, dispatching)
 	s.end()
 	s.workers.wait(100 * time.Millisecond)
 	stopWriter()
+	waitFor(s.out.done, max(graceEnd-time.Since(began), 100*time.Millisecond)) // a slow client gets its answers
+	var closeErr error
+	closed := make(chan struct{})
+	go func() { closeErr = rw.Close(); close(closed) }()
+	gone := waitFor(closed, 100*time.Millisecond) // on Windows closing waits for the read of a pipe
+	waitFor(reading, 100*time.Millisecond)        // a read of a terminal cannot be interrupted
 	waitFor(s.out.done, 100*time.Millisecond)
-	closeErr := rw.Close()
-	waitFor(reading, 100*time.Millisecond) // a read of a terminal cannot be interrupted
-	waitFor(s.out.done, 100*time.Millisecond)
-	if err == nil && closeErr != nil && !errors.Is(closeErr, net.ErrClosed) && !errors.Is(closeErr, io.ErrClosedPipe) {
+	if err == nil && gone && closeErr != nil && !errors.Is(closeErr, net.ErrClosed) && !errors.Is(closeErr, io.ErrClosedPipe) {
 		err = closeErr
 	}
 	return err
 }
 
 // supervise returns when the dispatcher has ended, or when it does not although
-// it should.
-func (s *session) supervise(ctx context.Context, dispatching <-chan struct{}) error {
+// it should; began is when the session was to end.
+func (s *session) supervise(ctx context.Context, dispatching <-chan struct{}) (began time.Time, err error) {
 	select {
 	case <-dispatching:
-		return nil
+		return time.Now(), nil
 	case <-s.closing:
 	case <-ctx.Done():
 		s.close()
 	}
+	began = time.Now()
 	for _, step := range []struct {
 		after time.Duration
 		act   func()
@@ -136,11 +140,11 @@ func (s *session) supervise(ctx context.Context, dispatching <-chan struct{}) er
 		{graceEnd - graceCut, func() {}},
 	} {
 		if waitFor(dispatching, step.after) {
-			return nil
+			return began, nil
 		}
 		step.act()
 	}
-	return errors.New("the session did not end in time; the debuggee may still be held")
+	return began, errors.New("the session did not end in time; the debuggee may still be held")
 }
 
 // waitFor waits for c at most d and reports whether it came.
