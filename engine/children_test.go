@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -130,7 +131,7 @@ func TestThousandForks(t *testing.T) {
 	for name, how := range map[string]Follow{"parent": FollowParent, "both": FollowBoth} {
 		t.Run(name, func(t *testing.T) {
 			s := forking(t, how, "many", "1000")
-			began := time.Now()
+			began, files, routines := time.Now(), openFiles(t), runtime.NumGoroutine()
 			s.resume(How{})
 			if how == FollowBoth {
 				for range 1000 {
@@ -145,6 +146,10 @@ func TestThousandForks(t *testing.T) {
 				t.Errorf("%d children failed", e.Gone.Code)
 			}
 			t.Logf("%v a fork", time.Since(began)/1000)
+			if n := openFiles(t); n > files+2 {
+				t.Errorf("%d files are open, %d were before", n, files)
+			}
+			goneRoutines(t, routines)
 		})
 	}
 }
