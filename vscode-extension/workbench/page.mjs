@@ -52,11 +52,13 @@ export class Workbench {
         return this.page.locator(`.editor-instance .monaco-editor[data-uri$="/${file}"]`);
     }
 
+    /** Opens a file from the explorer, or goes to its tab. */
     async openFile(file) {
-        await this.press('Control+KeyP');
-        await this.page.locator('.quick-input-widget .quick-input-box input').fill(file);
-        await this.page.locator('.quick-input-list .monaco-list-row', { hasText: file }).first().waitFor();
-        await this.press('Enter');
+        const tab = this.page.locator(`.tab[role=tab][aria-label^="${file}"]`);
+        if (await tab.count() > 0)
+            await tab.click();
+        else
+            await this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label^="${file}"]`).dblclick();
         await this.editor(file).waitFor();
     }
 
@@ -78,11 +80,18 @@ export class Workbench {
         return number.boundingBox();
     }
 
-    /** Where the margin beside a line takes clicks. */
+    /** Points at the margin beside a line until it shows that a click there sets a breakpoint, and gives where that is. */
     async margin(file, line) {
-        const number = await this.reveal(file, line);
-        const margin = await this.editor(file).locator('.margin').boundingBox();
-        return [margin.x + 9, number.y + number.height / 2];
+        await this.reveal(file, line);
+        return until(`the margin beside line ${line} takes a breakpoint`, async () => {
+            const number = await this.numberBox(file, line);
+            const margin = await this.editor(file).locator('.margin').boundingBox();
+            const place = [margin.x + 9, number.y + number.height / 2];
+            await this.page.mouse.move(place[0] + 20 * Math.random(), place[1]);
+            await this.page.mouse.move(...place);
+            const hint = await this.editor(file).locator('.codicon-debug-hint').first().boundingBox({ timeout: 500 }).catch(() => null);
+            return hint && Math.abs(hint.y - number.y) < 4 && place;
+        });
     }
 
     async toggleBreakpoint(file, line) {
@@ -183,23 +192,35 @@ export class Workbench {
         return pane;
     }
 
-    /** The first row of a section whose label begins as told; `text` may be a pattern of the whole label. */
+    async close(name) {
+        await (await this.section(name)).locator('> .pane-header').click();
+    }
+
+    /** The first row of a section whose label begins as told, or matches a pattern. Scrolls as long as it is not to be seen. */
     async row(section, text) {
         const pane = await this.section(section);
         const wanted = text instanceof RegExp ? text : new RegExp(`^${literal(text)}`);
         let labels = [];
         const found = await until(`${section} has a row ${wanted}`, async () => {
             const rows = pane.locator('.monaco-list-row');
-            labels = await rows.evaluateAll((all) => all.map((r) => r.getAttribute('aria-label') ?? r.textContent));
-            const at = labels.findIndex((label) => wanted.test(label));
-            return at >= 0 && { row: rows.nth(at), label: labels[at] };
+            const before = labels.join();
+            const seen = await rows.evaluateAll((all) => all.map((r) => ({ id: r.id, label: r.getAttribute('aria-label') ?? r.textContent })));
+            labels = seen.map((r) => r.label);
+            const hit = seen.find((r) => wanted.test(r.label));
+            if (hit)
+                return hit;
+            await this.scroll(pane, labels.join() === before ? -10_000 : 60);
+            return undefined;
         }).catch((e) => { throw new Error(`${e.message}; it has ${JSON.stringify(labels)}`); });
-        return { label: found.label, row: pane.locator(`.monaco-list-row[id="${await found.row.getAttribute('id')}"]`) };
+        return { label: found.label, row: pane.locator(`.monaco-list-row[id="${found.id}"]`) };
     }
 
-    async rows(section) {
-        const pane = await this.section(section);
-        return pane.locator('.monaco-list-row').evaluateAll((all) => all.map((r) => r.getAttribute('aria-label') ?? r.textContent));
+    async scroll(pane, by) {
+        const box = await pane.locator('> .pane-body').boundingBox();
+        if (!box)
+            return;
+        await this.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+        await this.page.mouse.wheel(0, by);
     }
 
     async expand(section, text) {
@@ -296,6 +317,11 @@ export class Workbench {
         await this.console.locator('.repl-input-wrapper').click();
     }
 
+    /** Shows what one of several sessions says. */
+    async consoleOf(session) {
+        await this.page.locator('.part.panel select.monaco-select-box').selectOption({ label: session });
+    }
+
     async clearConsole() {
         await this.focusConsole();
         await this.command('workbench.debug.panel.action.clearReplAction');
@@ -336,6 +362,8 @@ export class Workbench {
     }
 
     async start(name) {
+        await this.command('workbench.view.debug');
+        await this.page.locator('.start-debug-action-item', { hasNotText: 'No Configurations' }).waitFor(); // launch.json is read
         await this.command('workbench.action.debug.selectandstart');
         const input = this.page.locator('.quick-input-widget .quick-input-box input');
         await input.waitFor();

@@ -1,7 +1,7 @@
 // Waits end when what they wait for is there; the limit is only for what never comes.
 import { setTimeout as pause } from 'node:timers/promises';
 
-export const patience = Number(process.env.PATIENCE ?? 90) * 1000; // milliseconds; a busy machine needs some
+export const patience = Number(process.env.PATIENCE ?? 180) * 1000; // milliseconds; a busy machine needs some
 
 /**
  * Asks `ready` again and again until it gives something true, and gives that. What `ready` throws ends the wait.

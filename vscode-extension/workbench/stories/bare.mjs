@@ -36,8 +36,8 @@ export default {
 
         async 'the program is asked for and stops at the breakpoint'(w) {
             await w.pick('Launch a program');
-            await w.answerInput('Program to debug', path.join(w.folder, 'shop'));
-            await w.press('Enter');
+            await w.page.locator('.quick-input-widget', { hasText: 'Program to debug' }).waitFor();
+            await w.pick(/^shop$/);
             await w.stopsAt(file, line('call'));
             await w.stop();
         },

@@ -12,13 +12,14 @@ export default {
             await w.stopsAt(file, line('at work'));
             await w.row('Call Stack', 'Stack Frame work');
             await w.row('Call Stack', 'Session Workers');
-            await w.picture('children', { x: 0, y: 0, width: 1280, height: 860 });
+            await w.picture('children', { x: 0, y: 0, width: 800, height: 960 });
         },
 
         async 'both run to their ends'(w) {
             await w.press('F5');
-            await w.said(/worker ended with 42/);
             await w.ended();
+            await w.consoleOf('Workers');
+            await w.said(/worker ended with 42/);
         },
     },
 };

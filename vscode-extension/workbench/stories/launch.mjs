@@ -1,5 +1,6 @@
 // A C++ project with a launch.json: from F5 to the end of the program.
 import assert from 'node:assert/strict';
+import { look } from '../look.mjs';
 import { file, line } from '../project.mjs';
 
 const call = line('call');
@@ -19,7 +20,7 @@ export default {
             await w.row('Call Stack', `Stack Frame main`);
         },
 
-        async 'Variables shows a vector and a map'(w) {
+        'Variables shows a vector and a map': look(async (w) => {
             await w.row('Variables', 'items, value { size=3 }');
             await w.expand('Variables', 'items, value');
             await w.expand('Variables', '[0], value');
@@ -30,33 +31,46 @@ export default {
             await w.expand('Variables', 'shelf, value { size=3 }');
             await w.row('Variables', /^\["apple"\], value 40/);
             await w.collapse('Variables', 'shelf, value');
-        },
+        }),
 
-        async 'pointing at a name shows its value'(w) {
+        'pointing at a name shows its value': look(async (w) => {
             assert.match(await w.hover(file, call, 'items'), /size=3/);
-        },
+        }),
 
-        async 'an expression is watched'(w) {
+        'an expression is watched': look(async (w) => {
             await w.watch('items[1].price * 4');
             await w.row('Watch', 'items[1].price * 4, value 9');
-        },
+        }),
 
-        async 'k shows the stack in the Debug Console'(w) {
+        'k shows the stack in the Debug Console': look(async (w) => {
             await w.say('k');
             assert.match(await w.said(/Call Site/), /shop!shop.*\n.*shop!main/);
-        },
+            await w.picture('stopped');
+        }),
 
-        async 'dx shows a container in the Debug Console'(w) {
+        'dx shows a container in the Debug Console': look(async (w) => {
             await w.say('dx shelf');
             await w.said(/shelf[^]*\["bread"\][^]*7/);
-        },
+        }),
 
-        async 'commands are completed'(w) {
+        'commands are completed': look(async (w) => {
             await w.clearConsole();
             await w.type('.symp');
             assert.ok((await w.suggestions()).some((s) => s.includes('.sympath')));
+            await w.picture('completion', { x: 352, y: 640, width: 640, height: 320 });
             await w.press('Escape', 'Control+KeyA', 'Delete');
-        },
+        }),
+
+        'modules, threads and registers have views': look(async (w) => {
+            await w.row('Modules', /\/shop$/);
+            await w.row('Modules', /\/libc\.so/);
+            await w.picture('modules', { x: 0, y: 560, width: 350, height: 370 });
+            await w.close('Modules');
+            await w.row('Processes and Threads', /shop/);
+            await w.close('Processes and Threads');
+            await w.row('Registers', 'rip = 0x');
+            await w.close('Registers');
+        }),
 
         async 'a value is changed'(w) {
             await w.setValue('sold', '5');
@@ -76,18 +90,20 @@ export default {
             await w.row('Variables', 'bill, value 17.625');
         },
 
-        async 'the Disassembly view shows instructions under their source lines'(w) {
+        'the Disassembly view shows instructions under their source lines': look(async (w) => {
             await w.rowMenu('Call Stack', 'Stack Frame shop', 'Open Disassembly View');
             const rows = await w.disassembly((r) => r.some((row) => row.current));
             const current = rows.findIndex((row) => row.current);
+            await w.picture('disassembly', { x: 0, y: 0, width: 1280, height: 620 });
             assert.match(rows[current].text, /for \(const Item &item : items\)/);
-        },
+        }),
 
         async 'memory is edited and Variables shows it'(w) {
             await w.viewMemory('label, value "ORANGES"');
             assert.deepEqual((await w.memory()).slice(0, 8), ['4f', '52', '41', '4e', '47', '45', '53', '00']);
             await w.setByte(0, '61');
             await w.row('Variables', 'label, value "aRANGES"');
+            await w.picture('memory', { x: 0, y: 0, width: 1280, height: 620 });
         },
 
         async 'a data breakpoint stops where the value changes'(w) {

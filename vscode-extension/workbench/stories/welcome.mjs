@@ -1,0 +1,19 @@
+// The walkthrough of a new user.
+export default {
+    name: 'welcome',
+    checks: {
+        async 'the walkthrough opens and its steps are there'(w) {
+            await w.command('workbench.action.openWalkthrough');
+            await w.pick('Start with dap-windbg');
+            const page = w.page.locator('.gettingStartedContainer');
+            for (const step of ['See what this machine can debug', 'Start a program', 'Type WinDbg commands', 'Debug what runs elsewhere'])
+                await page.locator('.step-title', { hasText: step }).waitFor();
+            await w.picture('walkthrough');
+        },
+
+        async 'its first step tells what this machine can debug'(w) {
+            await w.page.locator('.gettingStartedContainer .button-container', { hasText: 'Tell what is missing' }).click();
+            await w.page.locator('.view-lines', { hasText: 'gdbserver' }).waitFor();
+        },
+    },
+};
