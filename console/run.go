@@ -361,6 +361,9 @@ func (r *runner) conclude(ctx context.Context, status int) {
 			rep.ExitCode = &end.Gone.Code
 		}
 		rep.Signal = report.SignalName(end.Gone.Signal)
+		if r.o.ChildResult && end.Gone.Err == nil && status != Done { // no status of ours
+			rep.Result = ""
+		}
 	}
 	rep.Conclude(r.crashes, endText(end))
 }

@@ -120,9 +120,15 @@ func (s *scene) called() (verdict, bool) {
 
 // callee is the pointer in the blamed line that was called.
 func (s *scene) callee() (string, bool) {
-	for _, c := range chains(s.line()) {
-		if n, _, _, ok := s.number(s.blamed, c.text); ok && arch.Addr(n) == s.fault {
-			return c.text, true
+	all := chains(s.line())
+	for _, called := range []bool{true, false} {
+		for _, c := range all {
+			if (c.follow == "(") != called {
+				continue
+			}
+			if n, _, _, ok := s.number(s.blamed, c.text); ok && arch.Addr(n) == s.fault {
+				return c.text, true
+			}
 		}
 	}
 	return "", false

@@ -63,7 +63,39 @@ func look(ctx context.Context, v *engine.View, said string) (*scene, error) {
 		s.maps, _ = core.ParseMaps(strings.NewReader(text))
 	}
 	s.readSignal()
+	s.stray()
 	return s, nil
+}
+
+// stray goes back to the caller when control went to where no code is: what a call
+// through a bad pointer has left is the return address on the stack alone.
+func (s *scene) stray() {
+	if !s.known || s.access != "execute" || s.cpu() == nil || !slices.Contains([]*arch.Arch{arch.AMD64, arch.I386}, s.cpu()) {
+		return
+	}
+	if r, ok := s.region(s.fault); !ok || r.Exec {
+		return // the unwinder knows this one
+	}
+	back, ok := s.pointer(s.top.Regs.SP())
+	if _, code := s.v.ModuleAt(back); !ok || !code {
+		return
+	}
+	regs := s.top.Regs.Clone()
+	regs.SetPC(back)
+	regs.SetSP(regs.SP() + arch.Addr(s.ptr))
+	regs.Interrupted = false
+	st, err := s.v.StackFrom(s.ctx, regs, maxUnwound)
+	if err != nil || len(st.Frames) == 0 {
+		return
+	}
+	frames := append([]engine.Frame{*s.top}, st.Frames...)
+	for k := range frames {
+		frames[k].Index = k
+	}
+	s.stack = &engine.Stack{Frames: frames, Complete: st.Complete, End: st.End}
+	s.top = &frames[0]
+	s.blamed = blame(frames[1:])
+	s.lines = s.source(s.blamed)
 }
 
 // maxFile bounds a file of /proc, bytes.

@@ -40,7 +40,7 @@ func cdb(status *int) *cobra.Command {
 }
 
 func run(status *int) *cobra.Command {
-	var file, name, commands, script string
+	var file, name string
 	var o console.Options
 	var attachLimit time.Duration
 	c := &cobra.Command{
@@ -52,12 +52,6 @@ func run(status *int) *cobra.Command {
 				return err
 			}
 			o.Plan, o.Guard = plan, guard()
-			if commands != "" {
-				o.Commands = append(o.Commands, commands)
-			}
-			if script != "" {
-				o.Commands = append(o.Commands, "$$<"+script)
-			}
 			*status = console.Run(c.Context(), o, os.Stdout, os.Stderr, version())
 			return nil
 		},
@@ -65,13 +59,26 @@ func run(status *int) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&file, "launch", "", "launch file (launch.json, or one configuration)")
 	f.StringVar(&name, "config", "", "name of the configuration; the first one when not given")
-	f.StringVarP(&commands, "commands", "c", "", "WinDbg commands to run")
-	f.StringVar(&script, "cf", "", "file of WinDbg commands to run")
+	f.VarP(commandFlag{&o.Commands, ""}, "commands", "c", "WinDbg commands to run; this and --cf may be given several times, and run in their order")
+	f.Var(commandFlag{&o.Commands, "$$<"}, "cf", "file of WinDbg commands to run")
 	f.StringVar(&o.Report, "report", "", "folder for the report")
 	f.BoolVar(&o.JSON, "json", false, "print a summary as JSON at the end")
 	f.DurationVar(&attachLimit, "timeout", 0, "time limit, for example 30s")
 	f.BoolVar(&o.ChildResult, "return-child-result", false, "exit with the program's own status")
 	return c
+}
+
+// commandFlag appends to the commands of a run.
+type commandFlag struct {
+	list   *[]string
+	prefix string
+}
+
+func (c commandFlag) String() string { return "" }
+func (c commandFlag) Type() string   { return "text" }
+func (c commandFlag) Set(v string) error {
+	*c.list = append(*c.list, c.prefix+v)
+	return nil
 }
 
 func ps() *cobra.Command {

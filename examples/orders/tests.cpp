@@ -35,11 +35,12 @@ int main(int argc, char **argv)
         if (argc > 1 && strcmp(argv[1], test.name) != 0)
             continue;
         int status = 0;
+        const char *how = nullptr;
         pid_t child = fork();
         if (child == 0)
             _exit(test.run() ? 0 : 1);
         waitpid(child, &status, 0);
-        const char *how = WIFSIGNALED(status) ? "crashed" : WEXITSTATUS(status) ? "failed" : "passed";
+        how = WIFSIGNALED(status) ? "crashed" : WEXITSTATUS(status) ? "failed" : "passed";
         printf("%s %s\n", test.name, how);
         bad += status != 0;
     }
