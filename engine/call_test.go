@@ -335,6 +335,7 @@ func TestCallsWithObjects(t *testing.T) {
 				{"pairs(Pair<int>(9, 1))", "8", 0, 0}, {"sum(Counted(3, 5))", "8", 0, 0}, {"sum(Counted(Counted(3, 5)))", "8", 0, 0},
 				{"Counted(3, 5).x", "3", 1, 0}, {"one.plus(one).x", "102", 1, 1}, {"sum(one.plus(one))", "106", 0, 1}, {"derived.Base::kind()", "1", 0, 0},
 				{"length(text)", "4", 0, 0}, {"count(list)", "3", 0, 0}, {"shared(owned)", "42", 0, 0}, {"shared(owned)", "42", 0, 0}, {"length(twice(text))", "8", 0, 0},
+				{`letters("abc")`, "1003", 0, 0}, {`length("a text that is longer than what the object itself holds")`, "55", 0, 0}, {`std::string("abc")._M_string_length`, "3", 0, 0},
 				{"only(moved)", "cannot be copied", 0, 0}, {"only(Only(8))", "8", 0, 0}, {"sum(3)", "there is int sum(Counted)", 0, 0}, {"Counted()", "takes other arguments", 0, 0},
 				{"Counted(3)", "Counted::Counted(int, int)", 0, 0}, {"Derived(8).kind()", "8", 0, 0},
 			} {
@@ -359,7 +360,7 @@ func TestCallsWithObjects(t *testing.T) {
 					}
 					return err
 				})
-				if cc == "clang++" && (c.src == "length(text)" || c.src == "length(twice(text))") {
+				if cc == "clang++" && (strings.HasSuffix(c.src, "text)") || strings.HasSuffix(c.src, "text))") || strings.Contains(c.src, `"`)) {
 					c.want = "has no code of its own" // no linkage name leads to the library's constructor
 				}
 				if got != c.want && (c.want[0] <= '9' || !strings.Contains(got, c.want)) {

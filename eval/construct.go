@@ -15,8 +15,8 @@ import (
 // lie on the debuggee's stack until it runs on. What a call took a copy of is destroyed
 // behind it, as a caller does; what the user wrote, T(args), stays to be looked at.
 //
-// Default arguments must be written: no compiler's debug information tells them
-// (DW_AT_default_value is not used for them).
+// Default arguments must be written, save allocators: no compiler's debug information
+// tells them (DW_AT_default_value is not used for them).
 
 // maxParts bounds the members that are copied one by one.
 const maxParts = 256

@@ -63,11 +63,11 @@ func (c candidate) unprototyped() bool {
 // fits tells whether args can be passed to c, and how much they have to change.
 func (ev *evaluator) fits(c candidate, args []Value) (int, bool) {
 	params := c.params()
-	if len(args) < len(params) || len(args) > len(params) && !c.typ.Members().Variadic && !c.unprototyped() {
+	if len(args) < len(params) && !allocators(params[len(args):]) || len(args) > len(params) && !c.typ.Members().Variadic && !c.unprototyped() {
 		return 0, false
 	}
 	sum := 0
-	for i, p := range params {
+	for i, p := range params[:min(len(params), len(args))] {
 		n := ev.conversion(args[i], p)
 		if n < 0 {
 			return 0, false
@@ -77,7 +77,23 @@ func (ev *evaluator) fits(c candidate, args []Value) (int, bool) {
 	if len(args) > len(params) {
 		sum += 100
 	}
-	return sum, true
+	return sum + max(len(params)-len(args), 0), true
+}
+
+// allocators reports whether parameters are all allocators of the standard library:
+// every function that takes one last makes its own when none is given, and all of a
+// class are the same, since they have no state.
+func allocators(params []*symbols.Type) bool {
+	for _, p := range params {
+		t := strip(p)
+		if t.Kind != symbols.Reference {
+			return false
+		}
+		if c := completed(elem(t)); !c.IsComposite() || !strings.HasPrefix(c.Name, "std::allocator<") {
+			return false
+		}
+	}
+	return true
 }
 
 // conversion is what passing v as a p costs, -1 when it is impossible.
@@ -194,6 +210,11 @@ func (ev *evaluator) prepare(caller Caller, c candidate, args []Value) (Call, er
 		if i < len(params) || !c.typ.Members().Variadic {
 			out.Fixed = len(out.Args)
 		}
+	}
+	for _, p := range params[min(len(params), len(args)):] { // allocators
+		class := completed(elem(strip(p)))
+		out.Args = append(out.Args, Argument{Value: Value{Type: class, Bytes: make([]byte, max(sizeOf(class), 1))}, Type: p, ByPlace: true})
+		out.Fixed = len(out.Args)
 	}
 	out.Fixed = max(out.Fixed, len(out.Args)-len(args))
 	return out, nil

@@ -56,6 +56,7 @@ int only(Only o) { return o.v; }
 int plain(Plain p) { return p.a * 10 + p.b; }
 int seen(const Plain &p) { return p.a + p.b; }
 int pairs(Pair<int> p) { return p.a - p.b; }
+std::string made(const char *s) { return s; }
 int length(std::string s) { return (int)s.size(); }
 int letters(const std::string &s) { return (int)s.size() + 1000; }
 size_t count(std::vector<int> v) { return v.size(); }
@@ -73,6 +74,6 @@ int main() {
   auto owned = std::make_shared<int>(21);
   Only moved(6);
   int used = sum(one) + sums(one, 1, one) + fields(holder) + kinds(derived) + plain(small) + seen(small) + pairs(pair) + length(text) + letters(text) +
-             (int)count(list) + (int)twice(text).size() + one.plus(one).x + only(std::move(moved)) + shared(owned);
+             (int)made("x").size() + (int)count(list) + (int)twice(text).size() + one.plus(one).x + only(std::move(moved)) + shared(owned);
   return used > 0 ? 42 : 1; // here
 }
