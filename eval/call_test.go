@@ -15,6 +15,7 @@ type callEnv struct {
 	*fakeEnv
 	functions map[string][]Value
 	made      []string
+	room      int64
 }
 
 func (e *callEnv) Functions(_ context.Context, name string) ([]Value, error) {
@@ -40,11 +41,16 @@ func (e *callEnv) Call(ctx context.Context, c Call) (Value, error) {
 	return Integer(e, "int", 1), nil
 }
 
-func (e *callEnv) Room(context.Context, *symbols.Type) (Value, error) {
-	return Value{}, errors.New("there is no room")
+func (e *callEnv) Room(_ context.Context, t *symbols.Type) (Value, error) {
+	if e.room += 0x20; e.room > 0x800 {
+		return Value{}, errors.New("there is no room")
+	}
+	return Value{Type: t, Place: InMemory, Addr: dataBase + 0x2000 + addrOf(e.room)}, nil
 }
 
-func (e *callEnv) ByReference(*symbols.Type) bool { return false }
+func (e *callEnv) ByReference(t *symbols.Type) bool {
+	return t.Name == "Made" || t.Name == "Outer" || t.Name == "Fixed"
+}
 
 func function(addr uint64, ret *symbols.Type, variadic bool, params ...*symbols.Type) Value {
 	return Value{Place: InMemory, Addr: addrOf(int64(addr)), Type: &symbols.Type{Kind: symbols.Func, Size: 1, Elem: ret, Load: func() *symbols.Members {
@@ -119,11 +125,11 @@ func TestCallsNeedLeave(t *testing.T) {
 // FuzzCalls evaluates expressions that may call.
 func FuzzCalls(f *testing.F) {
 	for _, s := range []string{"f(1)+f(2.5)", "f(f(f(\"x\")))", "base(po)", "printf(\"%d\", order, ld, big, 'a')", "(*fp)(1, 2)", "a.Select(x => f(x)).Sum()", "po->f(1)", "(int)plain(ri)",
-		"(x => f(x))(order)", "paint((Color)1)", "two(a[0], a[1])", "order.Base::g()", "fp(fp)", "(po->*pm)()", "f({1})"} {
+		"(x => f(x))(order)", "paint((Color)1)", "two(a[0], a[1])", "order.Base::g()", "fp(fp)", "(po->*pm)()", "f({1})", "take_made(made)+see_made(7)", "take_outer(outer)", "take_fixed(Fixed(Made(1).n))", "Outer()"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
-		e := newCalls()
+		e := withClasses(newCalls())
 		x, err := Parse(src, Options{Calls: true})
 		if err != nil {
 			return
