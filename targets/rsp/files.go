@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"dap-windbg/targets"
@@ -31,7 +32,9 @@ type File struct {
 	size int64
 }
 
-var errnos = map[int]error{1: errors.New("operation not permitted"), 2: errors.New("no such file"), 13: errors.New("permission denied"), 21: errors.New("is a directory")}
+// errnos are what the far end refuses with, as who reads files knows them: what is
+// not there need not be asked for again.
+var errnos = map[int]error{1: fs.ErrPermission, 2: fs.ErrNotExist, 13: fs.ErrPermission, 21: errors.New("is a directory")}
 
 // Open opens a file of the far end, as the debuggee sees the file system. The
 // file is read with ctx.
@@ -41,9 +44,9 @@ func (t *Target) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	defer done()
-	fs := ask("vFile:setfs:%x", t.info.Load().pid)
+	of := ask("vFile:setfs:%x", t.info.Load().pid)
 	open := ask("vFile:open:%s,0,0", toHex(path))
-	if err := t.c.exchange(ctx, fs, open); err != nil {
+	if err := t.c.exchange(ctx, of, open); err != nil {
 		return nil, err
 	}
 	fd, _, err := fileReply(open)

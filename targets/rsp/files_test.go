@@ -2,7 +2,9 @@ package rsp
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -38,5 +40,13 @@ func TestFiles(t *testing.T) {
 	}
 	if n := strings.Count(trace.String(), "vFile:pread"); n > 4+len(want)/1024 {
 		t.Errorf("%d reads for %d bytes", n, len(want))
+	}
+}
+
+// TestFileErrors: who brings files over knows by the error that one is not there.
+func TestFileErrors(t *testing.T) {
+	tg, _ := serve(t, "loop")
+	if _, err := tg.Open(soon(t), "/no/such/file"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
 	}
 }
