@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -239,10 +240,17 @@ func (c *Conn) settings() []*request {
 	return out
 }
 
+// passSignals names the signals in the order of their numbers on the wire: GNU
+// gdbserver walks the list once and drops what comes after a larger one.
 func (c *Conn) passSignals(linux []int) *request {
-	text := make([]string, len(linux))
+	numbers := make([]int, len(linux))
 	for i, s := range linux {
-		text[i] = hexUint(uint64(c.signalOut(s)))
+		numbers[i] = int(c.signalOut(s))
+	}
+	slices.Sort(numbers)
+	text := make([]string, len(numbers))
+	for i, n := range numbers {
+		text[i] = hexUint(uint64(n))
 	}
 	return ask("QPassSignals:%s", strings.Join(text, ";"))
 }
