@@ -16,6 +16,15 @@ export async function withDebugger(script: string, f: (dir: string) => Promise<v
 	}
 }
 
+/** Holds back what is set to happen later, until the returned function lets it happen. */
+export function holdTimers(t: { after(end: () => void): void }): () => void {
+	const real = globalThis.setTimeout;
+	const due: (() => void)[] = [];
+	globalThis.setTimeout = ((f: () => void) => ({ unref: () => undefined, number: due.push(f) })) as never;
+	t.after(() => (globalThis.setTimeout = real));
+	return () => due.splice(0).forEach(f => f());
+}
+
 /** Lets everything that is due happen until test holds. */
 export async function until(test: () => boolean): Promise<void> {
 	while (!test()) {

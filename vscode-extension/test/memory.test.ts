@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { MemoryFiles, memoryUri } from '../src/memory';
 import { Trackers } from '../src/tracker';
+import { holdTimers } from './debugger';
 import * as fake from './vscode';
 
 beforeEach(() => fake.reset());
@@ -17,7 +18,7 @@ function memory(size: number) {
 }
 
 test('memory is read, edited, saved, and read anew when it has changed', async t => {
-	t.mock.timers.enable({ apis: ['setTimeout'] });
+	const later = holdTimers(t);
 	const { cells, session } = memory(40);
 	const files = new MemoryFiles(id => (id === session.id ? session : undefined));
 	const uri = memoryUri(session, 0x1000n, 32, 'a/b?') as any;
@@ -33,7 +34,7 @@ test('memory is read, edited, saved, and read anew when it has changed', async t
 	assert.equal(cells.toString('latin1', 0, 4), 'abAA');
 	assert.deepEqual(session.asked.filter((a: any) => a[0] === 'writeMemory').map((a: any) => a[1].memoryReference), ['0x0000000000001000']);
 	assert.deepEqual(events, []);
-	t.mock.timers.tick(1000);
+	later();
 	assert.equal(events.length, 1);
 	assert.ok((await files.stat(uri)).mtime > first.mtime);
 	assert.match((await files.readFile(uri)).toString(), /abAAAAAAAAAAAAAA/);

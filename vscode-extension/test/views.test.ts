@@ -5,6 +5,7 @@ import { Registers } from '../src/registers';
 import { farEnd, Target, title, type Debuggee } from '../src/target';
 import { onChange, Trackers } from '../src/tracker';
 import type { Row } from '../src/tree';
+import { holdTimers } from './debugger';
 import * as fake from './vscode';
 
 beforeEach(() => fake.reset());
@@ -88,7 +89,7 @@ test('a view of another debugger’s session, or of none, is empty; what fails b
 });
 
 test('events make stale what shows them, once', t => {
-	t.mock.timers.enable({ apis: ['setTimeout'] });
+	const later = holdTimers(t);
 	const session = (fake.debug.activeDebugSession = fake.fakeSession({}));
 	const tracker = new Trackers().createDebugAdapterTracker(session);
 	const changes: string[] = [];
@@ -103,7 +104,7 @@ test('events make stale what shows them, once', t => {
 	tracker.onDidSendMessage!({ type: 'response', command: 'setVariable', success: true, seq: 2 });
 	tracker.onDidSendMessage!({ type: 'response', command: 'setVariable', success: false, seq: 3 });
 	assert.deepEqual(changes, ['modules', 'modules', 'threads', 'values']);
-	t.mock.timers.tick(1000);
+	later();
 	assert.deepEqual(filled, ['modules', 'target']);
 	[modules, target, listening].forEach(d => d.dispose());
 });
