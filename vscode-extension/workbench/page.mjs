@@ -319,7 +319,7 @@ export class Workbench {
 
     /** Shows what one of several sessions says. */
     async consoleOf(session) {
-        await this.page.locator('.part.panel select.monaco-select-box').selectOption({ label: session });
+        await this.page.getByRole('toolbar', { name: 'Debug Console actions' }).getByLabel('Debug Session').selectOption({ label: session });
     }
 
     async clearConsole() {
@@ -413,7 +413,10 @@ export class Workbench {
 
     /** Keeps what is on the screen for the documents, when pictures are asked for. */
     async picture(name, clip) {
-        if (this.pictures)
-            await this.page.screenshot({ path: `${this.pictures}/${name}.png`, clip, animations: 'disabled', caret: 'hide' });
+        if (!this.pictures)
+            return;
+        await this.page.mouse.move(640, 1); // boxes that the mouse called up go away
+        await until('no box is up', async () => await this.page.locator('.workbench-hover-container:visible').count() === 0);
+        await this.page.screenshot({ path: `${this.pictures}/${name}.png`, clip, animations: 'disabled', caret: 'hide' });
     }
 }

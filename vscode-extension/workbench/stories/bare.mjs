@@ -37,7 +37,7 @@ export default {
         async 'the program is asked for and stops at the breakpoint'(w) {
             await w.pick('Launch a program');
             await w.page.locator('.quick-input-widget', { hasText: 'Program to debug' }).waitFor();
-            await w.pick(/^shop$/);
+            await w.page.locator('.quick-input-list .monaco-list-row').getByText('shop', { exact: true }).first().click();
             await w.stopsAt(file, line('call'));
             await w.stop();
         },
