@@ -20,6 +20,10 @@ const everybody: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('org
  * chosen, or there is nothing to choose from and the user knows why.
  */
 export async function pickProcess(processServer?: string): Promise<string | undefined> {
+	if (processServer !== undefined && !vscode.workspace.isTrusted) { // its connection string may name a program
+		tellError(`The processes of ${processServer} are not listed for a folder that is not trusted. Trust the folder first.`);
+		return undefined;
+	}
 	const box = vscode.window.createQuickPick<Item>();
 	const stop = new AbortController();
 	box.title = processServer === undefined ? 'Attach to a process of this machine' : `Attach to a process behind ${processServer}`;

@@ -68,7 +68,7 @@ export function farEnd(config: Record<string, unknown>): string | undefined {
 }
 
 async function others(session: vscode.DebugSession, processServer: string, pid: number | undefined): Promise<Row[]> {
-	const { processes } = (await session.customRequest('processes', { processServer })) as { processes: Process[] };
+	const { processes } = (await session.customRequest('processes', { processServer, __workspaceTrusted: vscode.workspace.isTrusted })) as { processes: Process[] };
 	return sortProcesses(processes, '', false).filter(p => p.pid !== pid).map(p => {
 		const item = toItem(p);
 		return {

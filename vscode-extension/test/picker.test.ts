@@ -43,6 +43,13 @@ test('a process server is asked for its processes, of all users', () => withDebu
 	assert.deepEqual(fake.said, []);
 }));
 
+test('a folder that is not trusted names no process server', () => withDebugger(list, async dir => {
+	fake.workspace.isTrusted = false;
+	assert.equal(await pickProcess('gdb:server=h,port=1,cmd=@{sh}'), undefined);
+	assert.match(fake.said[0]!, /not trusted/);
+	assert.equal(existsSync(path.join(dir, 'asked')), false);
+}));
+
 test('a list that cannot be had is told', () => withDebugger('echo "Unable to connect to h:1" >&2; exit 3', async () => {
 	assert.equal(await pickProcess('gdb:server=h,port=1'), undefined);
 	assert.match(fake.said[0]!, /cannot be listed: Unable to connect to h:1/);

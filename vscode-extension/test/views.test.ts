@@ -43,6 +43,7 @@ test('the target: its threads, and what else runs there when somebody looks', as
 	assert.deepEqual(threads.map(t => t.contextValue), ['thread', 'thread.frozen']);
 	assert.deepEqual(session.asked.map((a: any) => a[0]), ['debuggee']);
 	assert.deepEqual(shown(await view.getChildren(rows[1])), ['bash | 9 ann']);
+	assert.deepEqual(session.asked.at(-1)[1], { processServer: 'gdb:server=h,port=1', __workspaceTrusted: true });
 	view.dispose();
 });
 
