@@ -64,7 +64,7 @@ func (o *Options) unattended() {
 	if o.Plan.FollowForks == "" && len(o.Commands) == 0 { // a script says so itself: .childdbg
 		o.Plan.FollowForks = "both"
 	}
-	o.Plan.CrashesOnly = len(o.Commands) == 0
+	o.Plan.CrashesOnly = len(o.Commands)+len(o.Plan.InitCommands)+len(o.Plan.PostConnectCommands) == 0
 	if c := o.Plan.Console; c == "integratedTerminal" || c == "externalTerminal" {
 		o.Plan.Console = "internalConsole"
 	}

@@ -429,7 +429,11 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	}
 	r := l.refresher(st)
 	l.due = r
-	if l.unwatched() && st.Reason != targets.Initial {
+	if l.unwatched() {
+		if st.Reason == targets.Initial { // who sets no breakpoint then just goes on
+			l.announce(ctx, st)
+			return
+		}
 		l.modules.stale = true
 	}
 	if l.modules.stale {
@@ -459,6 +463,11 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	if st.Text == "" && (st.Reason == targets.Initial || st.Reason == targets.Interrupted) {
 		st.Text = l.breakText(st.Thread)
 	}
+	l.announce(ctx, st)
+}
+
+// announce makes st the last stop and tells of it.
+func (l *loop) announce(ctx context.Context, st *Stop) {
 	for _, b := range l.bps {
 		if slices.Contains(st.Breakpoints, b.ID) {
 			st.Hit = append(st.Hit, b.Breakpoint)
