@@ -32,6 +32,7 @@ function row(m: Module): Row {
 		label: m.name,
 		description: m.symbolStatus?.replace(/:.*/s, '') ?? '',
 		tooltip: [m.path ?? m.name, m.addressRange, m.symbolStatus].filter(Boolean).join('\n'),
+		accessibilityInformation: { label: [m.name, m.symbolStatus, m.path].filter(Boolean).join(', ') }, // else the tooltip is read
 		iconPath: new vscode.ThemeIcon(with_ ? 'library' : 'circle-large-outline'),
 		collapsibleState: vscode.TreeItemCollapsibleState.Collapsed,
 		contextValue: with_ ? 'module' : 'module.bare',

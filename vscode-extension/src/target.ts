@@ -33,11 +33,13 @@ export class Target extends Tree {
 
 	protected async rows(session: vscode.DebugSession): Promise<Row[]> {
 		const d = (await session.customRequest('debuggee')) as Debuggee;
+		const description = [d.postmortem ? 'post-mortem' : d.state, d.os, d.architecture, d.server].filter(Boolean).join(', ');
 		const rows: Row[] = [{
 			id: 'debuggee',
 			label: title(d),
-			description: [d.postmortem ? 'post-mortem' : d.state, d.os, d.architecture, d.server].filter(Boolean).join(', '),
+			description,
 			tooltip: d.path ?? '',
+			accessibilityInformation: { label: `${title(d)}, ${description}` },
 			iconPath: new vscode.ThemeIcon(d.machine ? 'vm' : 'debug-alt'),
 			collapsibleState: vscode.TreeItemCollapsibleState.Expanded,
 			contextValue: 'debuggee',
@@ -73,6 +75,7 @@ async function others(session: vscode.DebugSession, processServer: string, pid: 
 		const item = toItem(p);
 		return {
 			id: `process ${p.pid}`, label: item.label, description: item.description, tooltip: p.command,
+			accessibilityInformation: { label: `${item.label}, ${item.description}` },
 			iconPath: new vscode.ThemeIcon('circle-outline'), contextValue: 'process', about: { processServer, pid: p.pid },
 		};
 	});

@@ -19,6 +19,7 @@ test('modules are listed with what is known of them', async () => {
 	const rows = await view.getChildren();
 	assert.deepEqual(shown(rows), ['orders | DWARF symbols', 'vdso | no symbols']);
 	assert.deepEqual(rows.map(r => r.contextValue), ['module', 'module.bare']);
+	assert.equal(rows[0]!.accessibilityInformation!.label, 'orders, DWARF symbols, /srv/orders');
 	assert.deepEqual(shown(await view.getChildren(rows[0])), ['Path: /srv/orders', 'Addresses: 0x1000-0x2000', 'Symbols: DWARF symbols', 'Build id: ab12']);
 	assert.deepEqual(session.asked, [['modules', {}]]);
 	view.dispose();
