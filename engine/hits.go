@@ -14,19 +14,20 @@ import (
 	"dap-windbg/targets"
 )
 
-// hit asks every breakpoint at pc whether it stops. conditioned tells that the
-// far end has evaluated the condition already.
-func (l *loop) hit(ctx context.Context, st *Stop, pc arch.Addr, conditioned bool) (ids []int, quiet bool) {
+// hit asks every breakpoint at pc whether it stops. What the far end has evaluated is
+// evaluated once more: of several threads at traps GDB's server tells of any when the
+// condition of one is true (gdbserver 13 to 16, select_event_lwp).
+func (l *loop) hit(ctx context.Context, st *Stop, pc arch.Addr) (ids []int) {
 	for _, b := range l.bps {
 		if b.Disabled || !b.code() || !contains(b.addrs, pc) {
 			continue
 		}
-		if l.decideHit(ctx, b, st, conditioned) {
+		if l.decideHit(ctx, b, st) {
 			ids = append(ids, b.ID)
 		}
 	}
 	l.dropOneShots(ids)
-	return ids, len(ids) == 0
+	return ids
 }
 
 func contains(as []arch.Addr, a arch.Addr) bool {
@@ -40,14 +41,14 @@ func contains(as []arch.Addr, a arch.Addr) bool {
 
 // decideHit runs one breakpoint's conditions, in the order thread, condition,
 // count, message.
-func (l *loop) decideHit(ctx context.Context, b *breakpoint, st *Stop, conditioned bool) bool {
+func (l *loop) decideHit(ctx context.Context, b *breakpoint, st *Stop) bool {
 	if b.Thread != (targets.ThreadID{}) && b.Thread != st.Thread {
 		return false
 	}
 	if !l.deepEnough(ctx, b, st.Thread) {
 		return false
 	}
-	if !conditioned && !l.holds(ctx, b, st.Thread) {
+	if !l.holds(ctx, b, st.Thread) {
 		return false
 	}
 	b.hits++
@@ -297,7 +298,7 @@ func (l *loop) judgeWatch(ctx context.Context, st *Stop) (quiet bool) {
 		if b.anyAccess(l.arch) && !bytes.Equal(hit.Old, hit.New) {
 			continue
 		}
-		if l.decideHit(ctx, b, st, false) {
+		if l.decideHit(ctx, b, st) {
 			ids = append(ids, b.ID)
 			st.Watched = hit
 		}

@@ -296,3 +296,28 @@ func (b *rawWire) reply() string {
 }
 
 func (b *rawWire) ask(p string) string { b.send(p); return b.reply() }
+
+// TestConditionOfOneThread: of many threads at a trap whose condition holds for one,
+// that one is told, as often as it comes.
+func TestConditionOfOneThread(t *testing.T) {
+	const threads, one = 16, 5
+	hits := 1_000
+	if heavy() {
+		hits = 20_000
+	}
+	s := launch(t, Options{}, build(t, "hot.c"), strconv.Itoa(threads), strconv.Itoa(hits))
+	s.stop()
+	done := s.set("done", Breakpoint{Function: "done"})[0].ID
+	s.set("t", Breakpoint{Function: "hot", Condition: fmt.Sprintf("thread == %d", one)})
+	told := 0
+	for stop := s.run(How{}); stop.Breakpoints[0] != done; stop = s.run(How{}) {
+		told++
+		if n := s.eval("thread"); n != one {
+			t.Fatalf("thread %d is told", n)
+		}
+	}
+	if n := int(s.eval(fmt.Sprintf("calls[%d]", one))); n != told {
+		t.Errorf("%d hits told, the program counts %d", told, n)
+	}
+	t.Logf("%d of %d hits", told, hits)
+}

@@ -246,7 +246,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	if st.Addr == 0 {
 		st.Addr = pc
 	}
-	x, planted := l.traps.at(pc)
+	_, planted := l.traps.at(pc)
 	if st.Reason != targets.Breakpoint || !planted {
 		delete(l.hits, st.Thread)
 		if st.Reason == targets.Breakpoint {
@@ -256,7 +256,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	}
 	l.hits[st.Thread] = pc
 	l.foldAt(ctx, st.Thread, pc, l.plan)
-	ids, quietHits := l.hit(ctx, st, pc, len(x.Condition) > 0 && !l.skip.was(pc))
+	ids := l.hit(ctx, st, pc)
 	done := l.plan != nil && l.plan.sprang(ctx, l, st.Thread, pc)
 	over := false
 	if done {
@@ -283,7 +283,6 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		}
 		return false
 	}
-	_ = quietHits
 	return true
 }
 

@@ -188,7 +188,7 @@ func (l *loop) compareWatched(ctx context.Context, st *Stop) bool {
 		}
 		hit := &WatchHit{Addr: b.addrs[0], Old: b.old, New: now[i]}
 		b.old = now[i]
-		if l.decideHit(ctx, b, st, false) {
+		if l.decideHit(ctx, b, st) {
 			ids = append(ids, b.ID)
 			st.Watched = hit
 		}
