@@ -94,14 +94,21 @@ func (e *agentEnv) relative(ctx context.Context, name string, which uint64) (reg
 		if err != nil || len(ps) != 1 || ps[0].Kind != symbols.InMemory || ps[0].BitSize != 0 {
 			return 0, 0, nil, false
 		}
-		for i, r := range f.Regs.Set.Regs {
-			if d := int64(uint64(ps[0].Addr) - madeUp(i, which)); r.Size == e.l.arch.PtrSize && d > -1<<22 && d < 1<<22 {
-				return i, int32(d), v.Type, true
-			}
-		}
-		return 0, 0, nil, false
+		reg, off, ok = f.nearest(ps[0].Addr, which)
+		return reg, off, v.Type, ok
 	}
 	return 0, 0, nil, false
+}
+
+// nearest is the register of a frameLike that has a made-up value near a, and how far
+// a is from it.
+func (f *Frame) nearest(a arch.Addr, which uint64) (reg int, off int32, ok bool) {
+	for i, r := range f.Regs.Set.Regs {
+		if d := int64(uint64(a) - madeUp(i, which)); r.Size == f.Regs.Set.Arch.PtrSize && d > -1<<22 && d < 1<<22 {
+			return i, int32(d), true
+		}
+	}
+	return 0, 0, false
 }
 
 // AgentRegister is a register's number at the far end: its place in the set.

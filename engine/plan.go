@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,58 @@ func (p *plan) sprang(ctx context.Context, l *loop, id targets.ThreadID, pc arch
 		}
 	}
 	return false
+}
+
+// bound has the far end tell by itself, where it can, whether a trap is sprung in a
+// frame further in than the plan's: else each activation of a recursive function that
+// comes by costs two round trips. What it tells is judged here too: it may be another
+// thread that it tells of.
+func (p *plan) bound(l *loop) {
+	set := l.t.Info().Set
+	if l.t.Info().Limits.Bits&targets.Conditions == 0 || set == nil || p.how.Reverse || l.traps.patch {
+		return
+	}
+	for i := range p.leg.temps {
+		t := &p.leg.temps[i]
+		if t.bound || t.any || t.hard {
+			continue
+		}
+		t.bound = true
+		switch {
+		case t.frame && p.mark.cfa != 0:
+			if reg, off, ok := l.cfaAt(t.addr); ok {
+				t.when = notBelow(reg, off, p.mark.cfa)
+			}
+		case t.minSP > 1:
+			if reg, ok := set.Index(l.arch.SP); ok {
+				t.when = notBelow(reg, 0, t.minSP)
+			}
+		}
+	}
+}
+
+// notBelow is code that is true where a register plus off is at least a.
+func notBelow(reg int, off int32, a arch.Addr) []byte {
+	be := binary.BigEndian
+	code := be.AppendUint16([]byte{agReg}, uint16(reg))
+	code = append(be.AppendUint32(append(code, agConst32), uint32(off)), agExt, 32, agAdd)
+	return append(be.AppendUint64(append(code, agConst64), uint64(a)), agLessUnsigned, agNot, agEnd)
+}
+
+// cfaAt tells where frames lie at code address a: so far from a register.
+func (l *loop) cfaAt(a arch.Addr) (reg int, off int32, ok bool) {
+	for try, which := range []uint64{0, 5} {
+		f, known := l.frameLike(a, which)
+		if !known || f.CFA == 0 {
+			return 0, 0, false
+		}
+		at, dist, found := f.nearest(f.CFA, which)
+		if !found || try > 0 && (at != reg || dist != off) {
+			return 0, 0, false
+		}
+		reg, off = at, dist
+	}
+	return reg, off, true
 }
 
 // side compares the frame of r with the plan's: -1 further in, 0 the same, +1 further out.

@@ -96,13 +96,15 @@ func (s *skip) left(id targets.ThreadID) {
 // Opcodes of GDB's agent expressions beyond those of agent.go (GDB manual, appendix
 // "Bytecode Descriptions").
 const (
-	agEqual   = 0x13
-	agIfGoto  = 0x20 // 16-bit place in the code
-	agConst8  = 0x22
-	agConst64 = 0x25
-	agEnd     = 0x27
-	agGetv    = 0x2c // 16-bit number
-	agSetv    = 0x2d
+	agNot          = 0x0e
+	agEqual        = 0x13
+	agLessUnsigned = 0x15
+	agIfGoto       = 0x20 // 16-bit place in the code
+	agConst8       = 0x22
+	agConst64      = 0x25
+	agEnd          = 0x27
+	agGetv         = 0x2c // 16-bit number
+	agSetv         = 0x2d
 )
 
 // condition is code that springs the trap but for the thread and count to be skipped.

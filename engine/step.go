@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ type temp struct {
 	caught bool // where a handler goes on that has caught an exception
 	jump   bool // a function that jumps out of frames
 	hard   bool // by the CPU's own breakpoint
+
+	bound bool   // it was seen to that the far end knows when
+	when  []byte // code for the far end, nil: always
 }
 
 // mark identifies a frame by what survives in it.
@@ -168,6 +172,7 @@ func (l *loop) launch(ctx context.Context) error {
 	p := l.plan
 	p.off = false
 	p.addCatch(ctx, l)
+	p.bound(l)
 	clear(l.lifted)
 	r := targets.Resume{Reverse: p.how.Reverse && !p.leg.ahead, Threads: map[targets.ThreadID]targets.Action{}}
 	if id, at, ok := l.departing(); ok && !l.letsGo(ctx, id, at) {
@@ -318,7 +323,11 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 				out[keyOf(h)] = h
 				continue
 			}
-			add(t.addr)
+			x := targets.Trap{Addr: t.addr, Condition: t.when}
+			if y, ok := out[keyOf(x)]; ok && !bytes.Equal(x.Condition, y.Condition) {
+				x.Condition = nil
+			}
+			out[keyOf(x)] = x
 		}
 	} else {
 		for _, a := range l.ways {

@@ -51,6 +51,7 @@ func TestRoundTrips(t *testing.T) {
 	count("step over the rest of a line", 3, step(StepOver, "main:60"))
 	count("step in", 4, step(StepInto, "factorial:32"))
 	count("step over, no call", 3, step(StepOver, "factorial:34"))
+	count("step over a recursive call", 3, step(StepOver, "factorial:35"))
 	count("step out of recursion", 3, step(StepOut, "main:60"))
 	count("step over the rest of a line", 3, step(StepOver, "main:61"))
 	s.set("r", Breakpoint{File: "walk.c", Line: 21, OneShot: true})
@@ -181,6 +182,31 @@ func TestRoundTripsThreads(t *testing.T) {
 	s.trace.trips(t)
 	count("step over with 200 breakpoints", 3, func() { s.run(How{Kind: StepOver}); s.look() })
 	count("continue with 200 breakpoints", 4, func() { s.run(How{}); s.look() })
+}
+
+// TestRoundTripsRecursion: activations further in that come by where a step ends cost
+// nothing, however many they are.
+func TestRoundTripsRecursion(t *testing.T) {
+	s := launch(t, Options{}, build(t, "walk.c"), "1000")
+	s.stop()
+	s.set("t", Breakpoint{File: "walk.c", Line: 43})
+	s.run(How{})
+	s.run(How{})
+	s.set("t")
+	for _, c := range []struct {
+		what string
+		how  HowKind
+		to   string
+	}{{"step out of the second activation", StepOut, "deep:43"}, {"step over the rest of the line", StepOver, "deep:44"}} {
+		s.trace.trips(t)
+		s.run(How{Kind: c.how})
+		s.look()
+		n, text := s.trace.trips(t)
+		if w := s.where(); w != c.to || n > 3 {
+			t.Errorf("%s: to %s, not %s, by %d round trips\n%.3000s", c.what, w, c.to, n, text)
+		}
+		t.Logf("%-40s %d", c.what, n)
+	}
 }
 
 // TestRoundTripsCondition: the far end evaluates what it can.
