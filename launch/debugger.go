@@ -191,7 +191,7 @@ func (d *Debugger) emit(e engine.Event) {
 		d.leaving.Add(1)
 		go d.leave(d.present, machine(&d.plan), end.Traps)
 	}
-	if ended && d.present != nil && d.present.server != nil && d.present.server.shared.Load() == 0 {
+	if ended && d.present != nil && d.present.server != nil && (d.present.child == nil || d.present.server.shared.Load() == 0) {
 		d.settling = make(chan struct{})
 		d.held = []engine.Event{e}
 		go d.settle(d.present.server)
@@ -449,6 +449,8 @@ func (d *Debugger) Input(text string) error {
 		return &UnavailableError{What: "the debuggee's input is not ours: it was not started here", Fix: "type into its own terminal"}
 	case g.server.terminal:
 		return &UnavailableError{What: "the debuggee reads from its terminal", Fix: "type there"}
+	case g.server.input == nil && d.Plan().Stdin == "":
+		return &UnavailableError{What: "the debuggee has no input: nobody is there to type", Fix: "name a file with \"stdin\" in the launch configuration"}
 	case g.server.input == nil:
 		return &UnavailableError{What: "the debuggee reads its input from a file"}
 	}
