@@ -244,6 +244,7 @@ func hitText(ids []int) string {
 
 // dropOneShots removes one-shot breakpoints that were hit.
 func (l *loop) dropOneShots(ids []int) {
+	l.spent = nil
 	var keep []*breakpoint
 	for _, b := range l.bps {
 		gone := false
@@ -251,6 +252,7 @@ func (l *loop) dropOneShots(ids []int) {
 			gone = gone || b.OneShot && b.ID == id
 		}
 		if gone {
+			l.spent = append(l.spent, l.status(b))
 			l.o.Emit(BreakpointEvent{Status: l.status(b), Removed: true})
 			continue
 		}

@@ -51,6 +51,9 @@ func (l *Live) Unloaded() []*Module { return slices.Clone(l.l.modules.unloaded) 
 // Breakpoints is the whole table.
 func (l *Live) Breakpoints() []Status { return l.l.statuses() }
 
+// Spent are the one-shot breakpoints that the last hit ended, as they were.
+func (l *Live) Spent() []Status { return slices.Clone(l.l.spent) }
+
 // KnownThreads lists the threads of the last stop.
 func (l *Live) KnownThreads() []Thread { return l.l.snapshot() }
 

@@ -35,9 +35,10 @@ type loop struct {
 
 	number int
 	last   Stop
-	stops  bool // there was one
-	ran    bool // the debuggee has been resumed since the last refresh
-	hiding bool // a hidden stop is being served
+	stops  bool     // there was one
+	ran    bool     // the debuggee has been resumed since the last refresh
+	spent  []Status // one-shot breakpoints that the last hit ended
+	hiding bool     // a hidden stop is being served
 
 	mem     *cache
 	changes uint64 // of memory, as far as we caused or noticed them

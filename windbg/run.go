@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -392,7 +393,7 @@ func (i *Interpreter) commandsOf(ctx context.Context, stop engine.Stop) []string
 	}
 	if !stop.Step && len(stop.Breakpoints) > 0 {
 		s.Look(ctx, func(l *engine.Live) error {
-			for _, b := range l.Breakpoints() {
+			for _, b := range slices.Concat(l.Breakpoints(), l.Spent()) {
 				for _, id := range stop.Breakpoints {
 					if b.ID == id && b.Command != "" {
 						out = append(out, b.Command)
