@@ -65,6 +65,7 @@ type Data struct {
 	gapMu  sync.Once
 	gapMap []unitRange // from the units that .debug_aranges leaves out
 
+	asked  naming
 	lines  lineCache
 	index  names
 	linked linkedIndex

@@ -13,10 +13,7 @@ import (
 // lowest address with code of the line. At a function's very first row that is the
 // place after the prologue, as Body says.
 func (d *Data) Places(file string, line int) []symbols.Place {
-	found := d.sieve(file, true)
-	if len(found) == 0 {
-		found = d.sieve(file, false)
-	}
+	found := d.naming(file)
 	best := 0
 	var places []symbols.Place
 	for _, m := range found { // each is decoded once, for they may be thousands

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"sync"
 
 	"dap-windbg/symbols/index"
 )
@@ -12,6 +13,32 @@ import (
 type fileMatch struct {
 	unit  *unit
 	files map[uint32]bool
+}
+
+// naming is the answer about one file, the last that was asked for: an editor sets all
+// breakpoints of a file together. Its matches are not changed.
+type naming struct {
+	mu      sync.Mutex
+	file    string
+	indexed bool
+	found   []fileMatch
+}
+
+// naming finds the units that name the file as it is spelt, else regardless of case.
+func (d *Data) naming(file string) []fileMatch {
+	n := &d.asked
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	indexed := d.Indexed()
+	if n.file == file && n.indexed == indexed {
+		return n.found
+	}
+	found := d.sieve(file, true)
+	if len(found) == 0 {
+		found = d.sieve(file, false)
+	}
+	n.file, n.indexed, n.found = file, indexed, found
+	return found
 }
 
 // sieve finds the units that name the file: by the index when it is there, else
