@@ -33,6 +33,8 @@ type localServer struct {
 	kill     func()
 	shared   atomic.Int32 // processes it serves besides the first
 	left     atomic.Bool  // it was detached from what it started, and stays until that ends
+	met      atomic.Bool  // somebody has connected: it ends by itself when he leaves
+	wake     int64        // a running process that it attaches to
 	hung     sync.WaitGroup
 }
 
@@ -49,6 +51,9 @@ func startServer(ctx context.Context, p *Plan, attach int64, room func(context.C
 	if attach == 0 {
 		s.cmd.Dir = p.Program.Dir
 		s.cmd.Env = append(os.Environ(), p.Program.Env...)
+	}
+	if attach != 0 && !halted(attach) {
+		s.wake = attach
 	}
 	isolate(s.cmd)
 	open := openStreams
@@ -198,6 +203,13 @@ func (s *localServer) start(ctx context.Context, open func(context.Context, stri
 		s.stop()
 		return &ReachError{What: fmt.Sprintf("gdbserver did not listen within %v", serverStart), Err: errors.New(said.text())}
 	case <-ctx.Done():
+		// Killed before it listens, it would let go what it starts and leave behind
+		// the children that it tries ptrace on.
+		select {
+		case s.port = <-port:
+		case <-s.exited:
+		case <-time.After(time.Second):
+		}
 		s.stop()
 		return ctx.Err()
 	}
@@ -241,13 +253,23 @@ func copyOutput(r io.Reader, output func(string, bool)) {
 
 // dial connects to the server.
 func (s *localServer) dial(ctx context.Context) (net.Conn, error) {
-	return dialTCP(ctx, "gdbserver", "127.0.0.1", s.port)
+	conn, err := dialTCP(ctx, "gdbserver", "127.0.0.1", s.port)
+	s.met.Store(err == nil)
+	return conn, err
 }
 
 // stop ends the use of a gdbserver, and with the last one the server when it does not end by itself; the connection is closed already.
 func (s *localServer) stop() {
 	if s.shared.Add(-1) >= 0 {
 		return // others are served still
+	}
+	if !s.met.Load() && s.cmd != nil { // it would wait for somebody for ever
+		s.kill()
+		<-s.exited
+		if s.wake != 0 {
+			proceed(s.wake) // what was being attached to may have been stopped for it
+		}
+		return
 	}
 	if s.left.Load() {
 		s.kill()
