@@ -135,8 +135,6 @@ func VSCodeManifest(manifest []byte) ([]byte, error) {
 			"attach": map[string]any{"properties": attributes(inAttach)},
 		}},
 		{debugger + "configurationSnippets", snippets()},
-		{debugger + "initialConfigurations", []any{map[string]any{
-			"type": "dap-windbg", "request": "launch", "name": "Launch", "program": "${workspaceFolder}/a.out"}}},
 	} {
 		place := doc.Find(part.place)
 		if place == nil {

@@ -29,7 +29,7 @@ func TestManifest(t *testing.T) {
 // the places of the table is refused.
 func TestManifestKeepsTheRest(t *testing.T) {
 	const before, after = "{\n  \"b\": 1, // why\n  \"a\": [ ],\n  \"contributes\": {\"configuration\": [ {}, {\"properties\":{}}], \"debuggers\": [{\"configurationAttributes\": ",
-		", \"configurationSnippets\": [], \"initialConfigurations\": 3, \"z\":  true}]} }\n"
+		", \"configurationSnippets\": [], \"z\":  true}]} }\n"
 	out, err := VSCodeManifest([]byte(before + "null" + after))
 	if err != nil {
 		t.Fatal(err)

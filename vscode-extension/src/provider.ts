@@ -59,12 +59,14 @@ export class Provider implements vscode.DebugConfigurationProvider {
 		return config;
 	}
 
-	/** What goes into a new launch.json. */
+	/** What goes into a new launch.json; something to fill in for those who choose nothing. */
 	async provideDebugConfigurations(folder: vscode.WorkspaceFolder | undefined): Promise<vscode.DebugConfiguration[]> {
 		const chosen = await chooseWay(folder);
-		return chosen === undefined ? [] : [portable(chosen, folder?.uri.fsPath, host)];
+		return [chosen === undefined ? template : portable(chosen, folder?.uri.fsPath, host)];
 	}
 }
+
+const template: Configuration = { type: section, request: 'launch', name: 'Launch', program: '${workspaceFolder}/a.out' };
 
 function refuse(r: Refusal): undefined {
 	tellError(r.message, ...(r.configure ? [configure] : []), showLog);

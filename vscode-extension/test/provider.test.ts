@@ -60,6 +60,14 @@ test('every way to start gives a configuration that is accepted', () => withDebu
 	]);
 }));
 
+test('a new launch.json has what was chosen, or something to fill in', async () => {
+	const folder: any = { uri: fake.Uri.file('/w') };
+	fake.answers.push((ways: any[]) => ways[0], [fake.Uri.file('/w/build/orders')]);
+	assert.deepEqual(await provider.provideDebugConfigurations(folder), [{ type: 'dap-windbg', request: 'launch', name: 'Launch a program', program: '${workspaceFolder}/build/orders' }]);
+	fake.answers.push(undefined);
+	assert.deepEqual(await provider.provideDebugConfigurations(folder), [{ type: 'dap-windbg', request: 'launch', name: 'Launch', program: '${workspaceFolder}/a.out' }]);
+});
+
 test('a refusal has a button that opens the configuration', async () => {
 	fake.answers.push('Configure');
 	assert.equal(await provider.resolveDebugConfiguration(undefined, config({ processId: 1, coreFile: 'c' })), undefined);
