@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -102,18 +103,32 @@ func (b *bench) took(name string, since time.Time) {
 	b.note(nil, name, time.Since(since).Seconds()*1e3)
 }
 
-// contenders are the peers that this machine has; the floor is the last.
+// contenders are the peers that this machine has; the floor is the last. A gdb whose
+// adapter is to be measured too is named by BENCH_GDB_DAP, another lldb-dap by
+// BENCH_LLDB_DAP.
 func (b *bench) contenders(trace string) []contender {
 	all := []contender{
 		{name: "ours", start: func() peer { return newDAP(b.source, b.attaching(trace), b.debugger) }, server: gdbserver},
 		{name: "gdb", start: func() peer { return newMI(b.program, b.source) }, server: gdbserver},
 	}
-	if _, err := exec.LookPath("lldb-dap-19"); err == nil {
+	// gdb's own adapter, of 14 and later, has no answer to a breakpoint while the
+	// program runs.
+	if gdb := os.Getenv("BENCH_GDB_DAP"); gdb != "" {
+		ask := func(port string) map[string]any {
+			return map[string]any{"program": b.program, "target": "127.0.0.1:" + port}
+		}
+		all = append(all, contender{name: "gdbdap", server: gdbserver, without: []string{"breakpoint while"},
+			start: func() peer {
+				return newDAP(b.source, ask, gdb, "-nx", "-q", "-i=dap", "-iex", "set sysroot /", "-iex", "set debuginfod enabled off")
+			}})
+	}
+	lldb := cmp.Or(os.Getenv("BENCH_LLDB_DAP"), "lldb-dap-19")
+	if _, err := exec.LookPath(lldb); err == nil {
 		ask := func(port string) map[string]any {
 			return map[string]any{"program": b.program, "stopOnEntry": false,
 				"attachCommands": []string{"target create " + b.program, "gdb-remote 127.0.0.1:" + port}}
 		}
-		all = append(all, contender{name: "lldb", start: func() peer { return newDAP(b.source, ask, "lldb-dap-19") }, server: lldbServer,
+		all = append(all, contender{name: "lldb", start: func() peer { return newDAP(b.source, ask, lldb) }, server: lldbServer,
 			without: []string{"read ", "65 threads"}}) // no memory references; a storm of SIGTRAP
 	}
 	all = append(all, contender{name: "floor", start: b.newFloor, server: gdbserver})
