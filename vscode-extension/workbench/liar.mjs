@@ -54,8 +54,8 @@ function send(stream, message) {
 
 function relay() {
     const args = process.argv.slice(2);
-    const debuggr = spawn(process.env.LIAR_PROGRAM, args, { stdio: args.length > 0 ? 'inherit' : ['pipe', 'pipe', 'inherit'] });
-    debuggr.on('exit', (code) => process.exit(code ?? 1));
+    const truthful = spawn(process.env.LIAR_PROGRAM, args, { stdio: args.length > 0 ? 'inherit' : ['pipe', 'pipe', 'inherit'] });
+    truthful.on('exit', (code) => process.exit(code ?? 1));
     if (args.length > 0)
         return; // a question of the command line
     const asked = new Map(); // requests that will get a false answer, by number
@@ -63,10 +63,10 @@ function relay() {
         const lie = lies.find((l) => l.command === request.command && l.asked(request.arguments ?? {}));
         if (lie)
             asked.set(request.seq, lie);
-        send(debuggr.stdin, request);
+        send(truthful.stdin, request);
     });
-    process.stdin.on('end', () => debuggr.stdin.end());
-    messages(debuggr.stdout, (message) => {
+    process.stdin.on('end', () => truthful.stdin.end());
+    messages(truthful.stdout, (message) => {
         const lie = message.type === 'response' && message.success && asked.get(message.request_seq);
         send(process.stdout, lie ? { ...message, body: lie.tell(message.body) } : message);
     });

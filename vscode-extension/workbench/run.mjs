@@ -7,7 +7,7 @@
 // checks in their order. A failed check leaves a picture of the screen behind and ends its story, but for
 // those that only look. With --control the debugger lies (liar.mjs), and just the checks that look there must fail.
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -97,7 +97,7 @@ await profile.install(options.vsix ?? path.join(extension, `${name}-${version}-$
 await profile.install(await packHexEditor());
 if (options.control)
     profile.set({ 'dap-windbg.executable': path.join(here, 'liar.mjs') });
-process.env.LIAR_PROGRAM = path.join(profile.extensions, `dap-windbg.${name}-${version}-${process.platform}-${process.arch}`, 'bin', 'dap-windbg');
+process.env.LIAR_PROGRAM = path.join(profile.extensions, readdirSync(profile.extensions).find((f) => f.startsWith(`${name}.${name}-`)), 'bin', name);
 const server = await Server.start(profile, path.join(scratch, 'server.log'));
 try {
     const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });

@@ -12,8 +12,8 @@ export default {
         },
 
         async 'its first step tells what this machine can debug'(w) {
-            await w.page.locator('.gettingStartedContainer .button-container', { hasText: 'Tell what is missing' }).click();
-            await w.page.locator('.view-lines', { hasText: 'gdbserver' }).waitFor();
+            await w.page.locator('.gettingStartedContainer').getByText('Tell what is missing', { exact: true }).click();
+            await w.page.locator('.part.panel, .part.editor').getByText('gdbserver').first().waitFor();
         },
     },
 };
