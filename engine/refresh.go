@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -119,4 +120,20 @@ func (l *loop) keepGood(r *targets.MemoryRead) {
 		r.Data, r.Err = r.Data[:n], nil
 		l.keep(r)
 	}
+}
+
+// announce makes st the last stop and tells of it.
+func (l *loop) announce(ctx context.Context, st *Stop) {
+	for _, b := range l.bps {
+		if slices.Contains(st.Breakpoints, b.ID) {
+			st.Hit = append(st.Hit, b.Breakpoint)
+		}
+	}
+	l.last, l.stops = *st, true
+	l.o.Emit(Stopped{Stop: *st})
+	for _, w := range l.waiters {
+		w <- *st
+	}
+	l.waiters = nil
+	l.letOthersRun(ctx)
 }

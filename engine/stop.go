@@ -465,22 +465,6 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	l.announce(ctx, st)
 }
 
-// announce makes st the last stop and tells of it.
-func (l *loop) announce(ctx context.Context, st *Stop) {
-	for _, b := range l.bps {
-		if slices.Contains(st.Breakpoints, b.ID) {
-			st.Hit = append(st.Hit, b.Breakpoint)
-		}
-	}
-	l.last, l.stops = *st, true
-	l.o.Emit(Stopped{Stop: *st})
-	for _, w := range l.waiters {
-		w <- *st
-	}
-	l.waiters = nil
-	l.letOthersRun(ctx)
-}
-
 // tellFile tells of a target without threads: there is nothing to refresh, only
 // its modules.
 func (l *loop) tellFile(ctx context.Context, st *Stop) {
