@@ -172,6 +172,10 @@ func (c *Conn) look(ctx context.Context) error {
 		c.kind = qemuUserStub
 	}
 	c.readActions(string(actions.reply))
+	if len(stop.reply) == 0 && c.kind.name == lldbName {
+		return &targets.RefusedError{Op: "connecting to " + c.o.Peer, Text: "an lldb-server in platform mode listens there, which holds no process",
+			Fix: "Start one that does: lldb-server gdbserver HOST:PORT -- PROGRAM, or --attach PID."}
+	}
 	s, err := c.parseStop(stop.reply, nil)
 	if err != nil {
 		return &targets.ProtocolError{Op: "asking " + c.o.Peer + " why the debuggee waits", Sent: "?", Got: string(stop.reply)}

@@ -3,9 +3,11 @@ package rsp
 import (
 	"debug/elf"
 	"debug/pe"
+	"errors"
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"dap-windbg/arch"
@@ -81,5 +83,21 @@ func TestReal(t *testing.T) {
 				return s
 			}, climbs...)
 		})
+	}
+}
+
+// TestPlatform: an lldb-server in platform mode is told from one that holds a process.
+func TestPlatform(t *testing.T) {
+	port := targettest.LLDBPlatform.Serve(t, "platform")
+	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Connect(soon(t), conn, Options{})
+	if err == nil {
+		c.Close()
+	}
+	if refused := new(targets.RefusedError); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "lldb-server gdbserver") {
+		t.Errorf("a platform: %v", err)
 	}
 }

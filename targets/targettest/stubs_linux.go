@@ -31,12 +31,13 @@ type Stub struct {
 
 // The makes of stub, each with what differs from the others.
 var (
-	Gdbserver  = Stub{Name: "gdbserver", Arch: arch.AMD64, CC: []string{"gcc"}, command: gdbserver}
-	LLDBServer = Stub{Name: "lldb-server", Arch: arch.AMD64, CC: []string{"gcc"}, command: lldbServer}
-	QEMUARM64  = Stub{Name: "qemu-aarch64", Arch: arch.ARM64, CC: []string{"aarch64-linux-gnu-gcc-12"}, Sysroot: "/usr/aarch64-linux-gnu", command: qemuUser}
-	QEMURISCV  = Stub{Name: "qemu-riscv64", Arch: arch.RISCV64, CC: []string{"riscv64-linux-gnu-gcc-12"}, Sysroot: "/usr/riscv64-linux-gnu", command: qemuUser}
-	Valgrind   = Stub{Name: "valgrind", Arch: arch.AMD64, CC: []string{"gcc"}, command: valgrind}
-	Wine       = Stub{Name: "wine", Arch: arch.AMD64, CC: []string{"x86_64-w64-mingw32-gcc", "-static"}, Suffix: ".exe", command: wine}
+	Gdbserver    = Stub{Name: "gdbserver", Arch: arch.AMD64, CC: []string{"gcc"}, command: gdbserver}
+	LLDBServer   = Stub{Name: "lldb-server", Arch: arch.AMD64, CC: []string{"gcc"}, command: lldbServer}
+	LLDBPlatform = Stub{Name: "lldb-server platform", command: lldbPlatform} // which holds no program
+	QEMUARM64    = Stub{Name: "qemu-aarch64", Arch: arch.ARM64, CC: []string{"aarch64-linux-gnu-gcc-12"}, Sysroot: "/usr/aarch64-linux-gnu", command: qemuUser}
+	QEMURISCV    = Stub{Name: "qemu-riscv64", Arch: arch.RISCV64, CC: []string{"riscv64-linux-gnu-gcc-12"}, Sysroot: "/usr/riscv64-linux-gnu", command: qemuUser}
+	Valgrind     = Stub{Name: "valgrind", Arch: arch.AMD64, CC: []string{"gcc"}, command: valgrind}
+	Wine         = Stub{Name: "wine", Arch: arch.AMD64, CC: []string{"x86_64-w64-mingw32-gcc", "-static"}, Suffix: ".exe", command: wine}
 )
 
 // Build compiles a program for the stub into the test's own folder.
@@ -140,6 +141,10 @@ func gdbserver(_ Stub, _ testing.TB, port, program string, args []string) *exec.
 
 func lldbServer(_ Stub, _ testing.TB, port, program string, args []string) *exec.Cmd {
 	return exec.Command("lldb-server-19", append([]string{"gdbserver", "127.0.0.1:" + port, "--", program}, args...)...)
+}
+
+func lldbPlatform(_ Stub, _ testing.TB, port, _ string, _ []string) *exec.Cmd {
+	return exec.Command("lldb-server-19", "platform", "--server", "--listen", "127.0.0.1:"+port)
 }
 
 func qemuUser(s Stub, _ testing.TB, port, program string, args []string) *exec.Cmd {
