@@ -62,7 +62,7 @@ export default {
         }),
 
         'modules, threads and registers have views': look(async (w) => {
-            await w.row('Modules', /\/shop$/);
+            await w.row('Modules', /\/shop(\n|$)/);
             await w.row('Modules', /\/libc\.so/);
             await w.picture('modules', { x: 0, y: 560, width: 350, height: 370 });
             await w.close('Modules');
