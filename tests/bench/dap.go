@@ -173,7 +173,7 @@ func (d *dapPeer) breakNow(lines []int) {
 
 func (d *dapPeer) threads() []int {
 	var body struct{ Threads []struct{ ID int } }
-	check(json.Unmarshal(d.do("threads", nil).Body, &body))
+	check(json.Unmarshal(d.do("threads", map[string]any{}).Body, &body))
 	ids := make([]int, len(body.Threads))
 	for i, t := range body.Threads {
 		ids[i] = t.ID
@@ -280,6 +280,9 @@ func (d *dapPeer) memory(expr string, count int) {
 	v := d.value(expr)
 	if v.MemoryReference == "" {
 		v.MemoryReference = address.FindString(v.Result)
+	}
+	if v.MemoryReference == "" { // shown as the text that is there
+		v.MemoryReference = address.FindString(d.value("(void *)(" + expr + ")").Result)
 	}
 	d.do("readMemory", map[string]any{"memoryReference": v.MemoryReference, "count": count})
 }
