@@ -131,7 +131,7 @@ func (w *walker) gdbserver() {
 		}
 		w.runsOn(pid)
 		syscall.Kill(pid, syscall.SIGKILL) // it waits for what it has started, debugged or not
-		w.until("the gdbserver to end", func() bool { letter, _ := state(w.t, server.Process.Pid); return letter == "Z" })
+		w.until("the gdbserver to end", func() bool { letter, _ := state(w.t, server.Process.Pid); return letter == "Z" || letter == "" })
 	}
 }
 
