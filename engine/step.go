@@ -119,27 +119,6 @@ func (l *loop) resume(ctx context.Context, how How) error {
 	return nil
 }
 
-// passOwn moves threads behind the program's own trap instructions, where the
-// far end left them on it.
-func (l *loop) passOwn(ctx context.Context) error {
-	for id, at := range l.own {
-		if l.plan.held(l, id) {
-			continue
-		}
-		delete(l.own, id)
-		r, err := l.registers(ctx, id)
-		if err != nil || r.PC() != at {
-			continue
-		}
-		c := r.Clone()
-		c.SetPC(at + arch.Addr(len(l.arch.Break)))
-		if err := l.setRegisters(ctx, id, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // held reports whether a thread stands still in this plan.
 func (p *plan) held(l *loop, id targets.ThreadID) bool {
 	if t := l.threads.find(id); t != nil && t.Frozen {
