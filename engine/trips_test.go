@@ -192,6 +192,7 @@ func TestRoundTripsRecursion(t *testing.T) {
 	s.set("t", Breakpoint{File: "walk.c", Line: 43})
 	s.run(How{})
 	s.run(How{})
+	s.look()
 	s.set("t")
 	for _, c := range []struct {
 		what string
