@@ -1,6 +1,7 @@
 package rsp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -216,14 +217,7 @@ func (w *rewinding) seek(ctx context.Context, to uint64) error {
 	if err := c.exchangeAs(ctx, true, lift); err != nil {
 		return err
 	}
-	r := &request{payload: "qRcmd," + toHex(fmt.Sprintf("replay_seek %d", to)), console: true, got: c.expectStop}
-	if err := c.exchangeAs(ctx, true, []*request{r}); err != nil {
-		return err
-	}
-	if string(r.reply) != "OK" {
-		return wrote("going back in the recording", r)
-	}
-	err := w.wait(ctx)
+	err := w.load(ctx, to)
 	if lost := c.exchangeAs(ctx, true, plant); err == nil {
 		err = lost
 	}
@@ -235,6 +229,37 @@ func (w *rewinding) seek(ctx context.Context, to uint64) error {
 		err = fmt.Errorf("going back in the recording: the far end is at instruction %d, not %d", at, to)
 	}
 	return err
+}
+
+// snapshotText is a row of "info snapshots": its name, and its instruction at the end.
+var snapshotText = regexp.MustCompile(`(?m)^\S+ +(\S+) .* (\d+)\s*$`)
+
+// load loads the latest snapshot up to an instruction and runs on to it. The command
+// replay_seek does that, too, but QEMU since 8.1 does not tell of the stop.
+func (w *rewinding) load(ctx context.Context, to uint64) error {
+	list, err := w.monitor(ctx, "info snapshots")
+	if err != nil {
+		return err
+	}
+	name, from := "", uint64(0)
+	for _, row := range snapshotText.FindAllStringSubmatch(list, -1) {
+		if at, err := strconv.ParseUint(row[2], 10, 64); err == nil && at <= to && (name == "" || at > from) {
+			name, from = row[1], at
+		}
+	}
+	if name == "" {
+		return &targets.RefusedError{Op: "going back in the recording", Text: "there is no snapshot to begin from", Fix: "Record with rrsnapshot=NAME."}
+	}
+	if said, err := w.monitor(ctx, "loadvm "+name); err != nil || said != "" {
+		return cmp.Or[error](err, &targets.RefusedError{Op: "going back in the recording", Text: strings.TrimSpace(said)})
+	}
+	if from == to {
+		return nil
+	}
+	if _, err := w.monitor(ctx, fmt.Sprintf("replay_break %d", to)); err != nil {
+		return err
+	}
+	return w.leg(ctx, "vCont;c")
 }
 
 // traps are requests that plant or lift every trap.
