@@ -48,6 +48,7 @@ cross:
 test: install build cross
 	$(GO) vet ./...
 	cd tests/testsupport && npm ci --no-audit --no-fund --loglevel=error
+	cd vscode-extension && npm ci --no-audit --no-fund --loglevel=error && npm test
 	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v -E '/(engine|adapter|targets|launch|console|windbg)(/|$$)')
 	$(GO) test -race -timeout 20m $(RACE)
 
