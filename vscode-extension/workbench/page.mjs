@@ -5,10 +5,10 @@ import { patience, until } from './until.mjs';
 // Commands that the checks give have keys of their own, as a user may give them: no
 // wording of a menu or palette is relied on.
 const keyed = [
-    'workbench.action.debug.selectandstart', 'workbench.debug.action.toggleRepl', 'workbench.debug.panel.action.clearReplAction',
-    'workbench.debug.viewlet.action.removeAllBreakpoints', 'workbench.action.closeAllEditors', 'notifications.clearAll',
-    'workbench.action.debug.pause', 'workbench.action.openWalkthrough', 'workbench.view.debug',
-    'workbench.debug.action.focusVariablesView', 'workbench.action.closePanel', 'workbench.action.focusFirstEditorGroup',
+    'workbench.action.debug.selectandstart',
+    'workbench.debug.action.toggleRepl', 'workbench.debug.panel.action.clearReplAction',
+    'workbench.debug.viewlet.action.removeAllBreakpoints', 'notifications.clearAll', 'workbench.action.openWalkthrough',
+    'workbench.view.debug',
 ];
 const letters = 'abcdefghijklmnopqrstuvwxyz';
 
@@ -361,9 +361,10 @@ export class Workbench {
         return this.page.locator('.debug-toolbar a.codicon-debug-stop, .debug-toolbar a.codicon-debug-disconnect').first();
     }
 
+    /** Starts a launch configuration by its name. */
     async start(name) {
         await this.command('workbench.view.debug');
-        await this.page.locator('.start-debug-action-item', { hasNotText: 'No Configurations' }).waitFor(); // launch.json is read
+        await this.page.locator('.start-debug-action-item', { hasText: /\S/, hasNotText: 'No Configurations' }).waitFor(); // launch.json is read
         await this.command('workbench.action.debug.selectandstart');
         const input = this.page.locator('.quick-input-widget .quick-input-box input');
         await input.waitFor();

@@ -13,7 +13,7 @@ export default {
 
         async 'its first step tells what this machine can debug'(w) {
             await w.page.locator('.gettingStartedContainer').getByText('Tell what is missing', { exact: true }).click();
-            await w.page.locator('.part.panel, .part.editor').getByText('gdbserver').first().waitFor();
+            await w.page.locator('.part.panel .view-line', { hasText: 'gdbserver' }).first().waitFor();
         },
     },
 };
