@@ -295,6 +295,10 @@ func (l *loop) gather(ctx context.Context, space targets.Space, window int, f Re
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if l.due != nil { // it may bring what is missing
+			l.catchUp(ctx)
+			continue
+		}
 		asked := slices.Clone(m.wants)
 		l.asked = append(l.asked, asked...)
 		if err := l.fetch(ctx, m.wants); err != nil {

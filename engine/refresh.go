@@ -8,8 +8,9 @@ import (
 	"dap-windbg/targets"
 )
 
-// catchUp does what the last stop still owes, its flight, before somebody looks. Who
-// steps on at once does not wait for it.
+// catchUp does what the last stop still owes, its flight, before somebody looks or a
+// resume needs more than what came with the stop. Who steps on at once does not wait
+// for it.
 func (l *loop) catchUp(ctx context.Context) {
 	r := l.due
 	if l.due = nil; r == nil || l.state != StateStopped {

@@ -104,6 +104,11 @@ func (l *loop) registers(ctx context.Context, id targets.ThreadID) (*arch.Regist
 	if l.lifeless() {
 		return nil, targets.ErrNoThreads
 	}
+	if l.due != nil && l.due.id == id { // with all that is likely to be asked for next
+		if l.catchUp(ctx); l.regs[id] != nil {
+			return l.regs[id], nil
+		}
+	}
 	op := &targets.RegistersRead{Thread: id}
 	if err := l.do(ctx, op); err != nil {
 		return nil, err
