@@ -400,9 +400,9 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		l.modules.stale = true
 	}
 	if l.modules.stale {
-		l.rider = r // it travels with what the module list needs
+		l.rider, l.due = r, nil // it travels with what the module list needs
 		l.freshModules(ctx)
-		l.rider = nil
+		l.rider, l.due = nil, r
 		l.catchUp(ctx)
 	} else if _, ok := l.known(st.Thread); !ok || l.threads.find(st.Thread) == nil || l.holdsOthers() {
 		l.catchUp(ctx)
