@@ -20,7 +20,7 @@ export const lies = [
     {
         check: 'commands are completed',
         command: 'completions', asked: () => true,
-        tell: (body) => ({ targets: body.targets.map((t) => ({ ...t, label: '.sonething', text: '.sonething' })) }),
+        tell: (body) => ({ targets: body.targets.map((t) => ({ ...t, label: '.symptom', text: '.symptom' })) }),
     },
     {
         check: 'the Disassembly view shows instructions under their source lines',
