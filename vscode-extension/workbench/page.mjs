@@ -315,6 +315,7 @@ export class Workbench {
             await this.command('workbench.debug.action.toggleRepl');
         await this.console.waitFor();
         await this.console.locator('.repl-input-wrapper').click();
+        await this.press('Control+KeyA', 'Delete'); // what was typed and not sent
     }
 
     /** Shows what one of several sessions says. */
