@@ -3,7 +3,6 @@ package rsp
 import (
 	"context"
 	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"slices"
 	"strings"
@@ -176,7 +175,7 @@ func (t *Target) parseThreads(data []byte) ([]targets.Thread, error) {
 			Name string `xml:"name,attr"`
 		} `xml:"thread"`
 	}
-	if err := xml.Unmarshal(data, &list); err != nil && len(list.Threads) == 0 {
+	if err := unmarshal(data, &list); err != nil && len(list.Threads) == 0 {
 		return nil, &targets.ProtocolError{Op: "listing threads", Sent: "qXfer:threads:read", Got: string(data[:min(len(data), 80)])}
 	}
 	out := make([]targets.Thread, 0, len(list.Threads))

@@ -2,7 +2,6 @@ package rsp
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,7 +43,7 @@ func parseProcesses(data []byte) ([]targets.Process, error) {
 			} `xml:"column"`
 		} `xml:"item"`
 	}
-	if err := xml.Unmarshal(data, &doc); err != nil {
+	if err := unmarshal(data, &doc); err != nil {
 		return nil, &targets.ProtocolError{Op: "listing processes", Sent: "qXfer:osdata:read:processes", Got: string(data[:min(len(data), 80)])}
 	}
 	var out []targets.Process

@@ -2,7 +2,6 @@ package rsp
 
 import (
 	"encoding/binary"
-	"encoding/xml"
 	"errors"
 	"strconv"
 	"strings"
@@ -88,7 +87,7 @@ func parseLinkMap(data []byte) (list []targets.Module) {
 			LD   string `xml:"l_ld,attr"`
 		} `xml:"library"`
 	}
-	if xml.Unmarshal(data, &doc) != nil {
+	if unmarshal(data, &doc) != nil {
 		return nil
 	}
 	for _, l := range doc.Libraries[:min(len(doc.Libraries), maxModules)] {
@@ -118,7 +117,7 @@ func parseLibraries(data []byte) (list []targets.Module) {
 			Sections []place `xml:"section"`
 		} `xml:"library"`
 	}
-	if xml.Unmarshal(data, &doc) != nil {
+	if unmarshal(data, &doc) != nil {
 		return nil
 	}
 	for _, l := range doc.Libraries[:min(len(doc.Libraries), maxModules)] {
