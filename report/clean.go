@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -76,14 +77,17 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Tail keeps the last bytes of a stream. Its zero value is ready.
+// Tail keeps the last bytes of a stream, for several goroutines. Its zero value is ready.
 type Tail struct {
+	mu   sync.Mutex
 	kept []byte
 	lost int64
 }
 
 // Write never fails.
 func (t *Tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
 	if over := len(t.kept) - 2*maxCaptured; over > 0 {
 		t.trim()
@@ -91,6 +95,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// trim drops what is too much; t.mu is held.
 func (t *Tail) trim() {
 	if over := len(t.kept) - maxCaptured; over > 0 {
 		t.lost += int64(over)
@@ -100,6 +105,8 @@ func (t *Tail) trim() {
 
 // Text is the end of the stream, and how many bytes came before it.
 func (t *Tail) Text() (text string, lost int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.trim()
 	return clean(strings.ReplaceAll(string(t.kept), "\r\n", "\n")), t.lost
 }

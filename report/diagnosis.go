@@ -169,7 +169,7 @@ func own(stop engine.Stop) engine.Stop {
 }
 
 // fatal is the signal that ends the process: one whose default is a core dump, and
-// that no handler of the program will take; 0 none.
+// that the program neither handles nor ignores; 0 none.
 func (s *scene) fatal() int {
 	x := s.stop.Exception
 	if s.stop.Reason != targets.Exception || x == nil {
@@ -185,19 +185,22 @@ func (s *scene) fatal() int {
 	return int(x.Code)
 }
 
-// handled reads from /proc/PID/status whether a handler would run. A fault while its
-// signal is blocked kills all the same.
+// handled reads from /proc/PID/status whether a handler would run, or the signal is
+// ignored. A fault while its signal is blocked kills all the same; of one whose signal
+// is ignored, the kernel has made the signal's default what is done before it tells.
 func handled(status string, signal int) bool {
-	caught, blocked := uint64(0), uint64(0)
+	caught, blocked, ignored := uint64(0), uint64(0), uint64(0)
 	for line := range strings.Lines(status) {
 		name, value, _ := strings.Cut(line, ":")
 		switch name {
 		case "SigCgt":
 			fmt.Sscanf(value, "%x", &caught)
+		case "SigIgn":
+			fmt.Sscanf(value, "%x", &ignored)
 		case "SigBlk":
 			fmt.Sscanf(value, "%x", &blocked)
 		}
 	}
 	bit := uint64(1) << (signal - 1)
-	return caught&bit != 0 && blocked&bit == 0
+	return ignored&bit != 0 || caught&bit != 0 && blocked&bit == 0
 }

@@ -39,15 +39,15 @@ func TestChains(t *testing.T) {
 	}
 }
 
-// TestHandled: a handler takes a signal unless it is blocked.
+// TestHandled: a handler takes a signal unless it is blocked; nobody takes an ignored one.
 func TestHandled(t *testing.T) {
-	status := "Name:\tx\nSigBlk:\t%016x\nSigIgn:\t0\nSigCgt:\t%016x\n"
+	status := "Name:\tx\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\n"
 	for _, row := range []struct {
-		blocked, caught uint64
-		want            bool
-	}{{0, 0, false}, {0, 1 << 10, true}, {1 << 10, 1 << 10, false}, {0, 1 << 11, false}} {
-		if got := handled(fmt.Sprintf(status, row.blocked, row.caught), sigSEGV); got != row.want {
-			t.Errorf("blocked %x, caught %x: %v", row.blocked, row.caught, got)
+		blocked, ignored, caught uint64
+		want                     bool
+	}{{0, 0, 0, false}, {0, 0, 1 << 10, true}, {1 << 10, 0, 1 << 10, false}, {0, 0, 1 << 11, false}, {0, 1 << 10, 0, true}, {0, 1 << 11, 0, false}} {
+		if got := handled(fmt.Sprintf(status, row.blocked, row.ignored, row.caught), sigSEGV); got != row.want {
+			t.Errorf("blocked %x, ignored %x, caught %x: %v", row.blocked, row.ignored, row.caught, got)
 		}
 	}
 }
