@@ -47,9 +47,10 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 	defer done()
 	r, e := &request{payload: "qRcmd," + toHex(line), console: true}, c.effectOf(line)
 	if e.Resumed {
+		e.Resumed = false
 		r.got = func(reply []byte) {
-			if r.output.Len() == 0 { // else it says why not
-				t.wentOn(line, reply)
+			if string(reply) == "OK" && r.output.Len() == 0 { // else it says why not
+				e.Resumed = t.wentOn(line)
 			}
 		}
 	}
@@ -75,23 +76,21 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 
 // wentOn: the far end resumed the debuggee of its own accord. Its stop is waited
 // for as if we had; c.mu is held.
-func (t *Target) wentOn(line string, reply []byte) {
+func (t *Target) wentOn(line string) bool {
 	c := t.c
-	if len(reply) == 0 || isError(reply) || c.run != nil {
-		return
+	if c.run != nil {
+		return false
 	}
 	t.motion = &motion{resume: targets.Resume{Default: targets.Action{Kind: targets.Go}}}
 	c.run = newRun(t)
-	c.expectStop(reply)
+	c.expectStop()
 	t.events.Put(targets.Running{Text: line})
+	return true
 }
 
 // expectStop: what comes behind the reply to a command is the stop of what the command
 // let run, and may be there already; c.mu is held.
-func (c *Conn) expectStop(reply []byte) {
-	if string(reply) != "OK" {
-		return
-	}
+func (c *Conn) expectStop() {
 	c.flights++
 	stop := &request{resume: true, flight: &flight{number: c.flights, tick: make(chan struct{}, 1)}}
 	c.queue = append([]*request{stop}, c.queue...)

@@ -160,6 +160,32 @@ func TestNotReplaying(t *testing.T) {
 	}
 }
 
+// TestCommandResumes: a command that lets the machine run is followed by its stop, one
+// that only says why it cannot leaves it waiting.
+func TestCommandResumes(t *testing.T) {
+	c, _ := connect(t, targettest.NewMachine(t).Serve(t, "-serial", "none"), Options{})
+	tg := c.Target()
+	expect[targets.Stop](t, tg)
+	for _, line := range []string{"system_wakeup", "c nowhere", "replay_seek x"} {
+		if out, effect, err := tg.Command(soon(t), line); out == "" || effect.Resumed || err != nil {
+			t.Errorf("%s: %q, %+v, %v", line, out, effect, err)
+		}
+		if _, err := tg.Threads(soon(t)); err != nil {
+			t.Fatalf("behind %s: %v", line, err)
+		}
+	}
+	if out, effect, err := tg.Command(soon(t), "c"); out != "" || !effect.Resumed || err != nil {
+		t.Errorf("c: %q, %+v, %v", out, effect, err)
+	}
+	expect[targets.Running](t, tg)
+	if err := tg.Interrupt(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Interrupted {
+		t.Errorf("stop %+v", stop)
+	}
+}
+
 func TestPhysicalMemory(t *testing.T) {
 	c, _ := connect(t, targettest.NewMachine(t).Serve(t, "-serial", "none"), Options{})
 	p := make([]byte, 16)
