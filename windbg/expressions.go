@@ -101,7 +101,6 @@ func evaluator(ctx context.Context, c *call) error {
 	return nil
 }
 
-// assert is for scripts and builds: it fails the line when the condition does not hold.
 // condition evaluates src as the control tokens do. A comparison that MASM cannot
 // read is tried as C++.
 func (c *call) condition(ctx context.Context, src string) (bool, error) {
