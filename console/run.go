@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +34,8 @@ type runner struct {
 	report           report.Run
 	seen             map[*engine.Session]int // stops that were looked at
 	crashes          int
+	untold           int             // crashes beyond what has a report
+	cores            context.Context // bounds the writing of all core files
 	limit            context.Context // ends at the time limit
 }
 
@@ -41,7 +45,7 @@ type runner struct {
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer, version string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	r := &runner{stdout: stdout, stderr: stderr, seen: map[*engine.Session]int{}}
+	r := &runner{stdout: stdout, stderr: stderr, seen: map[*engine.Session]int{}, cores: context.Background()}
 	if o.JSON { // which has the standard output for itself
 		r.stdout = stderr
 	}
@@ -95,7 +99,9 @@ func (r *runner) run(ctx context.Context, o Options, version string) int {
 	}
 	r.start(ctx)
 	if len(o.Commands) > 0 {
-		r.lookAround(ctx)
+		if o.Plan.CoreFile == "" { // what a core tells of happened before
+			r.lookAround(ctx)
+		}
 	} else {
 		r.toTheEnd(ctx)
 	}
@@ -163,7 +169,7 @@ func (r *runner) toTheEnd(ctx context.Context) {
 			return
 		}
 		s.Wait(ctx)
-		err := r.dbg.Resume(ctx, r.lookAround(ctx))
+		err := r.resume(ctx, r.lookAround(ctx))
 		if errors.Is(err, targets.ErrPostmortem) || errors.Is(err, errors.ErrUnsupported) { // a core file
 			r.autopsy(ctx)
 			return
@@ -172,7 +178,7 @@ func (r *runner) toTheEnd(ctx context.Context) {
 			_, err = r.dbg.Wait(ctx)
 		}
 		if err != nil && !errors.Is(err, targets.ErrGone) && ctx.Err() == nil {
-			r.report.Failures = append(r.report.Failures, report.Failure{Command: "run", Message: err.Error()})
+			r.report.Failures = append(r.report.Failures, report.Failure{Command: "run", Message: err.Error()}.Clean())
 			return
 		}
 		r.dbg.Settle(ctx)
@@ -182,10 +188,35 @@ func (r *runner) toTheEnd(ctx context.Context) {
 	}
 }
 
-// lookAround looks at every process that stopped because it crashed, once. how is what
-// the present one is to be resumed by then.
-func (r *runner) lookAround(ctx context.Context) (how engine.How) {
-	for _, m := range r.dbg.Members() {
+// trapped is a process that its own breakpoint instruction ends, by the signal.
+type trapped struct{ ordinal, signal int }
+
+// resume lets the program go on; each that is trapped comes to its end, one after the
+// other.
+func (r *runner) resume(ctx context.Context, ends []trapped) error {
+	for k, t := range ends {
+		last := k == len(ends)-1
+		if !r.dbg.Select(t.ordinal) {
+			continue
+		}
+		err := r.dbg.Resume(ctx, engine.How{Only: !last, Deliver: &targets.Deliver{Kind: targets.Signal, Signal: t.signal}})
+		if err != nil || last {
+			return err
+		}
+		if _, err := r.dbg.Wait(ctx); err != nil && !errors.Is(err, targets.ErrGone) {
+			return err
+		}
+	}
+	return r.dbg.Resume(ctx, engine.How{})
+}
+
+// lookAround looks at every process that stopped because it crashed, once.
+func (r *runner) lookAround(ctx context.Context) (ends []trapped) {
+	members := r.dbg.Members()
+	maps.DeleteFunc(r.seen, func(s *engine.Session, _ int) bool {
+		return !slices.ContainsFunc(members, func(m engine.Member) bool { return m.Session == s })
+	})
+	for _, m := range members {
 		stop, fatal := engine.Stop{}, 0
 		err := m.Session.Do(ctx, func(ctx context.Context, v *engine.View) error {
 			if stop, _ = v.Live().LastStop(); r.seen[m.Session] != stop.Number {
@@ -200,11 +231,10 @@ func (r *runner) lookAround(ctx context.Context) (how engine.How) {
 		r.crashes++
 		r.tell(ctx, m, report.Options{})
 		if stop.Exception == nil { // an instruction of the program's, which the far end takes for ours
-			r.dbg.Select(m.Ordinal)
-			how.Deliver = &targets.Deliver{Kind: targets.Signal, Signal: fatal}
+			ends = append(ends, trapped{m.Ordinal, fatal})
 		}
 	}
-	return how
+	return ends
 }
 
 // autopsy looks at what nobody can run: a core file.
@@ -218,7 +248,7 @@ func (r *runner) autopsy(ctx context.Context) {
 // tell makes the report of a process, shows it, and writes its core file.
 func (r *runner) tell(ctx context.Context, m engine.Member, o report.Options) {
 	if len(r.report.Processes) >= report.MaxProcesses {
-		r.report.Omitted = append(r.report.Omitted, fmt.Sprintf("process %d of the program: %s", m.Ordinal, "too many crashed"))
+		r.untold++
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
@@ -248,7 +278,7 @@ func (r *runner) core(m engine.Member, p *report.Process) {
 	if r.o.Report == "" || r.o.Plan.CoreFile != "" || !r.dbg.Select(m.Ordinal) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), coreTime)
+	ctx, cancel := context.WithTimeout(r.cores, coreTime)
 	defer cancel()
 	name := fmt.Sprintf("core.%d", m.Ordinal)
 	err := os.MkdirAll(r.o.Report, 0o755)
@@ -266,6 +296,9 @@ func (r *runner) core(m engine.Member, p *report.Process) {
 func (r *runner) hung() {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
+	var enough context.CancelFunc
+	r.cores, enough = context.WithTimeout(context.Background(), lookTime+coreTime)
+	defer enough()
 	fmt.Fprintf(r.stderr, "The time limit of %v has passed.\n", r.o.Limit)
 	text := fmt.Sprintf("still running after %v", r.o.Limit)
 	for _, m := range r.dbg.Members() {
@@ -351,8 +384,12 @@ func (r *runner) conclude(ctx context.Context, status int) {
 	if lostOut+lostErr > 0 {
 		rep.Omitted = append(rep.Omitted, fmt.Sprintf("the first %d bytes of the program's output", lostOut+lostErr))
 	}
+	if r.untold > 0 {
+		rep.Omitted = append(rep.Omitted, fmt.Sprintf("processes that crashed or hang beyond %d: %d", report.MaxProcesses, r.untold))
+	}
 	rep.Result = statusResults[status]
-	if r.window == nil || r.dbg == nil {
+	if r.window == nil || r.dbg == nil { // the summary says why
+		rep.Conclude(0, "")
 		return
 	}
 	end := r.scr.Ended()

@@ -187,33 +187,29 @@ func (p *Process) modules(ctx context.Context, v *engine.View) {
 			}
 		}
 		id := m.BuildID
-		kind := "no symbols"
+		kind := symbols.NoSymbols
 		if m.Image != nil {
 			if len(id) == 0 {
 				id = m.Image.Key().BuildID
 			}
-			kind = symbolKind(m.Image)
+			kind = m.Image.Debug()
 		}
 		p.Modules = append(p.Modules, Module{Name: m.Name, Path: clean(m.Path), BuildID: fmt.Sprintf("%x", id),
-			Start: Address(m.Base), End: Address(m.Base + arch.Addr(m.Size)), Symbols: kind})
+			Start: Address(m.Base), End: Address(m.Base + arch.Addr(m.Size)), Symbols: symbolKinds[kind]})
 	}
 }
 
-func symbolKind(i symbols.Image) string {
-	switch i.(type) {
-	case symbols.Scoper:
-		if fmt.Sprint(i.Debug()) != "" {
-			return clean(fmt.Sprint(i.Debug()))
-		}
-	}
-	return "names"
-}
+// symbolKinds say where a module's names come from.
+var symbolKinds = map[symbols.DebugKind]string{symbols.NoSymbols: "no symbols", symbols.Exports: "exports only", symbols.DWARF: "DWARF", symbols.PDB: "PDB"}
 
 // frameOf is a frame without its variables.
 func frameOf(f *engine.Frame) Frame {
 	out := Frame{Number: f.Index, Address: Address(f.PC), Offset: f.Disp, Inlined: f.Inlined, System: foreign(f), Function: oneLine(f.Symbol.Name, maxValue)}
 	if f.Module != nil {
 		out.Module = f.Module.Name
+		if out.Function == "" {
+			out.Offset = uint64(f.PC - f.Module.Base)
+		}
 	}
 	if f.Line.File != "" {
 		out.File, out.Line = clean(f.Line.File), f.Line.Line
@@ -226,18 +222,18 @@ func (p *Process) name() string { return orElse(path.Base(p.Program), "program")
 
 // readFile reads a file of at most so many bytes.
 func readFile(name string, most int64) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	st, err := f.Stat()
+	st, err := os.Stat(name) // opening a pipe would wait for its writer
 	if err != nil {
 		return "", err
 	}
 	if !st.Mode().IsRegular() || st.Size() > most {
 		return "", errors.New("no file of text")
 	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	return string(text), err
 }

@@ -40,9 +40,13 @@ func (f Failure) Clean() Failure {
 	return f
 }
 
-// Conclude words the summary; end says how the program ended, "" when it did not.
+// Conclude words the summary, when there is none; end says how the program ended, ""
+// when it did not.
 func (r *Run) Conclude(crashes int, end string) {
 	var parts []string
+	if r.Summary != "" {
+		parts = append(parts, r.Summary)
+	}
 	switch {
 	case r.Result == Hung:
 		parts = append(parts, "the time limit has passed")

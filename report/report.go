@@ -83,7 +83,6 @@ type Process struct {
 	Omitted     []string   `json:"omitted,omitempty"`
 	pointer     int        // bytes of an address
 	budget      int        // of variables
-	columns     [][]string // of registers, as text
 }
 
 // Signal is what stopped it.
@@ -133,7 +132,7 @@ type Frame struct {
 	Address   Address    `json:"address"`
 	Module    string     `json:"module,omitempty"`
 	Function  string     `json:"function,omitempty"`
-	Offset    uint64     `json:"offset,omitempty"`
+	Offset    uint64     `json:"offset,omitempty"` // bytes behind the function, or behind the module's start where none is known
 	File      string     `json:"file,omitempty"`
 	Line      int        `json:"line,omitempty"`
 	Inlined   bool       `json:"inlined,omitempty"`

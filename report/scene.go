@@ -296,13 +296,13 @@ func (s *scene) number(f *engine.Frame, src string) (n uint64, typ string, point
 	return n, eval.TypeName(v.Type), v.Type.IsPointer(), err == nil
 }
 
-// symbolAt is "orders!total" of a frame.
+// symbolAt is "orders!total" of a frame, or "orders+0x1189".
 func symbolAt(f *engine.Frame) string {
 	switch {
 	case f.Module == nil:
 		return "an unknown place"
 	case f.Symbol.Name == "":
-		return f.Module.Name
+		return fmt.Sprintf("%s+0x%x", f.Module.Name, f.PC-f.Module.Base)
 	}
 	return f.Module.Name + "!" + f.Symbol.Name
 }

@@ -7,6 +7,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/symbols"
 	"dap-windbg/targets"
 )
 
@@ -115,7 +116,7 @@ func (p *Process) variable(ctx context.Context, s *scene, f *engine.Frame, o *ev
 	if o.Err != nil {
 		v.Error = oneLine(o.Err.Error(), maxValue)
 	}
-	if depth == 0 || o.Expand == nil || p.budget <= 0 || o.Err != nil {
+	if depth == 0 || o.Expand == nil || p.budget <= 0 || o.Err != nil || spelled(o) {
 		return v
 	}
 	members, err := s.v.Children(ctx, f, o, 0, maxMembers+1)
@@ -136,4 +137,19 @@ func (p *Process) variable(ctx context.Context, s *scene, f *engine.Frame, o *ev
 		v.Members = append(v.Members, p.variable(ctx, s, f, m, depth-1))
 	}
 	return v
+}
+
+// spelled reports whether a value's text is all that there is to tell: its characters
+// are not told again one by one. An array of unsigned char may as well be bytes, of
+// which the text has those before the first zero.
+func spelled(o *eval.Object) bool {
+	if !strings.HasPrefix(strings.TrimLeft(o.Text, "LuU8"), `"`) {
+		return false
+	}
+	t := o.Value.Type.Strip()
+	if t == nil || t.Kind != symbols.Array {
+		return o.Whole != nil
+	}
+	e := t.Elem.Strip()
+	return e != nil && (e.Encoding != symbols.UnsignedChar || e.Name == "char")
 }

@@ -3,8 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
-	"path"
 	"strings"
+
+	"dap-windbg/symbols"
 )
 
 // WriteText writes the report for people: what happened first, then everything else.
@@ -18,7 +19,7 @@ func WriteText(w io.Writer, r *Run) error {
 		b.WriteString(f.text())
 	}
 	for _, o := range r.Omitted {
-		fmt.Fprintf(&b, "Left out: %s\n", o)
+		fmt.Fprintf(&b, "Left out: %s\n", oneLine(o, 4*maxValue))
 	}
 	fmt.Fprintf(&b, "Result: %s: %s (exit status %d)\n", r.Result, r.Summary, r.Status)
 	_, err := io.WriteString(w, b.String())
@@ -91,13 +92,17 @@ func (p *Process) text(b *strings.Builder) {
 		b.WriteString("\nModules:\n")
 	}
 	for _, m := range p.Modules {
-		fmt.Fprintf(b, "  %s %s  %-40s %s\n", m.Start.columns(p.pointer), m.End.columns(p.pointer), orElse(m.BuildID, "-"), orElse(m.Path, m.Name))
+		fmt.Fprintf(b, "  %s %s  %-40s %s", m.Start.columns(p.pointer), m.End.columns(p.pointer), orElse(m.BuildID, "-"), orElse(m.Path, m.Name))
+		if m.Path == p.Program && m.Symbols != symbolKinds[symbols.DWARF] { // of libraries that is no news
+			fmt.Fprintf(b, " (%s)", m.Symbols)
+		}
+		b.WriteByte('\n')
 	}
 	if p.Core != "" {
 		fmt.Fprintf(b, "\nCore file: %s\n", p.Core)
 	}
 	for _, o := range p.Omitted {
-		fmt.Fprintf(b, "Left out: %s\n", o)
+		fmt.Fprintf(b, "Left out: %s\n", oneLine(o, 4*maxValue))
 	}
 	b.WriteString("\n")
 }
@@ -116,14 +121,15 @@ func (s *Signal) text() string {
 	return out
 }
 
-// text is a frame as WinDbg's k has it: "orders!total+0x12 [orders.cpp @ 42]".
+// text is a frame as WinDbg's k has it: "orders!total+0x12 [orders.cpp @ 42]", or
+// "orders+0x1189" where no function is known.
 func (f *Frame) text() string {
 	name := f.Module
 	switch {
 	case f.Module == "":
 		name = f.Address.String()
 	case f.Function == "":
-		name = fmt.Sprintf("%s at %s", f.Module, f.Address)
+		name += fmt.Sprintf("+0x%x", f.Offset)
 	case f.Inlined:
 		name += "!" + f.Function
 	default:
@@ -222,9 +228,4 @@ func printable(hex string) string {
 		return string(rune(n))
 	}
 	return "."
-}
-
-// Title is one line about the run, for a heading.
-func (r *Run) Title() string {
-	return fmt.Sprintf("%s: %s", path.Base(orElse(r.Program, "program")), r.Summary)
 }
