@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -148,8 +149,12 @@ func (c *call) stepping(ctx context.Context) error {
 func (c *call) count(ctx context.Context) (n uint64, err error) {
 	n = 1
 	if c.more() && c.line[0] != '"' {
+		at := c.base
 		if n, err = c.number(ctx, 1); err != nil {
 			return 0, err
+		}
+		if n > math.MaxInt32 { // -1, or an address
+			return 0, &Error{Kind: "Range", Command: c.text, Pos: at, Fix: "the count of steps is at most 0x7fffffff"}
 		}
 	}
 	return n, c.lastCommand()
