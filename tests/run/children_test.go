@@ -92,6 +92,12 @@ func TestLongValues(t *testing.T) {
 	}
 }
 
+// TestTexts: a text is told in one line, bytes one by one.
+func TestTexts(t *testing.T) {
+	r := bare.run(t, "--", program(t, "testdata/letters.c"))
+	r.must(t, 1, `^ +name = "bob" \(char \[64\]\)\n +raw = `, `^ +buffer = "hello" \(char \[100\]\)\n +bytes = `, `^ +\[2\] = 0x2 .*\n +\[3\] = 0x3 `)
+}
+
 // TestMuchOutput: all that a program writes arrives, to the byte, and the report has
 // the end of it.
 func TestMuchOutput(t *testing.T) {
