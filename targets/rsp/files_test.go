@@ -2,12 +2,16 @@ package rsp
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"dap-windbg/targets"
 )
 
 // TestFiles: a server's file has the size it has, and is read in pieces of the
@@ -48,5 +52,22 @@ func TestFileErrors(t *testing.T) {
 	tg, _ := serve(t, "loop")
 	if _, err := tg.Open(soon(t), "/no/such/file"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestOddOpenFiles: the name of an open file may be of any bytes.
+func TestOddOpenFiles(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "odd\x1b\xff"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tg, _ := serve(t, "loop")
+	list, err := tg.Query(soon(t), targets.OSData, "files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(list, new(struct{})); err != nil || !bytes.Contains(list, []byte("odd\ufffd\ufffd")) {
+		t.Errorf("%d bytes: %v", len(list), err)
 	}
 }

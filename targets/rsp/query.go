@@ -27,7 +27,11 @@ func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byt
 	}
 	defer done()
 	if object, ok := objects[k]; ok {
-		return t.c.read(ctx, false, object, annex)
+		data, err := t.c.read(ctx, false, object, annex)
+		if k == targets.OSData {
+			data = allowed(data)
+		}
+		return data, err
 	}
 	switch k {
 	case targets.Siginfo:
