@@ -23,18 +23,23 @@ func (v *View) Regions(ctx context.Context) ([]systems.Region, error) { return v
 func (v *View) OpenFiles(ctx context.Context) ([]systems.OpenFile, error) { return v.l.openFiles(ctx) }
 
 func (l *loop) regions(ctx context.Context) ([]systems.Region, error) {
+	why := errors.ErrUnsupported
 	if s, ok := l.o.System.(systems.Surveyor); ok {
 		list, err := s.Regions(ctx, l.t)
 		if err == nil || ctx.Err() != nil {
 			return list, err
 		}
+		why = err
 	}
 	if q, ok := l.t.(targets.Queryer); ok {
 		if data, err := q.Query(ctx, targets.MemoryMap, ""); err == nil {
 			return parseMemoryMap(data)
 		}
 	}
-	return nil, fmt.Errorf("the memory map is not available: the far end serves neither files nor a map: %w", errors.ErrUnsupported)
+	if !errors.Is(why, errors.ErrUnsupported) {
+		return nil, fmt.Errorf("reading the memory map: %w", why)
+	}
+	return nil, fmt.Errorf("the memory map is not available: the far end serves neither files nor a map: %w", why)
 }
 
 func (l *loop) openFiles(ctx context.Context) ([]systems.OpenFile, error) {

@@ -35,11 +35,11 @@ func (*System) Regions(ctx context.Context, t targets.Target) ([]systems.Region,
 		return nil, err
 	}
 	defer f.Close()
-	return parseMaps(io.LimitReader(f, maxMapsText)), nil
+	return parseMaps(io.LimitReader(f, maxMapsText))
 }
 
 // parseMaps reads the text of /proc/PID/maps (proc(5)); bad lines are skipped.
-func parseMaps(r io.Reader) []systems.Region {
+func parseMaps(r io.Reader) ([]systems.Region, error) {
 	var out []systems.Region
 	s := bufio.NewScanner(r)
 	for s.Scan() && len(out) < maxRegions {
@@ -62,7 +62,7 @@ func parseMaps(r io.Reader) []systems.Region {
 		}
 		out = append(out, g)
 	}
-	return out
+	return out, s.Err()
 }
 
 // OpenFiles asks for the table of open files that gdbserver keeps (osdata "files").

@@ -1,24 +1,32 @@
 package linux
 
 import (
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 const someMaps = "555555554000-555555555000 r--p 00000000 08:01 1 /bin/x y\n555555555000-555555556000 r-xp 00001000 08:01 1 /bin/x y\n" +
 	"bad line\n7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0 [stack]\nz-1 r--p 0 0 0\n"
 
 func TestMaps(t *testing.T) {
-	all := parseMaps(strings.NewReader(someMaps))
-	if len(all) != 3 || all[1].Base != 0x555555554000 || all[1].Path != "/bin/x y" || all[2].Base != all[2].Start {
-		t.Fatalf("%+v", all)
+	all, err := parseMaps(strings.NewReader(someMaps))
+	if err != nil || len(all) != 3 || all[1].Base != 0x555555554000 || all[1].Path != "/bin/x y" || all[2].Base != all[2].Start {
+		t.Fatalf("%+v %v", all, err)
+	}
+	cut := errors.New("cut")
+	if _, err := parseMaps(io.MultiReader(strings.NewReader(someMaps), iotest.ErrReader(cut))); !errors.Is(err, cut) {
+		t.Errorf("a map that is cut: %v", err)
 	}
 }
 
 func FuzzMaps(f *testing.F) {
 	f.Add(someMaps)
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, g := range parseMaps(strings.NewReader(text)) {
+		all, _ := parseMaps(strings.NewReader(text))
+		for _, g := range all {
 			if g.End < g.Start || g.Base > g.Start && g.Path == "" {
 				t.Fatalf("%+v", g)
 			}
