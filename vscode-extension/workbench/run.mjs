@@ -68,6 +68,7 @@ async function tell(browser, server, profile, keys, story) {
     const workbench = new Workbench(page, keys);
     workbench.pictures = options.screenshots;
     workbench.folder = folder;
+    workbench.configurations = story.configurations?.map((c) => c.name);
     workbench.profile = profile;
     await workbench.open(server.page(folder));
     await story.before?.(workbench);
