@@ -94,6 +94,7 @@ async function doctor(): Promise<void> {
 		for (const line of (await run(['doctor'], doctorLimit)).trimEnd().split('\n')) {
 			log().info(line);
 		}
+		log().show(true); // a channel that was made just now may have missed the first
 	} catch (err) {
 		tellError(`The diagnosis failed: ${(err as Error).message}`, showLog);
 	}
