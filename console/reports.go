@@ -1,7 +1,10 @@
 package console
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -35,47 +38,37 @@ func sourceRoot() string {
 func (r *runner) file(name string) string { return filepath.Join(r.o.Report, name) }
 
 // write puts the report where it was asked for: the last line to people, JSON to the
-// standard output, annotations where GitHub reads them, files.
+// standard output, annotations where GitHub reads them, files. What one place does not
+// take, the others get all the same.
 func (r *runner) write(o Options, stdout io.Writer) error {
-	if err := report.WriteSummary(r.stderr, &r.report); err != nil {
-		return err
-	}
+	err := report.WriteSummary(r.stderr, &r.report)
 	if o.JSON {
-		if err := report.WriteJSON(stdout, &r.report); err != nil {
-			return err
-		}
+		err = errors.Join(err, report.WriteJSON(stdout, &r.report))
 	}
 	if os.Getenv("GITHUB_ACTIONS") == "true" {
-		if err := report.WriteAnnotations(r.stdout, &r.report, sourceRoot()); err != nil {
-			return err
-		}
+		err = errors.Join(err, report.WriteAnnotations(r.stdout, &r.report, sourceRoot()))
 	}
 	if o.Report == "" {
-		return nil
-	}
-	if err := os.MkdirAll(o.Report, 0o755); err != nil {
 		return err
 	}
-	for _, f := range forms {
-		if err := writeFile(filepath.Join(o.Report, f.name), func(w io.Writer) error { return f.write(w, &r.report) }); err != nil {
-			return err
-		}
+	if failed := os.MkdirAll(o.Report, 0o755); failed != nil {
+		return errors.Join(err, failed)
 	}
-	return nil
+	for _, f := range forms {
+		err = errors.Join(err, writeFile(filepath.Join(o.Report, f.name), func(w io.Writer) error { return f.write(w, &r.report) }))
+	}
+	return err
 }
 
 // writeFile makes a file that is whole or not there.
 func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".report-*")
+	dir, base := filepath.Split(name)
+	f, err := os.OpenFile(fmt.Sprintf("%s.%s-%016x", dir, base, rand.Uint64()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666) // less what the user's umask takes
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // without effect once it has its name
 	if err := write(f); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil && !os.IsPermission(err) {
 		f.Close()
 		return err
 	}

@@ -169,7 +169,7 @@ func (r *runner) toTheEnd(ctx context.Context) {
 			return
 		}
 		s.Wait(ctx)
-		err := r.resume(ctx, r.lookAround(ctx))
+		err := r.dbg.Resume(ctx, r.lookAround(ctx))
 		if errors.Is(err, targets.ErrPostmortem) || errors.Is(err, errors.ErrUnsupported) { // a core file
 			r.autopsy(ctx)
 			return
@@ -188,30 +188,9 @@ func (r *runner) toTheEnd(ctx context.Context) {
 	}
 }
 
-// trapped is a process that its own breakpoint instruction ends, by the signal.
-type trapped struct{ ordinal, signal int }
-
-// resume lets the program go on; each that is trapped comes to its end, one after the
-// other.
-func (r *runner) resume(ctx context.Context, ends []trapped) error {
-	for k, t := range ends {
-		last := k == len(ends)-1
-		if !r.dbg.Select(t.ordinal) {
-			continue
-		}
-		err := r.dbg.Resume(ctx, engine.How{Only: !last, Deliver: &targets.Deliver{Kind: targets.Signal, Signal: t.signal}})
-		if err != nil || last {
-			return err
-		}
-		if _, err := r.dbg.Wait(ctx); err != nil && !errors.Is(err, targets.ErrGone) {
-			return err
-		}
-	}
-	return r.dbg.Resume(ctx, engine.How{})
-}
-
-// lookAround looks at every process that stopped because it crashed, once.
-func (r *runner) lookAround(ctx context.Context) (ends []trapped) {
+// lookAround looks at every process that stopped because it crashed, once. how is what
+// the present one is to be resumed by then.
+func (r *runner) lookAround(ctx context.Context) (how engine.How) {
 	members := r.dbg.Members()
 	maps.DeleteFunc(r.seen, func(s *engine.Session, _ int) bool {
 		return !slices.ContainsFunc(members, func(m engine.Member) bool { return m.Session == s })
@@ -231,10 +210,11 @@ func (r *runner) lookAround(ctx context.Context) (ends []trapped) {
 		r.crashes++
 		r.tell(ctx, m, report.Options{})
 		if stop.Exception == nil { // an instruction of the program's, which the far end takes for ours
-			ends = append(ends, trapped{m.Ordinal, fatal})
+			r.dbg.Select(m.Ordinal)
+			how.Deliver = &targets.Deliver{Kind: targets.Signal, Signal: fatal}
 		}
 	}
-	return ends
+	return how
 }
 
 // autopsy looks at what nobody can run: a core file.

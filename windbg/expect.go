@@ -144,7 +144,7 @@ func (c *call) side(ctx context.Context, src string) (uint64, error) {
 // bothBases is a number as programmers and as people have it.
 func bothBases(n uint64) string { return fmt.Sprintf("0x%x (%d)", n, int64(n)) }
 
-// maxHeard is how much of what commands print an .expect can look back on, bytes.
+// maxHeard is how much of what commands print an .expect can look back on at least, bytes.
 const maxHeard = 1 << 20
 
 // hearing copies what commands print to where .expect finds it.
@@ -158,7 +158,7 @@ func (h *hearing) Write(p []byte) (int, error) {
 		return h.Writer.Write(p)
 	}
 	h.i.heard = append(h.i.heard, p...)
-	if over := len(h.i.heard) - maxHeard; over > 0 {
+	if over := len(h.i.heard) - maxHeard; over > maxHeard { // not at each write
 		h.i.heard = append(h.i.heard[:0], h.i.heard[over:]...)
 	}
 	return h.Writer.Write(p)

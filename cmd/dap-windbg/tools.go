@@ -42,11 +42,13 @@ func cdb(status *int) *cobra.Command {
 func run(status *int) *cobra.Command {
 	var file, name string
 	var o console.Options
-	var attachLimit time.Duration
+	var limit time.Duration
 	c := &cobra.Command{
 		Use: "run [flags] [-- program [arguments]]", Short: "Run a program or a launch configuration under the debugger, unattended",
 		RunE: func(c *cobra.Command, rest []string) error {
-			o.Limit = attachLimit
+			if o.Limit = limit; limit < 0 {
+				return &console.UsageError{Msg: fmt.Sprintf("--timeout: %v is no time limit", limit)}
+			}
 			plan, err := console.RunPlan(file, name, rest)
 			if err != nil {
 				return err
@@ -62,8 +64,8 @@ func run(status *int) *cobra.Command {
 	f.VarP(commandFlag{&o.Commands, ""}, "commands", "c", "WinDbg commands to run; this and --cf may be given several times, and run in their order")
 	f.Var(commandFlag{&o.Commands, "$$<"}, "cf", "file of WinDbg commands to run")
 	f.StringVar(&o.Report, "report", "", "folder for the report")
-	f.BoolVar(&o.JSON, "json", false, "print a summary as JSON at the end")
-	f.DurationVar(&attachLimit, "timeout", 0, "time limit, for example 30s")
+	f.BoolVar(&o.JSON, "json", false, "print the report as JSON at the end, alone on standard output")
+	f.DurationVar(&limit, "timeout", 0, "time limit, for example 30s")
 	f.BoolVar(&o.ChildResult, "return-child-result", false, "exit with the program's own status")
 	return c
 }
