@@ -277,13 +277,22 @@ func (f *floor) resumeBy(packet string) {
 
 // off steps off the trap at pc, if there is one.
 func (f *floor) off() {
-	rest, ok := f.traps[f.pc]
-	if !ok || !f.planted[f.pc] {
-		return
+	if f.atTrap() {
+		f.past("vCont;s:" + f.thread)
 	}
+}
+
+func (f *floor) atTrap() bool {
+	_, wanted := f.traps[f.pc]
+	return wanted && f.planted[f.pc]
+}
+
+// past resumes by packet with the trap at pc lifted.
+func (f *floor) past(packet string) {
 	at := f.pc
+	rest := f.traps[at]
 	delete(f.traps, at)
-	f.resumeBy("vCont;s:" + f.thread)
+	f.resumeBy(packet)
 	f.traps[at] = rest
 }
 
@@ -299,21 +308,28 @@ func (f *floor) to(addr uint64) {
 func (f *floor) run(how string) {
 	f.dap.run(how)
 	from, _ := f.at(f.pc)
-	f.off()
 	switch how {
 	case "continue":
+		f.off()
 		f.resumeBy("vCont;c")
 	case "stepOut":
+		f.off()
 		f.to(little(f.packets(fmt.Sprintf("m%x,8", f.bp+8))[0]))
 	default:
 		f.step(from, how == "stepIn")
 	}
 }
 
-// step leaves a line, into what it calls or over it.
+// step leaves a line, into what it calls or over it. While a trap is lifted the other
+// threads are held.
 func (f *floor) step(line span, into bool) {
 	for f.pc >= line.low && f.pc < line.high {
-		f.resumeBy(fmt.Sprintf("vCont;r%x,%x:%s;c", line.low, line.high, f.thread))
+		packet := fmt.Sprintf("vCont;r%x,%x:%s", line.low, line.high, f.thread)
+		if f.atTrap() {
+			f.past(packet)
+		} else {
+			f.resumeBy(packet + ";c")
+		}
 		now, ok := f.at(f.pc)
 		if ok && now.function == line.function {
 			continue
