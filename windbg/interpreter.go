@@ -381,7 +381,8 @@ func (c *call) unknown() error {
 	if strings.HasPrefix(word, "!") && len(word) > 1 {
 		return &Error{Text: "No export " + word[1:] + " found"}
 	}
-	return c.syntax(min(2, max(0, len(word)-1))) // WinDbg's parser gives up at the third letter
+	at := min(2, max(0, len(word)-1)) // WinDbg's parser gives up at the third letter
+	return &Error{Kind: "Syntax", Command: c.text, Pos: c.base + at, Fix: ".help lists the commands"}
 }
 
 // call is one command being run. Its arguments are read from line by the
