@@ -17,7 +17,7 @@ import (
 var eventCommands = []command{
 	{"sx", "sx", "list what is done at exceptions and events", anytime, listFilters},
 	{"sxe", `sxe [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "break at the first chance", anytime, setFilter('e')},
-	{"sxd", `sxd [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "break at the second chance only", anytime, setFilter('d')},
+	{"sxd", `sxd [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "break at the second chance only, which a signal has whose default ends the process", anytime, setFilter('d')},
 	{"sxn", `sxn [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "tell only", anytime, setFilter('n')},
 	{"sxi", `sxi [-c "cmd"] [-c2 "cmd"] [-h] Event[:arg]`, "ignore", anytime, setFilter('i')},
 	{"sx-", `sx- [-c "cmd"] [-c2 "cmd"] Event[:arg]`, "change the commands of an event only", anytime, setFilter(0)},
