@@ -27,6 +27,7 @@ func TestExitStatuses(t *testing.T) {
 		{"non-zero status", []string{"--", good, "3"}, 1, `^Result: failed: exited with status 3 \(exit status 1\)`},
 		{"the program's own status", []string{"--return-child-result", "--", good, "3"}, 3, "^Result: failed: exited with status 3"},
 		{"the program's own signal", []string{"--return-child-result", "--", bad}, 128 + 11, "^Result: crashed: null dereference"},
+		{"no time limit", []string{"--timeout", "-1s", "--", good}, 2, "is no time limit"},
 		{"bad option", []string{"--nonsense"}, 2, "unknown flag: --nonsense"},
 		{"no program", nil, 2, "nothing to run"},
 		{"missing program", []string{"--", "/nonexistent/program"}, 2, "no such file or directory"},
@@ -79,13 +80,13 @@ func TestEndedFromOutside(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 		buf := make([]byte, 64)
 		n, err := out.Read(buf) // all of its processes are there
 		if err != nil || !strings.HasPrefix(string(buf[:n]), "there ") {
 			t.Fatalf("%q %v", buf[:n], err)
 		}
 		cmd.Process.Signal(sig)
-		timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 		cmd.Wait()
 		if !timer.Stop() {
 			t.Fatal("it did not end")

@@ -253,7 +253,7 @@ func TestHostileText(t *testing.T) {
 	if !bytes.Contains([]byte(r.out), want) {
 		t.Errorf("standard output is %q", r.out)
 	}
-	if text := read(t, filepath.Join(dir, "report.txt")); !strings.Contains(text, `\xff`) || !strings.Contains(text, `\x1b[31m`) {
+	if text := read(t, filepath.Join(dir, "report.txt")); !strings.Contains(text, `\xff`) || !strings.Contains(text, `\x1b[31m`) || !strings.Contains(text, "\nThread 0 (") {
 		t.Errorf("report.txt has\n%s", text)
 	}
 	var rep struct{ Output string }

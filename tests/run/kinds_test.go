@@ -48,6 +48,7 @@ func TestHeadlines(t *testing.T) {
 		{"kill", 1, "segmentation fault (SIGSEGV), sent by the program itself"},
 		{"reraise", 1, "null dereference of `o->who` (customer *), reading 8 bytes behind it in kinds!length (a handler of the program took the signal first)"},
 		{"handled", 1, ""}, // its handler exits with 7: no crash
+		{"ignored", 0, ""},
 		{"term", 1, ""},
 		{"none", 0, ""},
 	} {

@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     if (how == "seccomp") { prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT); getpid(); }
     if (how == "kill") { kill(getpid(), SIGSEGV); }
     if (how == "term") { kill(getpid(), SIGTERM); }
+    if (how == "ignored") { signal(SIGQUIT, SIG_IGN); raise(SIGQUIT); return 0; }
     if (how == "handled") { signal(SIGSEGV, [](int) { _exit(7); }); return length(&first); }
     if (how == "reraise") { signal(SIGSEGV, [](int s) { signal(s, SIG_DFL); raise(s); }); return length(&first); }
     if (how == "vector") { std::vector<int> v; return v[100]; }
