@@ -3,6 +3,7 @@ import { run } from './debugger';
 import { host, variable } from './platform';
 import { showLog, tellError } from './notify';
 import { parseProcesses, sortProcesses, toItem, type Process } from './processes';
+import { masked } from './resolve';
 
 /** How long a far end may take to list its processes, in milliseconds. */
 const listLimit = 30_000;
@@ -21,12 +22,12 @@ const everybody: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon('org
  */
 export async function pickProcess(processServer?: string): Promise<string | undefined> {
 	if (processServer !== undefined && !vscode.workspace.isTrusted) { // its connection string may name a program
-		tellError(`The processes of ${processServer} are not listed for a folder that is not trusted. Trust the folder first.`);
+		tellError(`The processes of ${masked(processServer)} are not listed for a folder that is not trusted. Trust the folder first.`);
 		return undefined;
 	}
 	const box = vscode.window.createQuickPick<Item>();
 	const stop = new AbortController();
-	box.title = processServer === undefined ? 'Attach to a process of this machine' : `Attach to a process behind ${processServer}`;
+	box.title = processServer === undefined ? 'Attach to a process of this machine' : `Attach to a process behind ${masked(processServer)}`;
 	box.placeholder = 'Type a part of the name, the command line or the number';
 	box.matchOnDescription = box.matchOnDetail = true;
 	box.buttons = [refresh, everybody];
@@ -44,7 +45,7 @@ export async function pickProcess(processServer?: string): Promise<string | unde
 		} catch (err) {
 			if (!stop.signal.aborted) {
 				box.hide();
-				tellError(`The processes cannot be listed: ${(err as Error).message}`, showLog);
+				tellError(`The processes cannot be listed: ${masked((err as Error).message)}`, showLog);
 			}
 		}
 		box.busy = false;

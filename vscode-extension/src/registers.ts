@@ -14,7 +14,6 @@ interface Variable {
 /** What commands of a register's menu need. */
 export interface Register extends Variable {
 	session: vscode.DebugSession;
-	
 }
 
 /** The Registers view, of the selected frame. What has changed since the last stop is marked. */

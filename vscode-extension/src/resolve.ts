@@ -121,10 +121,15 @@ function notHere(c: Configuration, p: Platform, refuse: (m: string) => Refusal):
 	return undefined;
 }
 
+/** Text without the passwords and keys of connection strings, and without the passwords of URLs. */
+export function masked(text: string): string {
+	return text.replace(/\b(password|key|pwd)=[^,"}\\\s]*/gi, '$1=...').replace(/(:\/\/[^\s/:@"]*):[^\s/@"]*@/g, '$1:...@');
+}
+
 /** A configuration as text for the log: without passwords, keys and what the environment holds. */
 export function forLog(c: Configuration): string {
 	const env = c.env && Object.fromEntries(Object.keys(c.env).map(k => [k, '...']));
-	return JSON.stringify(env ? { ...c, env } : c).replace(/\b(password|key|pwd)=[^,"}\\]*/gi, '$1=...');
+	return masked(JSON.stringify(env ? { ...c, env } : c));
 }
 
 /** A configuration as it is written into a launch.json: paths from the folder on, and the process asked for each time. */

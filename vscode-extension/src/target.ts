@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { programName, sortProcesses, toItem, type Process } from './processes';
+import { masked } from './resolve';
 import { Tree, type Row } from './tree';
 
 /** What is debugged, as the adapter's request `debuggee` has it. */
@@ -50,7 +51,7 @@ export class Target extends Tree {
 			rows.push({
 				id: 'others',
 				label: 'Other processes',
-				description: far === '' ? 'of this machine' : far,
+				description: far === '' ? 'of this machine' : masked(far),
 				iconPath: new vscode.ThemeIcon('server-process'),
 				collapsibleState: vscode.TreeItemCollapsibleState.Collapsed,
 				contextValue: 'processes',

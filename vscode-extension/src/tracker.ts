@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { Message } from './framing';
 import { log } from './log';
+import { masked } from './resolve';
 
 /** What has changed in a session: modules, threads, values, memory or the session itself. */
 export type Change = 'modules' | 'threads' | 'values';
@@ -52,8 +53,14 @@ export class Trackers implements vscode.DebugAdapterTrackerFactory {
 	}
 }
 
+/** A message without what the environment of a launch holds. */
+function withoutEnv(m: Message): Message {
+	const a = m.arguments as { env?: object } | undefined;
+	return a?.env ? { ...m, arguments: { ...a, env: Object.fromEntries(Object.keys(a.env).map(k => [k, '...'])) } } : m;
+}
+
 function trace(session: vscode.DebugSession, direction: string, m: unknown): void {
 	if (log().logLevel === vscode.LogLevel.Trace) {
-		log().trace(`${session.name} ${direction} ${JSON.stringify(m).slice(0, longest)}`);
+		log().trace(`${session.name} ${direction} ${masked(JSON.stringify(withoutEnv(m as Message))).slice(0, longest)}`);
 	}
 }

@@ -92,6 +92,7 @@ test('package.json has the settings that are defaults, and no others', () => {
 test('the log has no secrets', () => {
 	const text = forLog(attach({ remote: 'tcp:server=h,port=1,password=geheim', connection: 'net:port=5,key=1.2.3.4', env: { TOKEN: 'geheim', HOME: '/h' } }));
 	assert.equal(text, '{"type":"dap-windbg","request":"attach","name":"A","remote":"tcp:server=h,port=1,password=...","connection":"net:port=5,key=...","env":{"TOKEN":"...","HOME":"..."}}');
+	assert.match(forLog(launch({ program: 'a', symbolPath: 'srv*/c*https://me:geheim@host/s', debugInfoD: ['http://me:geheim@h:80', 'http://h:80'] })), /https:\/\/me:\.\.\.@host\/s.*http:\/\/me:\.\.\.@h:80","http:\/\/h:80"/);
 	assert.equal(forLog(launch({ program: 'a' })), '{"type":"dap-windbg","request":"launch","name":"L","program":"a"}');
 });
 
