@@ -90,7 +90,7 @@ func commands(status *int) *cobra.Command {
 	root := &cobra.Command{
 		Use: "dap-windbg", Short: "A debugger: DAP server, command window and batch runner",
 		Long:         "Without a command, dap-windbg speaks the Debug Adapter Protocol on standard input and output.",
-		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs, Version: version(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, err := logger(logFile)
 			if err != nil {
@@ -101,6 +101,7 @@ func commands(status *int) *cobra.Command {
 			return adapter.Serve(c.Context(), stdio{}, o)
 		},
 	}
+	root.SetVersionTemplate("dap-windbg {{.Version}}\n")
 	root.PersistentFlags().StringVar(&logFile, "log", "", "write a log to this file")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &console.UsageError{Msg: err.Error()} })
 	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(),
