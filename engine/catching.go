@@ -17,7 +17,8 @@ import (
 type Catching struct {
 	Throw   bool // C++ exceptions when they are thrown ("eh"),
 	Catch   bool // caught ("ehc"),
-	Rethrow bool // and thrown again ("ehr")
+	Rethrow bool // and thrown again ("ehr"),
+	Panic   bool // and panics of Rust programs ("rust")
 	// Syscalls are system calls to stop at ("sys"): names, with wildcards, or
 	// numbers; "*" is all of them.
 	Syscalls []string

@@ -32,7 +32,7 @@ func (e *events) set(s *session, want Catching) {
 func (e *events) options() Options {
 	return Options{Catching: e.catching, Filter: func(f FilterEvent) Disposition {
 		switch f.Code {
-		case "eh", "ehc", "ehr", "sys":
+		case "eh", "ehc", "ehr", "rust", "sys":
 			return Disposition{Break: true, Print: true}
 		}
 		return DefaultFilter(f)
@@ -67,6 +67,23 @@ func TestThrows(t *testing.T) {
 				t.Errorf("end: %+v", end.Gone)
 			}
 		})
+	}
+}
+
+// TestPanics stops where a Rust program panics, in each thread.
+func TestPanics(t *testing.T) {
+	e := &events{want: Catching{Panic: true}}
+	s := launch(t, e.options(), build(t, "panics.rs"))
+	first := s.stop().Thread
+	for i := range 2 {
+		stop := s.run(How{})
+		if stop.Reason != targets.Exception || EventCode("linux", stop.Stop) != "rust" || !strings.Contains(stop.Text, "Rust panic") || (stop.Thread == first) != (i == 0) {
+			t.Fatalf("stop %d: %q %v", i, stop.Text, stop.Reason)
+		}
+	}
+	s.resume(How{})
+	if end := s.ended(); end.Gone.Code != 0 || !end.Gone.Exited {
+		t.Errorf("end: %+v", end.Gone)
 	}
 }
 

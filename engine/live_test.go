@@ -86,6 +86,9 @@ func build(t *testing.T, name string, flags ...string) string {
 		src, _ := filepath.Abs(filepath.Join("testdata", name))
 		args := append([]string{"-g", "-O0", "-pthread", "-o", p.path, src}, flags...)
 		args = append(args, "-lm")
+		if filepath.Ext(name) == ".rs" {
+			cc, args = "rustc", append([]string{"-g", "-o", p.path, src}, flags...)
+		}
 		if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
 			p.err = fmt.Errorf("%s: %w\n%s", cc, err, out)
 		}

@@ -11,13 +11,15 @@ import (
 	"dap-windbg/targets"
 )
 
-// thrownKind is what is done with a C++ exception.
+// thrownKind is what is done with a C++ exception, or a panic of Rust's, which travels
+// as they do.
 type thrownKind uint8
 
 const (
 	threw thrownKind = iota
 	caughtIt
 	rethrew
+	panicked
 )
 
 // cppException is the code that Windows has for C++ exceptions; debuggers of other
@@ -34,6 +36,7 @@ type thrownRow struct {
 
 type throwEntry struct {
 	name string
+	// read finds the exception by the function's arguments; nil: its form is nobody's to know.
 	read func(ctx context.Context, l *loop, mem symbols.Memory, args []arch.Addr) (object, info arch.Addr, err error)
 }
 
@@ -43,7 +46,12 @@ var thrownKinds = map[thrownKind]thrownRow{
 	}}}},
 	caughtIt: {"ehc", "C++ exception caught", []throwEntry{{beginCatch, byHeader}}},
 	rethrew:  {"ehr", "C++ exception rethrown", []throwEntry{{"_Unwind_Resume_or_Rethrow", byHeader}, {"std::rethrow_exception", byPointer}}},
+	panicked: {"rust", "Rust panic", []throwEntry{{rustPanic, nil}, {"__rustc::" + rustPanic, nil}}},
 }
+
+// rustPanic is what Rust's library calls for debuggers' sake when a panic has been told and
+// begins to unwind (library/std/src/panicking.rs); newer compilers put it into a crate of its own.
+const rustPanic = "rust_panic"
 
 // Thrown is a C++ exception that was thrown, caught or thrown again.
 type Thrown struct {
@@ -109,8 +117,8 @@ func byPointer(ctx context.Context, l *loop, mem symbols.Memory, args []arch.Add
 // armThrows finds where exceptions are thrown and caught, in the images that may
 // have the runtime, when that is wanted and the images have changed.
 func (l *loop) armThrows(ctx context.Context) {
-	want := map[thrownKind]bool{threw: l.armed.want.Throw, caughtIt: l.armed.want.Catch, rethrew: l.armed.want.Rethrow}
-	if !want[threw] && !want[caughtIt] && !want[rethrew] {
+	want := map[thrownKind]bool{threw: l.armed.want.Throw, caughtIt: l.armed.want.Catch, rethrew: l.armed.want.Rethrow, panicked: l.armed.want.Panic}
+	if !want[threw] && !want[caughtIt] && !want[rethrew] && !want[panicked] {
 		l.armed.throws, l.armed.between = nil, nil
 		return
 	}
@@ -130,10 +138,10 @@ func (l *loop) armThrows(ctx context.Context) {
 	}
 }
 
-// hasRuntime reports whether m may hold the C++ runtime or the unwinder: a program
+// hasRuntime reports whether m may hold a runtime of C++ or Rust, or the unwinder: a program
 // may have them linked in.
 func (l *loop) hasRuntime(m *Module) bool {
-	for _, prefix := range []string{"libstdc", "libc__", "libgcc_s", "libunwind"} {
+	for _, prefix := range []string{"libstdc", "libc__", "libgcc_s", "libunwind", "libstd_"} {
 		if strings.HasPrefix(m.Name, prefix) {
 			return true
 		}
@@ -167,18 +175,28 @@ func (l *loop) judgeThrown(ctx context.Context, st *Stop, kind thrownKind) (quie
 	if !d.Break && !d.Print {
 		return true
 	}
-	text := fmt.Sprintf("(%s): %s, %s - code %x (first chance)", l.pidTid(st.Thread), row.title, t, cppException)
+	what := row.title
+	if kind != panicked {
+		what += ", " + t.String()
+	}
+	text := fmt.Sprintf("(%s): %s - code %x (first chance)", l.pidTid(st.Thread), what, cppException)
 	if !d.Break {
 		l.say(FromDebugger, text+"\n")
 		return true
 	}
-	st.Stop, st.Thrown, st.Text = ts, t, text
+	st.Stop, st.Text = ts, text
+	if kind != panicked {
+		st.Thrown = t
+	}
 	return false
 }
 
 // thrownAt reads the exception that the function at a was given.
 func (l *loop) thrownAt(ctx context.Context, id targets.ThreadID, a arch.Addr, row thrownRow) *Thrown {
 	t := &Thrown{}
+	if row.entries[0].read == nil {
+		return t
+	}
 	r, err := l.registers(ctx, id)
 	if err != nil {
 		return t

@@ -28,6 +28,7 @@ var eventRows = []engine.FilterSetting{
 	{Code: "eh", Title: "C++ exception thrown", Break: 'i', Exception: true},
 	{Code: "ehc", Title: "C++ exception caught", Break: 'i', Exception: true},
 	{Code: "ehr", Title: "C++ exception rethrown", Break: 'i', Exception: true},
+	{Code: "rust", Title: "Rust panic", Break: 'i', Exception: true},
 	{Code: "sys", Title: "System call", Break: 'i'},
 }
 
@@ -162,6 +163,8 @@ func (f *filters) catching() engine.Catching {
 			c.Catch = c.Catch || wanted
 		case "ehr":
 			c.Rethrow = c.Rethrow || wanted
+		case "rust":
+			c.Panic = c.Panic || wanted
 		case "sys":
 			if wanted && row.Arg == "" {
 				c.Syscalls = append(c.Syscalls, "*")
