@@ -132,6 +132,11 @@ func FuzzForms(f *testing.F) {
 		if len(lines) != 2 {
 			t.Errorf("%d annotations", len(lines))
 		}
+		b.Reset()
+		WriteAnnotations(&b, &Run{Result: Lost, Program: text, Summary: text}, "")
+		if strings.Count(b.String(), "\n") != 1 || strings.ContainsFunc(b.String(), odd) {
+			t.Errorf("annotation %q", &b)
+		}
 	})
 }
 
