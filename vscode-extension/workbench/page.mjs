@@ -365,7 +365,7 @@ export class Workbench {
     /** Starts a launch configuration by its name. */
     async start(name) {
         await this.command('workbench.view.debug');
-        await this.page.locator('.start-debug-action-item', { hasText: this.configurations[0] }).waitFor(); // launch.json is read
+        await this.page.locator('.start-debug-action-item', { hasText: new RegExp(this.configurations.map(literal).join('|')) }).waitFor(); // launch.json is read
         await this.command('workbench.action.debug.selectandstart');
         const input = this.page.locator('.quick-input-widget .quick-input-box input');
         await input.waitFor();

@@ -100,8 +100,10 @@ if (options.control)
     profile.set({ 'dap-windbg.executable': path.join(here, 'liar.mjs') });
 process.env.LIAR_PROGRAM = path.join(profile.extensions, readdirSync(profile.extensions).find((f) => f.startsWith(`${name}.${name}-`)), 'bin', name);
 const server = await Server.start(profile, path.join(scratch, 'server.log'));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.once(signal, () => server.stop().finally(() => process.exit(1))); // the browser ends by itself
 try {
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'], handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
     try {
         console.log(`the workbench is up after ${((Date.now() - started) / 1000).toFixed(1)} s`);
         const told = options.control ? 'launch' : options.only;

@@ -34,6 +34,7 @@ const settings = {
     'workbench.secondarySideBar.defaultVisibility': 'hidden',
     'workbench.startupEditor': 'none',
     'workbench.tips.enabled': false,
+    'workbench.tree.enableStickyScroll': false, // it shows a row twice
 };
 
 /** The files of a user who has never started the workbench: `own` settings and `chords` of commands come on top. */
