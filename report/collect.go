@@ -93,6 +93,9 @@ func (p *Process) head(s *scene, o Options) {
 			if l.Module == nil || l.Symbol.Name == "" {
 				return ""
 			}
+			if l.Disp == 0 {
+				return l.Module.Name + "!" + l.Symbol.Name
+			}
 			return fmt.Sprintf("%s!%s+0x%x", l.Module.Name, l.Symbol.Name, l.Disp)
 		})))
 	}

@@ -130,7 +130,7 @@ func (f *Frame) text() string {
 		name = f.Address.String()
 	case f.Function == "":
 		name += fmt.Sprintf("+0x%x", f.Offset)
-	case f.Inlined:
+	case f.Inlined || f.Offset == 0:
 		name += "!" + f.Function
 	default:
 		name += fmt.Sprintf("!%s+0x%x", f.Function, f.Offset)
