@@ -32,7 +32,7 @@ type runner struct {
 	outTail, errTail report.Tail
 	transcript       report.Tail
 	report           report.Run
-	seen             map[*engine.Session]int // stops that were looked at
+	seen             map[*engine.Session]sight
 	crashes          int
 	untold           int             // crashes beyond what has a report
 	cores            context.Context // bounds the writing of all core files
@@ -45,7 +45,7 @@ type runner struct {
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer, version string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	r := &runner{stdout: stdout, stderr: stderr, seen: map[*engine.Session]int{}, cores: context.Background()}
+	r := &runner{stdout: stdout, stderr: stderr, seen: map[*engine.Session]sight{}, cores: context.Background()}
 	if o.JSON { // which has the standard output for itself
 		r.stdout = stderr
 	}
@@ -169,7 +169,7 @@ func (r *runner) toTheEnd(ctx context.Context) {
 			return
 		}
 		s.Wait(ctx)
-		err := r.dbg.Resume(ctx, r.lookAround(ctx))
+		err := r.dbg.ResumeWith(ctx, r.lookAround(ctx))
 		if errors.Is(err, targets.ErrPostmortem) || errors.Is(err, errors.ErrUnsupported) { // a core file
 			r.autopsy(ctx)
 			return
@@ -188,33 +188,41 @@ func (r *runner) toTheEnd(ctx context.Context) {
 	}
 }
 
-// lookAround looks at every process that stopped because it crashed, once. how is what
-// the present one is to be resumed by then.
-func (r *runner) lookAround(ctx context.Context) (how engine.How) {
+// sight is a stop that was looked at.
+type sight struct{ stop, signal int } // its number, and what ends the process when it goes on, 0 the system knows
+
+// lookAround looks at every process that stopped because it crashed, once. signals are
+// what processes are to get by their ordinals when they go on.
+func (r *runner) lookAround(ctx context.Context) (signals map[int]int) {
+	signals = map[int]int{}
 	members := r.dbg.Members()
-	maps.DeleteFunc(r.seen, func(s *engine.Session, _ int) bool {
+	maps.DeleteFunc(r.seen, func(s *engine.Session, _ sight) bool {
 		return !slices.ContainsFunc(members, func(m engine.Member) bool { return m.Session == s })
 	})
 	for _, m := range members {
 		stop, fatal := engine.Stop{}, 0
 		err := m.Session.Do(ctx, func(ctx context.Context, v *engine.View) error {
-			if stop, _ = v.Live().LastStop(); r.seen[m.Session] != stop.Number {
+			if stop, _ = v.Live().LastStop(); r.seen[m.Session].stop != stop.Number {
 				fatal = report.Fatal(ctx, v)
 			}
 			return nil
 		})
+		if known := r.seen[m.Session]; err == nil && known.signal != 0 && known.stop == stop.Number {
+			signals[m.Ordinal] = known.signal
+		}
 		if err != nil || fatal == 0 {
 			continue
 		}
-		r.seen[m.Session] = stop.Number
+		s := sight{stop: stop.Number}
+		if stop.Exception == nil { // an instruction of the program's, which the far end takes for ours
+			s.signal = fatal
+			signals[m.Ordinal] = fatal
+		}
+		r.seen[m.Session] = s
 		r.crashes++
 		r.tell(ctx, m, report.Options{})
-		if stop.Exception == nil { // an instruction of the program's, which the far end takes for ours
-			r.dbg.Select(m.Ordinal)
-			how.Deliver = &targets.Deliver{Kind: targets.Signal, Signal: fatal}
-		}
 	}
-	return how
+	return signals
 }
 
 // autopsy looks at what nobody can run: a core file.

@@ -199,6 +199,21 @@ func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
 // Resume lets the present debuggee run as how says, and the others go on unless it is
 // to run alone.
 func (d *Debugger) Resume(ctx context.Context, how engine.How) error {
+	return d.resume(ctx, how, nil)
+}
+
+// ResumeWith lets all debuggees run; those whose ordinals signals has get these.
+func (d *Debugger) ResumeWith(ctx context.Context, signals map[int]int) error {
+	return d.resume(ctx, engine.How{}, signals)
+}
+
+func (d *Debugger) resume(ctx context.Context, how engine.How, signals map[int]int) error {
+	with := func(g *debuggee, how engine.How) engine.How {
+		if n, ok := signals[g.ordinal]; ok {
+			how.Deliver = &targets.Deliver{Kind: targets.Signal, Signal: n}
+		}
+		return how
+	}
 	d.family.moving.Lock()
 	defer d.family.moving.Unlock()
 	d.mu.Lock()
@@ -215,14 +230,14 @@ func (d *Debugger) Resume(ctx context.Context, how engine.How) error {
 		if d.halting() {
 			return nil // another one has stopped already
 		}
-		if err := o.session.Resume(ctx, engine.How{}); err != nil && !errors.Is(err, targets.ErrRunning) && !errors.Is(err, targets.ErrGone) {
+		if err := o.session.Resume(ctx, with(o, engine.How{})); err != nil && !errors.Is(err, targets.ErrRunning) && !errors.Is(err, targets.ErrGone) {
 			return err
 		}
 	}
 	if d.halting() {
 		return nil
 	}
-	return g.session.Resume(ctx, how)
+	return g.session.Resume(ctx, with(g, how))
 }
 
 func (d *Debugger) halting() bool {

@@ -48,6 +48,12 @@ func TestWorkers(t *testing.T) {
 	}
 }
 
+// TestTraps: children that come to breakpoint instructions of their own at the same
+// time all end by them, as without a debugger.
+func TestTraps(t *testing.T) {
+	bare.run(t, "--", program(t, "testdata/traps.c"), "8").must(t, 1, "^ended 8$", "^Result: crashed: 8 processes crashed; exited with status 0")
+}
+
 // TestCoreIsGood: the core of a crashed child opens, and shows the same crash.
 func TestCoreIsGood(t *testing.T) {
 	dir := t.TempDir()
