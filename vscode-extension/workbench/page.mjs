@@ -219,7 +219,7 @@ export class Workbench {
         const box = await pane.locator('> .pane-body').boundingBox();
         if (!box)
             return;
-        await this.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+        await this.page.mouse.move(box.x + 3, box.y + box.height / 2); // beside the rows: over them boxes come up and take the wheel
         await this.page.mouse.wheel(0, by);
     }
 
