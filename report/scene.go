@@ -136,7 +136,7 @@ func (s *scene) readSignal() {
 	s.signal, _ = linux.ParseSiginfo(x.Siginfo, s.order(), s.ptr)
 	next := s.top.PC + arch.Addr(s.inst.Len)
 	switch {
-	case s.signal.Fault:
+	case s.signal.Fault && s.signal.CodeName() != "SI_KERNEL": // which has no address
 		s.fault, s.known = s.signal.Addr, true
 	case s.signal.CodeName() == "SI_KERNEL" && s.inst.Mem != nil: // x86: no address that can exist
 		s.fault, s.known = arch.EffectiveAddr(s.inst.Mem, s.top.Regs, next)
