@@ -10,12 +10,12 @@ import (
 	"dap-windbg/targets/rsp"
 )
 
-// TestNonStop: over a far end in non-stop mode a breakpoint is set in a running
-// program in one round trip, and nothing stops for it; stepping is as ever.
-func TestNonStop(t *testing.T) {
+// nonstop starts a program over a far end in non-stop mode.
+func nonstop(t *testing.T, source string, args ...string) *session {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	addr, cmd := gdbserver(t, build(t, "threads.c"), "7")
+	addr, cmd := gdbserver(t, append([]string{build(t, source)}, args...)...)
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -26,6 +26,13 @@ func TestNonStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.over(c.Target(), Options{}, func() { c.Close() })
+	return s
+}
+
+// TestNonStop: over a far end in non-stop mode a breakpoint is set in a running
+// program in one round trip, and nothing stops for it; stepping is as ever.
+func TestNonStop(t *testing.T) {
+	s := nonstop(t, "threads.c", "7")
 	toMain(t, s)
 	s.set("main")
 	s.resume(How{})
@@ -52,4 +59,46 @@ func TestNonStop(t *testing.T) {
 			t.Fatalf("stop: %v %q", stop.Reason, stop.Text)
 		}
 	}
+}
+
+// TestNonStopDelivers: each thread sees its signals, also when another's stop is told
+// before it can run on.
+func TestNonStopDelivers(t *testing.T) {
+	s := nonstop(t, "raises.c")
+	s.stop()
+	for range 40 {
+		if stop := s.run(How{}); stop.Exception == nil || stop.Exception.Name != "SIGUSR1" {
+			t.Fatalf("stop: %v %q", stop.Reason, stop.Text)
+		}
+	}
+	s.runsOut(0)
+}
+
+// TestHeldDelivers: a thread that is held after its signal was told sees it when it goes.
+func TestHeldDelivers(t *testing.T) {
+	s := launch(t, Options{}, build(t, "raises.c"))
+	s.stop()
+	raised := func() targets.ThreadID {
+		t.Helper()
+		stop := s.run(How{})
+		if stop.Exception == nil || stop.Exception.Name != "SIGUSR1" {
+			t.Fatalf("stop: %v %q", stop.Reason, stop.Text)
+		}
+		return stop.Thread
+	}
+	held := raised()
+	freeze := func(on bool) {
+		s.do(func(ctx context.Context, v *View) error { return v.Freeze(ctx, held, on) })
+	}
+	freeze(true)
+	for range 5 {
+		if raised() == held {
+			t.Fatal("it is not held")
+		}
+	}
+	freeze(false)
+	for range 40 - 6 {
+		raised()
+	}
+	s.runsOut(0)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"dap-windbg/arch"
@@ -223,7 +224,7 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 			return err
 		}
 		if run.Err == nil {
-			clear(l.handed)
+			l.saw(run.Resume)
 		}
 		return run.Err
 	}
@@ -248,9 +249,14 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 		l.note(lift, plant)
 	}
 	if run.Err == nil {
-		clear(l.handed)
+		l.saw(run.Resume)
 	}
 	return run.Err
+}
+
+// saw notes that threads that go have seen of their exceptions what they were to see.
+func (l *loop) saw(r targets.Resume) {
+	maps.DeleteFunc(l.handed, func(id targets.ThreadID, _ targets.Deliver) bool { return r.Action(id).Kind != targets.Hold })
 }
 
 // tempRefused reports that the plan's own traps cannot be planted.

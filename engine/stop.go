@@ -338,6 +338,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 	l.armed.throws, l.skip = nil, skip{}
 	l.plan = nil
 	clear(l.hits)
+	clear(l.handed)
 	l.modules.watch, l.modules.heads, l.modules.between = nil, nil, false
 	l.tookModules(nil)
 	for _, b := range l.bps {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -212,8 +213,8 @@ func (t *Target) takePending(r targets.Resume) string {
 	return ""
 }
 
-// stopAgain tells a stop that has come already in place of running. What other
-// threads are to see of their signals they see with the next resume.
+// stopAgain tells a stop that has come already in place of running. What threads were
+// to see of their signals they see when they do run.
 func (t *Target) stopAgain(ctx context.Context, p *plan, o *targets.Run, event string) error {
 	if err := t.fly(ctx, p); err != nil || o.Err != nil {
 		return err
@@ -224,17 +225,26 @@ func (t *Target) stopAgain(ctx context.Context, p *plan, o *targets.Run, event s
 	if c.err != nil {
 		return c.err
 	}
-	signals := t.signals
+	owed := t.decided(o.Resume)
 	rn := newRun(t)
 	c.run = rn
 	t.moves(o.Resume)
+	t.owed = owed
 	c.stopCame(rn, []byte(event))
-	for id, signal := range signals {
-		if _, newer := t.signals[id]; !newer {
-			t.signals[id] = signal
+	return nil
+}
+
+// decided are the signals that threads are to see by r, and those that they have not
+// seen yet; c.mu is held.
+func (t *Target) decided(r targets.Resume) map[targets.ThreadID]int {
+	out := maps.Clone(t.owed)
+	for _, id := range append(sortedThreads(r.Threads), t.id(t.thread)) {
+		a := r.Action(id)
+		if signal := t.delivered(id, a.Deliver); a.Kind != targets.Hold && signal != 0 {
+			out[id] = signal
 		}
 	}
-	return nil
+	return out
 }
 
 // stopsWithin are the stops that come in d.

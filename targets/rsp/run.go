@@ -188,10 +188,13 @@ func (t *Target) depart(rn *run, p *plan, r targets.Resume) (*flight, error) {
 	return c.enqueue(p.reqs), nil
 }
 
-// moves begins t's motion; c.mu is held.
+// moves begins t's motion. Threads that are held keep their signals; c.mu is held.
 func (t *Target) moves(r targets.Resume) {
+	goes := func(id targets.ThreadID, _ int) bool { return r.Action(id).Kind != targets.Hold }
+	maps.DeleteFunc(t.signals, goes)
+	maps.DeleteFunc(t.owed, goes)
 	t.motion = &motion{resume: r, reverse: r.Reverse, stepping: r.Default.Kind == targets.Step || stepsAny(r.Threads)}
-	t.signals, t.caught = map[targets.ThreadID]int{}, map[targets.ThreadID][]byte{}
+	t.caught = map[targets.ThreadID][]byte{}
 }
 
 // resumePackets spells r, and what lets other processes in motion move on. It
@@ -229,6 +232,11 @@ func (t *Target) spell(r targets.Resume, deliver bool) string {
 		one(id, rest)
 	}
 	rest.Deliver = targets.Deliver{}
+	for _, id := range sortedThreads(t.owed) {
+		if !done[id] {
+			one(id, rest)
+		}
+	}
 	if s := t.action(targets.ThreadID{}, rest, false); s != "" {
 		text += ";" + s + t.everyThread()
 	}
@@ -275,7 +283,7 @@ func (t *Target) delivered(id targets.ThreadID, d targets.Deliver) int {
 	case targets.Signal:
 		return t.c.signalOut(d.Signal)
 	}
-	return 0
+	return t.owed[id]
 }
 
 // plainPackets serves far ends without vCont: one thread is named with Hc and
@@ -447,7 +455,7 @@ func (c *Conn) endRun() {
 }
 
 // sortedThreads gives a map's threads in a fixed order, so that traces repeat.
-func sortedThreads(m map[targets.ThreadID]targets.Action) []targets.ThreadID {
+func sortedThreads[T any](m map[targets.ThreadID]T) []targets.ThreadID {
 	return slices.SortedFunc(maps.Keys(m), func(a, b targets.ThreadID) int {
 		return cmp.Or(cmp.Compare(a.Process, b.Process), cmp.Compare(a.Thread, b.Thread))
 	})

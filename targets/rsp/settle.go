@@ -235,7 +235,7 @@ func (c *Conn) tell(t *Target, rn *run, s *stopReply) {
 
 // halted drops what was known of the last stop.
 func (t *Target) halted(s *stopReply) {
-	t.signals, t.caught = map[targets.ThreadID]int{}, map[targets.ThreadID][]byte{}
+	t.caught = map[targets.ThreadID][]byte{}
 	if s.thread.thread > 0 && s.reason != targets.ThreadExited {
 		t.thread = s.thread
 	}
@@ -356,6 +356,8 @@ func (c *Conn) execed(ctx context.Context, t *Target, rn *run, s *stopReply) err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.traps, t.main = map[trapKey]targets.Trap{}, nil
+	clear(t.signals)
+	clear(t.owed)
 	c.returned(t)
 	c.general = s.thread
 	c.tell(t, rn, s)

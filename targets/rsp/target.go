@@ -27,6 +27,7 @@ type Target struct {
 	traps     map[trapKey]targets.Trap
 	thread    threadID                    // the stopped one
 	signals   map[targets.ThreadID]int    // what each stopped for, the far end's number
+	owed      map[targets.ThreadID]int    // signals that threads are to see when they do run on, see stopAgain
 	caught    map[targets.ThreadID][]byte // last g of each thread since the stop
 	main      *targets.Module             // main image, until exec
 	gone      bool
@@ -50,7 +51,8 @@ var _ interface {
 
 // newTarget adds a target that waits in s.
 func (c *Conn) newTarget(in *processInfo, s *stopReply) *Target {
-	t := &Target{c: c, events: wire.NewMailbox(), traps: map[trapKey]targets.Trap{}, forks: c.o.Forks}
+	t := &Target{c: c, events: wire.NewMailbox(), traps: map[trapKey]targets.Trap{}, forks: c.o.Forks,
+		signals: map[targets.ThreadID]int{}, owed: map[targets.ThreadID]int{}}
 	t.set(in)
 	c.mu.Lock()
 	defer c.mu.Unlock()

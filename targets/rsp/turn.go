@@ -218,6 +218,6 @@ func (c *Conn) pause(t *Target, alive []threadID) {
 		t.thread = alive[0]
 	}
 	t.motion = nil
-	t.signals, t.caught = map[targets.ThreadID]int{}, map[targets.ThreadID][]byte{}
+	t.caught = map[targets.ThreadID][]byte{}
 	t.events.Put(targets.Stop{Thread: t.id(t.thread), Reason: targets.Interrupted})
 }
