@@ -207,9 +207,9 @@ func row(t *testing.T, program, _ string, s sight) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := fmt.Sprintf("%#x", s.PC%0x1000) // the image begins at a page
+	at := fmt.Sprintf("%03x", s.PC%0x1000) // the image begins at a page
 	for word := range strings.FieldsSeq(string(out)) {
-		if strings.HasPrefix(word, "0x") && strings.HasSuffix(word, at[2:]) {
+		if strings.HasPrefix(word, "0x") && strings.HasSuffix(word, at) {
 			return "begins"
 		}
 	}
