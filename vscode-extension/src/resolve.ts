@@ -75,7 +75,7 @@ export function needsProcess(c: Configuration): boolean {
 /** What can only be said with every variable replaced. */
 export function unusable(c: Configuration, p: Platform, trusted: boolean): Refusal | undefined {
 	const refuse = (message: string): Refusal => ({ message: `${c.name || 'This configuration'}: ${message}`, configure: true });
-	const forbidden = trusted ? undefined : unsafe.find(a => given(c, a));
+	const forbidden = trusted ? undefined : (unsafe.find(a => given(c, a)) ?? (c.request === 'launch' ? 'program' : undefined));
 	if (forbidden !== undefined) {
 		return refuse(`"${forbidden}" is refused in a folder that is not trusted. Trust the folder, or remove the attribute.`);
 	}

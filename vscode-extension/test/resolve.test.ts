@@ -73,7 +73,8 @@ test('a folder that is not trusted chooses no commands and no programs', () => {
 		assert.match(unusable(config, linux, false)?.message ?? '', new RegExp(`"${name}" is refused in a folder that is not trusted`));
 		assert.equal(unusable(config, linux, true), undefined);
 	}
-	assert.equal(unusable(launch({ program: '/w/a.out', initCommands: [] }), linux, false), undefined);
+	assert.match(unusable(launch({ program: '/w/a.out', initCommands: [] }), linux, false)?.message ?? '', /"program" is refused in a folder that is not trusted/);
+	assert.equal(unusable(attach({ coreFile: 'core', program: '/w/a.out', initCommands: [] }), linux, false), undefined);
 });
 
 test('settings fill what a configuration lacks', () => {
