@@ -210,13 +210,24 @@ func (c *comparer) sequence(p *program, seq []row, compDir string) {
 	}
 }
 
-// spokesman is the row that speaks for all at its address: the last that is a
-// statement, else the last.
+// spokesman is the row that speaks for all at its address. The last one says whose
+// file the code is of, as llvm-symbolizer and addr2line have it; of that file's rows
+// the last statement speaks, else the last statement of any, else the last row.
 func spokesman(rows []row) row {
-	for i := len(rows) - 1; i >= 0; i-- {
-		if rows[i].stmt {
-			return rows[i]
+	last := rows[len(rows)-1]
+	statement := func(of func(row) bool) (row, bool) {
+		for _, r := range slices.Backward(rows) {
+			if r.stmt && of(r) {
+				return r, true
+			}
 		}
+		return row{}, false
 	}
-	return rows[len(rows)-1]
+	if r, ok := statement(func(r row) bool { return r.file == last.file }); ok {
+		return r
+	}
+	if r, ok := statement(func(row) bool { return true }); ok {
+		return r
+	}
+	return last
 }
