@@ -201,6 +201,8 @@ export class Workbench {
         const pane = await this.section(section);
         const wanted = text instanceof RegExp ? text : new RegExp(`^${literal(text)}`);
         let labels = [];
+        let by = 60;
+        let same = 0; // scrolling takes a moment: only rows that stay the same are the last ones
         const found = await until(`${section} has a row ${wanted}`, async () => {
             const rows = pane.locator('.monaco-list-row');
             const before = labels.join();
@@ -209,7 +211,10 @@ export class Workbench {
             const hit = seen.find((r) => wanted.test(r.label));
             if (hit)
                 return hit;
-            await this.scroll(pane, labels.join() === before ? -10_000 : 60);
+            same = labels.join() === before ? same + 1 : 0;
+            if (same === 5)
+                [by, same] = [-by, 0];
+            await this.scroll(pane, by);
             return undefined;
         }).catch((e) => { throw new Error(`${e.message}; it has ${JSON.stringify(labels)}`); });
         return { label: found.label, row: pane.locator(`.monaco-list-row[id="${found.id}"]`) };
