@@ -44,8 +44,8 @@ type Conn struct {
 	o   Options
 	rw  io.ReadWriteCloser
 	dec *decoder
-	// direct: a small write to rw does not wait, see depart.
-	direct bool
+	// direct is rw where a small write does not wait, see depart; else nil.
+	direct limited
 
 	features   map[string]string // of qSupported: "+", "-" or a value
 	kind       stubKind          // what answers

@@ -1,9 +1,13 @@
 package rsp
 
 import (
+	"bufio"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"dap-windbg/targets"
 )
@@ -71,4 +75,66 @@ func TestHostileFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHostileDeafness: a far end that answers without reading, until what we write has
+// no room any more, holds nobody up.
+func TestHostileDeafness(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		far, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer far.Close()
+		for in := bufio.NewReader(far); ; {
+			text, err := in.ReadString('#')
+			if err != nil || strings.Contains(text, "$qflood") {
+				break
+			}
+			answer := "+$#00"
+			if strings.HasSuffix(text, "$?#") {
+				answer = "+$S05#b8"
+			}
+			io.WriteString(far, answer)
+		}
+		for err == nil {
+			_, err = io.WriteString(far, "+$E01#a6")
+		}
+	}()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := soon(t)
+	c, err := Connect(ctx, conn, Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := c.exchange(ctx, ask("qflood"))
+		for range 20_000 { // 60 MB, more than sockets hold
+			if err == nil {
+				err = c.exchange(ctx, ask("q%s", strings.Repeat("x", 3000)))
+			}
+		}
+		c.Close()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err != nil && !errors.Is(err, targets.ErrGone) {
+			t.Error(err)
+		}
+	case <-ctx.Done():
+		t.Fatal("it is waited for without a limit")
+	}
+	<-left
 }

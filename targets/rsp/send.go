@@ -3,6 +3,7 @@ package rsp
 import (
 	"net"
 	"strings"
+	"time"
 )
 
 // pump lets leave what may; c.mu is held.
@@ -40,13 +41,22 @@ func (c *Conn) pump() {
 // before, bytes.
 const maxDirect = 4096
 
-// buffered reports whether the kernel takes small writes to rw at once.
-func buffered(rw any) bool {
-	switch rw.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
+// maxHeld is how long a write may take all the same, of a far end that answers
+// without reading: nobody else can do anything meanwhile.
+const maxHeld = 100 * time.Millisecond
+
+// limited is a wire whose writes can be given a limit.
+type limited interface{ SetWriteDeadline(t time.Time) error }
+
+// buffered is rw where the kernel takes small writes at once, else nil.
+func buffered(rw any) limited {
+	switch rw := rw.(type) {
+	case *net.TCPConn:
+		return rw
+	case *net.UnixConn:
+		return rw
 	}
-	return false
+	return nil
 }
 
 // depart has written what is to be: by the caller where that cannot wait, since the
@@ -56,12 +66,13 @@ func (c *Conn) depart(heard bool) {
 	if len(c.out) == 0 {
 		return
 	}
-	if heard && c.direct && len(c.out) <= maxDirect && c.err == nil {
+	if heard && c.direct != nil && len(c.out) <= maxDirect && c.err == nil {
+		c.direct.SetWriteDeadline(time.Now().Add(maxHeld))
 		if n, err := c.rw.Write(c.out); err == nil {
 			c.out = c.out[:0]
 			return
 		} else {
-			c.out = c.out[n:] // the writer meets the error, too
+			c.out = c.out[n:] // the writer waits, or meets the error, too
 		}
 	}
 	select {
@@ -126,6 +137,9 @@ func (c *Conn) writer() {
 		c.mu.Unlock()
 		if len(p) == 0 {
 			continue
+		}
+		if c.direct != nil {
+			c.direct.SetWriteDeadline(time.Time{}) // who waits for the answer has a limit
 		}
 		if _, err := c.rw.Write(p); err != nil {
 			c.fail(err)
