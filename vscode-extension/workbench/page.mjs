@@ -371,6 +371,7 @@ export class Workbench {
     async start(name) {
         await this.command('workbench.view.debug');
         await this.page.locator('.start-debug-action-item', { hasText: new RegExp(this.configurations.map(literal).join('|')) }).waitFor(); // launch.json is read
+        await this.page.locator('.part.sidebar :focus').waitFor({ state: 'attached' }); // else the view closes the quick pick when it is ready
         await this.command('workbench.action.debug.selectandstart');
         const input = this.page.locator('.quick-input-widget .quick-input-box input');
         await input.waitFor();
