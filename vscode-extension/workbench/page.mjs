@@ -5,7 +5,6 @@ import { patience, until } from './until.mjs';
 // Commands that the checks give have keys of their own, as a user may give them: no
 // wording of a menu or palette is relied on.
 const keyed = [
-    'workbench.action.debug.selectandstart',
     'workbench.debug.action.toggleRepl', 'workbench.debug.panel.action.clearReplAction',
     'workbench.debug.viewlet.action.removeAllBreakpoints', 'notifications.clearAll', 'workbench.action.openWalkthrough',
     'workbench.view.debug',
@@ -367,16 +366,11 @@ export class Workbench {
         return this.page.locator('.debug-toolbar a.codicon-debug-stop, .debug-toolbar a.codicon-debug-disconnect').first();
     }
 
-    /** Starts a launch configuration by its name. */
+    /** Starts the only configuration of launch.json, once the Run view has read it. */
     async start(name) {
         await this.command('workbench.view.debug');
-        await this.page.locator('.start-debug-action-item', { hasText: new RegExp(this.configurations.map(literal).join('|')) }).waitFor(); // launch.json is read
-        await this.page.locator('.part.sidebar :focus').waitFor({ state: 'attached' }); // else the view closes the quick pick when it is ready
-        await this.command('workbench.action.debug.selectandstart');
-        const input = this.page.locator('.quick-input-widget .quick-input-box input');
-        await input.waitFor();
-        await input.fill(`debug ${name}`); // the prefix stays
-        await this.pick(name);
+        await this.page.locator('.start-debug-action-item', { hasText: name }).waitFor();
+        await this.press('F5');
     }
 
     /** Takes the row of the quick pick that has this text. */

@@ -7,7 +7,7 @@
 // checks in their order. A failed check leaves a picture of the screen behind and ends its story, but for
 // those that only look. With --control the debugger lies (liar.mjs), and just the checks that look there must fail.
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { lies } from './liar.mjs';
 import { chords, Workbench } from './page.mjs';
-import { source } from './project.mjs';
+import { configure, source } from './project.mjs';
 import { installed, Profile, Server } from './server.mjs';
 import attach from './stories/attach.mjs';
 import bare from './stories/bare.mjs';
@@ -55,10 +55,8 @@ async function prepare(story) {
     mkdirSync(folder);
     cpSync(fileURLToPath(source), path.join(folder, path.basename(fileURLToPath(source))));
     await promisify(execFile)('g++', ['-g', '-O0', '-o', 'shop', 'shop.cpp'], { cwd: folder });
-    if (story.configurations) {
-        mkdirSync(path.join(folder, '.vscode'));
-        writeFileSync(path.join(folder, '.vscode', 'launch.json'), JSON.stringify({ version: '0.2.0', configurations: story.configurations }, null, 4));
-    }
+    if (story.configurations)
+        configure(folder, story.configurations);
     return folder;
 }
 
@@ -68,7 +66,6 @@ async function tell(browser, server, profile, keys, story) {
     const workbench = new Workbench(page, keys);
     workbench.pictures = options.screenshots;
     workbench.folder = folder;
-    workbench.configurations = story.configurations?.map((c) => c.name);
     workbench.profile = profile;
     await workbench.open(server.page(folder));
     await story.before?.(workbench);
