@@ -36,7 +36,7 @@ export default {
             await start(w, 'No server', { gdbserver: '/nonexistent/gdbserver' });
             const buttons = await w.buttons('/nonexistent/gdbserver');
             assert.ok(buttons.includes('Show Log'), `${buttons}`);
-            await w.picture('trouble', { x: 780, y: 560, width: 500, height: 300 });
+            await w.picture('trouble', { x: 780, y: 740, width: 500, height: 220 });
             await w.command('notifications.clearAll');
         },
 
