@@ -178,7 +178,9 @@ func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
 	f.members = slices.DeleteFunc(f.members, func(o *debuggee) bool { return o == g })
 	if len(f.members) == 0 {
 		if f.end != nil {
+			last := farewell(g, e)
 			e = *f.end
+			e.Text = last + "\n" + e.Text
 		}
 		return e
 	}
@@ -189,11 +191,16 @@ func (d *Debugger) leaves(g *debuggee, e engine.Ended) engine.Event {
 		d.present = f.members[0]
 	}
 	go g.free()
+	return engine.Output{Category: engine.FromDebugger, Text: farewell(g, e) + "\n"}
+}
+
+// farewell is what is told of the end of one process among several.
+func farewell(g *debuggee, e engine.Ended) string {
 	text := e.Text
 	if e.Parting != nil {
 		text = map[bool]string{true: "It was ended.", false: "It was left."}[*e.Parting == targets.Kill]
 	}
-	return engine.Output{Category: engine.FromDebugger, Text: fmt.Sprintf("Process %d (%x): %s\n", g.ordinal, g.target.Info().Process, text)}
+	return fmt.Sprintf("Process %d (%x): %s", g.ordinal, g.target.Info().Process, text)
 }
 
 // Resume lets the present debuggee run as how says, and the others go on unless it is

@@ -92,7 +92,7 @@ bl
 q
 `, "cdb", "-o", forking(t), "pair")
 	r.must(t, 4,
-		`\|0 \? @\$tpid\nEvaluate expression`, `\|1 \? @\$tpid\nEvaluate expression`,
+		`\|0 \? @\$tpid\nEvaluate expression`, `\|1 \? @\$tpid\n(ModLoad.*\n)*Evaluate expression`, // a process that did not stop first is looked at now
 		`^here\nhere$`, `\|1~\.p\n`, `\|0~0s\n`, `Illegal process error in '\|9s'`,
 		`^0:000> bl\n.*forks!hot`, `\|1 bl\n0:000> \|0 bl\n.*forks!hot`)
 }
