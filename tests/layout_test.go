@@ -24,6 +24,7 @@ var may = map[string][]string{
 	"targets/rsp":         {"arch", "targets", "targets/wire"},
 	"targets/kd":          {"arch", "targets", "targets/wire"},
 	"targets/kdb":         {"arch", "targets", "targets/wire"},
+	"remote/line":         {},
 	"targets/image":       {"arch", "targets", "binfmt/elf", "binfmt/pe", "binfmt/mmap"},
 	"targets/core":        {"arch", "targets", "binfmt/elf", "binfmt/mmap"},
 	"targets/fake":        {"arch", "targets", "targets/wire"},
