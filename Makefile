@@ -15,7 +15,8 @@ TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-d
 	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
 	aarch64-linux-gnu-gcc-12=gcc-12-aarch64-linux-gnu aarch64-linux-gnu-g++-12=g++-12-aarch64-linux-gnu deb:libc6-dev-arm64-cross=libc6-dev-arm64-cross \
 	riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu riscv64-linux-gnu-g++-12=g++-12-riscv64-linux-gnu deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross \
-	lldb-server-19=lldb-19 qemu-aarch64=qemu-user qemu-riscv64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils
+	lldb-server-19=lldb-19 qemu-aarch64=qemu-user qemu-riscv64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils \
+	qemu-system-x86_64=qemu-system-x86 busybox=busybox-static flock=util-linux
 HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19 valgrind=valgrind /usr/lib/wine/wine64=wine64 winedbg=wine
 
 WORKBENCH_TOOLS = node=nodejs npm=npm gdbserver=gdbserver chromium=chromium g++=g++ gcc=gcc make=make python3=python3 deb:libkrb5-dev=libkrb5-dev pkg-config=pkg-config
@@ -29,6 +30,7 @@ build:
 
 install:
 	@sh tests/install.sh $(TOOLS)
+	@sh tests/kernel/fetch.sh >/dev/null
 
 demo:
 	@sh tests/install.sh gdbserver=gdbserver g++=g++ /usr/include/stdio.h=libc6-dev
