@@ -114,15 +114,23 @@ type stopMemory struct {
 	window int // how far beyond a miss to read, 0: only what was asked
 }
 
-func (m *stopMemory) ReadMemory(_ context.Context, addr arch.Addr, p []byte) (int, error) {
-	n, bad := m.l.mem.get(m.space, addr, p)
+func (m *stopMemory) ReadMemory(ctx context.Context, addr arch.Addr, p []byte) (int, error) {
+	if m.space.Root != 0 {
+		return m.l.throughTables(ctx, m.space.Root, addr, p, m.at, m.at)
+	}
+	return m.at(m.space, addr, p)
+}
+
+// at reads a space that the far end knows.
+func (m *stopMemory) at(s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	n, bad := m.l.mem.get(s, addr, p)
 	switch {
 	case n == len(p):
 		return n, nil
 	case bad:
 		return n, &targets.FaultError{Addr: addr + arch.Addr(n)}
 	}
-	m.wants = append(m.wants, want{m.space, addr + arch.Addr(n), max(len(p)-n, m.window)})
+	m.wants = append(m.wants, want{s, addr + arch.Addr(n), max(len(p)-n, m.window)})
 	return n, &symbols.NeedError{Addr: addr + arch.Addr(n), Size: len(p) - n}
 }
 
@@ -218,6 +226,10 @@ func (l *loop) keep(r *targets.MemoryRead) {
 
 // read fills p through the cache, fetching what it misses.
 func (l *loop) read(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	if s.Root != 0 {
+		reach := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.read(ctx, s, a, p) }
+		return l.throughTables(ctx, s.Root, addr, p, reach, reach)
+	}
 	if len(p) >= directRead {
 		return l.readDirect(ctx, s, addr, p)
 	}

@@ -43,6 +43,7 @@ func (v *View) Context() *arch.Registers { return v.l.context }
 
 // leaveContext goes back to the thread's own registers.
 func (l *loop) leaveContext() {
+	l.forgetRooted()
 	if l.context == nil {
 		return
 	}

@@ -82,7 +82,7 @@ func (l *loop) codeSome(ctx context.Context, a arch.Addr, p []byte) int {
 	if m, ok := l.moduleAt(a); ok && m.Image != nil && m.Image.ReadStatic(m.offset(a), p) {
 		return len(p)
 	}
-	n, _ := l.read(ctx, spaceHere, a, p)
+	n, _ := l.read(ctx, l.here(), a, p)
 	return n
 }
 

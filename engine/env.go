@@ -26,7 +26,7 @@ func (e *env) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int, error
 }
 
 func (e *env) WriteMemory(ctx context.Context, a arch.Addr, p []byte) error {
-	_, err := e.l.write(ctx, spaceHere, a, p)
+	_, err := e.l.write(ctx, e.l.here(), a, p)
 	if err == nil {
 		e.l.forgetWalks()
 		e.l.o.Emit(Invalidated{Memory: true})
@@ -440,7 +440,7 @@ func (l *loop) evaluate(ctx context.Context, f *Frame, e eval.Expr, use func(con
 		return use(ctx, env, v)
 	}
 	if e.Effects() {
-		return once(ctx, &nowMemory{l, spaceHere})
+		return once(ctx, &nowMemory{l, l.here()})
 	}
-	return l.gather(ctx, spaceHere, 0, once)
+	return l.gather(ctx, l.here(), 0, once)
 }

@@ -12,6 +12,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -48,6 +49,7 @@ type loop struct {
 	walks   map[targets.ThreadID]*walk
 
 	context   *arch.Registers // what the selected thread is looked at with, nil its own
+	place     systems.Context // whose context that is, and the address space
 	noInlines bool
 
 	threads  threadTable
@@ -117,6 +119,7 @@ func (l *loop) forget() {
 	l.others = 0
 	l.walks = map[targets.ThreadID]*walk{}
 	l.context = nil
+	l.place = systems.Context{}
 	l.partial = nil
 	l.due = nil
 }

@@ -243,6 +243,11 @@ func (l *loop) refuse(x targets.Trap, err error) {
 
 // write stores p, under planted traps too.
 func (l *loop) write(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	if s.Root != 0 {
+		look := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.read(ctx, s, a, p) }
+		reach := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.write(ctx, s, a, p) }
+		return l.throughTables(ctx, s.Root, addr, p, reach, look)
+	}
 	if _, ok := l.t.(targets.Writer); !ok {
 		return 0, fmt.Errorf("writing memory: %w", errors.ErrUnsupported)
 	}

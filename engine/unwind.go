@@ -79,7 +79,7 @@ func (l *loop) advance(ctx context.Context, limit int, ws ...*walk) error {
 	if limit <= 32 {
 		window = stackWindow
 	}
-	return l.gather(ctx, spaceHere, window, func(ctx context.Context, mem symbols.Memory) error {
+	return l.gather(ctx, l.here(), window, func(ctx context.Context, mem symbols.Memory) error {
 		var miss error
 		for _, w := range ws {
 			for !w.over && len(w.frames) < limit {

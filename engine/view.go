@@ -248,12 +248,12 @@ func (v *View) SetRegisters(ctx context.Context, id targets.ThreadID, r *arch.Re
 
 // ReadMemory reads through the cache, with planted traps masked out.
 func (v *View) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
-	return v.l.read(ctx, s, addr, p)
+	return v.l.read(ctx, v.l.orHere(s), addr, p)
 }
 
 // WriteMemory writes, under planted traps too, and tells Invalidated.
 func (v *View) WriteMemory(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
-	n, err := v.l.write(ctx, s, addr, p)
+	n, err := v.l.write(ctx, v.l.orHere(s), addr, p)
 	if n > 0 {
 		v.l.forgetWalks()
 		v.l.o.Emit(Invalidated{Memory: true, Stacks: true})
@@ -263,11 +263,11 @@ func (v *View) WriteMemory(ctx context.Context, s targets.Space, addr arch.Addr,
 
 // Gather runs r over the stop's cache until it misses nothing more (at most 16
 // rounds, then reads fetch at once).
-func (v *View) Gather(ctx context.Context, r Reader) error { return v.l.gather(ctx, spaceHere, 0, r) }
+func (v *View) Gather(ctx context.Context, r Reader) error { return v.l.gather(ctx, v.l.here(), 0, r) }
 
 // Env is the environment of expressions in frame f (nil: the selected frame).
 // Its reads fetch at once; inside Gather use EnvOver with the Memory given.
-func (v *View) Env(f *Frame) eval.Env { return v.EnvOver(f, &nowMemory{v.l, spaceHere}) }
+func (v *View) Env(f *Frame) eval.Env { return v.EnvOver(f, &nowMemory{v.l, v.l.here()}) }
 
 // EnvOver is Env over the Memory that Gather gives.
 func (v *View) EnvOver(f *Frame, mem symbols.Memory) eval.Env { return v.l.env(v.l.orSelected(f), mem) }
@@ -329,7 +329,7 @@ func (v *View) Children(ctx context.Context, f *Frame, o *eval.Object, start, co
 		return o.Children(ctx, v.Env(f), start, count)
 	}
 	var out []*eval.Object
-	err := v.l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+	err := v.l.gather(ctx, v.l.here(), 0, func(ctx context.Context, mem symbols.Memory) error {
 		var err error
 		out, err = o.Children(ctx, v.l.env(f, mem), start, count)
 		return err
@@ -354,7 +354,7 @@ func (v *View) Locals(ctx context.Context, f *Frame) ([]Local, error) {
 		return 1
 	})
 	out := make([]Local, len(vars))
-	err := v.l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+	err := v.l.gather(ctx, v.l.here(), 0, func(ctx context.Context, mem symbols.Memory) error {
 		env := v.l.env(f, mem)
 		var miss error
 		for i, x := range vars {
@@ -381,7 +381,7 @@ func (v *View) LocalObjects(ctx context.Context, f *Frame) ([]*eval.Object, erro
 		return nil, err
 	}
 	out := make([]*eval.Object, len(locals))
-	err = v.l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+	err = v.l.gather(ctx, v.l.here(), 0, func(ctx context.Context, mem symbols.Memory) error {
 		var miss error
 		for i, x := range locals {
 			o, err := v.l.o.Model.Object(ctx, v.l.env(f, mem), x.Name, x.Name, x.Value, eval.Format{})
