@@ -64,7 +64,7 @@ func (p *completing) add(text, help string) {
 // its name is still being typed, from head on.
 func (p *completing) statement() (head int, naming bool) {
 	for pos := 0; ; {
-		s, ok := p.i.registry.next(p.line, pos)
+		s, ok := p.i.commands().next(p.line, pos)
 		if !ok {
 			return len(p.line), true
 		}
@@ -90,7 +90,7 @@ func (p *completing) statement() (head int, naming bool) {
 func (p *completing) commands(head int) {
 	typed := strings.TrimLeft(p.line[head:], " \t")
 	p.from = len(p.line) - len(typed)
-	for _, c := range p.i.registry.names(typed) {
+	for _, c := range p.i.commands().names(typed) {
 		if c.Needs&absent == 0 {
 			p.add(c.Name, c.Help)
 		}
@@ -185,7 +185,7 @@ func (p *completing) special(ctx context.Context) bool {
 			prefix(a, text)
 		}
 	case name == ".help":
-		for _, c := range p.i.registry.names(p.word) {
+		for _, c := range p.i.commands().names(p.word) {
 			p.add(c.Name, c.Help)
 		}
 	case name == "lm" || name == "lmi" || name == "!lmi" || name == "ld" || name == ".reload" || name == "!dh" || strings.HasSuffix(name, "sourcemaps") || name == "!addsourcemap":

@@ -38,7 +38,7 @@ func dx(ctx context.Context, c *call) error {
 		return err
 	}
 	if o.help {
-		return c.i.registry.help(c.out, "dx")
+		return c.i.commands().help(c.out, "dx")
 	}
 	src := c.all()
 	if src == "" {

@@ -20,7 +20,7 @@ func enterAgain(ctx context.Context, c *call) error {
 	if name == "" {
 		name = "eb"
 	}
-	cmd, _ := c.i.registry.find(name)
+	cmd, _ := c.i.commands().find(name)
 	c.cmd = cmd
 	return cmd.Run(ctx, c)
 }

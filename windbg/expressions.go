@@ -23,7 +23,7 @@ var expressionCommands = []command{
 func evaluateExpression(ctx context.Context, c *call) error {
 	src := c.all()
 	if src == "" {
-		return c.i.registry.help(c.out, "")
+		return c.i.commands().help(c.out, "")
 	}
 	n, err := c.value(ctx, src)
 	if err != nil {

@@ -22,6 +22,7 @@ const maxDepth = 64
 type Interpreter struct {
 	o        Options
 	registry *registry
+	widened  atomic.Pointer[widened]
 	aliases  aliases
 	log      *logFile
 	began    time.Time
@@ -135,7 +136,7 @@ func (i *Interpreter) enter(ctx context.Context, line string, out io.Writer, wai
 
 // repeat is the line that an empty one stands for: displays go on where they were.
 func (i *Interpreter) repeat() string {
-	s, ok := i.registry.next(i.previous, 0)
+	s, ok := i.commands().next(i.previous, 0)
 	if ok && s.cmd != nil && s.next >= len(i.previous) {
 		switch {
 		case strings.HasPrefix(s.name, "d") && i.cursor.dataSet && s.name == i.cursor.display, s.name == "u" && i.cursor.codeSet:
@@ -229,7 +230,7 @@ func (i *Interpreter) IsCommand(line string) bool {
 	if line == "" {
 		return true
 	}
-	c, n := i.registry.find(line)
+	c, n := i.commands().find(line)
 	if c == nil || c.Needs&absent != 0 && isWord(line[0]) {
 		return false
 	}
@@ -314,12 +315,12 @@ func (x *exec) program(ctx context.Context, text string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s, ok := x.i.registry.next(text, pos)
+		s, ok := x.i.commands().next(text, pos)
 		if !ok {
 			return nil
 		}
 		pos = s.next
-		_, more := x.i.registry.next(text, pos)
+		_, more := x.i.commands().next(text, pos)
 		x.tail = !more && (x.depth == 1 || outer)
 		err := x.command(ctx, s)
 		if err == errRedo {

@@ -112,7 +112,7 @@ func displayAgain(ctx context.Context, c *call) error {
 	if name == "" {
 		name = "db"
 	}
-	cmd, _ := c.i.registry.find(name)
+	cmd, _ := c.i.commands().find(name)
 	c.name, c.cmd = name, cmd
 	return cmd.Run(ctx, c)
 }

@@ -12,6 +12,7 @@ import (
 	"dap-windbg/arch"
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -260,16 +261,20 @@ func (h *stageHost) SetFilter(f engine.FilterSetting) {
 }
 
 // play starts a session over a stage and an interpreter over it.
-func play(t testing.TB) (*Interpreter, *stageHost) {
+func play(t testing.TB, system ...systems.System) (*Interpreter, *stageHost) {
 	t.Helper()
 	h := &stageHost{}
-	t.Cleanup(h.begin())
+	t.Cleanup(h.begin(system...))
 	return New(Options{Host: h, Version: "1.0"}), h
 }
 
 // begin puts a new stage on; end takes it off.
-func (h *stageHost) begin() (end func()) {
-	s := engine.New(newStage(), engine.Options{Store: stageStore{}, Model: &eval.Model{}, Emit: func(engine.Event) {}})
+func (h *stageHost) begin(system ...systems.System) (end func()) {
+	var of systems.System
+	if len(system) > 0 {
+		of = system[0]
+	}
+	s := engine.New(newStage(), engine.Options{System: of, Store: stageStore{}, Model: &eval.Model{}, Emit: func(engine.Event) {}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

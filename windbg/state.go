@@ -185,7 +185,7 @@ func matchExtensions(ctx context.Context, c *call) error {
 		pattern = c.word()
 	}
 	m := wildcard(strings.TrimPrefix(pattern, "!"))
-	c.i.registry.each(func(cmd *command) {
+	c.i.commands().each(func(cmd *command) {
 		if name, ok := strings.CutPrefix(cmd.Name, "!"); ok && m(name) {
 			c.printf("!%s\n", name)
 		}
@@ -198,7 +198,7 @@ func extensionChain(ctx context.Context, c *call) error {
 		return err
 	}
 	n := 0
-	c.i.registry.each(func(cmd *command) {
+	c.i.commands().each(func(cmd *command) {
 		if strings.HasPrefix(cmd.Name, "!") {
 			n++
 		}

@@ -39,7 +39,7 @@ func helpCommand(ctx context.Context, c *call) error {
 	if _, ok := c.option("/"); ok {
 		c.skip()
 	}
-	return c.i.registry.help(c.out, c.all())
+	return c.i.commands().help(c.out, c.all())
 }
 
 func clearWindow(ctx context.Context, c *call) error {

@@ -215,7 +215,7 @@ func (c *call) forThreads(ctx context.Context, list []engine.Thread, text string
 func (c *call) forThread(ctx context.Context, t *engine.Thread, text string, titled, last bool) error {
 	inner := *c.exec
 	inner.thread = t
-	runs := runsDebuggee(c.i.registry, text)
+	runs := runsDebuggee(c.i.commands(), text)
 	err := c.do(ctx, func(ctx context.Context, v *engine.View) error {
 		if runs {
 			return nil // the thread is a matter of how to run, not of what is selected
