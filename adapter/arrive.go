@@ -132,12 +132,13 @@ func (s *session) stopReason(stop engine.Stop) (reason string, due bool) {
 
 // breakpointReason tells by its owner which view set a breakpoint.
 func breakpointReason(b engine.Breakpoint) string {
+	kind := kindOfOwner(b.Owner)
 	switch {
 	case b.Access != 0:
 		return "data breakpoint"
-	case b.Owner == ownerFunctions:
+	case kind == ownerFunctions:
 		return "function breakpoint"
-	case b.Owner == ownerInstructions:
+	case kind == ownerInstructions:
 		return "instruction breakpoint"
 	}
 	return "breakpoint"

@@ -33,6 +33,7 @@ func (s *session) setOwned(ctx context.Context, owner string, want []engine.Brea
 	if len(want) > maxBreakpoints {
 		return nil, fmt.Errorf("%d breakpoints are too many; at most %d", len(want), maxBreakpoints)
 	}
+	owner = s.owner(owner)
 	for i := range want {
 		want[i].ID, want[i].Owner = -1, owner
 	}
@@ -213,8 +214,8 @@ func (s *session) describeBreakpoint(st engine.Status) breakpoint {
 // learnFrom notes what the debug information calls the file that a client's
 // breakpoint is in, when it was found by another name.
 func (s *session) learnFrom(st engine.Status) {
-	owner, ok := strings.CutPrefix(st.Owner, ownerSource)
-	if !ok || st.Aliases == "" || len(st.Places) == 0 {
+	owner, ok := strings.CutPrefix(kindOfOwner(st.Owner), ownerSource)
+	if !ok || !s.owns(st.Owner) || st.Aliases == "" || len(st.Places) == 0 {
 		return
 	}
 	if recorded := st.Places[0].Line.File; recorded != "" && recorded != st.File {
@@ -223,6 +224,9 @@ func (s *session) learnFrom(st engine.Status) {
 }
 
 func (s *session) tellBreakpoint(e engine.BreakpointEvent) {
+	if e.Own && s.owns(e.Status.Owner) {
+		return
+	}
 	reason := "changed"
 	switch {
 	case e.New:

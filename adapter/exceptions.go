@@ -105,6 +105,10 @@ func (s *session) setExceptionBreakpoints(r *request, a *dap.SetExceptionBreakpo
 // setFilter makes an offered filter break under the conditions, or not when there
 // are none.
 func (s *session) setFilter(f engine.FilterSetting, conditions []string) {
+	if s.o.Guest != nil {
+		s.setGuestFilter(f, conditions)
+		return
+	}
 	before := f.Break
 	if f.Break == 'e' {
 		f.Break = 'n'

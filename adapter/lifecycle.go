@@ -58,6 +58,9 @@ func (s *session) launch(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if plan.Remote != nil && s.o.Guest == nil {
+		return s.join(r, plan.Remote)
+	}
 	s.plan, s.noDebug, s.phase, s.start, s.asked = plan, a.NoDebug, starting, r, r.args
 	hooks := s.hooks()
 	s.bars.begin(r, map[string]string{"launch": "Starting the debuggee", "attach": "Attaching"}[r.command], nil)
@@ -167,6 +170,7 @@ func (s *session) goLive() {
 	s.answer(r, nil, nil)
 	s.tellProcess()
 	s.run()
+	s.tellOthers()
 }
 
 // run ends the configuring phase: it tells the stop or resumes.
@@ -183,7 +187,7 @@ func (s *session) run() {
 	if !ok {
 		return
 	}
-	stay := s.plan.CoreFile != "" || stop.Number != s.firstStop
+	stay := s.plan.CoreFile != "" || stop.Number != s.firstStop || s.o.Guest != nil
 	if s.plan.Request == launch.Launch {
 		stay = stay || s.plan.StopAtEntry && !s.noDebug
 	} else {
@@ -263,7 +267,7 @@ func (s *session) restart(r *request, _ *none) (any, error) {
 
 // terminate ends the debuggee; a machine is left running instead.
 func (s *session) terminate(r *request, _ *none) (any, error) {
-	if s.dbg == nil {
+	if s.dbg == nil || s.o.Guest != nil {
 		s.abandonStart()
 		s.later(s.tellTerminated)
 		return nil, nil
@@ -420,7 +424,7 @@ func (s *session) settle() {
 	}
 	e := s.gone
 	s.gone = nil
-	if s.alive() {
+	if s.alive() || s.stays() {
 		return
 	}
 	if s.start != nil {

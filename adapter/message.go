@@ -124,6 +124,8 @@ type incoming struct {
 	Success    bool            `json:"success"`
 	Message    string          `json:"message"`
 	Body       json.RawMessage `json:"body"`
+
+	Event string `json:"event"`
 }
 
 // outgoing is any message to a client. The writer numbers it.

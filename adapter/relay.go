@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ import (
 
 // relay is a connection to the door of another debugger.
 type relay struct {
-	conn net.Conn
+	conn io.ReadWriteCloser
 	mu   sync.Mutex // one message at a time
 }
 
@@ -65,11 +66,16 @@ func (s *session) elsewhere(r *request) (begun bool, err error) {
 		conn.Close()
 		return false, fmt.Errorf("greeting the debugger of the child's parent: %w", err)
 	}
-	context.AfterFunc(s.ctx, func() { conn.Close() })
+	return true, s.handOver(r, up, from)
+}
+
+// handOver lets the debugger behind up serve the client from r on.
+func (s *session) handOver(r *request, up *relay, from *bufio.Reader) error {
+	context.AfterFunc(s.ctx, func() { up.conn.Close() })
 	s.relay.Store(up)
 	s.pending.take(r)
 	s.workers.start(func() { s.relayFrom(from) })
-	return true, up.send(rawRequest(r))
+	return up.send(rawRequest(r))
 }
 
 func rawRequest(r *request) []byte {
@@ -82,7 +88,8 @@ func (r *relay) greet(hello *request) (*bufio.Reader, error) {
 	if hello == nil {
 		return nil, errors.New("no initialize")
 	}
-	r.conn.SetDeadline(time.Now().Add(relayTime))
+	late := time.AfterFunc(relayTime, func() { r.conn.Close() })
+	defer late.Stop()
 	if err := r.send(rawRequest(hello)); err != nil {
 		return nil, err
 	}
@@ -95,20 +102,37 @@ func (r *relay) greet(hello *request) (*bufio.Reader, error) {
 	if err := json.Unmarshal(content, &m); err != nil || m.Command != "initialize" || !m.Success {
 		return nil, errors.New("it is no debugger")
 	}
-	return from, r.conn.SetDeadline(time.Time{})
+	return from, nil
 }
 
 // relayFrom passes on what the other debugger says, until it hangs up.
 func (s *session) relayFrom(from *bufio.Reader) {
-	defer s.close()
+	over := false
 	for {
 		content, err := readMessage(from)
 		if err != nil {
 			if !errors.Is(err, io.EOF) && s.ctx.Err() == nil {
 				s.log.Warn().Err(err).Msg("relaying")
 			}
-			return
+			break
 		}
+		over = over || isTerminated(content)
 		s.out.send(relayed(content))
 	}
+	if over || s.ctx.Err() != nil {
+		s.close()
+		return
+	}
+	s.relay.Store(nil) // the client's last requests are answered here
+	s.output("important", "The connection to the debug session is lost.\n")
+	s.post(s.tellTerminated)
+}
+
+// isTerminated recognises the last event of a session, which is a short one.
+func isTerminated(content []byte) bool {
+	if len(content) > 256 || !bytes.Contains(content, []byte("terminated")) {
+		return false
+	}
+	var m incoming
+	return json.Unmarshal(content, &m) == nil && m.Type == "event" && m.Event == "terminated"
 }

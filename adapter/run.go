@@ -23,6 +23,7 @@ func (s *session) resume(ctx context.Context, how engine.How) error {
 		s.own = false
 		return err
 	}
+	s.act(how)
 	return nil
 }
 

@@ -73,6 +73,11 @@ type Options struct {
 	Life context.Context
 	// Sessions limits how many Listen serves at a time, 0 = 64.
 	Sessions int
+	// Join reaches the shared debug session that a configuration names as remote: what
+	// it returns speaks the Debug Adapter Protocol. Nil: there is no way.
+	Join func(ctx context.Context, to *launch.Connection) (io.ReadWriteCloser, error)
+	// Guest is set for a client that joins a debug session which is another's.
+	Guest *Guest
 }
 
 // How long a session that is to end may take: then what runs is cancelled, then

@@ -124,6 +124,7 @@ func newSession(parent context.Context, o Options) *session {
 		partial: map[string]string{},
 	}
 	s.bars.tell = s.tellEvent
+	s.sources.away = o.Guest != nil && o.Guest.Away
 	s.ids.reset(0)
 	s.workers.start(s.runJobs)
 	return s
@@ -236,6 +237,9 @@ func (s *session) aside(r *request, f func(ctx context.Context) (any, error)) (a
 
 // preempt gives up what the engine is at.
 func (s *session) preempt() {
+	if s.o.Guest != nil {
+		return // it may be another's; a request's own context ends what it has begun
+	}
 	if p := s.present.Load(); p != nil {
 		if es := p.dbg.Session(); es != nil {
 			es.Preempt()

@@ -30,6 +30,7 @@ type sources struct {
 	rules    []launch.PathMap
 	dirs     func() string // the source path, directories separated by ;
 	uri      bool          // the client spells paths as URIs
+	away     bool          // the client's files are of another machine: of ours it opens none by their paths
 	leaps    bool          // the client goes to the first frame that has a source, whether there is text or not
 	known    map[string]*dap.Source
 	refs     map[int]sourceRef
@@ -93,6 +94,9 @@ func (t *sources) ref(file string, m *engine.Module) int {
 // local finds the file on this machine: by a rule, as recorded, or below a
 // directory of the source path by the longest tail of its path.
 func (t *sources) local(file string) (string, bool) {
+	if t.away {
+		return t.localThere(file)
+	}
 	for _, r := range t.rules {
 		if rest, ok := below(file, r.From); ok {
 			if p := filepath.Join(r.To, filepath.FromSlash(rest)); isFile(p) {
@@ -123,6 +127,24 @@ func (t *sources) local(file string) (string, bool) {
 	return "", false
 }
 
+// localThere is local for a client elsewhere: by a rule, or where it has set breakpoints.
+func (t *sources) localThere(file string) (string, bool) {
+	if p, ok := t.bound[file]; ok {
+		return p, true
+	}
+	for _, r := range t.rules {
+		rest, ok := below(file, r.From)
+		if !ok {
+			continue
+		}
+		if strings.Contains(r.To, `\`) {
+			return strings.TrimRight(r.To, `\`) + `\` + strings.ReplaceAll(rest, "/", `\`), true
+		}
+		return strings.TrimRight(r.To, "/") + "/" + rest, true
+	}
+	return "", false
+}
+
 // original is what the debug information calls a local file.
 func (t *sources) original(local string) string {
 	if file, ok := t.recorded[filepath.Clean(local)]; ok {
@@ -145,6 +167,9 @@ func (t *sources) names(local string) (file string, aliases []string) {
 func (t *sources) mapped(local string) string {
 	for _, r := range t.rules {
 		if rest, ok := below(filepath.ToSlash(local), filepath.ToSlash(r.To)); ok {
+			if t.away {
+				rest = strings.ReplaceAll(rest, `\`, "/")
+			}
 			return strings.TrimSuffix(r.From, "/") + "/" + rest
 		}
 	}
@@ -156,6 +181,9 @@ func (t *sources) mapped(local string) string {
 func (t *sources) aliases(local string) []string {
 	var list []string
 	slash := filepath.ToSlash(local)
+	if t.away {
+		slash = strings.ReplaceAll(slash, `\`, "/")
+	}
 	if t.dirs != nil {
 		for _, dir := range strings.Split(t.dirs(), ";") {
 			if dir = strings.TrimSpace(dir); dir == "" || strings.Contains(dir, "*") {

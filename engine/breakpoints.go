@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -187,9 +188,12 @@ func where(b Breakpoint) Breakpoint {
 func (l *loop) setOwned(ctx context.Context, owner string, want []Breakpoint) ([]Status, error) {
 	var next, mine []*breakpoint
 	pool := slices.Clone(l.bps)
+	before := map[int]*breakpoint{}
 	for _, b := range l.bps {
 		if b.Owner != owner {
 			next = append(next, b)
+		} else {
+			before[b.ID] = b
 		}
 	}
 	for _, w := range want {
@@ -205,7 +209,15 @@ func (l *loop) setOwned(ctx context.Context, owner string, want []Breakpoint) ([
 	l.settleTable(ctx)
 	out := make([]Status, 0, len(mine))
 	for _, b := range mine {
-		out = append(out, l.status(b))
+		st := l.status(b)
+		out = append(out, st)
+		if old := before[b.ID]; old != b {
+			l.o.Emit(BreakpointEvent{Status: st, New: old == nil, Own: true})
+		}
+		delete(before, b.ID)
+	}
+	for _, id := range slices.Sorted(maps.Keys(before)) {
+		l.o.Emit(BreakpointEvent{Status: Status{Breakpoint: before[id].Breakpoint}, Removed: true, Own: true})
 	}
 	return out, nil
 }

@@ -282,11 +282,13 @@ type (
 		Thread Thread
 		Exited bool
 	}
-	// BreakpointEvent: new, changed or removed otherwise than by its owner's SetBreakpoints.
+	// BreakpointEvent: new, changed or removed. Own: by its owner's SetBreakpoints, which
+	// has told the owner; it is for the other front ends of a shared session.
 	BreakpointEvent struct {
 		Status  Status
 		Removed bool
 		New     bool
+		Own     bool
 	}
 	// Invalidated: views are stale though nothing ran (a register was set, memory written).
 	Invalidated struct{ Memory, Registers, Stacks, Threads bool }
