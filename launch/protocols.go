@@ -49,6 +49,7 @@ var passwordArgs = []argSpec{
 
 var tlsArgs = []argSpec{
 	{name: "proto", kind: choice, need: true, oneOf: []string{"tls1", "tls12", "tls13"}}, {name: "certuser"}, {name: "machuser"},
+	{name: "fingerprint"},
 }
 
 func args(parts ...[]argSpec) []argSpec {

@@ -24,7 +24,9 @@ var may = map[string][]string{
 	"targets/rsp":         {"arch", "targets", "targets/wire"},
 	"targets/kd":          {"arch", "targets", "targets/wire"},
 	"targets/kdb":         {"arch", "targets", "targets/wire"},
+	"remote":              {},
 	"remote/line":         {},
+	"remote/transport":    {"remote/line"},
 	"targets/image":       {"arch", "targets", "binfmt/elf", "binfmt/pe", "binfmt/mmap"},
 	"targets/core":        {"arch", "targets", "binfmt/elf", "binfmt/mmap"},
 	"targets/fake":        {"arch", "targets", "targets/wire"},
@@ -47,11 +49,11 @@ var may = map[string][]string{
 	"eval/natvis":         {"arch", "symbols", "eval"},
 	"engine":              {"arch", "symbols", "targets", "systems", "eval"},
 	"windbg":              {"arch", "binfmt/elf", "binfmt/pe", "symbols", "targets", "systems", "eval", "engine"},
-	"launch":              {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf"},
+	"launch":              {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf", "remote/*"},
 	"adapter":             {"arch", "symbols", "targets", "eval", "engine", "launch"},
 	"report":              {"arch", "symbols", "targets", "targets/core", "systems/linux", "eval", "engine"},
 	"console":             {"targets", "engine", "launch", "windbg", "report"},
-	"cmd/dap-windbg":      {"adapter", "console", "engine", "launch", "windbg", "targets"},
+	"cmd/dap-windbg":      {"adapter", "console", "engine", "launch", "windbg", "targets", "remote/*"},
 }
 
 // onlyIn lists packages of others that one room alone may know.
@@ -63,6 +65,7 @@ var onlyIn = map[string][]string{
 	"github.com/creack/pty":              {"launch", "console"},
 	"github.com/chzyer/readline":         {"console"},
 	"golang.org/x/term":                  {"launch", "console"},
+	"github.com/hashicorp/yamux":         {"remote/transport"},
 	"github.com/tailscale/hujson":        {"launch"},
 	"github.com/ianlancetaylor/demangle": {"symbols/elf", "symbols/dwarf", "symbols/pe"},
 }
