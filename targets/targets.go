@@ -408,6 +408,7 @@ const (
 	Forks                     // Set: one byte; 1: forks are stops and the children wait, 0: children run on, free of traps
 	TLSAddress                // annex: "thread offset module" in hex
 	MSR                       // annex: number in hex
+	SystemRegister            // annex: "idtr", "gdtr", "ldtr", "tr": the base it holds, 8 bytes little endian
 	IOPort                    // annex: "port size" in hex
 	Reboot                    // Set
 	Crash                     // Set

@@ -18,6 +18,12 @@ var objects = map[targets.Kind]string{
 
 // Query answers typed odds and ends.
 func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byte, error) {
+	switch {
+	case k == targets.SystemRegister:
+		return t.systemRegister(ctx, annex)
+	case k == targets.MSR:
+		return t.modelRegister(ctx, annex)
+	}
 	if known := t.info.Load().auxv; k == targets.Auxv && len(known) > 0 {
 		return bytes.Clone(known), nil // it changes only when another image is executed
 	}

@@ -1,0 +1,69 @@
+package rsp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"dap-windbg/targets"
+)
+
+// This file reads what a machine has beside the registers of its target description.
+
+// tables are the rows of QEMU's "info registers" that tell a table's place:
+// "IDT=     fffffe0000000000 00000fff" (target/i386/cpu-dump.c).
+var tables = map[string]*regexp.Regexp{
+	"idtr": regexp.MustCompile(`(?m)^IDT=\s+([0-9a-f]+) `),
+	"gdtr": regexp.MustCompile(`(?m)^GDT=\s+([0-9a-f]+) `),
+	"ldtr": regexp.MustCompile(`(?m)^LDT=[0-9a-f]+ ([0-9a-f]+) `),
+	"tr":   regexp.MustCompile(`(?m)^TR =[0-9a-f]+ ([0-9a-f]+) `),
+}
+
+// systemRegister is the base in a register of the first CPU that no description has.
+func (t *Target) systemRegister(ctx context.Context, name string) ([]byte, error) {
+	row := tables[name]
+	if row == nil || t.c.kind.name != qemuStub.name {
+		return nil, errors.ErrUnsupported
+	}
+	text, _, err := t.Command(ctx, "info registers")
+	if err != nil {
+		return nil, err
+	}
+	m := row.FindStringSubmatch(text)
+	if m == nil {
+		return nil, &targets.ProtocolError{Op: "reading " + name, Sent: "info registers", Got: text}
+	}
+	v, err := strconv.ParseUint(m[1], 16, 64)
+	if err != nil {
+		return nil, &targets.ProtocolError{Op: "reading " + name, Sent: "info registers", Got: m[1]}
+	}
+	return binary.LittleEndian.AppendUint64(nil, v), nil
+}
+
+// modelRegisters are the MSRs that QEMU's target description has under a name (Intel
+// SDM volume 4, table 2-2).
+var modelRegisters = map[uint64]string{0xc0000080: "efer", 0xc0000100: "fs_base", 0xc0000101: "gs_base", 0xc0000102: "k_gs_base"}
+
+// modelRegister is an MSR of the CPU that stopped, as far as the registers tell it.
+func (t *Target) modelRegister(ctx context.Context, annex string) ([]byte, error) {
+	n, err := strconv.ParseUint(annex, 16, 32)
+	if err != nil {
+		return nil, fmt.Errorf("want the number of an MSR in hex, got %q", annex)
+	}
+	name, ok := modelRegisters[n]
+	if !ok || !t.info.Load().Machine {
+		return nil, errors.ErrUnsupported
+	}
+	regs, err := t.Registers(ctx, t.id(t.current()))
+	if err != nil {
+		return nil, err
+	}
+	v, ok := regs.Get(name)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return binary.LittleEndian.AppendUint64(nil, v), nil
+}
