@@ -147,6 +147,10 @@ func (p *plan) object(object, annex string, done func(next *plan, data []byte, e
 }
 
 func (p *plan) readThreads(o *targets.ThreadsRead) {
+	if p.t.c.line != nil {
+		o.Threads = p.t.c.processors()
+		return
+	}
 	if p.t.c.kind.name == lldbName {
 		p.readThreadsInfo(o)
 		return

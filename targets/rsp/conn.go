@@ -44,6 +44,9 @@ type Conn struct {
 	o   Options
 	rw  io.ReadWriteCloser
 	dec *decoder
+	// line is what a kernel's kgdb is spoken to over, else nil.
+	line *kgdbLine
+	cpus []threadID // of kgdb
 	// direct is rw where a small write does not wait, see depart; else nil.
 	direct limited
 

@@ -27,6 +27,11 @@ const defaultPacket = 400
 // Connect speaks to the far end of conn, which it owns from now on. The far end
 // may hold a process or a machine (see Target) or serve processes (see Link).
 func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, error) {
+	return begin(ctx, conn, o, nil)
+}
+
+// begin is Connect; line is conn where that is one to a kernel's kgdb.
+func begin(ctx context.Context, conn io.ReadWriteCloser, o Options, line *kgdbLine) (*Conn, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
@@ -37,7 +42,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, er
 		o.Peer = "the far end"
 	}
 	c := &Conn{
-		o: o, rw: conn, dec: newDecoder(conn), packetSize: defaultPacket, serial: true,
+		o: o, rw: conn, line: line, dec: newDecoder(conn), packetSize: defaultPacket, serial: line == nil,
 		lost: make(chan struct{}), leave: make(chan struct{}), written: make(chan struct{}),
 		toSend: make(chan struct{}, 1), token: make(chan struct{}, 1), targets: map[int64]*Target{}, children: map[int64]*child{},
 	}
@@ -48,6 +53,9 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Conn, er
 	c.done.Add(2)
 	go c.reader()
 	go c.writer()
+	if line != nil {
+		line.saying(c.spoke)
+	}
 	if err := c.start(ctx); err != nil {
 		c.Close()
 		return nil, err
@@ -122,7 +130,9 @@ func (c *Conn) learn(reply string) {
 			c.features[f[:len(f)-1]] = f[len(f)-1:]
 		}
 	}
-	c.kind = kindOf(c.features)
+	if c.kind = kindOf(c.features); c.line != nil {
+		c.kind = kgdbStub
+	}
 	if c.feature("binary-upload") {
 		c.reads = markedReads
 	}
@@ -203,6 +213,11 @@ func (c *Conn) hold(ctx context.Context, s *stopReply, d *description, spoken di
 	}
 	if s.thread.process > 0 {
 		info.pid = s.thread.process
+	}
+	if c.line != nil {
+		if err := c.findCPUs(ctx, s); err != nil {
+			return err
+		}
 	}
 	if s.thread.thread == 0 {
 		if err := c.someThread(ctx, s); err != nil {

@@ -119,6 +119,9 @@ func (c *Conn) finish(ctx context.Context, d *description, settling bool) (*proc
 	in.offsets = parseOffsets(string(d.offsets.reply))
 	in.DataTraps = c.dataTraps(in.Set.Arch)
 	in.Limits = targets.Limits{MemoryBytes: c.readChunk(), Bits: c.abilities(in.Set.Arch)}
+	if c.line != nil {
+		in.Limits.BytesPerSec = c.line.k.Speed
+	}
 	return in, nil
 }
 

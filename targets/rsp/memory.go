@@ -16,8 +16,11 @@ const page = 4096
 // readChunk is how much one m may ask: two digits a byte, in round figures.
 func (c *Conn) readChunk() int {
 	n := (c.packetSize - 4) / 2
-	if n > 256 {
+	switch {
+	case n > 512:
 		n &^= 255
+	case n > 256:
+		n &^= 63
 	}
 	return max(n, 16)
 }

@@ -165,6 +165,8 @@ func (t *Target) farewell(how targets.Parting) (r *request, answered bool) {
 	pid := t.info.Load().pid
 	multi := pid != 0 && t.c.feature("multiprocess")
 	switch {
+	case how == targets.Kill && t.c.line != nil: // k would let the kernel run
+		return ask("R0"), true
 	case how == targets.Detach && multi:
 		return ask("D;%x", pid), true
 	case how == targets.Detach:

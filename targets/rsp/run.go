@@ -204,6 +204,9 @@ func (t *Target) resumePackets(r targets.Resume, deliver bool) ([]string, error)
 	if r.Reverse {
 		return t.reversePackets(r)
 	}
+	if t.c.line != nil {
+		return t.kgdbPackets(r)
+	}
 	if t.c.vCont == nil {
 		return t.plainPackets(r, deliver)
 	}
@@ -417,7 +420,9 @@ func (c *Conn) repeat(rn *run) {
 		c.interrupt()
 		return
 	}
-	rn.t.events.Put(targets.Output{Console: true, Text: deaf.Error() + ". " + deaf.Hint() + "\n"})
+	if c.line == nil { // which has told what to do
+		rn.t.events.Put(targets.Output{Console: true, Text: deaf.Error() + ". " + deaf.Hint() + "\n"})
+	}
 	rn.interrupts = 0 // the next Interrupt tries anew
 	close(rn.deaf)
 	rn.deaf = make(chan struct{})

@@ -57,6 +57,9 @@ func (c *Conn) stopCame(rn *run, p []byte) {
 	switch {
 	case s.gone:
 		c.ended(t, rn, s)
+	case c.line != nil:
+		c.done.Add(1)
+		go c.settleKGDB(t, rn, s)
 	case s.resumed, s.reason == targets.Forked && (t == nil || !t.forks), s.reason == targets.Exec:
 		c.done.Add(1)
 		go c.settle(t, rn, s)

@@ -105,7 +105,10 @@ func (t *Target) Events() <-chan targets.Event { return t.events.C() }
 // machine is not shown.
 func (t *Target) id(w threadID) targets.ThreadID {
 	in := t.info.Load()
-	if in.Machine {
+	switch {
+	case t.c.line != nil:
+		return kgdbID(w)
+	case in.Machine:
 		return targets.ThreadID{Thread: w.thread}
 	}
 	if w.process == 0 {
@@ -116,6 +119,9 @@ func (t *Target) id(w threadID) targets.ThreadID {
 
 // wireID is the reverse of id.
 func (t *Target) wireID(id targets.ThreadID) threadID {
+	if t.c.line != nil {
+		return kgdbWire(id)
+	}
 	pid := t.info.Load().pid
 	if id.Process != 0 && pid != 0 {
 		pid = id.Process

@@ -1,0 +1,200 @@
+package rsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"dap-windbg/targets"
+)
+
+// kgdbStub is the stub in Linux (kernel/debug/gdbstub.c). Its buffer has BUFMAX, 1024
+// bytes on x86, of which it checks nothing when it answers.
+var kgdbStub = stubKind{name: "kgdb", single: true, packet: 1022, os: "linux"}
+
+// shadow is the thread of processor 0, which counts down: a thread that runs has the
+// number of its task, but for tasks without one the stub names the processor.
+const (
+	shadow     = 0xfffffffe
+	shadowLast = shadow - 8192 // processors a kernel may have
+)
+
+// ConnectKGDB speaks to a kernel's kgdb over a line that packets share with the
+// kernel's console. When the kernel runs it is broken into, or the user is told to do
+// so and waited for as long as ctx.
+func ConnectKGDB(ctx context.Context, rw io.ReadWriteCloser, o Options, k KGDB) (*Conn, error) {
+	line := newKGDBLine(rw, k, o)
+	select {
+	case <-line.synced:
+	case <-line.closing:
+		line.Close()
+		return nil, &targets.ProtocolError{Op: "connecting to kgdb at " + o.Peer, Sent: kgdbHello, Got: "a closed line"}
+	case <-ctx.Done():
+		line.Close()
+		return nil, &KGDBSilentError{Peer: o.Peer, Advice: k.Advice, Err: ctx.Err()}
+	}
+	o.OS = "linuxkernel"
+	o.Hello = max(o.Hello, 20*time.Second)
+	return begin(ctx, line, o, line)
+}
+
+// KGDBSilentError: no kgdb listens on the line.
+type KGDBSilentError struct {
+	Peer   string
+	Advice string // how the user makes the kernel listen
+	Err    error
+}
+
+func (e *KGDBSilentError) Error() string {
+	return fmt.Sprintf("no kgdb answers at %s: %v", e.Peer, e.Err)
+}
+
+// Unwrap returns why the wait ended.
+func (e *KGDBSilentError) Unwrap() error { return e.Err }
+
+// Hint says what the user can do.
+func (e *KGDBSilentError) Hint() string { return e.Advice }
+
+// spoke takes text of the kernel's console.
+func (c *Conn) spoke(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.say(text)
+}
+
+// kgdbID shows a thread of kgdb: processors count from 1, tasks have their number as
+// process and thread.
+func kgdbID(w threadID) targets.ThreadID {
+	if w.thread <= shadow && w.thread > shadowLast {
+		return targets.ThreadID{Thread: shadow - w.thread + 1}
+	}
+	return targets.ThreadID{Process: w.thread, Thread: w.thread}
+}
+
+// kgdbWire is the reverse of kgdbID.
+func kgdbWire(id targets.ThreadID) threadID {
+	switch {
+	case id == targets.ThreadID{}:
+		return threadID{}
+	case id.Process != 0:
+		return threadID{0, id.Process}
+	}
+	return threadID{0, shadow + 1 - id.Thread}
+}
+
+// findCPUs lists the processors, which come before the tasks, and finds the one that
+// stopped.
+func (c *Conn) findCPUs(ctx context.Context, s *stopReply) error {
+	list := &threadList{}
+	for question := "qfThreadInfo"; ; question = "qsThreadInfo" {
+		r := ask("%s", question)
+		if err := c.exchange(ctx, r); err != nil {
+			return err
+		}
+		if more, err := list.take(r); err != nil || !more {
+			break
+		}
+		if slices.ContainsFunc(list.ids, isTask) {
+			break
+		}
+	}
+	c.cpus = slices.DeleteFunc(list.ids, isTask)
+	if len(c.cpus) == 0 {
+		c.cpus = []threadID{{0, shadow}}
+	}
+	return c.findCPU(ctx, s)
+}
+
+func isTask(w threadID) bool { return w.thread > shadow || w.thread <= shadowLast }
+
+// processors lists what can run.
+func (c *Conn) processors() []targets.Thread {
+	var out []targets.Thread
+	for _, w := range c.cpus {
+		n := int(shadow - w.thread)
+		out = append(out, targets.Thread{ID: kgdbID(w), Name: fmt.Sprintf("CPU %d", n), CPU: n})
+	}
+	return out
+}
+
+// findCPU finds the processor that stopped: the stub names its task. The registers
+// that g tells unasked are its own, so it is the one whose stack they speak of.
+func (c *Conn) findCPU(ctx context.Context, s *stopReply) error {
+	own := ask("g")
+	if err := c.exchangeAs(ctx, true, []*request{own}); err != nil {
+		return err
+	}
+	s.adopt(own.reply)
+	switch {
+	case s.thread.thread != 0 && !isTask(s.thread):
+		return nil
+	case len(c.cpus) == 1:
+		s.thread = c.cpus[0]
+		return nil
+	}
+	last := c.cpus[len(c.cpus)-1]
+	for _, w := range c.cpus[:len(c.cpus)-1] {
+		choose, g := ask("Hg%s", w), ask("g")
+		if err := c.exchangeAs(ctx, true, []*request{choose, g}); err != nil {
+			return err
+		}
+		if string(g.reply) == string(own.reply) {
+			s.thread = w
+			return c.general0(ctx, w)
+		}
+	}
+	s.thread = last
+	return c.general0(ctx, last)
+}
+
+// general0 makes the stub speak of the processor that stopped again.
+func (c *Conn) general0(ctx context.Context, w threadID) error {
+	return c.exchangeAs(ctx, true, []*request{ask("Hg%s", w)})
+}
+
+// adopt makes the registers of g part of the stop.
+func (s *stopReply) adopt(g []byte) {
+	if isError(g) {
+		return
+	}
+	s.regs = map[int][]byte{}
+	for i := range 17 { // rax to rip, 8 bytes each
+		if from := 16 * i; from+16 <= len(g) {
+			if v, ok := unhex(g[from : from+16]); ok {
+				s.regs[i] = v
+			}
+		}
+	}
+}
+
+// settleKGDB tells a stop of kgdb, whose processor must be found first.
+func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
+	defer c.done.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), c.o.Timeout)
+	defer cancel()
+	if err := c.findCPU(ctx, s); err != nil {
+		c.fail(fmt.Errorf("after a stop: %w", err))
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(t, rn, s)
+}
+
+// kgdbPackets spells a resume: the stub steps or continues the processor that
+// stopped, and lets the others run when that continues; c.mu is held.
+func (t *Target) kgdbPackets(r targets.Resume) ([]string, error) {
+	own := t.id(t.thread)
+	for id, a := range r.Threads {
+		if id != own && a.Kind == targets.Step {
+			return nil, fmt.Errorf("stepping a processor that did not stop: %w", errors.ErrUnsupported)
+		}
+	}
+	if r.Action(own).Kind == targets.Step {
+		return []string{"s"}, nil
+	}
+	return []string{"c"}, nil
+}

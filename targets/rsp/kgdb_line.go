@@ -1,0 +1,621 @@
+package rsp
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// A line to a kernel's kgdb is shared: packets and the text of the kernel's console
+// come as they please, bytes are lost, and the kernel reads the line only while it is
+// stopped. kgdbLine is the data link on it. Above it there is a far end that needs no
+// acknowledgements, below it:
+//
+//   - each packet is acknowledged at once, sent again when it arrived damaged or not
+//     at all, and a packet that came twice is dropped;
+//   - what belongs to no packet is text;
+//   - 0x03 breaks in, since kgdb does not listen while the kernel runs;
+//   - the prompt of kdb, where the kernel stops when it has both, is left for kgdb.
+//
+// The facts are of kernel/debug/gdbstub.c and kernel/debug/kdb/kdb_io.c of Linux 6.1.
+
+// Timer tells when d is over; stop ends it before.
+type Timer func(d time.Duration) (c <-chan time.Time, stop func())
+
+func realTimer(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// KGDB says how to use a line to a kernel's kgdb. The zero value is usable.
+type KGDB struct {
+	// BreakIn makes a running kernel enter its debugger: a break on the serial line and
+	// the letter g. Nil: the user does it.
+	BreakIn func() error
+	// Advice tells the user how to enter the debugger when BreakIn cannot.
+	Advice string
+	// Tell shows people what the line waits for. It may be nil, and must not block.
+	Tell func(text string)
+	// Silence is after which pause an answer counts as lost; 0: 1 s.
+	Silence time.Duration
+	Timer   Timer // nil: the real one
+	Speed   int   // of the line, bytes per second; 0 unknown
+}
+
+// kgdbState is who listens at the far end.
+type kgdbState uint8
+
+const (
+	kgdbSought  kgdbState = iota // nobody knows yet
+	kgdbStopped                  // the stub
+	kgdbRunning                  // nobody: the kernel runs
+	kgdbParting                  // kdb, which lets the kernel run
+)
+
+const (
+	kgdbHello     = "$?#3f"
+	kgdbToKDB     = "$3#33"
+	killLine      = 0x15            // erases what is typed on a terminal; kdb ignores it
+	breakPause    = 3 * time.Second // between two attempts to break in
+	textPause     = 50 * time.Millisecond
+	maxKGDBPacket = 4096 // of a far end whose buffer has 1024 bytes (BUFMAX)
+	maxResends    = 12
+)
+
+var (
+	kdbPrompt  = regexp.MustCompile(`\[[0-9]{1,4}\]kdb> $`)
+	kdbMore    = regexp.MustCompile(`more> $`)
+	kgdbEnters = regexp.MustCompile(`(KGDB or \$3#33 for KDB|Entering KGDB|please attach debugger[^\n]*)\s*$`)
+)
+
+// kgdbLine is an io.ReadWriteCloser: its reader and writer speak packets without
+// acknowledgements. One goroutine, serve, owns the state.
+type kgdbLine struct {
+	rw io.ReadWriteCloser
+	k  KGDB
+	o  Options
+
+	in      chan []byte // from the far end
+	out     chan []byte // what was written
+	closing chan struct{}
+	synced  chan struct{} // closed when the stub listens for the first time
+	once    sync.Once
+	done    sync.WaitGroup
+
+	mu    sync.Mutex
+	cond  *sync.Cond
+	ready []byte // to be read
+	err   error  // the line is gone
+	say   func(text string)
+
+	// of serve
+	state   kgdbState
+	text    []byte // not told yet
+	tail    []byte // of all text, to find prompts
+	packet  []byte // begun with $, or nil
+	queue   [][]byte
+	sent    []byte // a request without its answer
+	acked   bool
+	resent  int
+	tries   int       // to find the stub
+	broke   time.Time // the last attempt to break in
+	advised bool
+	found   bool // the stub has listened before
+	echoes  bool // the far end shows what is typed: its console is on this line
+	fromKDB bool // the kernel waited in kdb
+	timer   <-chan time.Time
+	stop    func()
+}
+
+func newKGDBLine(rw io.ReadWriteCloser, k KGDB, o Options) *kgdbLine {
+	if k.Silence <= 0 {
+		k.Silence = time.Second
+	}
+	if k.Timer == nil {
+		k.Timer = realTimer
+	}
+	if k.Tell == nil {
+		k.Tell = func(string) {}
+	}
+	l := &kgdbLine{rw: rw, k: k, o: o, in: make(chan []byte), out: make(chan []byte, 16), closing: make(chan struct{}), synced: make(chan struct{}), stop: func() {}}
+	l.cond = sync.NewCond(&l.mu)
+	l.say = k.Tell
+	l.done.Add(2)
+	go l.read()
+	go l.serve()
+	return l
+}
+
+// Read gives packets of the far end, each whole.
+func (l *kgdbLine) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.ready) == 0 && l.err == nil {
+		l.cond.Wait()
+	}
+	if len(l.ready) == 0 {
+		return 0, l.err
+	}
+	n := copy(p, l.ready)
+	l.ready = l.ready[n:]
+	return n, nil
+}
+
+// Write takes whole packets, and 0x03.
+func (l *kgdbLine) Write(p []byte) (int, error) {
+	select {
+	case l.out <- bytes.Clone(p):
+		return len(p), nil
+	case <-l.closing:
+		return 0, io.ErrClosedPipe
+	}
+}
+
+// Close ends the line; the kernel stays as it is.
+func (l *kgdbLine) Close() error {
+	l.end(io.EOF)
+	err := l.rw.Close()
+	l.done.Wait()
+	return err
+}
+
+func (l *kgdbLine) end(err error) {
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.err = err
+		l.mu.Unlock()
+		close(l.closing)
+		l.cond.Broadcast()
+	})
+}
+
+// saying sends the console's text somewhere else.
+func (l *kgdbLine) saying(say func(string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.say = say
+}
+
+func (l *kgdbLine) read() {
+	defer l.done.Done()
+	for {
+		p := make([]byte, 4096)
+		n, err := l.rw.Read(p)
+		if n > 0 {
+			select {
+			case l.in <- p[:n]:
+			case <-l.closing:
+				return
+			}
+		}
+		if err != nil {
+			l.end(err)
+			return
+		}
+	}
+}
+
+func (l *kgdbLine) serve() {
+	defer l.done.Done()
+	defer func() { l.stop() }()
+	l.write(kgdbHello)
+	l.await(l.k.Silence)
+	for {
+		select {
+		case p := <-l.in:
+			for _, b := range p {
+				l.take(b)
+			}
+			l.settle()
+		case p := <-l.out:
+			l.written(p)
+		case <-l.timer:
+			l.timer = nil
+			l.paused()
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+func (l *kgdbLine) write(s string) {
+	l.o.Trace.Message(true, 0, []byte(s))
+	if _, err := l.rw.Write([]byte(s)); err != nil {
+		l.end(err)
+	}
+}
+
+func (l *kgdbLine) await(d time.Duration) {
+	l.stop()
+	l.timer, l.stop = l.k.Timer(d)
+}
+
+// deliver hands a packet to the reader.
+func (l *kgdbLine) deliver(payload string) {
+	l.mu.Lock()
+	l.ready = append(l.ready, frame(nil, payload)...)
+	l.mu.Unlock()
+	l.cond.Broadcast()
+}
+
+// take sorts one byte.
+func (l *kgdbLine) take(b byte) {
+	if l.packet == nil {
+		switch {
+		case b == '$':
+			l.packet = append(make([]byte, 0, 64), b)
+		case (b == '+' || b == '-') && l.state == kgdbStopped, b == '+' && l.sent != nil:
+			l.acknowledged(b)
+		case b != 0 && b != '\r':
+			l.text = append(l.text, b)
+		}
+		return
+	}
+	hash := bytes.IndexByte(l.packet, '#')
+	switch {
+	case b == '$' && hash < 0, b < ' ', b > '~', len(l.packet) > maxKGDBPacket:
+		l.noPacket()
+		l.take(b)
+		return
+	}
+	l.packet = append(l.packet, b)
+	if hash >= 0 && len(l.packet) == hash+3 {
+		p := l.packet
+		l.packet = nil
+		l.whole(p, string(p[1:hash]))
+	}
+}
+
+// noPacket: what began like a packet is none, or has lost its end.
+func (l *kgdbLine) noPacket() {
+	p := l.packet
+	l.packet = nil
+	if l.state == kgdbStopped && l.sent != nil {
+		return // asked for again when nothing else comes
+	}
+	l.text = append(l.text, p...)
+}
+
+// whole takes what looks like a packet.
+func (l *kgdbLine) whole(raw []byte, payload string) {
+	good := bytes.Equal(raw, frame(nil, payload))
+	if good {
+		l.o.Trace.Message(false, 0, raw)
+	}
+	switch l.state {
+	case kgdbStopped:
+		l.answered(good, payload)
+	case kgdbRunning:
+		l.whileRunning(raw, good, payload)
+	default:
+		l.sought(good, payload)
+	}
+}
+
+// acknowledged takes a + or - of the stub.
+func (l *kgdbLine) acknowledged(b byte) {
+	switch {
+	case l.sent == nil:
+	case b == '-':
+		l.resend()
+	default:
+		l.acked = true
+		if resumes(l.sent) {
+			l.sent, l.state, l.advised = nil, kgdbRunning, false
+			l.next()
+		}
+	}
+}
+
+// resumes reports whether a packet lets the kernel run and its answer is the stop.
+func resumes(p []byte) bool { return len(p) > 1 && bytes.IndexByte([]byte("csCS"), p[1]) >= 0 }
+
+func (l *kgdbLine) resend() {
+	if l.resent++; l.resent > maxResends {
+		l.end(fmt.Errorf("a packet was damaged %d times on its way", maxResends))
+		return
+	}
+	l.acked = false
+	l.write(string(l.sent))
+	l.await(l.k.Silence)
+}
+
+// answered takes a packet that came while the stub listens. One that came before
+// the request was acknowledged answers an earlier one, which the stub repeats when
+// it did not hear our acknowledgement.
+func (l *kgdbLine) answered(good bool, payload string) {
+	switch {
+	case !good:
+		l.write("-")
+	case l.sent == nil || !l.acked && !resumes(l.sent):
+		l.write("+")
+	case isOutput(payload):
+		l.write("+")
+		l.deliver(payload)
+	default:
+		l.write("+")
+		again, sent := l.resent > 0, string(l.sent[1:2])
+		l.sent, l.acked, l.resent = nil, false, 0
+		if again && (sent == "Z" && payload == "E17" || sent == "z" && payload == "E02") {
+			payload = "OK" // it was done already: EEXIST, ENOENT, in decimal
+		}
+		l.deliver(payload)
+		l.next()
+	}
+	if l.sent != nil {
+		l.await(l.k.Silence)
+	}
+}
+
+func isOutput(payload string) bool {
+	_, ok := outputOf([]byte(payload))
+	return ok
+}
+
+// whileRunning takes what looks like a packet of a running kernel: its stop, or
+// what it prints by the stub.
+func (l *kgdbLine) whileRunning(raw []byte, good bool, payload string) {
+	switch stop := looksLikeStop([]byte(payload)); {
+	case good && stop:
+		l.write("+")
+		l.stopped(payload)
+	case good && isOutput(payload):
+		l.write("+")
+		l.deliver(payload)
+	case stop && len(payload) < 64:
+		l.write("-")
+		l.await(l.k.Silence)
+	default:
+		l.text = append(l.text, raw...)
+	}
+}
+
+// stopped: the stub listens.
+func (l *kgdbLine) stopped(payload string) {
+	l.tell()
+	l.state, l.sent, l.acked, l.resent = kgdbStopped, nil, false, 0
+	l.deliver(payload)
+	l.next()
+}
+
+// sought takes what looks like a packet while the stub is looked for.
+func (l *kgdbLine) sought(good bool, payload string) {
+	switch {
+	case payload == "?" && good: // what we typed, shown
+		l.echoes = true
+	case good && looksLikeStop([]byte(payload)) && l.state == kgdbSought:
+		l.write("+")
+		l.text, l.tail = bytes.TrimSuffix(l.text, []byte("+")), nil
+		if l.found {
+			l.stopped(payload)
+			return
+		}
+		l.tell()
+		l.state, l.found = kgdbStopped, true
+		close(l.synced)
+	case good && payload == "3": // it tells people how to change over
+		l.text = append(l.text, kgdbToKDB...)
+	case good && payload == "": // the first packet after one too many + is lost
+		l.write("+" + kgdbHello)
+		l.await(l.k.Silence)
+	case !good:
+		l.write("-")
+		l.await(l.k.Silence)
+	default: // the rest of what the stub told an earlier debugger
+		l.write("+")
+		l.tries = 0
+		l.await(l.k.Silence / 4)
+	}
+}
+
+// written takes what those above write.
+func (l *kgdbLine) written(p []byte) {
+	for len(p) > 0 {
+		if p[0] == interrupt {
+			l.breakIn()
+			p = p[1:]
+			continue
+		}
+		end := bytes.IndexByte(p, '#') + 3 // # is escaped in what is binary
+		if end < 3 || end > len(p) {
+			return
+		}
+		l.queue = append(l.queue, p[:end])
+		p = p[end:]
+	}
+	l.next()
+}
+
+// next sends the next request when the stub listens.
+func (l *kgdbLine) next() {
+	if l.state != kgdbStopped || l.sent != nil || len(l.queue) == 0 {
+		return
+	}
+	p := l.queue[0]
+	l.queue = l.queue[1:]
+	if string(p) == "$D#44" && l.fromKDB {
+		l.part()
+		return
+	}
+	l.sent, l.acked, l.resent = p, false, 0
+	l.write(string(p))
+	l.await(l.k.Silence)
+}
+
+// part leaves the kernel as it was found: kdb is its debugger again, and it runs.
+func (l *kgdbLine) part() {
+	l.state, l.tail, l.tries = kgdbParting, nil, 0
+	l.write(kgdbToKDB)
+	l.await(l.k.Silence)
+}
+
+// parted is called with each prompt of kdb after part, and when none comes.
+func (l *kgdbLine) parted(prompt bool) {
+	if l.tries++; l.tries > 3 {
+		l.ran()
+		return
+	}
+	switch {
+	case prompt: // after an oops it wants to be told twice
+		l.write("go\r")
+	case l.tries > 1: // let go, and no prompt came
+		l.ran()
+		return
+	default:
+		l.write(kgdbToKDB)
+	}
+	l.await(l.k.Silence / 4)
+}
+
+func (l *kgdbLine) ran() {
+	l.state = kgdbRunning
+	l.deliver("OK")
+}
+
+// breakIn makes a running kernel stop, at most every few seconds: a letter too many
+// is typed at somebody's console.
+func (l *kgdbLine) breakIn() {
+	if l.state != kgdbRunning || time.Since(l.broke) < breakPause {
+		return
+	}
+	l.broke = time.Now()
+	if l.k.BreakIn != nil {
+		err := l.k.BreakIn()
+		if err == nil {
+			return
+		}
+		l.o.Log.Debug().Err(err).Msg("no break on the line")
+	}
+	if !l.advised {
+		l.advised = true
+		l.k.Tell(l.k.Advice)
+	}
+}
+
+// settle looks at what came, once a read is sorted.
+func (l *kgdbLine) settle() {
+	if n := len(l.text); n > 0 {
+		l.tail = append(l.tail, l.text...)
+		l.tail = l.tail[max(0, len(l.tail)-200):]
+	}
+	prompt := kdbPrompt.Match(l.tail)
+	switch {
+	case l.state == kgdbParting && prompt:
+		l.tail = nil
+		l.parted(true)
+	case l.state == kgdbStopped, l.state == kgdbParting:
+	case kdbMore.Match(l.tail):
+		l.tail = nil
+		l.write("q")
+	case prompt, kgdbEnters.Match(l.tail):
+		l.tail = nil
+		l.fromKDB = l.fromKDB || prompt
+		l.enter()
+	}
+	if end := bytes.LastIndexByte(l.text, '\n') + 1; end > 0 {
+		l.tellText(end)
+	}
+	switch {
+	case l.state == kgdbStopped && l.sent != nil:
+		l.await(l.k.Silence)
+	case l.state == kgdbRunning && (len(l.text) > 0 || l.packet != nil):
+		l.await(textPause)
+	}
+}
+
+// enter asks kdb, or a stub that nobody has spoken to, for the stub. Its answer is
+// the stop of the run.
+func (l *kgdbLine) enter() {
+	l.state = kgdbSought
+	l.write(kgdbHello)
+	l.await(l.k.Silence)
+}
+
+func (l *kgdbLine) tell() { l.tellText(len(l.text)) }
+
+func (l *kgdbLine) tellText(n int) {
+	text := string(l.text[:n])
+	l.text = append(l.text[:0], l.text[n:]...)
+	if text == "" {
+		return
+	}
+	l.o.Trace.Message(false, 0, []byte(text))
+	l.mu.Lock()
+	say := l.say
+	l.mu.Unlock()
+	say(text)
+}
+
+// paused: nothing came for a while.
+func (l *kgdbLine) paused() {
+	switch l.state {
+	case kgdbSought:
+		l.seek()
+	case kgdbParting:
+		l.parted(false)
+	case kgdbRunning:
+		if l.packet != nil {
+			l.noPacket()
+		}
+		l.tell()
+	case kgdbStopped:
+		l.unheard()
+	}
+}
+
+// unheard: a request has no answer. One that was acknowledged arrived, and its answer
+// is lost; - makes the stub repeat it.
+func (l *kgdbLine) unheard() {
+	l.packet = nil
+	switch {
+	case l.sent == nil:
+	case l.acked:
+		if l.resent++; l.resent <= maxResends {
+			l.write("-")
+			l.await(l.k.Silence)
+		} // a command may take its time; those above have a limit
+	case resumes(l.sent) && l.resent > 0: // twice is enough: it runs
+		l.write(string(rune(killLine)))
+		l.acked = true
+		l.acknowledged('+')
+	default:
+		l.resend()
+	}
+}
+
+// seek goes on looking for the stub: a line that somebody began to type is ended, a
+// running kernel is broken into, in the end the user is told to.
+func (l *kgdbLine) seek() {
+	l.packet = nil
+	l.tries++
+	switch {
+	case l.tries == 1:
+		l.write(string(rune(killLine)) + "\r" + kgdbHello)
+		l.await(l.k.Silence)
+	case l.tries <= 3 && l.k.BreakIn != nil:
+		l.tell()
+		if l.tries == 2 {
+			l.k.Tell("Breaking in...")
+		}
+		l.write(string(rune(killLine)))
+		if err := l.k.BreakIn(); err != nil {
+			l.tries = 3
+			l.await(0)
+			return
+		}
+		l.await(breakPause)
+	default:
+		if !l.advised {
+			l.advised = true
+			l.k.Tell(l.k.Advice)
+		}
+		l.tell()
+		if !l.echoes {
+			l.write(kgdbHello)
+		}
+		l.await(2 * l.k.Silence)
+	}
+}
