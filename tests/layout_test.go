@@ -41,6 +41,7 @@ var may = map[string][]string{
 	"symbols/dwarf":       {"arch", "symbols", "symbols/index", "binfmt/elf"},
 	"symbols/cfi":         {"arch", "symbols", "binfmt/elf"},
 	"symbols/orc":         {"arch", "symbols"},
+	"symbols/btf":         {"symbols"},
 	"symbols/store":       {"arch", "symbols", "binfmt/elf", "binfmt/mmap"},
 	"systems":             {"arch", "symbols", "targets"},
 	"systems/linuxkernel": {"arch", "symbols", "targets", "systems"},
