@@ -48,6 +48,9 @@ type Desk interface {
 	// Memory reads another space than the one that is looked at: physical addresses, or
 	// by a page table root.
 	Memory(s targets.Space) symbols.Memory
+	// Frames unwinds at most limit frames from c, the innermost first; those of inlined
+	// calls are left out. Interrupted ones were entered by an exception, not by a call.
+	Frames(ctx context.Context, c Context, limit int) ([]*arch.Registers, error)
 	// WriteStack writes the stack that begins at c, as k does, each line behind indent;
 	// limit 0 takes k's own depth.
 	WriteStack(ctx context.Context, c Context, limit int, indent string) error

@@ -150,6 +150,20 @@ func (m spaceMemory) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int
 
 func (d *desk) Memory(s targets.Space) symbols.Memory { return spaceMemory{d.View, s} }
 
+func (d *desk) Frames(ctx context.Context, at systems.Context, limit int) ([]*arch.Registers, error) {
+	s, err := d.View.StackAt(ctx, at, limit)
+	if s == nil {
+		return nil, err
+	}
+	var out []*arch.Registers
+	for k := range s.Frames {
+		if f := &s.Frames[k]; !f.Inlined && f.Kind != engine.ByTailCall {
+			out = append(out, f.Regs)
+		}
+	}
+	return out, err
+}
+
 func (d *desk) WriteStack(ctx context.Context, at systems.Context, limit int, indent string) error {
 	if limit <= 0 {
 		limit = d.c.i.frames
