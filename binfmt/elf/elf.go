@@ -33,6 +33,7 @@ type File struct {
 
 	mu                          sync.Mutex
 	inflated, relocated, joined map[int]*made // by section
+	growing                     map[int]*growing
 
 	completingOnce sync.Once
 	completing     map[uint32][]*Section // relocation sections by what they complete

@@ -7,7 +7,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -139,7 +138,7 @@ func (f *File) Data(s *Section) ([]byte, error) {
 		return raw, nil
 	}
 	return f.once(&f.inflated, s.Index, func() ([]byte, error) {
-		b, err := f.inflate(raw, old)
+		b, err := f.inflate(s, raw, old)
 		if err != nil {
 			return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
 		}
@@ -172,27 +171,44 @@ func (f *File) once(all *map[int]*made, index int, compute func() ([]byte, error
 }
 
 // inflate decompresses a section with an Elf_Chdr, or with GNU's older "ZLIB" header.
-func (f *File) inflate(raw []byte, old bool) ([]byte, error) {
+func (f *File) inflate(s *Section, raw []byte, old bool) ([]byte, error) {
 	kind, size, raw := f.compression(raw, old)
-	switch {
-	case kind == 0:
+	if kind == 0 {
 		return raw, nil
-	case raw == nil:
-		return nil, io.ErrUnexpectedEOF
 	}
-	if size > maxInflate {
-		return nil, fmt.Errorf("claims %d bytes", size)
-	}
-	if size > maxSmall && size > uint64(len(raw))*maxRatio {
-		return nil, fmt.Errorf("%d bytes do not become %d", len(raw), size)
+	if err := f.tooLarge(size, raw); err != nil {
+		return nil, err
 	}
 	switch kind {
-	case 1:
-		return inflateZlib(raw, size)
-	case 2:
+	case zlibKind:
+		g, err := f.growingOf(s, raw, size)
+		if err != nil {
+			return nil, err
+		}
+		return g.upTo(len(g.out))
+	case zstdKind:
 		return inflateZstd(raw, size)
 	}
 	return nil, fmt.Errorf("compression %d is unknown", kind)
+}
+
+// Compressions, as ch_type of an Elf_Chdr says them (gABI, ELFCOMPRESS_*).
+const (
+	zlibKind = 1
+	zstdKind = 2
+)
+
+// tooLarge says why what a compressed section claims to become cannot be.
+func (f *File) tooLarge(size uint64, raw []byte) error {
+	switch {
+	case raw == nil:
+		return io.ErrUnexpectedEOF
+	case size > maxInflate:
+		return fmt.Errorf("claims %d bytes", size)
+	case size > maxSmall && size > uint64(len(raw))*maxRatio:
+		return fmt.Errorf("%d bytes do not become %d", len(raw), size)
+	}
+	return nil
 }
 
 // compression reads the header of a compressed section: how, to which size, and
@@ -203,13 +219,13 @@ func (f *File) compression(raw []byte, old bool) (kind, size uint64, rest []byte
 		if len(raw) < 12 || string(raw[:4]) != "ZLIB" {
 			return 0, uint64(len(raw)), raw
 		}
-		return 1, binary.BigEndian.Uint64(raw[4:]), raw[12:]
+		return zlibKind, binary.BigEndian.Uint64(raw[4:]), raw[12:]
 	case f.Is64 && len(raw) >= 24:
 		return uint64(f.Order.Uint32(raw)), f.Order.Uint64(raw[8:]), raw[24:]
 	case !f.Is64 && len(raw) >= 12:
 		return uint64(f.Order.Uint32(raw)), uint64(f.Order.Uint32(raw[4:])), raw[12:]
 	}
-	return 1, 0, nil
+	return zlibKind, 0, nil
 }
 
 // inflatedSize is the size that Data's answer has, without making it.
@@ -225,19 +241,6 @@ func (f *File) inflatedSize(s *Section) uint64 {
 
 // compressedOld knows GNU's sections from before the flag.
 func (s *Section) compressedOld() bool { return len(s.Name) > 8 && s.Name[:8] == ".zdebug_" }
-
-func inflateZlib(raw []byte, size uint64) ([]byte, error) {
-	z, err := zlib.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	out := make([]byte, size)
-	if _, err := io.ReadFull(z, out); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
 
 // inflateZstd grows its output with what really comes out, since zstd has no
 // bound on its ratio.

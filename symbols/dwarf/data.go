@@ -14,6 +14,9 @@ type Options struct {
 	// Section returns the bytes of a section by its ELF name (".debug_info"),
 	// decompressed, nil when there is none. It is called once a section.
 	Section func(name string) []byte
+	// Prefix is Section as far as the first n bytes: the result is as long as the whole
+	// section, and what lies behind them need not be there yet. May be nil.
+	Prefix func(name string, n uint64) []byte
 	// Open opens a file that the debug information refers to, of the kind, name,
 	// folder and id that c has, and returns its sections as Section does. accept
 	// says whether a candidate is the one. Nil: there are no other files.
@@ -111,6 +114,7 @@ type space struct {
 type file struct {
 	data     *Data
 	read     func(id sectionID) []byte
+	begin    func(id sectionID, n uint64) []byte // Options.Prefix; nil: read
 	sections [secCount]section
 	spaces   []*space
 	skeleton *unit // of the split unit in the file, else nil
@@ -154,6 +158,7 @@ var sectionNames = [secCount]string{
 // section is loaded, and maybe decompressed, on first use.
 type section struct {
 	once sync.Once
+	read atomic.Bool
 	data []byte
 }
 
@@ -164,6 +169,9 @@ func New(o Options) *Data {
 	}
 	d := &Data{opt: o, abbrevs: map[abbrevKey]*abbrevTable{}}
 	d.main = d.newFile(func(id sectionID) []byte { return o.Section(sectionNames[id]) }, 0, 0)
+	if o.Prefix != nil {
+		d.main.begin = func(id sectionID, n uint64) []byte { return o.Prefix(sectionNames[id], n) }
+	}
 	return d
 }
 
@@ -180,9 +188,41 @@ func (d *Data) section(id sectionID) []byte { return d.main.section(id) }
 
 func (f *file) section(id sectionID) []byte {
 	s := &f.sections[id]
-	s.once.Do(func() { s.data = f.read(id) })
+	s.once.Do(func() { s.data = f.read(id); s.read.Store(true) })
 	return s.data
 }
+
+// upTo returns a section that may be read as far as its first n bytes; it is as long as
+// the whole.
+func (f *file) upTo(id sectionID, n uint64) []byte {
+	if f.begin == nil || f.sections[id].read.Load() {
+		return f.section(id)
+	}
+	return f.begin(id, n)
+}
+
+// contribution returns a cursor behind the initial length of what begins at off, which
+// ends where that says.
+func (f *file) contribution(id sectionID, off uint64) (b buf, is64, ok bool) {
+	if off >= f.size(id) {
+		return b, false, false
+	}
+	b = buf{d: f.upTo(id, off+12), be: f.data.opt.BigEndian, off: int(off)}
+	n, is64, ok := b.initialLength()
+	if !ok {
+		return b, is64, false
+	}
+	end := uint64(b.off) + n
+	b.d = f.upTo(id, end)
+	if end > uint64(len(b.d)) {
+		return b, is64, false
+	}
+	b.d = b.d[:end]
+	return b, is64, true
+}
+
+// size is how long a section is.
+func (f *file) size(id sectionID) uint64 { return uint64(len(f.upTo(id, 0))) }
 
 // buf returns a cursor at off of a section; bad at once when off is outside.
 func (f *file) buf(id sectionID, off uint64) buf {

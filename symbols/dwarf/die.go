@@ -228,7 +228,7 @@ func (u *unit) target(v value) ref {
 			return u.ref(u.off + v.u)
 		}
 	case formRefAddr:
-		if v.u < uint64(len(u.file.section(u.id))) {
+		if v.u < u.file.size(u.id) {
 			return u.base + ref(v.u)
 		}
 	case formRefSig8:

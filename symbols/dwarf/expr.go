@@ -127,7 +127,7 @@ func (m *machine) pieces() ([]symbols.Piece, error) {
 // DIE at off describes, which has no address.
 func (m *machine) implicitPointer(off uint64, shift int64) error {
 	d, ok := m.u.data.die(m.u.base + ref(off))
-	if !ok || off >= uint64(len(m.u.file.section(m.u.id))) {
+	if !ok || off >= m.u.file.size(m.u.id) {
 		return unavailable("it points to what the debug information does not have")
 	}
 	v := d.variable(m.fn)

@@ -58,7 +58,7 @@ func (d *Data) Indexed() bool { return d.index.ready.Load() != nil }
 const smallInfo = 2 << 20
 
 // Small reports whether making the index takes no time worth speaking of.
-func (d *Data) Small() bool { return len(d.section(secInfo)) < smallInfo }
+func (d *Data) Small() bool { return d.main.size(secInfo) < smallInfo }
 
 // Index scans all units, on all cores, and keeps their names, or takes the index
 // that was kept. It is done once. Calling it early makes later answers quick.
@@ -172,7 +172,7 @@ func (d *Data) withIndex(f func(x *index.Index)) {
 // startOf returns where the unit begins that has the DIE, as the index tells.
 func (d *Data) startOf(r ref) (uint64, bool) {
 	x := d.index.ready.Load()
-	if x == nil || r >= ref(len(d.section(secInfo))) {
+	if x == nil || r >= ref(d.main.size(secInfo)) {
 		return 0, false
 	}
 	at := func(i int) uint64 { s, _ := x.Unit(uint32(i)); return s }

@@ -62,12 +62,10 @@ const maxRows = 1 << 24
 // lineHeader reads the head of the program at off of .debug_line. dir is the
 // unit's compilation directory, for versions before 5.
 func (d *Data) lineHeader(off uint64, u *unit) (*lineHeader, bool) {
-	b := u.file.buf(secLine, off)
-	n, is64, ok := b.initialLength()
+	b, is64, ok := u.file.contribution(secLine, off)
 	if !ok {
 		return nil, false
 	}
-	b.d = b.d[:uint64(b.off)+n]
 	h := &lineHeader{layout: u.layout}
 	h.is64, h.version = is64, b.u16()
 	if h.version < 2 || h.version > 5 {

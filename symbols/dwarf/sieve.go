@@ -111,7 +111,7 @@ func (d *Data) unitsNaming(want []string, exact bool) []*unit {
 
 // unitFrom returns the unit that begins at start.
 func (d *Data) unitFrom(start ref) *unit {
-	if start < ref(len(d.section(secInfo))) {
+	if start < ref(d.main.size(secInfo)) {
 		return d.main.spaces[0].from(uint64(start))
 	}
 	for _, head := range []ref{12, 20, 24, 32} { // lengths of headers, at most, of units with line programs

@@ -62,7 +62,7 @@ func (d *Data) allUnits() []*unit {
 		info, types := d.main.spaces[0], d.main.spaces[1]
 		d.units = info.units()
 		d.infoUnits = len(d.units)
-		types.base = info.base + ref(len(d.section(secInfo)))
+		types.base = info.base + ref(d.main.size(secInfo))
 		d.units = append(d.units[:d.infoUnits:d.infoUnits], types.units()...)
 	})
 	return d.units
@@ -108,6 +108,9 @@ func (s *space) unit(b buf) (*unit, bool) {
 	return u, u.header(&b)
 }
 
+// maxHeader bounds a unit's header, bytes.
+const maxHeader = 64
+
 // maxEarly is how many units are made one by one before the list of all is.
 const maxEarly = 64
 
@@ -117,8 +120,8 @@ func (s *space) from(off uint64) *unit {
 	if !s.all.Load() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if b := s.file.buf(s.id, off); len(s.early) < maxEarly && !b.bad {
-			u, ok := s.unit(b)
+		if len(s.early) < maxEarly && off < s.file.size(s.id) {
+			u, ok := s.unit(buf{d: s.file.upTo(s.id, off+maxHeader), be: s.file.data.opt.BigEndian, off: int(off)})
 			if ok && !slices.Contains(s.early, u) {
 				s.early = append(s.early, u)
 			}
@@ -230,7 +233,7 @@ func (u *unit) offset(r ref) uint64 { return uint64(r - u.base) }
 func (d *Data) unitOf(r ref) *unit {
 	switch {
 	case r < baseSup:
-		if r < ref(len(d.section(secInfo))) {
+		if r < ref(d.main.size(secInfo)) {
 			return d.main.spaces[0].at(r)
 		}
 		d.allUnits()
@@ -252,8 +255,9 @@ func (d *Data) unitOf(r ref) *unit {
 
 // buf returns a cursor at section offset off that ends with the unit.
 func (u *unit) buf(off uint64) buf {
-	b := buf{d: u.file.section(u.id)[:u.end], be: u.data.opt.BigEndian}
-	if off < u.first || off >= u.end {
+	d := u.file.upTo(u.id, u.end)
+	b := buf{d: d[:min(u.end, uint64(len(d)))], be: u.data.opt.BigEndian}
+	if off < u.first || off >= uint64(len(b.d)) {
 		b.fail()
 		return b
 	}

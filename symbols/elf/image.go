@@ -157,7 +157,7 @@ func (i *Image) openDWARF() {
 		return
 	}
 	o := dwarf.Options{Arch: i.arch, Base: i.low, Image: i, Guard: i.guard.Do, BigEndian: p.Order.Uint16([]byte{0, 1}) == 1}
-	o.Section = p.bytes
+	o.Section, o.Prefix = p.bytes, p.prefix
 	if p.file != nil {
 		o.Release = p.file.Release
 	}
@@ -200,15 +200,34 @@ func (i *Image) named() *part {
 // section returns a section's bytes, decompressed; old compressed sections go
 // by the name ".zdebug_…".
 func (p *part) section(name string) ([]byte, uint64, bool) {
-	s, ok := p.Section(name)
-	if !ok && len(name) > 7 && name[:7] == ".debug_" {
-		s, ok = p.Section(".z" + name[1:])
-	}
+	s, ok := p.named(name)
 	if !ok {
 		return nil, 0, false
 	}
 	b, err := p.Joined(s)
 	return b, s.Addr, err == nil && b != nil
+}
+
+// named is the section of a name, under its older name too when it is compressed.
+func (p *part) named(name string) (*elf.Section, bool) {
+	s, ok := p.Section(name)
+	if !ok && len(name) > 7 && name[:7] == ".debug_" {
+		return p.Section(".z" + name[1:])
+	}
+	return s, ok
+}
+
+// prefix is bytes of which only the first n need be there.
+func (p *part) prefix(name string, n uint64) []byte {
+	s, ok := p.named(name)
+	if !ok {
+		return nil
+	}
+	b, err := p.Prefix(s, n)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // bytes is section without its address.

@@ -1,0 +1,100 @@
+package elf
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/zlib"
+)
+
+// growing is a section in zlib's compression, which is decompressed from its beginning
+// as far as somebody has asked: the debug information of a large library takes longer
+// than what is wanted of it.
+type growing struct {
+	mu   sync.Mutex
+	z    io.ReadCloser // nil when all is there, or nothing more will be
+	out  []byte        // as long as the whole
+	have int           // bytes of it that are there
+	err  error
+}
+
+// growStep is the least that is decompressed at a time, bytes.
+const growStep = 64 << 10
+
+func newGrowing(raw []byte, size uint64) (*growing, error) {
+	z, err := zlib.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	return &growing{z: z, out: make([]byte, size)}, nil
+}
+
+// upTo returns the section with its first n bytes, at least, in place.
+func (g *growing) upTo(n int) ([]byte, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n = min(n, len(g.out))
+	if g.have >= n {
+		return g.out, nil
+	}
+	if g.z != nil {
+		want := min(max(n, g.have+growStep), len(g.out))
+		k, err := io.ReadFull(g.z, g.out[g.have:want])
+		g.have += k
+		if err != nil {
+			g.err = err
+		}
+		if err != nil || g.have == len(g.out) {
+			_ = g.z.Close()
+			g.z = nil
+		}
+	}
+	if g.have < n {
+		return nil, g.err
+	}
+	return g.out, nil
+}
+
+// Prefix is Data as far as its first n bytes: the result is as long as the whole
+// section, and what lies behind them may be missing yet. Where that saves nothing all of
+// it is there.
+func (f *File) Prefix(s *Section, n uint64) ([]byte, error) {
+	raw, ok := f.Raw(s)
+	old := s.compressedOld()
+	if !ok || s.Flags&FlagCompressed == 0 && !old || f.Type == Rel {
+		return f.Joined(s)
+	}
+	kind, size, raw := f.compression(raw, old)
+	if kind != zlibKind || f.tooLarge(size, raw) != nil {
+		return f.Data(s)
+	}
+	g, err := f.growingOf(s, raw, size)
+	if err != nil {
+		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
+	}
+	b, err := g.upTo(int(min(n, size)))
+	if err != nil {
+		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
+	}
+	return b, nil
+}
+
+// growingOf is the one decompression of s.
+func (f *File) growingOf(s *Section, raw []byte, size uint64) (*growing, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if g := f.growing[s.Index]; g != nil {
+		return g, nil
+	}
+	g, err := newGrowing(raw, size)
+	if err != nil {
+		return nil, err
+	}
+	if f.growing == nil {
+		f.growing = map[int]*growing{}
+	}
+	f.growing[s.Index] = g
+	return g, nil
+}
