@@ -217,6 +217,15 @@ type Module struct {
 	BuildID []byte
 	Stamp   uint32 // PE time stamp
 	Main    bool
+	// Parts are where it lies, when that is not one piece from Base on; they may go one
+	// by one. Base stays.
+	Parts []Part
+}
+
+// Part is a piece of memory that belongs to a Module.
+type Part struct {
+	Addr arch.Addr
+	Size uint64
 }
 
 // TrapKind is what springs a trap.
@@ -398,21 +407,28 @@ type Effect struct {
 type Kind uint8
 
 const (
-	Siginfo       Kind = iota // annex: "" (stopped thread) or hex pid.tid; Set too
-	Auxv                      // raw auxv entries
-	OSData                    // annex: "processes", "threads", ...
-	ExecFile                  // path of the process's image
-	PassSignals               // Set: list of signal numbers never reported, one byte each
-	CatchSyscalls             // Set: list of numbers, uint32 little endian; empty = off
-	ThreadEvents              // Set: one byte, 0 or 1
-	Forks                     // Set: one byte; 1: forks are stops and the children wait, 0: children run on, free of traps
-	TLSAddress                // annex: "thread offset module" in hex
-	MSR                       // annex: number in hex
-	SystemRegister            // annex: "idtr", "gdtr", "ldtr", "tr": the base it holds, 8 bytes little endian
-	IOPort                    // annex: "port size" in hex
-	Reboot                    // Set
-	Crash                     // Set
+	Siginfo        Kind = iota // annex: "" (stopped thread) or hex pid.tid; Set too
+	Auxv                       // raw auxv entries
+	OSData                     // annex: "processes", "threads", ...
+	ExecFile                   // path of the process's image
+	PassSignals                // Set: list of signal numbers never reported, one byte each
+	CatchSyscalls              // Set: list of numbers, uint32 little endian; empty = off
+	ThreadEvents               // Set: one byte, 0 or 1
+	Forks                      // Set: one byte; 1: forks are stops and the children wait, 0: children run on, free of traps
+	TLSAddress                 // annex: "thread offset module" in hex
+	MSR                        // annex: number in hex
+	SystemRegister             // annex: "idtr", "gdtr", "ldtr", "tr": the base it holds, 8 bytes little endian
+	IOPort                     // annex: "port size" in hex
+	Reboot                     // Set
+	Crash                      // Set: annex "" or a bugcheck code in hex
 	MemoryMap
 	WorkDir       // Set, before Launch
 	TraceVariable // Set: makes the trace state variable of a number, one byte
+	VersionBlock  // KD: DBGKD_GET_VERSION64, 40 bytes
+	ControlSpace  // KD: annex "cpu selector count" in hex (CPUs from 0); Set: "cpu selector"
+	BusData       // KD: annex "type bus slot offset length" in hex; Set: the same without a length
+	PageUse       // KD: annex address in hex; two uint32: 0 process, 1 session, 2 kernel; 1 read, 2 write, 4 execute, 8 fixed
+	Search        // annex "start length pattern" in hex; the address found, uint64, or nothing
+	Fill          // Set: annex "start length" in hex and " p" for physical memory; the pattern
+	DriverFiles   // KD, Set: annex a folder; the text of a .kdfiles map, or nothing: files of the folder by name
 )

@@ -3,6 +3,7 @@ package linuxkernel
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -27,6 +28,10 @@ type System struct {
 	kernel  *Kernel
 	symbols map[string]arch.Addr
 	fields  map[string]field
+	loaded  map[arch.Addr]loaded // by struct module
+
+	mu     sync.Mutex // around places
+	places map[string]Placement
 }
 
 // New makes a System.
@@ -36,7 +41,7 @@ func New(o Options) *System { return &System{o: o} }
 func (*System) Name() string { return "linuxkernel" }
 
 // Forget drops what was found: the machine has been reset.
-func (s *System) Forget() { s.kernel, s.symbols, s.fields = nil, nil, nil }
+func (s *System) Forget() { s.kernel, s.symbols, s.fields, s.loaded = nil, nil, nil, nil }
 
 // Kernel is the kernel as it lies in memory.
 type Kernel struct {
@@ -48,6 +53,8 @@ type Kernel struct {
 	BuildID []byte
 	How     string // how it was found, for people
 	Path    string // of the vmlinux that has its build-id, "" none
+	table   *kallsyms
+	names   *Names // made of table
 }
 
 // ErrNoKernel: the machine has not come to where its kernel maps itself, or runs none.

@@ -1,0 +1,308 @@
+package linuxkernel
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+	"dap-windbg/systems"
+	"dap-windbg/targets"
+)
+
+// This file finds the kernel in memory. It reads past the stop's cache, for it reads
+// much and never again.
+
+// Where x86-64 kernels may lie (Documentation/arch/x86/x86_64/mm.rst), and the grain of
+// that (CONFIG_PHYSICAL_ALIGN is at least 2 MiB on 64 bits).
+const (
+	lowest  = arch.Addr(0xffffffff80000000)
+	highest = arch.Addr(0xffffffffc0000000)
+	grain   = arch.Addr(2 << 20)
+)
+
+// finder is one attempt to find the kernel.
+type finder struct {
+	ctx  context.Context
+	t    targets.Target
+	s    *System
+	lost error // of the wire; what fails on the way to memory is an answer
+}
+
+// find looks for the kernel: where the CPU's interrupt table leads, else by a scan;
+// an image of Options.Images counts when the build-id in memory is its own.
+func (s *System) find(ctx context.Context, w systems.World) (*Kernel, error) {
+	f := &finder{ctx: ctx, t: w.Target(), s: s}
+	if set := f.t.Info().Set; set == nil || set.Arch != arch.AMD64 {
+		return nil, fmt.Errorf("finding a kernel on this CPU: %w", errors.ErrUnsupported)
+	}
+	if !f.paging() {
+		return nil, ErrNoKernel
+	}
+	k := f.kernel()
+	if f.lost != nil {
+		return nil, f.lost
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if k == nil {
+		return nil, ErrNoKernel
+	}
+	return k, nil
+}
+
+// paging reports whether the first CPU has paging on, as far as it tells (CR0 bit 31).
+func (f *finder) paging() bool {
+	threads, err := f.t.Threads(f.ctx)
+	if err != nil || len(threads) == 0 {
+		f.note(err)
+		return true
+	}
+	regs, err := f.t.Registers(f.ctx, threads[0].ID)
+	if err != nil {
+		f.note(err)
+		return true
+	}
+	cr0, told := regs.Get("cr0")
+	return !told || cr0>>31&1 == 1
+}
+
+func (f *finder) note(err error) {
+	if err != nil && errors.Is(err, targets.ErrGone) && f.lost == nil {
+		f.lost = err
+	}
+}
+
+// read reads memory as the CPU sees it and returns how much could be read.
+func (f *finder) read(a arch.Addr, p []byte) int {
+	if f.lost != nil || f.ctx.Err() != nil {
+		return 0
+	}
+	n, err := f.t.ReadMemory(f.ctx, targets.Space{}, a, p)
+	f.note(err)
+	if err == nil {
+		return len(p)
+	}
+	return max(0, min(n, len(p)))
+}
+
+func (f *finder) mapped(a arch.Addr) bool { return f.read(a, make([]byte, 16)) == 16 }
+
+// handler is where the CPU goes for a division by zero (Intel SDM volume 3, 7.14.1);
+// 0 when its interrupt table cannot be had.
+func (f *finder) handler() arch.Addr {
+	q, ok := f.t.(targets.Queryer)
+	if !ok {
+		return 0
+	}
+	raw, err := q.Query(f.ctx, targets.SystemRegister, "idtr")
+	if f.note(err); err != nil || len(raw) < 8 {
+		return 0
+	}
+	var gate [16]byte
+	if f.read(arch.Addr(binary.LittleEndian.Uint64(raw)), gate[:]) < len(gate) {
+		return 0
+	}
+	le := binary.LittleEndian
+	at := arch.Addr(le.Uint16(gate[:])) | arch.Addr(le.Uint16(gate[6:]))<<16 | arch.Addr(le.Uint32(gate[8:]))<<32
+	if at < lowest || at >= highest {
+		return 0
+	}
+	return at
+}
+
+func (f *finder) kernel() *Kernel {
+	at := f.handler()
+	if at != 0 {
+		for _, img := range f.images("") {
+			link, ok := linked(img, "asm_exc_divide_error", "divide_error")
+			if k := f.check(img, uint64(at)-link, "its interrupt table"); ok && k != nil {
+				return k
+			}
+		}
+	}
+	base, how := f.base(at), "a scan"
+	if base == 0 {
+		return nil
+	}
+	for _, img := range f.images("") {
+		if link, ok := linked(img, "_text"); ok {
+			if k := f.check(img, uint64(base)-link, how); k != nil {
+				return k
+			}
+		}
+	}
+	return f.survey(base)
+}
+
+func (f *finder) images(release string) []symbols.Image {
+	if f.s.o.Images == nil {
+		return nil
+	}
+	return f.s.o.Images(release)
+}
+
+// linked is the address that an image gives to the first of names that it has.
+func linked(img symbols.Image, names ...string) (uint64, bool) {
+	for _, name := range names {
+		for s := range img.Lookup(name) {
+			if s.Name == name {
+				return img.LinkBase() + uint64(s.Offset), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// check looks whether img lies moved by slide: the build-id there is its own.
+func (f *finder) check(img symbols.Image, slide uint64, how string) *Kernel {
+	notes, ok := linked(img, "__start_notes")
+	end, ok2 := linked(img, "__stop_notes")
+	if !ok || !ok2 || end <= notes || end-notes > 64<<10 || arch.Addr(slide)%grain != 0 {
+		return nil
+	}
+	p := make([]byte, end-notes)
+	if f.read(arch.Addr(notes+slide), p) < len(p) {
+		return nil
+	}
+	id := buildID(p)
+	if id == nil || !bytes.Equal(id, img.Key().BuildID) {
+		return nil
+	}
+	k := &Kernel{Base: arch.Addr(img.LinkBase() + slide), Slide: slide, Size: img.Size(), BuildID: id, How: how, Path: img.Path()}
+	if at, ok := linked(img, "linux_banner"); ok {
+		k.setBanner(f.text(arch.Addr(at+slide), maxBanner))
+	}
+	return k
+}
+
+// maxBanner bounds what /proc/version says.
+const maxBanner = 512
+
+func (f *finder) text(a arch.Addr, limit int) string {
+	p := make([]byte, limit)
+	p = p[:f.read(a, p)]
+	if end := bytes.IndexByte(p, 0); end >= 0 {
+		p = p[:end]
+	}
+	return string(p)
+}
+
+const bannerMark = "Linux version "
+
+func (k *Kernel) setBanner(s string) {
+	if rest, ok := strings.CutPrefix(s, bannerMark); ok {
+		k.Banner = strings.TrimSpace(s)
+		k.Release, _, _ = strings.Cut(rest, " ")
+	}
+}
+
+// buildID finds the NT_GNU_BUILD_ID note among notes: sizes of name and contents, the
+// type 3, the name "GNU" (elf(5), "Notes").
+func buildID(notes []byte) []byte {
+	le := binary.LittleEndian
+	for mark := []byte("\x03\x00\x00\x00GNU\x00"); ; {
+		i := bytes.Index(notes, mark)
+		if i < 0 {
+			return nil
+		}
+		if i >= 8 && le.Uint32(notes[i-8:]) == 4 {
+			n := int(le.Uint32(notes[i-4:]))
+			if rest := notes[i+len(mark):]; n >= 8 && n <= 64 && n <= len(rest) {
+				return bytes.Clone(rest[:n])
+			}
+		}
+		notes = notes[i+len(mark):]
+	}
+}
+
+// base is where _text lies: below code of the kernel, else the lowest place that is
+// mapped in the kernel's region. 0: nowhere.
+func (f *finder) base(inside arch.Addr) arch.Addr {
+	if inside != 0 {
+		at := inside &^ (grain - 1)
+		for at > lowest && f.mapped(at-grain) {
+			at -= grain
+		}
+		if f.mapped(at) {
+			return at
+		}
+	}
+	for at := lowest; at < highest && f.lost == nil && f.ctx.Err() == nil; at += grain {
+		if f.mapped(at) {
+			return at
+		}
+	}
+	return 0
+}
+
+const (
+	surveyPiece = 64 << 10
+	maxSurvey   = 24 << 20 // bytes of read-only data that are looked through
+	slowLine    = 1 << 20  // bytes a second below which that takes too long
+)
+
+// survey finds out what kernel lies at base without its vmlinux: its banner, its
+// build-id and its table of symbols lie in its read-only data.
+func (f *finder) survey(base arch.Addr) *Kernel {
+	k := &Kernel{Base: base, How: "a scan"}
+	if rate := f.t.Info().Limits.BytesPerSec; rate > 0 && rate < slowLine {
+		return k
+	}
+	var data []byte
+	at := f.readOnly(base)
+	for len(data) < maxSurvey {
+		p := make([]byte, surveyPiece)
+		n := f.read(at+arch.Addr(len(data)), p)
+		before := max(0, len(data)-4096)
+		data = append(data, p[:n]...)
+		fresh := data[before:]
+		if i := bytes.Index(fresh, []byte(bannerMark)); k.Banner == "" && i >= 0 {
+			line, _, _ := strings.Cut(string(fresh[i:min(len(fresh), i+maxBanner)]), "\x00")
+			k.setBanner(line)
+		}
+		if k.BuildID == nil {
+			k.BuildID = buildID(fresh)
+		}
+		if n < len(p) || k.Banner != "" && k.BuildID != nil {
+			break
+		}
+	}
+	if k.Banner == "" && k.BuildID == nil {
+		return nil // something else is mapped there
+	}
+	for _, img := range f.images(k.Release) {
+		if bytes.Equal(img.Key().BuildID, k.BuildID) && k.BuildID != nil {
+			link, _ := linked(img, "_text")
+			k.Slide, k.Path, k.Size = uint64(base)-link, img.Path(), img.Size()
+			return k
+		}
+	}
+	if table := findKallsyms(data, base); table != nil {
+		k.table = table
+		if end, ok := table.address("_end"); ok && end > uint64(base) {
+			k.Size = end - uint64(base)
+		}
+	}
+	return k
+}
+
+// readOnly is where the kernel's read-only data begin: a grain behind the end of its
+// text, whose unused last pages are not mapped; else base.
+func (f *finder) readOnly(base arch.Addr) arch.Addr {
+	const most = 64 << 20
+	for at := base + grain; at < base+most; at += grain {
+		if !f.mapped(at) {
+			return base
+		}
+		if !f.mapped(at - 4096) {
+			return at
+		}
+	}
+	return base
+}

@@ -1,0 +1,33 @@
+package systems
+
+import (
+	"context"
+	"errors"
+
+	"dap-windbg/symbols"
+	"dap-windbg/targets"
+)
+
+// This file is what a System of a whole machine may do besides.
+
+// ErrNotYet goes with an incomplete list of modules: it is to be asked for again once
+// the symbols of the main image are there, and at the next stop.
+var ErrNotYet = errors.New("not everything can be found yet")
+
+// Namer knows names of images that no file was found for. Reads follow the rule of
+// symbols.NeedError.
+type Namer interface {
+	Image(ctx context.Context, w World, m targets.Module) (symbols.Image, error)
+}
+
+// Placer finds out where the sections of an image lie, which whoever opens its file
+// has to know. Reads follow the rule of symbols.NeedError.
+type Placer interface {
+	Place(ctx context.Context, w World, m targets.Module) error
+}
+
+// Noticer names functions that are entered when the module list has changed or, of what
+// goes, when its memory is still there. Each of those that exist is watched.
+type Noticer interface {
+	Notices() []string
+}
