@@ -106,6 +106,16 @@ func (c *console) post(f func()) bool {
 	}
 }
 
+// over reports whether the line has ended.
+func (c *console) over() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // close ends the line; it returns when the loop has.
 func (c *console) close() {
 	c.once.Do(func() { close(c.closing) })
@@ -219,6 +229,10 @@ func (c *console) feed(p []byte) {
 		c.prompted(tail)
 	case c.cur != nil:
 		c.await(c.silence)
+	case !c.atPrompt && offersKDB.Match(tail):
+		c.write("+" + toKDB)
+		c.print()
+		c.await(c.silence / 20)
 	case !c.atPrompt:
 		c.print()
 		c.await(c.silence / 20)

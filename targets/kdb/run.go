@@ -93,6 +93,12 @@ func (t *Target) Interrupt(ctx context.Context) error {
 }
 
 func (t *Target) breakIn() error {
+	if t.o.Escape {
+		if !t.c.post(func() { t.c.write("\x1bKDB") }) {
+			return targets.ErrGone
+		}
+		return nil
+	}
 	if t.o.Break == nil {
 		return NoBreakError{}
 	}

@@ -19,6 +19,9 @@ type Options struct {
 	Peer    string        // what to call the line in errors, such as "ttyS0"
 	Break   func() error  // sends a break on the line; nil: the connection's own SendBreak, if it has one
 	Enter   bool          // break into a running kernel while connecting
+	Escape  bool          // break in by ESC KDB, as the kdb patch before Linux 2.6.35 wants it
+	Advice  string        // how the user enters kdb when nothing of ours can; "": Connect does not wait for that
+	Tell    func(string)  // shows people what Connect waits for; nil: nobody
 	Silence time.Duration // longest pause within an answer; 0: 5 s
 	Clock   Clock         // nil: the real one
 	Trace   *wire.Trace   // nil: none
@@ -72,6 +75,9 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	if o.Peer == "" {
 		o.Peer = "the console"
 	}
+	if o.Tell == nil {
+		o.Tell = func(string) {}
+	}
 	if b, ok := conn.(breaker); ok && o.Break == nil {
 		o.Break = b.SendBreak
 	}
@@ -86,22 +92,76 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	return t, nil
 }
 
-// greet finds the prompt and makes the console fit for a program.
-func (t *Target) greet(ctx context.Context) error {
+// toKDB is what makes a waiting kgdb hand the kernel to kdb.
+const toKDB = "$3#33"
+
+// find brings the console to a prompt: Enter shows one that is there, a kgdb that
+// waits is asked for kdb, a running kernel is broken into, and in the end the user is
+// told to.
+func (t *Target) find(ctx context.Context) error {
 	_, err := t.c.run(ctx, &typed{quiet: true})
 	var silent *SilentError
-	if errors.As(err, &silent) && t.o.Enter {
-		if err = t.breakIn(); err == nil {
-			select {
-			case <-t.ready:
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-t.c.closed:
-				return targets.ErrGone
-			}
+	if !errors.As(err, &silent) || !t.o.Enter {
+		return err
+	}
+	t.keys(toKDB)
+	if t.prompted(ctx, t.o.Silence/4) {
+		return nil
+	}
+	t.keys(killLine)
+	t.o.Tell("Breaking in...\n")
+	err = t.breakIn()
+	switch {
+	case err == nil && t.prompted(ctx, t.o.Silence):
+		return nil
+	case t.o.Advice == "" && err != nil:
+		return err
+	case t.o.Advice == "":
+		return silent
+	}
+	t.o.Tell(t.o.Advice + "\n")
+	for !t.prompted(ctx, t.o.Silence) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case t.c.over():
+			return targets.ErrGone
 		}
 	}
-	if err != nil {
+	return nil
+}
+
+// keys types what is no line, and returns when it has been.
+func (t *Target) keys(s string) {
+	done := make(chan struct{})
+	if t.c.post(func() { t.c.write(s); close(done) }) {
+		select {
+		case <-done:
+		case <-t.c.closed:
+		}
+	}
+}
+
+// killLine erases what is typed at a terminal; kdb ignores it.
+const killLine = "\x15"
+
+// prompted waits for the first prompt.
+func (t *Target) prompted(ctx context.Context, limit time.Duration) bool {
+	over, stop := t.o.Clock.Timer(limit)
+	defer stop()
+	select {
+	case <-t.ready:
+		return true
+	case <-over:
+	case <-ctx.Done():
+	case <-t.c.closed:
+	}
+	return false
+}
+
+// greet finds the prompt and makes the console fit for a program.
+func (t *Target) greet(ctx context.Context) error {
+	if err := t.find(ctx); err != nil {
 		return err
 	}
 	for _, line := range []string{"set LINES=2000", "set BTAPROMPT=0"} {

@@ -15,6 +15,7 @@ var (
 	crossedAtEnd = regexp.MustCompile(`(?:^|\n)\[[0-9]{1,4}\]kdb> g$`)          // with the letter of a break-in
 	moreAtEnd    = regexp.MustCompile(`(?:^|\n)more> $`)
 	endAtEnd     = regexp.MustCompile(`Enter <q> to end, <cr> or <space> to continue:$`)
+	offersKDB    = regexp.MustCompile(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
 	entering     = regexp.MustCompile(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?) @ 0x([0-9a-f]+)`)
 	diagnosis    = regexp.MustCompile(`(?m)^diag: (-[0-9]+): (.*)$`)
 	unknown      = regexp.MustCompile(`(?m)^Unknown kdb command: '(.*)'$`)
