@@ -1,7 +1,7 @@
 // Package symbols is the vocabulary for what things are called: images and
 // their names, lines, scopes, types, locations and unwind rules. Readers are in
 // subpackages: elf (headers, symbol table and the Image that joins the rest),
-// dwarf, cfi, store (finding files), pe (images for Windows), and later pdb.
+// dwarf, cfi, store (finding files), pe (images for Windows) and pdb.
 //
 // An Image is immutable once opened and safe for many goroutines. It speaks in
 // Offsets from the image's base and reads target memory only through Memory,

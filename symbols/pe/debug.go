@@ -1,12 +1,24 @@
 package pe
 
 import (
+	"errors"
+	"fmt"
+
+	"dap-windbg/binfmt/mmap"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/dwarf"
+	"dap-windbg/symbols/pdb"
 )
 
-// answers makes the image what its DWARF makes it.
-type answers = dwarf.Answers
+// answers is what the image's debug information tells.
+type answers interface {
+	symbols.Liner
+	symbols.Scoper
+	symbols.Typer
+	symbols.Macros
+	symbols.Indexer
+	symbols.TailCaller
+}
 
 var (
 	_ symbols.Image      = (*Image)(nil)
@@ -17,4 +29,69 @@ var (
 	_ symbols.Macros     = (*Image)(nil)
 	_ symbols.Indexer    = (*Image)(nil)
 	_ symbols.TailCaller = (*Image)(nil)
+
+	_ answers = dwarf.Answers{}
+	_ answers = pdb.Answers{}
 )
+
+// database is the image's PDB.
+type database struct {
+	*pdb.File
+	path  string
+	bytes *mmap.File // keeps what File reads
+	guard mmap.Guard
+}
+
+// openPDB makes the PDB reader.
+func (i *Image) openPDB(path string) error {
+	m, err := mmap.Open(path)
+	if err != nil {
+		return err
+	}
+	d := &database{path: path, bytes: m}
+	o := pdb.Options{Arch: i.arch, Image: i, Guard: d.guard.Do, Prologue: i.prologue}
+	if !d.guard.Do(func() { d.File, err = pdb.Open(m.Data, o) }) {
+		err = errors.New("the file was cut short while it was read")
+	}
+	if err == nil && !i.opt.AnyBuild {
+		err = i.sameBuild(d.File)
+	}
+	if err != nil {
+		return &FileError{path, err}
+	}
+	i.pdb, i.answers = d, d.File.Answers()
+	return nil
+}
+
+// BuildError: a PDB is of another build than the image.
+type BuildError struct{ Want, Got string }
+
+func (e *BuildError) Error() string {
+	return fmt.Sprintf("it is of build %s, the image names %s", e.Got, e.Want)
+}
+
+// Hint says what the user can do.
+func (e *BuildError) Hint() string {
+	return "point .sympath at the PDB of the running build, or force it with .reload /i"
+}
+
+// sameBuild compares GUIDs. The age in the PDB grows with each link that adds to
+// it, so that a higher one is of the same build.
+func (i *Image) sameBuild(f *pdb.File) error {
+	cv, ok := i.file.CodeView()
+	if !ok {
+		return nil
+	}
+	if want, got := (pdb.Identity{GUID: cv.GUID, Age: cv.Age}), f.Identity(); want.GUID != got.GUID {
+		return &BuildError{want.String(), got.String()}
+	}
+	return nil
+}
+
+// PDB is the path of the PDB in use, "" when there is none.
+func (i *Image) PDB() string {
+	if i.pdb == nil {
+		return ""
+	}
+	return i.pdb.path
+}

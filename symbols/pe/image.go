@@ -1,10 +1,10 @@
 // Package pe opens Portable Executable images and joins what tells their names:
 // the COFF symbol table, exports and imports, and DWARF as MinGW's compilers
-// write it. The Image it makes implements symbols.Image, Liner, Scoper, Typer and
+// write it, or a PDB. The Image it makes implements symbols.Image, Liner, Scoper, Typer and
 // Unwinder; without debug information the middle three answer nothing.
 //
 // Opening maps the file and reads its headers. Every table is read on first use
-// and then never changes. A PDB will be one more reader beside DWARF (debug.go).
+// and then never changes. Debug information is DWARF of its own or a PDB (debug.go).
 //
 // What it must not know: where files are found (symbols/store), DWARF's unwind
 // rules (symbols/cfi, which it is given), targets.
@@ -28,6 +28,10 @@ type Options struct {
 	// Key is what the debuggee knows the image by; Path and Name default to the
 	// file's, Stamp and Size always come from the file.
 	Key symbols.Key
+	// PDB is the file with the image's program database, "": there is none.
+	PDB string
+	// AnyBuild takes a PDB of another build too.
+	AnyBuild bool
 	// Unwinder makes the image's second unwinder on first use, for code that the
 	// function table does not cover; nil: there is none.
 	Unwinder func(*Image) symbols.Unwinder
@@ -43,7 +47,8 @@ type Image struct {
 	file  *pe.File
 	guard mmap.Guard
 	answers
-	dwarf *dwarf.Data // nil without debug information
+	dwarf *dwarf.Data // nil without
+	pdb   *database   // nil without
 
 	tableOnce sync.Once
 	table     *table
@@ -74,7 +79,7 @@ func Open(path string, o Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{opt: o, key: o.Key, path: path, bytes: m}
+	i := &Image{opt: o, key: o.Key, path: path, bytes: m, answers: dwarf.Answers{}}
 	if !i.guard.Do(func() { i.file, err = pe.Parse(m.Data) }) {
 		err = errors.New("the file was cut short while it was read")
 	}
@@ -90,6 +95,11 @@ func Open(path string, o Options) (*Image, error) {
 	}
 	i.key.Stamp, i.key.Size = i.file.Stamp, uint64(i.file.ImageSize)
 	i.openDWARF()
+	if o.PDB != "" {
+		if err := i.openPDB(o.PDB); err != nil {
+			return nil, err
+		}
+	}
 	return i, nil
 }
 
@@ -149,6 +159,8 @@ func (i *Image) Path() string { return i.path }
 // Debug says where names come from.
 func (i *Image) Debug() symbols.DebugKind {
 	switch {
+	case i.pdb != nil:
+		return symbols.PDB
 	case i.dwarf != nil:
 		return symbols.DWARF
 	case i.file.SymbolCount > 0 || len(i.file.Directories) > pe.DirExport && i.file.Directories[pe.DirExport].Size > 0:

@@ -233,6 +233,12 @@ func rank(e *entry) int {
 
 // At implements symbols.Image.
 func (i *Image) At(off symbols.Offset) (s symbols.Symbol, ok bool) {
+	if i.pdb != nil && off < symbols.Offset(i.file.ImageSize) {
+		i.pdb.guard.Do(func() { s, ok = i.pdb.At(off) })
+	}
+	if ok {
+		return i.sized(s), true
+	}
 	i.guard.Do(func() {
 		t := i.names()
 		end := sort.Search(len(t.entries), func(k int) bool { return symbols.Offset(t.entries[k].addr) > off })
@@ -255,6 +261,12 @@ func (i *Image) At(off symbols.Offset) (s symbols.Symbol, ok bool) {
 
 // Next implements symbols.Image.
 func (i *Image) Next(off symbols.Offset) (s symbols.Symbol, ok bool) {
+	if i.pdb != nil {
+		i.pdb.guard.Do(func() { s, ok = i.pdb.Next(off) })
+	}
+	if ok {
+		return i.sized(s), true
+	}
 	i.guard.Do(func() {
 		t := i.names()
 		k := sort.Search(len(t.entries), func(k int) bool { return symbols.Offset(t.entries[k].addr) > off })
@@ -272,12 +284,42 @@ func (i *Image) Lookup(pattern string) iter.Seq[symbols.Symbol] {
 		if pattern == "" {
 			return
 		}
+		if i.pdb != nil && !i.lookupPDB(pattern, yield) {
+			return
+		}
 		i.guard.Do(func() {
 			if found, more := i.lookup(pattern, false, yield); !found && more {
 				i.lookup(pattern, true, yield)
 			}
 		})
 	}
+}
+
+// lookupPDB yields what the PDB has; false when nothing else is wanted. What the
+// image's own tables add to a PDB are its imports.
+func (i *Image) lookupPDB(pattern string, yield func(symbols.Symbol) bool) (more bool) {
+	any, enough := false, false
+	i.pdb.guard.Do(func() {
+		for s := range i.pdb.Lookup(pattern) {
+			any = true
+			if enough = !yield(i.sized(s)); enough {
+				return
+			}
+		}
+	})
+	return !any && !enough
+}
+
+// sized fills in the size of a function that the PDB does not tell.
+func (i *Image) sized(s symbols.Symbol) symbols.Symbol {
+	if s.Size == 0 && s.Kind == symbols.Function {
+		i.guard.Do(func() {
+			if f, ok := i.file.Functions().Find(uint32(s.Offset)); ok && f.Begin == uint32(s.Offset) {
+				s.Size = uint64(f.End - f.Begin)
+			}
+		})
+	}
+	return s
 }
 
 func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) bool) (found, more bool) {

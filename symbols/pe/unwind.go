@@ -287,3 +287,18 @@ func (w *walk) machineFrame(errorCode uint8) {
 		w.framed = true
 	}
 }
+
+// prologue is how long the prologue of the function at addr is, where the function
+// table tells.
+func (i *Image) prologue(addr uint32) (n uint32, known bool) {
+	i.guard.Do(func() {
+		f, ok := i.file.Functions().Find(addr)
+		if !ok || f.Begin != addr || f.Unwind&1 != 0 {
+			return
+		}
+		if b, _, ok := i.file.At(f.Unwind); ok && len(b) >= 4 {
+			n, known = uint32(b[1]), true
+		}
+	})
+	return n, known
+}
