@@ -173,7 +173,7 @@ func (p *parser) argument(proto *protocol, lo, hi int, r Role, depth int) (Arg, 
 		return Arg{}, p.fail(lo, "%s: argument '%s' needs a value", proto.name, spec.name)
 	}
 	switch spec.kind {
-	case transport, kdLine, commandLine:
+	case transportForm, kdLine, commandLine:
 		return p.nested(proto, spec, a, valueAt, r, depth)
 	}
 	if msg := spec.check(proto.name, value, r); msg != "" {

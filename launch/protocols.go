@@ -13,11 +13,11 @@ const (
 	flag
 	password
 	pipeName
-	channel     // 0-254
-	transport   // @{connection}
-	kdLine      // @{connection}, may be empty
-	commandLine // @{argv}
-	choice      // one of spec.oneOf
+	channel       // 0-254
+	transportForm // @{connection}
+	kdLine        // @{connection}, may be empty
+	commandLine   // @{argv}
+	choice        // one of spec.oneOf
 	duration
 )
 
@@ -77,7 +77,7 @@ var protocols = []protocol{
 		{name: "port", kind: tcpPort, need: true}, {name: "key", need: true}, {name: "target"},
 	}, "KDNET"},
 	{"kdsrv", []Role{TargetLink, Kernel}, []argSpec{
-		{name: "server", kind: transport, need: true}, {name: "trans", kind: kdLine, need: true},
+		{name: "server", kind: transportForm, need: true}, {name: "trans", kind: kdLine, need: true},
 	}, "KD connection server"},
 	{"exdi", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "clsid", need: true}, {name: "kd", kind: choice, need: true, oneOf: []string{"Guess", "NtBaseAddr"}},

@@ -32,7 +32,7 @@ func Reference() string {
 
 var kindNames = map[kind]string{
 	text: "text", tcpPort: "port number", portRange: "port or range N:M", boolean: "true or false", number: "number", baudRate: "baud rate",
-	flag: "flag, no value", password: "password", pipeName: "pipe name", channel: "0 to 254", transport: "@{connection}", kdLine: "@{connection}",
+	flag: "flag, no value", password: "password", pipeName: "pipe name", channel: "0 to 254", transportForm: "@{connection}", kdLine: "@{connection}",
 	commandLine: "@{command line}", choice: "one of", duration: "duration",
 }
 
