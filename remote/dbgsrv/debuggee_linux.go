@@ -1,0 +1,249 @@
+package dbgsrv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dap-windbg/remote/transport"
+)
+
+// debuggee is a stub that we run, and what it holds. The stub speaks over a socket pair,
+// not over a port: nobody else on this machine can reach it.
+type debuggee struct {
+	cmd      *exec.Cmd
+	wire     net.Conn // to the stub
+	observer *observer
+	log      zerolog.Logger
+	entry    *entry // in the guard's book
+
+	mu   sync.Mutex
+	text *os.File // what the debuggee writes, until somebody takes it
+
+	gone chan struct{} // the stub has ended
+}
+
+// A missing stub is the user's to install.
+type missingStub struct{ name string }
+
+func (e *missingStub) Error() string { return e.name + " is not installed on the process server" }
+func (e *missingStub) Hint() string {
+	return "install it there (Debian, Ubuntu: apt-get install gdbserver; Fedora: dnf install gdb-gdbserver)"
+}
+
+func usable(stub string) error {
+	if _, err := exec.LookPath(stub); err != nil {
+		return &missingStub{stub}
+	}
+	return nil
+}
+
+// stubCommand is how a stub is run that speaks on descriptor 0 (gdbserver) or 3.
+func stubCommand(stub string) []string {
+	if strings.HasPrefix(filepath.Base(stub), "lldb-server") {
+		return []string{stub, "gdbserver", "--fd=3"}
+	}
+	return []string{stub, "--once", "--multi", "-"}
+}
+
+func (s *Server) start(log zerolog.Logger) (*debuggee, error) {
+	argv := stubCommand(s.o.Stub)
+	if err := usable(argv[0]); err != nil {
+		return nil, err
+	}
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("making a wire to the stub: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "stub"), os.NewFile(uintptr(fds[1]), "stub")
+	defer theirs.Close()
+	wire, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		return nil, err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		wire.Close()
+		return nil, err
+	}
+	defer write.Close()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, write
+	if argv[len(argv)-1] == "--fd=3" {
+		cmd.Stdin, cmd.Stdout, cmd.ExtraFiles = nil, write, []*os.File{theirs}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // signals to us are not for it
+	if err := cmd.Start(); err != nil {
+		wire.Close()
+		read.Close()
+		return nil, fmt.Errorf("starting %s: %w", argv[0], err)
+	}
+	d := &debuggee{cmd: cmd, wire: wire, text: read, gone: make(chan struct{}), log: log.With().Int("stub", cmd.Process.Pid).Logger()}
+	d.entry = s.guard.enter(wire, cmd.Process.Pid)
+	d.observer = &observer{interrupt: interruptSingle, changed: d.note}
+	go func() { cmd.Wait(); close(d.gone) }()
+	return d, nil
+}
+
+// note keeps the guard's book, and the log, up to date.
+func (d *debuggee) note(p parting) {
+	if d.entry.update(p) {
+		for _, h := range p.Processes {
+			how := "attached"
+			if h.Created {
+				how = "started"
+			}
+			d.log.Info().Int64("process", h.PID).Str("image", image(h.PID)).Str("how", how).Msg("debugging")
+		}
+	}
+}
+
+// image is the path of a process's program, "" unknown.
+func image(pid int64) string {
+	path, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return path
+}
+
+// interruptSingle signals a process that does not lead its group: gdbserver signals
+// the group of that number, which does not exist.
+func interruptSingle(pid int64) bool {
+	group, err := syscall.Getpgid(int(pid))
+	return err == nil && group != int(pid) && syscall.Kill(int(pid), syscall.SIGINT) == nil
+}
+
+// relay passes the protocol until either side ends, then parts from what is held.
+func (d *debuggee) relay(ctx context.Context, client *transport.Stream) {
+	defer d.end()
+	defer client.Close()
+	defer context.AfterFunc(ctx, func() { client.Close() })()
+	lost := make(chan struct{}) // the client
+	go func() {
+		defer close(lost)
+		pass(client, d.wire, d.observer.fromClient)
+	}()
+	back := make(chan struct{}) // the stub
+	go func() {
+		defer close(back)
+		pass(d.wire, client, func(p []byte) []byte { d.observer.fromStub(p); return p })
+	}()
+	select {
+	case <-lost:
+		client.Close()
+		d.wire.SetReadDeadline(time.Unix(1, 0)) // the answers are the parting's from now on
+		<-back
+		d.wire.SetReadDeadline(time.Time{})
+	case <-back:
+		client.Close()
+		<-lost
+	}
+}
+
+// pass copies what look returns.
+func pass(from io.Reader, to io.Writer, look func([]byte) []byte) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if _, err := to.Write(look(buf[:n])); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// end parts from what is held and ends the stub.
+func (d *debuggee) end() {
+	p := d.observer.know()
+	select {
+	case <-d.gone: // traps cannot be lifted any more; what was started has ended with its tracer or does so now
+		for _, h := range p.Processes {
+			if h.Created {
+				killProcess(h.PID)
+			}
+		}
+	default:
+		part(d.wire, p)
+	}
+	for _, h := range p.Processes {
+		d.log.Info().Int64("process", h.PID).Bool("ended", h.Created).Msg("parted in the client's place")
+	}
+	d.wire.Close() // a healthy stub ends by itself
+	select {
+	case <-d.gone:
+	case <-time.After(partLimit):
+		d.cmd.Process.Kill()
+		<-d.gone
+	}
+	d.entry.dismiss()
+	if text := d.takeOutput(); text != nil {
+		text.Close()
+	}
+}
+
+// running reports whether a process that is traced runs: some thread is not in a stop.
+func running(pid int64) bool {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, t := range tasks {
+		text, err := os.ReadFile(t)
+		if i := bytes.LastIndex(text, []byte(") ")); err == nil && i >= 0 && i+2 < len(text) && bytes.IndexByte([]byte("tZX"), text[i+2]) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func interruptProcess(pid int64) { syscall.Kill(int(pid), syscall.SIGINT) }
+func killProcess(pid int64)      { syscall.Kill(int(pid), syscall.SIGKILL) }
+
+// takeOutput returns the debuggee's output, nil when somebody has it.
+func (d *debuggee) takeOutput() *os.File {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.text
+	d.text = nil
+	return f
+}
+
+// lingering is how long output is waited for once the stub has ended: a process that
+// outlives it may hold the stream open.
+const lingering = 300 * time.Millisecond
+
+// passOutput copies text to the client until it ends. When the client does not take
+// it, it is read all the same: a debuggee must not hang because of that.
+func (d *debuggee) passOutput(ctx context.Context, text *os.File, client *transport.Stream) {
+	defer client.Close()
+	defer text.Close()
+	defer context.AfterFunc(ctx, func() { client.Close() })()
+	go func() {
+		<-d.gone
+		text.SetReadDeadline(time.Now().Add(lingering))
+	}()
+	buf := make([]byte, 32<<10)
+	deaf := false
+	for {
+		n, err := text.Read(buf)
+		if n > 0 && !deaf {
+			_, werr := client.Write(buf[:n])
+			deaf = werr != nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) || err != nil {
+			return
+		}
+	}
+}

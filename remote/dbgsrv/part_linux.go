@@ -1,0 +1,102 @@
+package dbgsrv
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Times of a parting: for the stop it asks for, and for the answers.
+const (
+	stopLimit = 800 * time.Millisecond
+	partLimit = 800 * time.Millisecond
+)
+
+// part leaves what the stub behind conn holds, in the place of a client that is gone:
+// what was started for it ends, what was attached to runs on without traps. The
+// replies that are under way are read from conn, which nobody else may read.
+func part(conn net.Conn, p parting) {
+	var keep []int64
+	for _, h := range p.Processes {
+		if h.Created {
+			killProcess(h.PID)
+		} else {
+			keep = append(keep, h.PID)
+		}
+	}
+	if len(keep) == 0 {
+		return
+	}
+	conn.SetDeadline(time.Now().Add(stopLimit + partLimit))
+	packets := make(chan string, 64)
+	go readPackets(conn, packets)
+	if p.Running && !p.NonStop {
+		interruptProcess(keep[0])
+		await(packets, stopLimit, func(p string) bool { return strings.IndexByte("TSWX", p[0]) >= 0 })
+	}
+	var out strings.Builder
+	for _, t := range p.Traps {
+		out.WriteString(packet("z" + t))
+	}
+	for _, pid := range keep {
+		out.WriteString(packet("D;" + strconv.FormatInt(pid, 16)))
+	}
+	io.WriteString(conn, out.String())
+	left := len(p.Traps) + len(keep)
+	await(packets, partLimit, func(string) bool { left--; return left == 0 })
+}
+
+// packet frames plain text.
+func packet(text string) string {
+	var sum byte
+	for _, c := range []byte(text) {
+		sum += c
+	}
+	return fmt.Sprintf("$%s#%02x", text, sum)
+}
+
+// readPackets sends the payload of each packet that arrives and acknowledges it, since
+// the client may not have got as far as to do without.
+func readPackets(conn net.Conn, out chan<- string) {
+	defer close(out)
+	br := bufio.NewReader(conn)
+	for {
+		if _, err := br.ReadSlice('$'); err != nil && err != bufio.ErrBufferFull {
+			return
+		} else if err != nil {
+			continue
+		}
+		text, err := br.ReadString('#')
+		if err != nil {
+			return
+		}
+		io.WriteString(conn, "+")
+		if len(text) > 1 {
+			select {
+			case out <- text[:len(text)-1]:
+			case <-time.After(partLimit): // nobody waits any more
+				return
+			}
+		}
+	}
+}
+
+// await takes packets until enough says so, they end, or the time is over.
+func await(packets <-chan string, limit time.Duration, enough func(string) bool) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case p, ok := <-packets:
+			if !ok || enough(p) {
+				return
+			}
+		case <-timer.C:
+			return
+		}
+	}
+}
