@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"strings"
@@ -271,7 +272,7 @@ func (l *loop) throughStub(ctx context.Context, a arch.Addr) arch.Addr {
 func (l *loop) bound(ctx context.Context, stub, lazy arch.Addr) arch.Addr {
 	m, _ := l.moduleAt(stub)
 	sym, ok := m.Image.At(m.offset(stub))
-	name, isStub := strings.CutSuffix(sym.Name, "@plt")
+	name, isStub := strings.CutSuffix(cmp.Or(sym.Linkage, sym.Name), "@plt")
 	if !ok || !isStub {
 		return lazy
 	}

@@ -44,20 +44,11 @@ func (l *loop) symbolText(a arch.Addr) string {
 		}
 		return loc.Module.Name
 	}
-	name := loc.Module.Name + "!" + shown(loc.Symbol)
+	name := loc.Module.Name + "!" + loc.Symbol.Shown()
 	if loc.Disp != 0 {
 		name += fmt.Sprintf("+0x%x", loc.Disp)
 	}
 	return name
-}
-
-// shown is a symbol's name as printed: a name from the symbol table alone
-// loses one leading underscore.
-func shown(s symbols.Symbol) string {
-	if s.Public && len(s.Name) > 1 {
-		return strings.TrimPrefix(s.Name, "_")
-	}
-	return s.Name
 }
 
 func wild(s string) bool { return strings.ContainsAny(s, "*?[#") }

@@ -39,22 +39,8 @@ type farEnd struct {
 }
 
 func newFarEnd(trace []wire.Message) *farEnd {
-	packet := func(m []byte) bool { return m[0] == '$' }
 	f := &farEnd{left: -1}
-	f.Responder = wire.NewResponder(trace, wire.Dialect{
-		Split: func(p []byte) int {
-			if len(p) > 0 && p[0] != '$' {
-				return 1
-			}
-			if i := bytes.IndexByte(p, '#'); i >= 0 && len(p) >= i+3 {
-				return i + 3
-			}
-			return 0
-		},
-		Request: packet,
-		Unknown: func([]byte) []byte { return []byte("$#00") },
-		Last:    func(_, in []byte) bool { return packet(in) },
-	})
+	f.Responder = wire.NewResponder(trace, wire.GDBPackets)
 	f.in = bufio.NewReader(f.Responder)
 	return f
 }

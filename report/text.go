@@ -93,7 +93,7 @@ func (p *Process) text(b *strings.Builder) {
 	}
 	for _, m := range p.Modules {
 		fmt.Fprintf(b, "  %s %s  %-40s %s", m.Start.columns(p.pointer), m.End.columns(p.pointer), orElse(m.BuildID, "-"), orElse(m.Path, m.Name))
-		if m.Path == p.Program && m.Symbols != symbolKinds[symbols.DWARF] { // of libraries that is no news
+		if m.Path == p.Program && m.Symbols != symbolKinds[symbols.DWARF] && m.Symbols != symbolKinds[symbols.PDB] { // of libraries that is no news
 			fmt.Fprintf(b, " (%s)", m.Symbols)
 		}
 		b.WriteByte('\n')

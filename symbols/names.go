@@ -5,6 +5,15 @@ import (
 	"strings"
 )
 
+// Shown is a symbol's name as people see it: one that a symbol table alone knows loses
+// one leading underscore, as WinDbg's public symbols do.
+func (s Symbol) Shown() string {
+	if s.Public && len(s.Name) > 1 {
+		return strings.TrimPrefix(s.Name, "_")
+	}
+	return s.Name
+}
+
 // Spell writes the integer types in a C or C++ name the short way: "Box<long
 // unsigned int>" is "Box<unsigned long>". Compilers differ in this; demanglers
 // and people write the short form.

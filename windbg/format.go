@@ -18,24 +18,15 @@ import (
 // line ends text with exactly one newline.
 func line(text string) string { return strings.TrimRight(text, "\r\n") + "\n" }
 
-// displayName spells a symbol. One from a symbol table alone loses one leading
-// underscore, as in "libc_so!_libc_init_first".
-func displayName(s symbols.Symbol) string {
-	if s.Public {
-		return strings.TrimPrefix(s.Name, "_")
-	}
-	return s.Name
-}
-
 // symbolText is "mod!name", "mod" when the name is unknown, "" without a module.
 func symbolText(m *engine.Module, s symbols.Symbol) string {
 	switch {
 	case m == nil:
-		return displayName(s)
+		return s.Shown()
 	case s.Name == "":
 		return m.Name
 	}
-	return m.Name + "!" + displayName(s)
+	return m.Name + "!" + s.Shown()
 }
 
 func withOffset(name string, disp uint64) string {

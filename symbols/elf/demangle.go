@@ -52,6 +52,9 @@ func demangled(link string) parsedName {
 	if len(link) > maxMangled {
 		return parsedName{name: link}
 	}
+	if of, ok := strings.CutSuffix(link, "@plt"); ok {
+		return parsedName{name: demangled(of).name + "@plt"}
+	}
 	if isRust(link) {
 		if s, err := demangle.ToString(link, demangle.NoParams, demangle.MaxLength(shownPower)); err == nil && len(s) < 1<<shownPower {
 			return parsedName{name: s}

@@ -216,22 +216,12 @@ func (t *Target) takePending(r targets.Resume) string {
 // stopAgain tells a stop that has come already in place of running. What threads were
 // to see of their signals they see when they do run.
 func (t *Target) stopAgain(ctx context.Context, p *plan, o *targets.Run, event string) error {
-	if err := t.fly(ctx, p); err != nil || o.Err != nil {
-		return err
-	}
-	c := t.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
-	}
-	owed := t.decided(o.Resume)
-	rn := newRun(t)
-	c.run = rn
-	t.moves(o.Resume)
-	t.owed = owed
-	c.stopCame(rn, []byte(event))
-	return nil
+	return t.unasked(ctx, p, o, func(rn *run) {
+		owed := t.decided(o.Resume)
+		t.moves(o.Resume)
+		t.owed = owed
+		t.c.stopCame(rn, []byte(event))
+	})
 }
 
 // decided are the signals that threads are to see by r, and those that they have not

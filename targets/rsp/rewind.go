@@ -43,6 +43,17 @@ var (
 
 // rewinds begins a reverse execution of a machine of QEMU's; the traps of o travel first.
 func (t *Target) rewinds(ctx context.Context, p *plan, o *targets.Run) error {
+	return t.unasked(ctx, p, o, func(rn *run) {
+		rn.legs = make(chan string, 1)
+		t.moves(o.Resume)
+		t.c.done.Add(1)
+		go t.rewind(&rewinding{t: t, run: rn, at: t.stoppedAt}, stepsIn(o.Resume))
+	})
+}
+
+// unasked begins a run that the far end is not asked for, once the traps of o have
+// travelled; c.mu is held in begin.
+func (t *Target) unasked(ctx context.Context, p *plan, o *targets.Run, begin func(rn *run)) error {
 	if err := t.fly(ctx, p); err != nil || o.Err != nil {
 		return err
 	}
@@ -52,12 +63,8 @@ func (t *Target) rewinds(ctx context.Context, p *plan, o *targets.Run) error {
 	if c.err != nil {
 		return c.err
 	}
-	rn := newRun(t)
-	rn.legs = make(chan string, 1)
-	c.run = rn
-	t.moves(o.Resume)
-	c.done.Add(1)
-	go t.rewind(&rewinding{t: t, run: rn, at: t.stoppedAt}, stepsIn(o.Resume))
+	c.run = newRun(t)
+	begin(c.run)
 	return nil
 }
 

@@ -40,20 +40,7 @@ type spoilt struct {
 }
 
 func newSpoilt(trace []wire.Message, n int, spoil func(string) []string) *spoilt {
-	r := wire.NewResponder(trace, wire.Dialect{
-		Split: func(p []byte) int {
-			if len(p) > 0 && p[0] != '$' {
-				return 1
-			}
-			if i := bytes.IndexByte(p, '#'); i >= 0 && len(p) >= i+3 {
-				return i + 3
-			}
-			return 0
-		},
-		Request: func(m []byte) bool { return m[0] == '$' },
-		Unknown: func([]byte) []byte { return frame(nil, "") },
-		Last:    func(_, in []byte) bool { return in[0] == '$' },
-	})
+	r := wire.NewResponder(trace, wire.GDBPackets)
 	return &spoilt{Responder: r, dec: newDecoder(r), n: n, spoil: spoil}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"io"
 	"sync"
 )
@@ -16,6 +17,23 @@ type Dialect struct {
 	Last func(req, in []byte) bool
 	// Unknown is the answer to a request nobody recorded, nil for none.
 	Unknown func(req []byte) []byte
+}
+
+// GDBPackets are the packets of GDB's remote protocol (GDB manual, "Overview"), of
+// which each has one answer; what nobody recorded is not supported.
+var GDBPackets = Dialect{
+	Split: func(p []byte) int {
+		if len(p) > 0 && p[0] != '$' {
+			return 1
+		}
+		if i := bytes.IndexByte(p, '#'); i >= 0 && len(p) >= i+3 {
+			return i + 3
+		}
+		return 0
+	},
+	Request: func(m []byte) bool { return m[0] == '$' },
+	Last:    func(_, in []byte) bool { return in[0] == '$' },
+	Unknown: func([]byte) []byte { return []byte("$#00") },
 }
 
 // Responder is a far end made of recorded answers: each request gets what it

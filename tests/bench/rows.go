@@ -130,7 +130,8 @@ func whileRunning(b *bench, p peer, m meter) {
 }
 
 // running resumes and lets it run for a while: what is measured behind it is about
-// a program that runs, not one about to, and nothing tells when it does.
+// a program that runs, not one about to, and nothing tells when it does: the answer
+// to a resume comes before the program is scheduled.
 func running(p peer) {
 	p.resume()
 	time.Sleep(5 * time.Millisecond)
