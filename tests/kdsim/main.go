@@ -1,0 +1,131 @@
+// Command kdsim is a simulated machine that is debugged over KD.
+//
+//	kdsim -listen 127.0.0.1:PORT     a serial line over TCP
+//	kdsim -unix PATH                 the same over a Unix socket
+//	kdsim -pty                       over a pseudo-terminal, whose name it prints
+//	kdsim -net HOST:PORT -key w.x.y.z  KDNET, to a debugger that listens there
+//
+// The guest is built with clang-19 and lld-19; -images prints where its images
+// and PDBs lie.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"dap-windbg/tests/kdsim/sim"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "kdsim:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	listen := flag.String("listen", "", "serve a serial line at this TCP `address`")
+	unix := flag.String("unix", "", "serve a serial line at this Unix socket `path`")
+	images := flag.Bool("images", false, "build the guest, print the directory of its images, and end")
+	script := flag.String("script", "", "what happens by itself: `TICK:WORD,...`; words are "+words())
+	verbose := flag.Bool("v", false, "say what happens")
+	var o sim.Options
+	flag.IntVar(&o.Processors, "cpus", 2, "number of processors")
+	flag.Uint64Var(&o.Seed, "seed", 1, "of the garbage in unused fields")
+	flag.BoolVar(&o.Strict, "strict", false, "treat data in place of an acknowledgement as Singularity does")
+	flag.BoolVar(&o.NoContextEx, "nocontextex", false, "do not know GetContextEx")
+	flag.BoolVar(&o.ShortReport, "bootdebugger", false, "speak as a boot debugger")
+	flag.Parse()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	g, err := sim.Build(filepath.Join(cache, "dap-windbg-kdsim"))
+	if err != nil {
+		return err
+	}
+	if *images {
+		fmt.Println(g.Dir)
+		return nil
+	}
+	if o.Script, err = parseScript(*script); err != nil {
+		return err
+	}
+	if *verbose {
+		o.Log = func(s string) { fmt.Fprintf(os.Stderr, "kdsim: %q\n", s) }
+	}
+	t, err := sim.New(g, o)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	switch {
+	case *listen != "":
+		return serve(ctx, t, "tcp", *listen)
+	case *unix != "":
+		os.Remove(*unix)
+		return serve(ctx, t, "unix", *unix)
+	}
+	return fmt.Errorf("say -listen, -unix, -pty or -net")
+}
+
+func words() string {
+	var w []string
+	for k := range sim.Commands {
+		w = append(w, k)
+	}
+	return strings.Join(w, ", ")
+}
+
+func parseScript(s string) ([]sim.Command, error) {
+	var out []sim.Command
+	for _, f := range strings.Split(s, ",") {
+		if f == "" {
+			continue
+		}
+		tick, word, ok := strings.Cut(f, ":")
+		n, err := strconv.ParseUint(tick, 10, 64)
+		do := sim.Commands[word]
+		if !ok || err != nil || do == 0 {
+			return nil, fmt.Errorf("script: %q is no TICK:WORD", f)
+		}
+		out = append(out, sim.Command{Tick: n, Do: do})
+	}
+	return out, nil
+}
+
+// serve lets one debugger after the other in; the machine stands still without one.
+func serve(ctx context.Context, t *sim.Target, network, address string) error {
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	go func() { <-ctx.Done(); l.Close() }()
+	fmt.Printf("listening %s\n", l.Addr())
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		err = t.Serve(ctx, c)
+		c.Close()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "kdsim:", err)
+		}
+	}
+}
