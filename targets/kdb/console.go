@@ -35,6 +35,7 @@ type typed struct {
 	lets  bool   // lets the kernel run: the echo is all that is awaited
 	quiet bool   // its end needs no echo (Enter while looking for a prompt)
 	then  func() // in the loop, when its answer is there
+	burst *burst // packets in place of a line
 	done  chan struct{}
 	out   string
 	cpu   int // current after it
@@ -63,6 +64,9 @@ type console struct {
 	cpu      int    // of the last prompt
 	buf      []byte // since the last prompt or print
 	cur      *typed
+	echoing  bool // cur's text was typed, its Enter was not
+	spoiled  int  // times that cur's text did not arrive as it was typed
+	nudges   int  // in this answer
 	letter   bool // the g of a break-in was typed into a running kernel
 	queue    []*typed
 	timer    <-chan time.Time
@@ -194,9 +198,43 @@ func (c *console) next() {
 			return
 		}
 		c.cur, c.atPrompt, c.buf = t, false, c.buf[:0]
+		c.spoiled = 0
+		c.begin()
+	}
+}
+
+// begin types the text of a line. Its Enter waits for the echo, which tells that
+// the kernel read it as it was typed.
+func (c *console) begin() {
+	c.nudges = 0
+	switch t := c.cur; {
+	case t.burst != nil:
+		c.write(hello)
+		c.await(c.silence / 4)
+	case t.quiet || t.line == "":
 		c.write(t.line + "\r")
 		c.await(c.silence)
+	default:
+		c.echoing = true
+		c.write(t.line)
+		c.await(c.silence / 4)
 	}
+}
+
+// spoil makes a line that did not arrive as it was typed one that kdb refuses, for no
+// key of its erases.
+const spoil = "zz$ x x x x x x x x x"
+
+// maxSpoiled is how often a line is typed.
+const maxSpoiled = 5
+
+// echoed looks for the echo of what was typed.
+func (c *console) echoed() {
+	if strings.HasSuffix(string(c.buf), c.cur.line) {
+		c.echoing = false
+		c.write("\r")
+	}
+	c.await(c.silence / 4)
 }
 
 func (c *console) write(s string) { io.WriteString(c.rw, s) }
@@ -208,11 +246,17 @@ func (c *console) feed(p []byte) {
 			c.buf = append(c.buf, b)
 		}
 	}
+	if c.cur != nil && c.cur.burst != nil {
+		c.packets()
+		return
+	}
 	if len(c.buf) > maxAnswer {
 		c.buf = c.buf[len(c.buf)-maxAnswer/2:]
 	}
 	tail := c.buf[max(0, len(c.buf)-200):]
 	switch {
+	case c.cur != nil && c.echoing:
+		c.echoed()
 	case c.cur != nil && c.cur.lets && c.letRun():
 		c.finish("", nil)
 		c.feed(nil)
@@ -299,8 +343,12 @@ func (c *console) prompted(tail []byte) {
 		return
 	}
 	rest, ok := afterEcho(text, c.cur.line)
+	if !ok && c.spoiled > 0 && strings.Contains(text, spoil[:3]) {
+		c.again()
+		return
+	}
 	if !ok && !c.cur.quiet {
-		c.await(c.silence)
+		c.await(c.silence / 4)
 		return // a prompt from before the line was typed
 	}
 	if !c.cur.quiet {
@@ -315,7 +363,7 @@ func (c *console) prompted(tail []byte) {
 
 func (c *console) finish(out string, err error) {
 	t := c.cur
-	c.cur = nil
+	c.cur, c.echoing = nil, false
 	c.off()
 	t.cpu = c.cpu
 	t.out, t.err = out, err
@@ -328,16 +376,60 @@ func (c *console) finish(out string, err error) {
 	c.next()
 }
 
+// again types a line that was spoilt once more.
+func (c *console) again() {
+	if c.cur.gone.Load() {
+		c.atPrompt, c.buf = true, c.buf[:0]
+		c.finish("", context.Canceled)
+		return
+	}
+	c.buf = c.buf[:0]
+	c.begin()
+}
+
+// maxNudges is how often a console that fell silent within an answer is asked for
+// another prompt.
+const maxNudges = 4
+
+// nudge is a line that kdb ignores but for a new prompt.
+const nudge = "#\r"
+
 // paused: nothing came for a while.
 func (c *console) paused() {
 	c.off()
 	switch {
+	case c.cur != nil && c.cur.burst != nil:
+		c.unheard()
+	case c.cur != nil && c.echoing:
+		c.unechoed()
+	case c.cur != nil && !c.cur.quiet && c.nudges < maxNudges:
+		if c.nudges++; strings.HasSuffix(string(c.buf), c.cur.line) { // Enter was lost
+			c.write("\r")
+		} else if !c.cur.lets {
+			c.write(nudge)
+		}
+		c.await(c.silence / 4)
 	case c.cur != nil:
 		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
+	case !c.atPrompt && strings.Contains(string(c.buf), "Entering kdb") && c.nudges < maxNudges:
+		c.nudges++
+		c.write(nudge)
+		c.await(c.silence / 4)
 	case !c.atPrompt && len(c.buf) > 0 && !strings.Contains(string(c.buf), "Entering kdb"):
 		c.printed(string(c.buf))
 		c.buf = c.buf[:0]
 	}
+}
+
+// unechoed: the echo is not what was typed.
+func (c *console) unechoed() {
+	if c.spoiled++; c.spoiled > maxSpoiled {
+		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
+		return
+	}
+	c.echoing = false
+	c.write(spoil + "\r")
+	c.await(c.silence)
 }
 
 // SilentError: the console did not come back to its prompt.

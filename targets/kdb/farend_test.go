@@ -119,6 +119,10 @@ type farEnd struct {
 	late    bool     // a stop is told only once the letter of a break-in has come
 	held    string
 	typed   []string
+	stub    bool // kgdb has the line
+	plain   bool // it has no kgdb
+	packet  []byte
+	bursts  int
 }
 
 func newFarEnd(t testing.TB) *farEnd {
@@ -168,6 +172,8 @@ func (f *farEnd) Write(p []byte) (int, error) {
 
 func (f *farEnd) key(b byte) {
 	switch {
+	case f.stub:
+		f.stubKey(b)
 	case f.running:
 		if f.held != "" && b == 'g' { // the stop came first, the letter lies on the line
 			f.running = false
@@ -201,7 +207,41 @@ func (f *farEnd) key(b byte) {
 	case b != '\n':
 		f.line = append(f.line, b)
 		f.print(string([]byte{b}))
+		if n := len(f.line); f.line[0] == '$' && n > 3 && f.line[n-3] == '#' && !f.plain {
+			f.line, f.stub = nil, true
+			f.bursts++
+			f.print("+$S05#b8")
+		}
 	}
+}
+
+// stubKey takes a byte of kgdb's.
+func (f *farEnd) stubKey(b byte) {
+	if b == '$' {
+		f.packet = nil
+	}
+	f.packet = append(f.packet, b)
+	n := len(f.packet)
+	if n < 4 || f.packet[n-3] != '#' || f.packet[0] != '$' {
+		return
+	}
+	text := string(f.packet[1 : n-3])
+	f.packet = nil
+	if text == "3" {
+		f.stub = false
+		f.print("+")
+		f.enter("NonMaskable Interrupt")
+		f.prompt()
+		return
+	}
+	var at uint64
+	var size int
+	fmt.Sscanf(text, "m%x,%x", &at, &size)
+	raw := strings.TrimSpace(f.raw(at, size))
+	if len(raw) != 2*size {
+		raw = "E22"
+	}
+	f.print("+" + packet(raw))
 }
 
 // SendBreak is a break on the line.

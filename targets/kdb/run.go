@@ -163,9 +163,20 @@ func (t *Target) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr
 	if err := errors.Join(plain(s), t.stopped()); err != nil {
 		return 0, err
 	}
-	for n := 0; n < len(p); {
+	n := 0
+	t.mu.Lock()
+	slow := t.slow
+	t.mu.Unlock()
+	if len(p) >= burstFrom && !slow {
+		var ok bool
+		var err error
+		if n, ok, err = t.readBurst(ctx, addr, p); err != nil || ok {
+			return n, err
+		}
+	}
+	for n < len(p) {
 		want := min(len(p)-n, chunk)
-		out, err := t.command(ctx, fmt.Sprintf("reading memory at 0x%x", uint64(addr)+uint64(n)), fmt.Sprintf("mdr 0x%x %d", uint64(addr)+uint64(n), want))
+		out, err := t.reading(ctx, uint64(addr)+uint64(n), want)
 		if err != nil && !isRefused(err) {
 			return n, err
 		}
@@ -178,6 +189,21 @@ func (t *Target) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr
 		}
 	}
 	return len(p), nil
+}
+
+// reading asks for want bytes. An answer of another length that names no bad address
+// has lost something, or gained it.
+func (t *Target) reading(ctx context.Context, addr uint64, want int) (out string, err error) {
+	for range maxSpoiled {
+		out, err = t.command(ctx, fmt.Sprintf("reading memory at 0x%x", addr), fmt.Sprintf("mdr 0x%x %d", addr, want))
+		if err != nil || strings.HasSuffix(out, "\n") && len(strings.TrimSpace(out)) == 2*want && len(parseRaw(out)) == want {
+			return out, err
+		}
+		if digits := rawDigits(out); len(digits)%2 == 0 && (strings.Contains(out, "Bad address") || len(digits) < 2*want && !strings.HasSuffix(out, "\n")) {
+			return out, err // memory ends there
+		}
+	}
+	return out, err
 }
 
 // WriteMemory writes by mm in aligned words, so that no store is torn.

@@ -45,6 +45,7 @@ type Target struct {
 	cpu     int // the console's current one
 	asked   bool
 	parting bool
+	slow    bool // kgdb does not help
 	err     error
 }
 
@@ -260,7 +261,7 @@ func (t *Target) lost(err error) {
 func (t *Target) Info() targets.Info {
 	return targets.Info{
 		Set: t.set, OS: "linux", Machine: true, Attached: true, Stub: "kdb",
-		Limits: targets.Limits{MemoryBytes: chunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver},
+		Limits: targets.Limits{MemoryBytes: burstMax * burstChunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver},
 	}
 }
 

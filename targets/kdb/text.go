@@ -91,14 +91,20 @@ func parseRegisters(set *arch.Set, out string) *arch.Registers {
 
 // parseRaw reads the answer to mdr: hexadecimal digits, until an address was bad.
 func parseRaw(out string) []byte {
+	digits := rawDigits(out)
+	b, _ := hex.DecodeString(digits[:len(digits)&^1])
+	return b
+}
+
+// rawDigits are the digits that an answer to mdr begins with.
+func rawDigits(out string) string {
 	digits, _, _ := strings.Cut(out, "kdb_getarea_size")
 	digits = strings.Join(strings.Fields(digits), "")
 	end := strings.IndexFunc(digits, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", r) })
 	if end >= 0 {
 		digits = digits[:end]
 	}
-	b, _ := hex.DecodeString(digits[:len(digits)&^1])
-	return b
+	return digits
 }
 
 // parseBreakpoints reads the answer to bl or bp: numbers by address.
