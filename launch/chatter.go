@@ -7,12 +7,12 @@ import (
 )
 
 // chatter are gdbserver's own lines on the stream it shares with the debuggee.
-var chatter = regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid = \d+|Listening on port (\d+)|Remote debugging from host .*|` +
+var chatter = regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid = \d+|Listening on port (\d+)|Remote debugging from host .*|Remote debugging using stdio|stdin/stdout redirected|Detaching process\(es\):.*|` +
 	`Child exited with status \d+|Child terminated with signal .*|Killing process\(es\):.*|Detaching from process \d+|GDBserver exiting|` +
 	`Remote side has terminated connection\..*|gdbserver: Target description .*|Warning: ptrace\(regsets_store_inferior_registers\).*)\r?$`)
 
 // chatterHeads are how those lines begin.
-var chatterHeads = []string{"Process ", "Attached; pid = ", "Listening on port ", "Remote debugging from host ", "Child exited with status ",
+var chatterHeads = []string{"Process ", "Attached; pid = ", "Listening on port ", "Remote debugging from host ", "Remote debugging using stdio", "stdin/stdout redirected", "Detaching process(es):", "Child exited with status ",
 	"Child terminated with signal ", "Killing process(es):", "Detaching from process ", "GDBserver exiting", "Remote side has terminated connection.",
 	"gdbserver: Target description ", "Warning: ptrace(regsets_store_inferior_registers)"}
 

@@ -40,7 +40,7 @@ type Debugger struct {
 	plan     Plan
 	present  *debuggee
 	family   family
-	link     targets.Link   // of a process server, which outlives its debuggees
+	link     processServer  // outlives its debuggees
 	held     []engine.Event // behind an Ended that waits for the last output
 	settling chan struct{}  // non-nil while held is in use; closed when it is empty
 }
@@ -447,6 +447,8 @@ func (d *Debugger) Input(text string) error {
 		return errNoDebuggee
 	case g.server == nil || !g.created:
 		return &UnavailableError{What: "the debuggee's input is not ours: it was not started here", Fix: "type into its own terminal"}
+	case g.server.mute != "":
+		return &UnavailableError{What: g.server.mute}
 	case g.server.terminal:
 		return &UnavailableError{What: "the debuggee reads from its terminal", Fix: "type there"}
 	case g.server.input == nil && d.Plan().Stdin == "":

@@ -14,6 +14,8 @@ type ReachError struct {
 	What string // "Unable to connect to gdbserver at localhost:1234"
 	Err  error
 	Fix  string
+	// Cause is wrapped and not said: What has its words.
+	Cause error
 }
 
 func (e *ReachError) Error() string {
@@ -24,7 +26,12 @@ func (e *ReachError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *ReachError) Unwrap() error { return e.Err }
+func (e *ReachError) Unwrap() error {
+	if e.Err == nil {
+		return e.Cause
+	}
+	return e.Err
+}
 
 // Hint says what the user can do.
 func (e *ReachError) Hint() string { return e.Fix }

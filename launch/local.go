@@ -36,6 +36,8 @@ type localServer struct {
 	met      atomic.Bool  // somebody has connected: it ends by itself when he leaves
 	wake     int64        // a running process that it attaches to
 	hung     sync.WaitGroup
+	wire     io.Closer // of a process server's stub, which ends with its connection; nil: the debuggee's own
+	mute     string    // why the debuggee has no input, "" it may have one
 }
 
 // startServer runs gdbserver for a new program (attach 0) or a running process.
@@ -262,6 +264,9 @@ func (s *localServer) dial(ctx context.Context) (net.Conn, error) {
 func (s *localServer) stop() {
 	if s.shared.Add(-1) >= 0 {
 		return // others are served still
+	}
+	if s.wire != nil {
+		s.wire.Close()
 	}
 	if !s.met.Load() && s.cmd != nil { // it would wait for somebody for ever
 		s.kill()

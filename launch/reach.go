@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
 	"dap-windbg/engine"
+	"dap-windbg/remote/dbgsrv"
 	"dap-windbg/targets"
 	"dap-windbg/targets/core"
 	"dap-windbg/targets/image"
@@ -85,10 +85,8 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	t := conn.Target()
 	if t == nil {
 		g.dismiss()
-		d.mu.Lock()
-		d.link = conn
-		d.mu.Unlock()
-		d.tell(0, "Connected to a process server; there is no debuggee yet. Use .tlist, .attach or .create.")
+		d.setLink(&stubLink{Conn: conn, d: d})
+		d.tell(0, noDebuggeeYet)
 		return nil, nil
 	}
 	g.entrust(t.Info().Process, false, false)
@@ -145,62 +143,6 @@ func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn,
 		g.dismiss()
 	}
 	return conn, g, err
-}
-
-// serve uses a process server: start there, or attach there.
-func (d *Debugger) serve(ctx context.Context, p *Plan) (*debuggee, error) {
-	link, err := d.server(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	var t targets.Target
-	created := false
-	switch {
-	case p.Request == Launch && p.Program.Path != "":
-		t, err = link.Launch(ctx, p.Program)
-		created = true
-	case p.ProcessName != "":
-		var pid int64
-		if pid, err = d.byName(ctx, p); err == nil {
-			t, err = link.Attach(ctx, pid)
-		}
-	case p.ProcessID != 0:
-		t, err = link.Attach(ctx, p.ProcessID)
-	default:
-		d.tell(0, "Connected to a process server; there is no debuggee yet. Use .tlist, .attach or .create.")
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &debuggee{target: t, created: created}, nil
-}
-
-// server returns the link to the process server, connecting when needed.
-func (d *Debugger) server(ctx context.Context, p *Plan) (targets.Link, error) {
-	d.mu.Lock()
-	link := d.link
-	d.mu.Unlock()
-	if link != nil {
-		return link, nil
-	}
-	if p.ProcessServer.Protocol != "gdb" {
-		return nil, &UnavailableError{What: fmt.Sprintf("process servers over '%s:' are not part of this version; use gdb:", p.ProcessServer.Protocol)}
-	}
-	conn, g, err := d.stub(ctx, p.ProcessServer, p)
-	if err != nil {
-		return nil, err
-	}
-	g.dismiss() // guards watch one process
-	if conn.Target() != nil {
-		conn.Close()
-		return nil, &ReachError{What: p.ProcessServer.String() + " holds a process already, so it is no process server now",
-			Fix: "connect to it with -remote (\"connection\"), or restart that gdbserver with --multi"}
-	}
-	d.mu.Lock()
-	d.link = conn
-	d.mu.Unlock()
-	return conn, nil
 }
 
 // local runs a gdbserver of our own.
@@ -322,27 +264,6 @@ func LocalProcesses() ([]targets.Process, error) {
 	if runtime.GOOS != "linux" {
 		return nil, &UnavailableError{What: "processes of this machine can only be listed on Linux", Fix: "name a process server"}
 	}
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	var out []targets.Process
-	for _, e := range entries {
-		pid, err := strconv.ParseInt(e.Name(), 10, 64)
-		if err != nil {
-			continue
-		}
-		dir := filepath.Join("/proc", e.Name())
-		cmd, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if err != nil {
-			continue // it has ended
-		}
-		text := strings.TrimSpace(strings.ReplaceAll(string(cmd), "\x00", " "))
-		if text == "" {
-			comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
-			text = "[" + strings.TrimSpace(string(comm)) + "]"
-		}
-		out = append(out, targets.Process{PID: pid, User: owner(dir), Command: text})
-	}
-	return out, nil
+	list, err := dbgsrv.Processes()
+	return fromServer(list), err
 }

@@ -23,6 +23,8 @@ import (
 	"dap-windbg/adapter"
 	"dap-windbg/console"
 	"dap-windbg/launch"
+	"dap-windbg/remote/dbgsrv"
+	"dap-windbg/remote/transport"
 	"dap-windbg/targets"
 	"dap-windbg/windbg"
 )
@@ -70,7 +72,8 @@ func dashes(args []string) []string {
 // isReach tells faults of reaching a target from faults of the command line.
 func isReach(err error) bool {
 	var r *launch.ReachError
-	return errors.As(err, &r)
+	var t *transport.Error
+	return errors.As(err, &r) || errors.As(err, &t) && t.Layer != transport.Settings
 }
 
 func version() string {
@@ -104,7 +107,8 @@ func commands(status *int) *cobra.Command {
 	root.SetVersionTemplate("dap-windbg {{.Version}}\n")
 	root.PersistentFlags().StringVar(&logFile, "log", "", "write a log to this file")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &console.UsageError{Msg: err.Error()} })
-	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(),
+	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(), processServer(), certs(),
+		&cobra.Command{Use: "dbgsrv-guard", Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return dbgsrv.Guard() }},
 		&cobra.Command{Use: "guard", Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return launch.GuardMain() }},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(*cobra.Command, []string) { fmt.Println("dap-windbg", version()) }})

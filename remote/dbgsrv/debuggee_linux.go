@@ -183,7 +183,8 @@ func (d *debuggee) end() {
 	for _, h := range p.Processes {
 		d.log.Info().Int64("process", h.PID).Bool("ended", h.Created).Msg("parted in the client's place")
 	}
-	d.wire.Close() // a healthy stub ends by itself
+	d.wire.(*net.UnixConn).CloseWrite() // the guard has the socket too; a healthy stub ends by itself
+	d.wire.Close()
 	select {
 	case <-d.gone:
 	case <-time.After(partLimit):

@@ -27,6 +27,9 @@ func Guard() error { return errLinux }
 // Processes is of Linux.
 func Processes() ([]Process, error) { return nil, errLinux }
 
+// Start is of Linux.
+func Start([]string, bool) (int, error) { return 0, errLinux }
+
 type debuggee struct{}
 
 func (s *Server) start(zerolog.Logger) (*debuggee, error)                 { return nil, errLinux }

@@ -72,10 +72,13 @@ func New(o Options) (*Server, error) {
 	return &Server{o: o, guard: g}, err
 }
 
+// Close ends a server that serves nobody.
+func (s *Server) Close() { s.guard.dismiss() }
+
 // Serve takes clients from l until ctx ends, then parts from all debuggees and
 // returns. The error of a reverse connection is returned.
 func (s *Server) Serve(ctx context.Context, l *transport.Listener) error {
-	defer s.guard.dismiss()
+	defer s.Close()
 	defer s.all.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -161,7 +164,7 @@ func (c *client) pending(_ context.Context, call *transport.Call) error {
 	return nil
 }
 
-// busy counts a debuggee in, or out when d is nil.
+// enter counts a debuggee of the client in, leave out.
 func (c *client) enter(d *debuggee) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

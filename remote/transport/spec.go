@@ -31,6 +31,15 @@ type Spec struct {
 // Secure: what travels is encrypted.
 func (s Spec) Secure() bool { return s.Protocol == "ssl" || s.Protocol == "spipe" }
 
+// Clear: others could read what travels between two machines.
+func (s Spec) Clear() bool {
+	other := s.Server
+	if s.Reverse() {
+		other = s.Clicon
+	}
+	return (s.Protocol == "tcp" || s.Protocol == "npipe") && !local(other)
+}
+
 // Reverse: the server opens the connection.
 func (s Spec) Reverse() bool { return s.Clicon != "" }
 

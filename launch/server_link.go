@@ -1,0 +1,131 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"dap-windbg/remote/dbgsrv"
+	"dap-windbg/remote/transport"
+	"dap-windbg/targets"
+	"dap-windbg/targets/rsp"
+)
+
+// reached wraps faults of transport as what front ends tell from other faults.
+func reached(err error) error {
+	var e *transport.Error
+	if errors.As(err, &e) {
+		return &ReachError{What: e.Error(), Fix: e.Fix, Cause: e}
+	}
+	return err
+}
+
+// serverLink is a connection to a process server of ours. Each debuggee has a stub of
+// its own over there, so that a fault of one concerns nobody else.
+type serverLink struct {
+	conn *transport.Conn
+	d    *Debugger
+}
+
+// dialServer connects to the process server that c names.
+func dialServer(ctx context.Context, c *Connection, o transport.Options) (*transport.Conn, error) {
+	o.Service = dbgsrv.Service
+	conn, err := transport.Dial(ctx, c.Transport(), o)
+	return conn, reached(err)
+}
+
+// Processes lists what runs over there.
+func (l *serverLink) Processes(ctx context.Context) ([]targets.Process, error) {
+	var list []dbgsrv.Process
+	if err := l.conn.Call(ctx, dbgsrv.KindProcesses, nil, &list); err != nil {
+		return nil, reached(err)
+	}
+	return fromServer(list), nil
+}
+
+func fromServer(list []dbgsrv.Process) []targets.Process {
+	out := make([]targets.Process, len(list))
+	for i, p := range list {
+		out[i] = targets.Process{PID: p.PID, User: p.User, Command: p.Command}
+	}
+	return out
+}
+
+// Close ends the connection. The server parts from what is left.
+func (l *serverLink) Close() error { return l.conn.Close() }
+
+// pending is the command line that clients were left by -pc.
+func (l *serverLink) pending(ctx context.Context) ([]string, error) {
+	var argv []string
+	err := l.conn.Call(ctx, dbgsrv.KindPending, nil, &argv)
+	return argv, reached(err)
+}
+
+// open makes the debuggee that p asks for, with begin, over a stub of its own.
+func (l *serverLink) open(ctx context.Context, p *Plan, created bool, begin func(*rsp.Conn) (targets.Target, error)) (*debuggee, error) {
+	var id dbgsrv.Debug
+	wire, err := l.conn.Open(ctx, dbgsrv.KindDebug, nil, &id)
+	if err != nil {
+		return nil, reached(err)
+	}
+	s := l.streams(ctx, id, wire, p)
+	conn, err := rsp.Connect(ctx, wire, rsp.Options{Peer: p.ProcessServer.String(), Timeout: p.Timeout, Trace: l.d.trace, Log: l.d.hooks.Log, OS: "linux"})
+	if err == nil {
+		s.wire = conn
+		var t targets.Target
+		if t, err = begin(conn); err == nil {
+			return &debuggee{target: t, created: created, server: s}, nil
+		}
+	} else {
+		s.wire = wire
+	}
+	s.stop()
+	return nil, err
+}
+
+// streams is the server of one debuggee over there: what the debuggee writes is passed
+// on from here, and it ends when nobody needs it.
+func (l *serverLink) streams(ctx context.Context, id dbgsrv.Debug, wire io.Closer, p *Plan) *localServer {
+	s := &localServer{exited: make(chan struct{}), wire: wire, mute: "the debuggee has no input: a process server gives it none"}
+	s.met.Store(true)
+	text, err := l.conn.Open(ctx, dbgsrv.KindOutput, id, nil)
+	if err != nil {
+		s.kill = func() {}
+		close(s.exited)
+		return s
+	}
+	s.kill = func() { text.Close() }
+	alive, ended := context.WithCancel(context.Background())
+	f := sieve{port: make(chan string, 1), said: &lineLog{}, output: func(text string) { l.d.output(text, false) }}
+	go func() {
+		defer close(s.exited)
+		defer ended()
+		defer text.Close()
+		copyOutput(text, func(text string, _ bool) {
+			if l.d.hooks.Room != nil {
+				l.d.hooks.Room(alive)
+			}
+			f.take(text)
+		})
+		f.end()
+	}()
+	return s
+}
+
+// begin makes the debuggee of p over there; nil when p names none.
+func (l *serverLink) begin(ctx context.Context, p *Plan) (*debuggee, error) {
+	switch {
+	case p.Request == Launch && p.Program.Path != "":
+		return l.open(ctx, p, true, func(c *rsp.Conn) (targets.Target, error) { return c.Launch(ctx, p.Program) })
+	case p.ProcessName != "" || p.ProcessID != 0:
+		pid := p.ProcessID
+		if p.ProcessName != "" {
+			var err error
+			if pid, err = l.d.byName(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		return l.open(ctx, p, false, func(c *rsp.Conn) (targets.Target, error) { return c.Attach(ctx, pid) })
+	}
+	return nil, nil
+}
