@@ -70,6 +70,7 @@ type Module struct {
 	Forced bool
 
 	inMemory bool // its memory was looked at for names
+	placed   bool // where its sections lie is known
 	known    scopeMemo
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -27,6 +28,7 @@ type moduleTable struct {
 	// it again.
 	between bool
 	phased  bool // between is known to be right: notices before a change need no look
+	single  bool // notices do not come in pairs: each is of memory that is still there
 
 	added map[arch.Addr]bool // put in the list by hand
 
@@ -61,7 +63,7 @@ func (m *Module) addr(off symbols.Offset) arch.Addr { return m.Base + arch.Addr(
 
 // span is how far m reaches.
 func (m *Module) span() uint64 {
-	if m.Image != nil && m.Image.Size() > m.Size {
+	if m.Parts == nil && m.Image != nil && m.Image.Size() > m.Size {
 		return m.Image.Size()
 	}
 	return m.Size
@@ -103,6 +105,12 @@ func (l *loop) uniqueName(m targets.Module) string {
 func (l *loop) moduleAt(a arch.Addr) (*Module, bool) {
 	var below *Module
 	for _, m := range l.modules.rows {
+		if m.Parts != nil {
+			if m.holds(a) {
+				return m, true
+			}
+			continue
+		}
 		if a < m.Base {
 			continue
 		}
@@ -151,6 +159,9 @@ func (l *loop) moduleNamed(name string) (*Module, bool) {
 // what came and what went.
 func (l *loop) readModules(ctx context.Context) (came, went []*Module, err error) {
 	list, err := l.moduleList(ctx)
+	if errors.Is(err, systems.ErrNotYet) {
+		return l.listMore(ctx, list)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -172,7 +183,7 @@ func (l *loop) moduleList(ctx context.Context) ([]targets.Module, error) {
 			return err
 		})
 		l.keepHeads(list)
-		if err == nil || ctx.Err() != nil || errors.Is(err, targets.ErrGone) {
+		if err == nil || ctx.Err() != nil || errors.Is(err, targets.ErrGone) || errors.Is(err, systems.ErrNotYet) {
 			return list, err
 		}
 		l.o.Log.Debug().Err(err).Msg("modules from the system")
@@ -222,7 +233,7 @@ func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
 		m := old[x.Base]
 		if m != nil && (m.Path == x.Path || x.Path == "") {
 			delete(old, x.Base)
-			m.Size, m.Dynamic = max(m.Size, x.Size), max(m.Dynamic, x.Dynamic)
+			m.Size, m.Dynamic, m.Parts = max(m.Size, x.Size), max(m.Dynamic, x.Dynamic), x.Parts
 			rows = append(rows, m)
 			continue
 		}
@@ -268,6 +279,10 @@ const memoryImage = 64 << 10
 
 // fromMemory opens an image that no file has, once.
 func (l *loop) fromMemory(ctx context.Context, m *Module) {
+	if _, ok := l.o.System.(systems.Namer); ok {
+		l.namesFromSystem(ctx, m)
+		return
+	}
 	if m.Image != nil || m.Err == nil || m.inMemory || l.o.OpenMemory == nil || strings.Contains(m.Path, "/") || m.Size == 0 || m.Size > memoryImage {
 		return
 	}
@@ -342,7 +357,7 @@ func (l *loop) resolveLate(ctx context.Context) {
 // waiting breakpoints need, resolves them, and tells whether to stop for it.
 func (l *loop) modulesChanged(ctx context.Context, ts targets.Stop) (brk *Module, code string, err error) {
 	notice := ts.Reason == targets.Breakpoint
-	if notice && l.modules.phased && !l.modules.between {
+	if notice && l.modules.phased && !l.modules.between && !l.modules.single {
 		l.modules.between = true
 		return nil, "", nil
 	}
@@ -350,9 +365,10 @@ func (l *loop) modulesChanged(ctx context.Context, ts targets.Stop) (brk *Module
 	if err != nil {
 		return nil, "", err
 	}
-	l.modules.between = notice && len(went) == 0 && !l.modules.between
+	l.modules.between = notice && len(went) == 0 && !l.modules.between && !l.modules.single
 	l.modules.phased = l.modules.phased || notice && len(went) > 0
 	l.drop(went)
+	l.dropFreed()
 	if len(came) > 0 && l.unresolved() {
 		if err := l.need(ctx, l.wantedBy(came)...); err != nil {
 			return nil, "", err
@@ -400,7 +416,7 @@ func (l *loop) prefetch() {
 		return
 	}
 	for i, m := range l.modules.rows {
-		if !m.Tried && (i == 0 || m.Main || l.awaited(m)) {
+		if !m.Tried && (i == 0 || m.Main || l.awaited(m)) && l.arrange(l.life, m) {
 			l.start(m)
 		}
 	}

@@ -108,9 +108,10 @@ func (l *loop) needFor(ctx context.Context, patience time.Duration, ms ...*Modul
 	if l.o.Store == nil {
 		return nil
 	}
+	defer l.nameless(ctx, ms)
 	var wait []*opening
 	for _, m := range ms {
-		if m != nil && !m.Tried {
+		if m != nil && !m.Tried && l.arrange(ctx, m) {
 			wait = append(wait, l.start(m))
 		}
 	}

@@ -63,7 +63,7 @@ func (l *loop) add(b *breakpoint, ps ...placed) {
 		if len(b.addrs) == maxPlaces {
 			return // status tells
 		}
-		if a := p.addr(); !slices.Contains(b.addrs, a) {
+		if a := p.addr(); !slices.Contains(b.addrs, a) && !p.m.freed(a) {
 			b.addrs = append(b.addrs, a)
 			b.places = append(b.places, p)
 		}
@@ -183,6 +183,9 @@ func (l *loop) resolveExpr(ctx context.Context, b *breakpoint) {
 		return
 	}
 	b.unresolve()
+	if l.inFreed(a) {
+		return
+	}
 	b.addrs = []arch.Addr{a}
 	if loc := l.locate(a); loc.Module != nil && loc.Module.Image != nil {
 		b.places = []placed{{loc.Module, symbols.Place{Offset: loc.Module.offset(a), Line: loc.Line, Function: loc.Symbol.Name}}}
@@ -220,7 +223,7 @@ func (l *loop) drop(went []*Module) {
 	for _, b := range l.bps {
 		n := len(b.addrs)
 		keep := func(a arch.Addr) bool {
-			return !slices.ContainsFunc(went, func(m *Module) bool { return a >= m.Base && uint64(a-m.Base) < m.span() })
+			return !slices.ContainsFunc(went, func(m *Module) bool { return m.holds(a) })
 		}
 		b.addrs = slices.DeleteFunc(b.addrs, func(a arch.Addr) bool { return !keep(a) })
 		b.places = slices.DeleteFunc(b.places, func(p placed) bool { return slices.Contains(went, p.m) })
@@ -229,7 +232,7 @@ func (l *loop) drop(went []*Module) {
 		}
 	}
 	for k, x := range l.traps.in { // the far end is told of the others by the next difference
-		if x.patch && slices.ContainsFunc(went, func(m *Module) bool { return k.addr >= m.Base && uint64(k.addr-m.Base) < m.span() }) {
+		if x.patch && slices.ContainsFunc(went, func(m *Module) bool { return m.holds(k.addr) }) {
 			delete(l.traps.in, k)
 		}
 	}

@@ -56,6 +56,10 @@ func (l *loop) watch(ctx context.Context) {
 	if l.o.System == nil || l.r == nil || l.unwatched() {
 		return
 	}
+	if n, ok := l.o.System.(systems.Noticer); ok {
+		l.watchNotices(n)
+		return
+	}
 	l.modules.phased = !l.t.Info().Attached && l.number == 1 && !l.singleNotice()
 	if a, ok := l.watchByName(ctx); ok {
 		l.modules.watch = append(l.modules.watch, a)

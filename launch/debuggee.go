@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"dap-windbg/engine"
+	"dap-windbg/symbols"
 	"dap-windbg/systems"
 	"dap-windbg/systems/linux"
 	"dap-windbg/targets"
@@ -45,11 +46,16 @@ func (g *debuggee) run(life context.Context) {
 // options of g's session.
 func (d *Debugger) options(g *debuggee, breakpoints []engine.Breakpoint) engine.Options {
 	var system systems.System
-	if !g.image {
+	var files symbols.Store = imageStore{d.files.store, machine(&d.plan) != ""}
+	switch info := g.target.Info(); {
+	case g.image:
+	case info.Machine && info.OS != "windows":
+		system, files = d.linuxKernel()
+	default:
 		system = linux.New()
 	}
 	return engine.Options{
-		System: system, Store: imageStore{d.files.store, machine(&d.plan) != ""}, Model: d.model, Filter: d.filters.decide, Catching: d.filters.catching,
+		System: system, Store: files, Model: d.model, Filter: d.filters.decide, Catching: d.filters.catching,
 		Breakpoints: breakpoints, StepFilter: d.plan.StepFilter, AllowCalls: d.plan.AllowCalls, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
 		Emit: func(e engine.Event) { d.from(g, e) }, Follow: d.follow, Together: d.hooks.Family, Unwatched: d.plan.CrashesOnly,
 	}

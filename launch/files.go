@@ -21,6 +21,8 @@ type files struct {
 	store *store.Store
 	index *index.Cache // nil: indexes are not kept
 	noisy atomic.Bool
+
+	kernels kernelImages
 }
 
 // newFiles makes the store with the plan's paths, or those of the environment.
@@ -125,6 +127,7 @@ func withServers(path string, servers []string) string {
 func (f *files) close() {
 	if f != nil {
 		f.store.Close()
+		f.kernels.close()
 	}
 }
 

@@ -19,6 +19,9 @@ type Options struct {
 	// "" while nobody knows it. Nil: none. It is called in the engine's loop and must
 	// not wait for a network.
 	Images func(release string) []symbols.Image
+	// Given is the one that the user has named, nil none: before the machine has a
+	// kernel its symbols count as lying where they were linked.
+	Given func() symbols.Image
 }
 
 // System is a machine that runs Linux. What it knows of the kernel holds until
@@ -30,8 +33,9 @@ type System struct {
 	fields  map[string]field
 	loaded  map[arch.Addr]loaded // by struct module
 
-	mu     sync.Mutex // around places
-	places map[string]Placement
+	mu      sync.Mutex // around the rest
+	places  map[string]Placement
+	release string
 }
 
 // New makes a System.

@@ -28,6 +28,9 @@ func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module
 			return nil, err
 		}
 		s.kernel = k
+		s.mu.Lock()
+		s.release = k.Release
+		s.mu.Unlock()
 	}
 	k := s.kernel
 	out := []targets.Module{{Path: KernelName, Base: k.Base, Size: k.Size, Bias: k.Slide, BuildID: k.BuildID, Main: true}}
@@ -42,16 +45,17 @@ func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module
 	return out, nil // of a torn list, what could be read
 }
 
-// given is the kernel of the likeliest vmlinux where it was linked to lie, for wishes
+// given is the kernel of the vmlinux that the user has named where it was linked to lie, for wishes
 // to be planted before the machine has a kernel.
 func (s *System) given() []targets.Module {
-	if s.o.Images == nil {
+	if s.o.Given == nil {
 		return nil
 	}
-	for _, img := range s.o.Images("") {
-		return []targets.Module{{Path: KernelName, Base: arch.Addr(img.LinkBase()), Size: img.Size(), BuildID: img.Key().BuildID, Main: true}}
+	img := s.o.Given()
+	if img == nil {
+		return nil
 	}
-	return nil
+	return []targets.Module{{Path: KernelName, Base: arch.Addr(img.LinkBase()), Size: img.Size(), BuildID: img.Key().BuildID, Main: true}}
 }
 
 // loaded is a struct module that was seen.
@@ -198,6 +202,14 @@ func (s *System) Place(ctx context.Context, w systems.World, m targets.Module) e
 	}
 	s.places[m.Path] = Placement{Base: m.Base, Sections: sections}
 	return nil
+}
+
+// Release of the kernel that was found, "" unknown. It may be asked for at any time,
+// from anywhere.
+func (s *System) Release() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.release
 }
 
 // Placement is where the sections of a module lie.

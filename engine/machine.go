@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+	"dap-windbg/systems"
+	"dap-windbg/targets"
+)
+
+// This file is about machines: modules that lie in parts, names that only memory has.
+
+// holds reports whether a lies in m.
+func (m *Module) holds(a arch.Addr) bool {
+	if m.Parts == nil {
+		return a >= m.Base && uint64(a-m.Base) < m.span()
+	}
+	return slices.ContainsFunc(m.Parts, func(p targets.Part) bool { return a >= p.Addr && uint64(a-p.Addr) < p.Size })
+}
+
+// freed reports whether a, which m's symbols name, lies in a part that is gone.
+func (m *Module) freed(a arch.Addr) bool { return m.Parts != nil && !m.holds(a) }
+
+// inFreed reports whether a lies in a part of a module that is gone, and nowhere else.
+func (l *loop) inFreed(a arch.Addr) bool {
+	if _, ok := l.moduleAt(a); ok {
+		return false
+	}
+	return slices.ContainsFunc(l.modules.rows, func(m *Module) bool {
+		return m.freed(a) && m.Image != nil && a >= m.Base && uint64(a-m.Base) < m.Image.Size()
+	})
+}
+
+// listMore takes an incomplete list, opens the symbols of its main image and asks again,
+// once; what is still missing is asked for at the next stop.
+func (l *loop) listMore(ctx context.Context, list []targets.Module) (came, went []*Module, err error) {
+	came, went = l.tookModules(list)
+	if i := slices.IndexFunc(l.modules.rows, func(m *Module) bool { return m.Main }); i >= 0 {
+		if err := l.need(ctx, l.modules.rows[i]); err != nil {
+			return came, went, err
+		}
+		more, err := l.moduleList(ctx)
+		if err == nil {
+			later, gone := l.tookModules(more)
+			l.modules.stale = false
+			return append(came, later...), append(went, gone...), nil
+		}
+	}
+	l.modules.stale = true
+	return came, went, nil
+}
+
+// system runs a question to the System over the stop's memory; false when it cannot be
+// answered, as while the debuggee runs.
+func (l *loop) system(ctx context.Context, ask func(context.Context, systems.World) error) bool {
+	if l.state != StateStopped {
+		return false
+	}
+	err := l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+		return ask(ctx, &world{ctx, l, mem})
+	})
+	if err != nil {
+		l.o.Log.Debug().Err(err).Msg("asking the system")
+	}
+	return err == nil
+}
+
+// arrange finds out where m's sections lie, which opening its file takes; false when
+// that has to wait for a stop.
+func (l *loop) arrange(ctx context.Context, m *Module) bool {
+	p, ok := l.o.System.(systems.Placer)
+	if !ok || m.placed || l.modules.opening[m.Base] != nil {
+		return true
+	}
+	if l.state != StateStopped {
+		return false
+	}
+	m.placed = l.system(ctx, func(ctx context.Context, w systems.World) error { return p.Place(ctx, w, m.Module) })
+	return true
+}
+
+// namesFromSystem gives m what names the debuggee has of it, once, when no file was found.
+func (l *loop) namesFromSystem(ctx context.Context, m *Module) {
+	if !m.Tried || m.Image != nil || m.inMemory || l.state != StateStopped {
+		return
+	}
+	m.inMemory = true
+	var img symbols.Image
+	l.system(ctx, func(ctx context.Context, w systems.World) error {
+		var err error
+		img, err = l.o.System.(systems.Namer).Image(ctx, w, m.Module)
+		return err
+	})
+	if img == nil {
+		return
+	}
+	m.Image = img
+	l.o.Emit(ModuleEvent{Module: *m, Change: SymbolsChanged})
+}
+
+// nameless does so for those of ms that were looked for in vain.
+func (l *loop) nameless(ctx context.Context, ms []*Module) {
+	if _, ok := l.o.System.(systems.Namer); !ok {
+		return
+	}
+	for _, m := range ms {
+		if m != nil {
+			l.namesFromSystem(ctx, m)
+		}
+	}
+}
+
+// watchNotices plants hidden traps at the functions that tell of changes.
+func (l *loop) watchNotices(n systems.Noticer) {
+	l.modules.single, l.modules.phased, l.modules.between = true, false, false
+	for _, name := range n.Notices() {
+		for _, m := range l.modules.rows {
+			if !m.Main || m.Image == nil {
+				continue
+			}
+			for s := range m.Image.Lookup(name) {
+				if a := m.addr(s.Offset); s.Kind == symbols.Function && s.Name == name && !slices.Contains(l.modules.watch, a) {
+					l.modules.watch = append(l.modules.watch, a)
+				}
+			}
+		}
+	}
+}
+
+// dropFreed forgets places in parts of modules that are gone.
+func (l *loop) dropFreed() {
+	for _, b := range l.bps {
+		n := len(b.addrs)
+		b.places = slices.DeleteFunc(b.places, func(p placed) bool { return p.m.freed(p.addr()) })
+		b.addrs = slices.DeleteFunc(b.addrs, func(a arch.Addr) bool { return l.inFreed(a) })
+		if len(b.addrs) != n {
+			l.o.Emit(BreakpointEvent{Status: l.status(b)})
+		}
+	}
+}
