@@ -402,6 +402,11 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 	}
+	for _, x := range s.set("b", Breakpoint{Function: "beat", Condition: "((("}, Breakpoint{Function: "beat", Line: 1, HitCondition: "often"}) {
+		if !x.Verified || !strings.Contains(x.Message, "stops each time") {
+			t.Errorf("of a condition that cannot be read: %q", x.Message)
+		}
+	}
 	s.set("b")
 	s.resume(How{})
 	s.stop()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -121,8 +122,11 @@ func (l *loop) status(b *breakpoint) Status {
 			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
 		}
 	}
-	switch {
+	_, hitErr := hitCount(b.HitCondition, 0)
+	switch err := cmp.Or(b.condErr, hitErr); {
 	case s.Message != "":
+	case s.Verified && err != nil:
+		s.Message = "it stops each time, for its condition cannot be read: " + err.Error()
 	case !s.Verified && !b.Disabled:
 		s.Message = "no code for it is loaded yet"
 	case s.Verified && b.cond != nil && b.here != "" && !s.FarSide:
