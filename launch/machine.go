@@ -135,7 +135,7 @@ func (k *kernelStore) open(names []string) []symbols.Image {
 		img, known := k.opened[name]
 		if !known {
 			if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
-				if i, err := k.d.files.openImage(name, ""); err == nil {
+				if i, err := k.kernelImage(name); err == nil {
 					img = i
 				}
 			}
@@ -146,6 +146,11 @@ func (k *kernelStore) open(names []string) []symbols.Image {
 		}
 	}
 	return out
+}
+
+// kernelImage opens a vmlinux.
+func (k *kernelStore) kernelImage(name string) (*elf.Image, error) {
+	return elf.Open(name, elf.Options{Unwinder: unwinder, Companions: k.Store.Companion, Index: k.d.files.index, Patched: true})
 }
 
 // Find implements symbols.Store.
@@ -166,8 +171,11 @@ func (k *kernelStore) Find(ctx context.Context, key symbols.Key) (symbols.Image,
 		k.refuse(e)
 	}
 	img, err := k.imageStore.Find(ctx, key)
-	if err != nil {
-		err = errors.Join(err, refused)
+	if img == nil {
+		return nil, errors.Join(err, refused)
+	}
+	if own := k.open([]string{img.Path()}); len(own) > 0 {
+		return own[0], err
 	}
 	return img, err
 }
@@ -220,7 +228,7 @@ func (k *kernelStore) module(ctx context.Context, key symbols.Key) (symbols.Imag
 	if main == "" {
 		return nil, q.tried
 	}
-	img, err := elf.Open(main, elf.Options{Key: key, Debug: debug, Sections: at.Sections, Unwinder: unwinder, Companions: k.Store.Companion})
+	img, err := elf.Open(main, elf.Options{Key: key, Debug: debug, Sections: at.Sections, Unwinder: unwinder, Companions: k.Store.Companion, Patched: true})
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// Sections say where sections of a relocatable file are loaded, by name; the
 	// others get addresses behind them. Linked files have their own.
 	Sections map[string]uint64
+	// Patched: the code in memory is not the file's, as that of a kernel, which rewrites
+	// itself for its CPU. ReadStatic has nothing then.
+	Patched bool
 	// Index keeps indexes of names between runs; nil keeps none.
 	Index *index.Cache
 	// Unwinder makes the image's unwinder on first use; nil: the image has none.
@@ -315,6 +318,9 @@ func (i *Image) Entry() symbols.Offset {
 
 // ReadStatic implements symbols.Image.
 func (i *Image) ReadStatic(off symbols.Offset, p []byte) (ok bool) {
+	if i.opt.Patched {
+		return false
+	}
 	i.guard.Do(func() { ok = i.readStatic(off, p) })
 	return ok
 }
