@@ -81,6 +81,7 @@ var options = []option{
 		o.Plan.ProcessServer, err = launch.ParseConnection(v, launch.ProcessServer)
 		return err
 	}},
+	{"cimp", "", "start the command line that the process server was given (-pc)", func(o *Options, _ string) error { o.Plan.Implicit = true; return nil }},
 	{"remote", "STRING", "connect to a debuggee (gdb:...) or join a shared session (tcp:...)", remote},
 	{"k", "STRING", "connect to a kernel", kernel},
 	{"kx", "STRING", "connect to a machine behind a GDB stub (exdi:...)", kernel},

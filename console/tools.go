@@ -91,12 +91,8 @@ func Doctor(ctx context.Context, out io.Writer, connect string) error {
 		return err
 	}
 	fmt.Fprintf(out, "Trying %s\n", c)
-	p := launch.NewPlan()
-	p.Request, p.Connection = launch.Attach, c
-	d, err := launch.Start(ctx, p, launch.Hooks{})
-	if err != nil {
-		return err
+	for _, w := range c.Warnings {
+		fmt.Fprintf(out, "  warning  %s\n", w)
 	}
-	fmt.Fprintf(out, "  ok       connected\n")
-	return d.Close(ctx, targets.Detach)
+	return launch.Probe(ctx, c, func(layer, detail string) { fmt.Fprintf(out, "  ok       %-10s %s\n", layer, detail) })
 }

@@ -36,6 +36,7 @@ type Plan struct {
 	WaitFor       bool
 	Connection    *Connection // target link; nil: a local gdbserver
 	ProcessServer *Connection
+	Implicit      bool // start what the process server was given for that
 	CoreFile      string
 	Child         string      // token of a forked process that waits in a Nursery
 	Remote        *Connection // shared debug session

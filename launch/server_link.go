@@ -58,6 +58,9 @@ func (l *serverLink) Close() error { return l.conn.Close() }
 func (l *serverLink) pending(ctx context.Context) ([]string, error) {
 	var argv []string
 	err := l.conn.Call(ctx, dbgsrv.KindPending, nil, &argv)
+	if err == nil && len(argv) == 0 {
+		err = errors.New("the process server names no command line")
+	}
 	return argv, reached(err)
 }
 
@@ -114,6 +117,13 @@ func (l *serverLink) streams(ctx context.Context, id dbgsrv.Debug, wire io.Close
 
 // begin makes the debuggee of p over there; nil when p names none.
 func (l *serverLink) begin(ctx context.Context, p *Plan) (*debuggee, error) {
+	if p.Implicit {
+		argv, err := l.pending(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p.Request, p.Program.Path, p.Program.Args = Launch, argv[0], argv[1:]
+	}
 	switch {
 	case p.Request == Launch && p.Program.Path != "":
 		return l.open(ctx, p, true, func(c *rsp.Conn) (targets.Target, error) { return c.Launch(ctx, p.Program) })

@@ -192,7 +192,7 @@ func serveHandshake(t *talk, p policy) (asked, error) {
 		c.Refused = refusedVersion
 	case len(h.Nonce) != nonceSize:
 		return a, errForeign
-	case h.Service != p.service && h.Service != anyService:
+	case h.Service != p.service && h.Service != AnyService:
 		c.Refused = refusedService
 	case p.secret != nil:
 		c.Salt, c.Rounds = p.secret.salt, rounds
@@ -239,8 +239,8 @@ type refusedError struct{ reason string }
 
 func (e *refusedError) Error() string { return "refused: " + e.reason }
 
-// anyService is what a client asks for that only wants to know what is there.
-const anyService = "any"
+// AnyService is what a client asks for that only wants to know what is there.
+const AnyService = "any"
 
 // dialHandshake is the client's side. step is told of the layers passed.
 func dialHandshake(t *talk, h hello, password string, step func(Layer, string)) (challenge, error) {
