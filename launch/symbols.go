@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"dap-windbg/arch"
+	petable "dap-windbg/binfmt/pe"
 	"dap-windbg/eval"
 	"dap-windbg/eval/natvis"
 	"dap-windbg/symbols"
@@ -20,14 +21,18 @@ import (
 	"dap-windbg/targets/image"
 )
 
-// openImage opens an ELF image with its debug file and unwind rules. The store
-// has compared their builds, or the user has forced them.
+// openImage opens an image with its debug files and unwind rules. The store has
+// compared their builds, or the user has forced them.
 func (f *files) openImage(image, debug string) (symbols.Image, error) {
+	if isPE(image) {
+		return imageStore{Store: f.store}.openPE(image, pe.Options{})
+	}
 	return elf.Open(image, elf.Options{Debug: debug, AnyBuild: true, Unwinder: unwinder, Companions: f.store.Companion, Index: f.index})
 }
 
-// imageStore finds ELF images, and what goes with them, by the store; a PE image is
-// its own file, where the debuggee's files are this machine's.
+// imageStore finds images, and what goes with them, by the store; a PE image may be
+// its own file, where the debuggee's files are this machine's, or be known only as
+// it lies in memory.
 type imageStore struct {
 	*store.Store
 	foreign bool
@@ -35,32 +40,62 @@ type imageStore struct {
 
 // Find implements symbols.Store.
 func (s imageStore) Find(ctx context.Context, key symbols.Key) (symbols.Image, error) {
-	if s.isPE(key.Path) {
-		return openPE(key)
+	if s.isLocalPE(key.Path) {
+		return s.openPE(key.Path, pe.Options{Key: key})
 	}
-	return s.Store.Find(ctx, key)
+	i, err := s.Store.Find(ctx, key)
+	if i == nil && len(key.Loaded) > 0 && ctx.Err() == nil {
+		return s.openLoaded(key)
+	}
+	return i, err
 }
 
-// FindAny is Find without regard to the build; a PE image has no other.
+// FindAny is Find without regard to the build.
 func (s imageStore) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, error) {
-	if s.isPE(key.Path) {
-		return openPE(key)
+	if s.isLocalPE(key.Path) {
+		return s.openPE(key.Path, pe.Options{Key: key, AnyBuild: true})
 	}
 	return s.Store.FindAny(ctx, key)
 }
 
-func openPE(key symbols.Key) (symbols.Image, error) {
-	i, err := pe.Open(key.Path, pe.Options{Key: key, Unwinder: unwinderPE})
+func (s imageStore) openPE(path string, o pe.Options) (symbols.Image, error) {
+	o.Unwinder, o.Companions = unwinderPE, s.Companion
+	i, err := pe.Open(path, o)
 	if err != nil {
 		return nil, err
 	}
 	return i, nil
 }
 
+// openLoaded opens an image that no file has, for the names of its PDB.
+func (s imageStore) openLoaded(key symbols.Key) (symbols.Image, error) {
+	var parts []petable.Part
+	for _, p := range key.Loaded {
+		parts = append(parts, petable.Part{Addr: uint32(p.Off), Data: p.Data})
+	}
+	i, err := pe.OpenLoaded(parts, pe.Options{Key: key, Companions: s.Companion})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// readLoaded reads what openLoaded takes.
+func readLoaded(read func(off symbols.Offset, p []byte) error) (out []symbols.Part, err error) {
+	parts, err := petable.ReadParts(func(addr uint32, p []byte) error { return read(symbols.Offset(addr), p) })
+	for _, p := range parts {
+		out = append(out, symbols.Part{Off: symbols.Offset(p.Addr), Data: p.Data})
+	}
+	return out, err
+}
+
+// isLocalPE reports whether a debuggee's path is that of a PE file of this machine.
+func (s imageStore) isLocalPE(path string) bool { return !s.foreign && isPE(path) }
+
 // isPE looks at a file's first bytes. What is no file is not opened: a pipe would
 // have us wait.
-func (s imageStore) isPE(path string) bool {
-	if st, err := os.Stat(path); s.foreign || err != nil || !filepath.IsAbs(path) || !st.Mode().IsRegular() {
+func isPE(path string) bool {
+	if st, err := os.Stat(path); err != nil || !filepath.IsAbs(path) || !st.Mode().IsRegular() {
 		return false
 	}
 	f, err := os.Open(path)

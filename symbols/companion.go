@@ -13,10 +13,12 @@ const (
 	Package
 	// SplitUnit is one split unit, DW_AT_dwo_name.
 	SplitUnit
+	// Database is a program database (PDB), which a Windows image names.
+	Database
 )
 
 func (k CompanionKind) String() string {
-	return [...]string{"supplementary file", "package of split units", "split unit"}[k]
+	return [...]string{"supplementary file", "package of split units", "split unit", "program database"}[k]
 }
 
 // Companion names a file that the debug information of another refers to.
@@ -30,7 +32,9 @@ type Companion struct {
 	Name string
 	// Dir is DW_AT_comp_dir of the unit, which Name of a split unit is relative to.
 	Dir string
-	// ID is the build-id of the common file; of a package the image's own.
+	// ID is the build-id of the common file; of a package the image's own; of a
+	// program database its GUID as in the file (of old ones the signature), and its age
+	// in 4 bytes, the lowest first.
 	ID []byte
 	// Accept looks into a candidate and says why it is not the one: a split unit
 	// has its id inside. Nil accepts what opens.

@@ -18,6 +18,15 @@ type Key struct {
 	BuildID []byte // ELF
 	Stamp   uint32 // PE time stamp
 	Size    uint64 // PE image size
+	// Loaded are parts of the image as it lies in memory, the headers first: enough
+	// to open it where no file is found.
+	Loaded []Part
+}
+
+// Part is a piece of an image in memory.
+type Part struct {
+	Off  Offset
+	Data []byte
 }
 
 func (k Key) String() string {

@@ -52,7 +52,7 @@ var may = map[string][]string{
 	"eval/natvis":         {"arch", "symbols", "eval"},
 	"engine":              {"arch", "symbols", "targets", "systems", "eval"},
 	"windbg":              {"arch", "binfmt/elf", "binfmt/pe", "symbols", "targets", "systems", "eval", "engine"},
-	"launch":              {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf", "remote/*"},
+	"launch":              {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf", "binfmt/pe", "remote/*"},
 	"adapter":             {"arch", "symbols", "targets", "eval", "engine", "launch"},
 	"report":              {"arch", "symbols", "targets", "targets/core", "systems/linux", "eval", "engine"},
 	"console":             {"targets", "engine", "launch", "windbg", "report"},

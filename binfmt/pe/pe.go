@@ -24,6 +24,7 @@ type File struct {
 	Sections    []Section
 
 	data    []byte
+	parts   []Part // of an image in memory, in their order; nil: data is a file
 	strings []byte // COFF string table, its length field included
 	symbols []byte // COFF symbol table
 }
@@ -249,9 +250,13 @@ func (f *File) Section(name string) (*Section, bool) {
 	return nil, false
 }
 
-// Raw returns the bytes the file has of a section: without the padding to the
+// Raw returns the bytes the file has of a section, or what is known of it in memory: without the padding to the
 // file's alignment, where the section's size is told.
 func (f *File) Raw(s *Section) []byte {
+	if f.Loaded() {
+		b, _, _ := f.loadedAt(s.Addr)
+		return b[:min(uint64(s.Size()), uint64(len(b)))]
+	}
 	n := s.RawSize
 	if s.VirtualSize != 0 {
 		n = min(n, s.VirtualSize)
@@ -277,6 +282,9 @@ func (f *File) Headers() []byte { return f.data[:min(uint64(f.HeadersSize), uint
 // At returns the file's bytes from addr, relative to the base, to the end of the
 // section's raw data; Section is nil in the headers.
 func (f *File) At(addr uint32) ([]byte, *Section, bool) {
+	if f.Loaded() {
+		return f.loadedAt(addr)
+	}
 	if h := f.Headers(); uint64(addr) < uint64(len(h)) {
 		return h[addr:], nil, true
 	}

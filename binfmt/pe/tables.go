@@ -214,8 +214,7 @@ func (f *File) Debug() []DebugEntry {
 		u := func(o int) uint32 { return binary.LittleEndian.Uint32(d[o:]) }
 		e := DebugEntry{Characteristics: u(0), Stamp: u(4), Major: binary.LittleEndian.Uint16(d[8:]), Minor: binary.LittleEndian.Uint16(d[10:]),
 			Type: u(12), Size: u(16), Addr: u(20), RawOffset: u(24)}
-		if uint64(e.RawOffset) < uint64(len(f.data)) {
-			b := f.data[e.RawOffset:]
+		if b := f.record(e); b != nil {
 			e.Data = b[:min(uint64(e.Size), uint64(len(b)))]
 		}
 		out = append(out, e)
@@ -223,19 +222,39 @@ func (f *File) Debug() []DebugEntry {
 	return out
 }
 
+// record is what lies where a row of the debug directory leads.
+func (f *File) record(e DebugEntry) []byte {
+	if f.Loaded() {
+		b, _, _ := f.At(e.Addr)
+		return b
+	}
+	if uint64(e.RawOffset) < uint64(len(f.data)) {
+		return f.data[e.RawOffset:]
+	}
+	return nil
+}
+
 // CodeView names the PDB that belongs to an image.
 type CodeView struct {
 	GUID [16]byte // as in the file
 	Age  uint32
 	Path string
+	Old  bool // NB10: a signature of 4 bytes instead of the GUID
 }
 
 // debugCodeView is IMAGE_DEBUG_TYPE_CODEVIEW.
 const debugCodeView = 2
 
-// CodeView returns the image's reference to its PDB (RSDS).
+// CodeView returns the image's reference to its PDB (RSDS). The signature of the
+// old form (NB10) stands where the GUID begins.
 func (f *File) CodeView() (CodeView, bool) {
 	for _, e := range f.Debug() {
+		if e.Type == debugCodeView && len(e.Data) >= 16 && string(e.Data[:4]) == "NB10" {
+			cv := CodeView{Age: binary.LittleEndian.Uint32(e.Data[12:]), Path: cstring(append(slices.Clone(e.Data[16:min(len(e.Data), 16+maxText)]), 0))}
+			copy(cv.GUID[:], e.Data[8:12])
+			cv.Old = true
+			return cv, true
+		}
 		if e.Type == debugCodeView && len(e.Data) >= 24 && string(e.Data[:4]) == "RSDS" {
 			cv := CodeView{Age: binary.LittleEndian.Uint32(e.Data[20:]), Path: cstring(append(slices.Clone(e.Data[24:min(len(e.Data), 24+maxText)]), 0))}
 			copy(cv.GUID[:], e.Data[4:20])

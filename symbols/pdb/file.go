@@ -108,6 +108,9 @@ func (f *File) Identity() Identity {
 	return id
 }
 
+// Signature is what images of the old form name.
+func (f *File) Signature() uint32 { return f.info.signature }
+
 // Arch is that of the machine the image was linked for, nil when it is not known.
 func (f *File) Arch() *arch.Arch { return f.opt.Arch }
 

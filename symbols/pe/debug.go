@@ -1,6 +1,7 @@
 package pe
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -29,6 +30,7 @@ var (
 	_ symbols.Macros     = (*Image)(nil)
 	_ symbols.Indexer    = (*Image)(nil)
 	_ symbols.TailCaller = (*Image)(nil)
+	_ symbols.Parted     = (*Image)(nil)
 
 	_ answers = dwarf.Answers{}
 	_ answers = pdb.Answers{}
@@ -63,6 +65,60 @@ func (i *Image) openPDB(path string) error {
 	return nil
 }
 
+// findPDB looks for the PDB that the image names, if it names one.
+func (i *Image) findPDB() error {
+	cv, ok := i.file.CodeView()
+	if !ok || i.opt.Companions == nil {
+		return nil
+	}
+	c := symbols.Companion{Kind: symbols.Database, For: i.path, Image: i.path, Name: cv.Path, ID: binary.LittleEndian.AppendUint32(cv.GUID[:], cv.Age)}
+	if cv.Old {
+		c.ID = binary.LittleEndian.AppendUint32(cv.GUID[:4], cv.Age)
+	}
+	if i.file.Loaded() {
+		c.Image = ""
+	}
+	var last error // what is wrong with the file that came nearest
+	c.Accept = func(path string) error {
+		err := i.acceptable(path)
+		if i.opt.AnyBuild && errors.As(err, new(*BuildError)) {
+			return nil
+		}
+		if err != nil {
+			last = err
+		}
+		return err
+	}
+	path, err := i.opt.Companions(c)
+	switch {
+	case err == nil:
+		return i.openPDB(path)
+	case last != nil:
+		return last
+	}
+	return err
+}
+
+// acceptable looks into a PDB and says why it is not the image's.
+func (i *Image) acceptable(path string) error {
+	m, err := mmap.Open(path)
+	if err != nil {
+		return err
+	}
+	var guard mmap.Guard
+	var f *pdb.File
+	if !guard.Do(func() { f, err = pdb.Open(m.Data, pdb.Options{}) }) {
+		err = errors.New("the file was cut short while it was read")
+	}
+	if err == nil {
+		err = i.sameBuild(f)
+	}
+	return err
+}
+
+// Missing implements symbols.Parted.
+func (i *Image) Missing() []error { return i.missing }
+
 // BuildError: a PDB is of another build than the image.
 type BuildError struct{ Want, Got string }
 
@@ -80,6 +136,12 @@ func (e *BuildError) Hint() string {
 func (i *Image) sameBuild(f *pdb.File) error {
 	cv, ok := i.file.CodeView()
 	if !ok {
+		return nil
+	}
+	if cv.Old {
+		if want := binary.LittleEndian.Uint32(cv.GUID[:]); want != f.Signature() {
+			return &BuildError{fmt.Sprintf("%08X", want), fmt.Sprintf("%08X", f.Signature())}
+		}
 		return nil
 	}
 	if want, got := (pdb.Identity{GUID: cv.GUID, Age: cv.Age}), f.Identity(); want.GUID != got.GUID {

@@ -28,8 +28,10 @@ type Options struct {
 	// Key is what the debuggee knows the image by; Path and Name default to the
 	// file's, Stamp and Size always come from the file.
 	Key symbols.Key
-	// PDB is the file with the image's program database, "": there is none.
+	// PDB is the file with the image's program database, "": Companions finds it.
 	PDB string
+	// Companions finds the program database that the image names; nil: none does.
+	Companions symbols.Companions
 	// AnyBuild takes a PDB of another build too.
 	AnyBuild bool
 	// Unwinder makes the image's second unwinder on first use, for code that the
@@ -49,6 +51,8 @@ type Image struct {
 	answers
 	dwarf *dwarf.Data // nil without
 	pdb   *database   // nil without
+
+	missing []error // the PDB that was not found
 
 	tableOnce sync.Once
 	table     *table
@@ -94,13 +98,41 @@ func Open(path string, o Options) (*Image, error) {
 		i.key.Name = filepath.Base(i.key.Path)
 	}
 	i.key.Stamp, i.key.Size = i.file.Stamp, uint64(i.file.ImageSize)
-	i.openDWARF()
-	if o.PDB != "" {
-		if err := i.openPDB(o.PDB); err != nil {
-			return nil, err
-		}
+	if err := i.openDebug(); err != nil {
+		return nil, err
 	}
 	return i, nil
+}
+
+// OpenLoaded opens an image of which no more is known than parts of it in memory,
+// the headers first; what else it takes is read through the Memory given. Names come
+// from its PDB.
+func OpenLoaded(parts []pe.Part, o Options) (*Image, error) {
+	file, err := pe.ParseLoaded(parts)
+	if err != nil {
+		return nil, &FileError{o.Key.Path, err}
+	}
+	i := &Image{opt: o, key: o.Key, path: o.Key.Path, bytes: &mmap.File{}, file: file, answers: dwarf.Answers{}, arch: machines[file.Machine]}
+	i.key.Stamp, i.key.Size = file.Stamp, uint64(file.ImageSize)
+	if err := i.openDebug(); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// openDebug makes the reader of the debug information: of the PDB named by the
+// caller or by the image, else of DWARF.
+func (i *Image) openDebug() error {
+	if i.opt.PDB != "" {
+		return i.openPDB(i.opt.PDB)
+	}
+	if err := i.findPDB(); err != nil {
+		i.missing = append(i.missing, err)
+	}
+	if i.pdb == nil {
+		i.openDWARF()
+	}
+	return nil
 }
 
 // openDWARF makes the DWARF reader when there is .debug_info. Its addresses are

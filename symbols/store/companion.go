@@ -71,6 +71,9 @@ func (s *Store) companion(ctx context.Context, c symbols.Companion) (string, err
 	}
 	q := s.search(ctx, key)
 	q.common = c.Kind == symbols.Supplement
+	if q.windows = nil; c.Kind == symbols.Database {
+		q.windows = windowsDatabase(c)
+	}
 	fit := func(f *file) bool {
 		if c.Accept == nil {
 			return true
@@ -82,7 +85,7 @@ func (s *Store) companion(ctx context.Context, c symbols.Companion) (string, err
 		return err == nil
 	}
 	places := map[symbols.CompanionKind]func(symbols.Companion) []place{
-		symbols.Supplement: q.supplementPlaces, symbols.Package: q.packagePlaces, symbols.SplitUnit: q.unitPlaces,
+		symbols.Supplement: q.supplementPlaces, symbols.Package: q.packagePlaces, symbols.SplitUnit: q.unitPlaces, symbols.Database: q.databasePlaces,
 	}[c.Kind](c)
 	f := q.best(fit, "not the one", places...)
 	if f == nil {

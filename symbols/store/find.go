@@ -33,14 +33,23 @@ type search struct {
 	tried    []symbols.Attempt
 	mismatch *symbols.MismatchError
 	folders  map[string]bool // of the path, true: not there
+	windows  *windowsFile    // what is looked for is no ELF file
 }
 
 func (s *Store) search(ctx context.Context, key symbols.Key) *search {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key.Name = cmp.Or(baseName(cmp.Or(key.Name, key.Path)), ".")
-	return &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot,
+	name := cmp.Or(key.Name, key.Path)
+	if IsWindows(key) {
+		name = backslashed(name)
+	}
+	key.Name = cmp.Or(baseName(name), ".")
+	q := &search{Store: s, ctx: ctx, key: key, id: key.BuildID, sysroot: s.sysroot,
 		symbol: append([]Element(nil), s.symbol...), image: append([]Element(nil), s.image...)}
+	if IsWindows(key) {
+		q.windows = windowsImage(key)
+	}
+	return q
 }
 
 // baseName is the last element of a path of the far end, "" when there is none.
@@ -89,12 +98,12 @@ func (e *mismatched) Error() string   { return e.other.Error() }
 func (e *mismatched) Hint() string    { return e.other.Hint() }
 func (e *mismatched) Unwrap() []error { return []error{e.NotFoundError, e.other} }
 
-// file is an ELF file on disk.
+// file is a file on disk that was found.
 type file struct {
-	*elf.File
-	path  string
-	data  *mmap.File
-	wrong bool // of another build
+	*elf.File // nil: a file of Windows
+	path      string
+	data      *mmap.File
+	wrong     bool // of another build
 
 	copies []string // where it shall be kept too, nearest first
 }
@@ -111,6 +120,9 @@ func (f *file) hasDWARF() bool {
 
 // hasCode reports whether the file has the image's code, which debug files lack.
 func (f *file) hasCode() bool {
+	if f.File == nil {
+		return true
+	}
 	for i := range f.Sections {
 		s := &f.Sections[i]
 		if s.Flags&elf.FlagExec != 0 && s.Type != elf.SecNobits {
@@ -131,6 +143,9 @@ func (s *search) load(name string) *file {
 	if err != nil {
 		s.try(name, reason(err))
 		return nil
+	}
+	if s.windows != nil {
+		return s.loadWindows(name, m)
 	}
 	var e *elf.File
 	var got []byte
@@ -224,6 +239,12 @@ func (s *Store) FindAny(ctx context.Context, key symbols.Key) (symbols.Image, er
 // the image comes with an error that says so.
 func (q *search) run() (symbols.Image, error) {
 	image := q.best((*file).hasCode, "has no code", q.imagePlaces()...)
+	if q.windows != nil {
+		if image == nil {
+			return nil, q.fail(q.key.String())
+		}
+		return q.open(image.path, "")
+	}
 	if image != nil && len(q.id) == 0 {
 		q.id = image.BuildID()
 	}

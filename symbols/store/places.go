@@ -135,6 +135,9 @@ func (s *search) inside() string {
 
 // imagePlaces lists where the image itself may lie, in the order of looking.
 func (s *search) imagePlaces() []place {
+	if s.windows != nil {
+		return s.windowsPlaces()
+	}
 	var out []place
 	local := filepath.FromSlash(s.key.Path)
 	if s.sysroot != "" && s.key.Path != "" {

@@ -48,6 +48,9 @@ func (s *search) served(e Element, kind string, left []string) place {
 // "ELF-buildid" and "ELF-buildid-sym"; the latter some stores file under the name
 // of the debug file). None without a build-id.
 func (s *search) serverKeys(kind string) []string {
+	if s.windows != nil {
+		return s.windows.keys
+	}
 	name := strings.ToLower(s.key.Name)
 	if len(s.id) == 0 || name == "." {
 		return nil
