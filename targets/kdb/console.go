@@ -213,7 +213,7 @@ func (c *console) begin() {
 		c.await(c.silence / 4)
 	case t.quiet || t.line == "":
 		c.write(t.line + "\r")
-		c.await(c.silence)
+		c.await(c.silence / 4)
 	default:
 		c.echoing = true
 		c.write(t.line)

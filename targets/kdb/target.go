@@ -111,6 +111,9 @@ func (t *Target) find(ctx context.Context) error {
 	}
 	t.keys(killLine)
 	t.o.Tell("Breaking in...\n")
+	if t.prompted(ctx, t.o.Silence/20) { // a break beside other characters is taken for theirs (QEMU's UART)
+		return nil
+	}
 	err = t.breakIn()
 	switch {
 	case err == nil && t.prompted(ctx, t.o.Silence):

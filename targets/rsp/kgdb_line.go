@@ -595,14 +595,14 @@ func (l *kgdbLine) seek() {
 	case l.tries == 1:
 		l.write(string(rune(killLine)) + "\r" + kgdbHello)
 		l.await(l.k.Silence)
-	case l.tries <= 3 && l.k.BreakIn != nil:
+	case l.tries == 2 && l.k.BreakIn != nil:
 		l.tell()
-		if l.tries == 2 {
-			l.k.Tell("Breaking in...")
-		}
+		l.k.Tell("Breaking in...\n")
 		l.write(string(rune(killLine)))
+		l.await(l.k.Silence / 4) // a break beside other characters is taken for theirs (QEMU's UART)
+	case l.tries <= 4 && l.k.BreakIn != nil:
 		if err := l.k.BreakIn(); err != nil {
-			l.tries = 3
+			l.tries = 4
 			l.await(0)
 			return
 		}
