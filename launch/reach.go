@@ -75,6 +75,8 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	}
 	switch c.Protocol {
 	case "gdb", "qemu", "exdi":
+	case "kgdb", "kdb":
+		return d.linuxDebugger(ctx, c, p)
 	default:
 		return nil, &UnavailableError{What: fmt.Sprintf("debugging over '%s:' is not part of this version", c.Protocol)}
 	}

@@ -1,0 +1,100 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"dap-windbg/engine"
+	"dap-windbg/remote/line"
+	"dap-windbg/targets"
+	"dap-windbg/targets/kdb"
+	"dap-windbg/targets/rsp"
+)
+
+// enterAdvice tells how a user makes a Linux kernel enter its debugger.
+const enterAdvice = "The kernel runs. Make it enter its debugger: echo g > /proc/sysrq-trigger as root, Alt+SysRq+g at its keyboard, " +
+	"or boot it with kgdbwait. kgdboc= must name this line, and kernel.sysrq must allow it."
+
+// linuxDebugger connects to a Linux kernel's own debugger: kgdb: or kdb:.
+func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*debuggee, error) {
+	l, name, baud, err := d.linuxLine(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	d.tell(engine.FromDebugger, "Opened %s", name)
+	limited := ctx
+	if !p.WaitFor && p.Timeout > 0 {
+		var stop context.CancelFunc
+		limited, stop = context.WithTimeout(ctx, p.Timeout)
+		defer stop()
+	}
+	var t targets.Target
+	if c.Protocol == "kdb" {
+		t, err = d.kdbTarget(limited, c, l, name)
+	} else {
+		t, err = d.kgdbTarget(limited, c, p, l, name, baud)
+	}
+	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, &ReachError{What: fmt.Sprintf("no %s answered on %s within %s", c.Protocol, name, p.Timeout), Fix: enterAdvice}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.tell(engine.FromDebugger, "Kernel Debugger connection established.")
+	return &debuggee{target: t}, nil
+}
+
+// linuxLine opens the line that c names: a serial device, or one over TCP, where
+// telnet may be spoken.
+func (d *Debugger) linuxLine(ctx context.Context, c *Connection) (l line.Line, name string, baud int, err error) {
+	s := line.Spec{Port: c.Get("server"), TCP: c.Int("port", 0)}
+	if s.Port == "" {
+		if s, err = lineSpec(c); err != nil {
+			return nil, "", 0, err
+		}
+		l, err = line.Open(ctx, s)
+		return l, lineName(s), s.Baud, err
+	}
+	if l, err = line.Open(ctx, s); err != nil {
+		return nil, "", 0, err
+	}
+	return line.Telnet(l), net.JoinHostPort(s.Port, c.Get("port")), 0, nil
+}
+
+// bitsPerByte are sent on a serial line: a start bit, eight, a stop bit.
+const bitsPerByte = 10
+
+func (d *Debugger) kgdbTarget(ctx context.Context, c *Connection, p *Plan, l line.Line, name string, baud int) (targets.Target, error) {
+	k := rsp.KGDB{Advice: enterAdvice + "\n", Speed: baud / bitsPerByte, Tell: func(text string) { d.tell(engine.FromDebugger, "%s", text) }}
+	if c.Get("sysrq") != "none" {
+		k.BreakIn = func() error { return sysrq(l) }
+	}
+	conn, err := rsp.ConnectKGDB(ctx, l, rsp.Options{Peer: name, Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log}, k)
+	if err != nil {
+		return nil, err
+	}
+	return conn.Target(), nil
+}
+
+// sysrq is SysRq g on a serial console: a break, and the letter within five seconds.
+func sysrq(l line.Line) error {
+	if err := l.SendBreak(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(l, "g")
+	return err
+}
+
+func (d *Debugger) kdbTarget(ctx context.Context, c *Connection, l line.Line, name string) (targets.Target, error) {
+	o := kdb.Options{Peer: name, Enter: true, Trace: d.trace, Advice: enterAdvice, Tell: func(text string) { d.tell(engine.FromDebugger, "%s", text) }}
+	switch c.Get("enter") {
+	case "esc":
+		o.Escape = true
+	case "none":
+		o.Break = func() error { return kdb.NoBreakError{} }
+	}
+	return kdb.Connect(ctx, l, o)
+}
