@@ -17,6 +17,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/launch"
+	"dap-windbg/remote/share"
 	"dap-windbg/targets"
 	"dap-windbg/windbg"
 )
@@ -33,7 +34,10 @@ type window struct {
 	scr   *screen
 	dbg   *launch.Debugger
 	in    *windbg.Interpreter
+	share *share.Session
+	seat  *share.Seat // the window's own
 	lines lineSource
+	ended chan struct{} // closed by q
 
 	mu      sync.Mutex
 	quit    bool
@@ -51,6 +55,9 @@ type lineSource interface {
 
 // Cdb is the command window in the terminal. It returns the exit status.
 func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version string) int {
+	if o.Plan.Remote != nil {
+		return join(ctx, o, in, out)
+	}
 	w, err := open(ctx, o, out, version)
 	if err != nil {
 		PrintError(os.Stderr, err)
@@ -59,6 +66,11 @@ func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version st
 	defer w.scr.Close()
 	w.lines = source(o, in, w)
 	defer w.lines.Close()
+	if err := w.serve(ctx); err != nil {
+		PrintError(os.Stderr, err)
+		w.leave()
+		return NoTarget
+	}
 	w.start(ctx)
 	w.loop(ctx)
 	return terminated(ctx, w.leave())
@@ -66,7 +78,7 @@ func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version st
 
 // open starts the debugger and the interpreter over it.
 func open(ctx context.Context, o Options, out io.Writer, version string) (*window, error) {
-	w := &window{o: o, scr: newScreen(out)}
+	w := &window{o: o, scr: newScreen(out), ended: make(chan struct{})}
 	if err := w.open(ctx, version); err != nil {
 		w.scr.Close()
 		return nil, err
@@ -82,8 +94,10 @@ func (w *window) open(ctx context.Context, version string) error {
 		}
 		w.scr.log = f
 	}
-	dbg, err := launch.Start(ctx, w.o.Plan, launch.Hooks{Emit: w.scr.Emit, Room: w.scr.Room, Guard: w.o.Guard, Family: true})
+	w.share = share.New(share.Options{Parse: ParseServer, Editor: w.editor()}, w.scr.Emit)
+	dbg, err := launch.Start(ctx, w.o.Plan, launch.Hooks{Emit: w.share.Emit, Room: w.scr.Room, Guard: w.o.Guard, Family: true})
 	if err != nil {
+		w.share.Close()
 		return err
 	}
 	w.dbg = dbg
@@ -94,15 +108,18 @@ func (w *window) open(ctx context.Context, version string) error {
 	if w.o.DetachAtEnd {
 		w.parting = targets.Detach
 	}
-	o := windbg.Options{Host: dbg, Quit: w.quitWith, Version: version, Secure: w.o.Secure, SourceMode: true, Shell: w.o.shell()}
+	o := windbg.Options{Host: dbg, Quit: w.quitWith, Version: version, Secure: w.o.Secure, SourceMode: true, Shell: w.o.shell(), Sharing: w.share}
 	if f, ok := w.scr.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		o.Clear = func() { io.WriteString(w.scr, "\x1b[H\x1b[2J") }
 	}
 	w.in = windbg.New(o)
+	w.share.Begin(dbg, w.in)
+	w.seat = w.share.Owner()
+	w.seat.Window()
 	if w.scr.bare {
 		w.scr.Show(func(engine.Event) string { return "" })
 	} else {
-		w.scr.Show(w.in.FormatEvent)
+		w.scr.Show(w.seat.FormatEvent)
 	}
 	return nil
 }
@@ -110,6 +127,9 @@ func (w *window) open(ctx context.Context, version string) error {
 func (w *window) quitWith(how targets.Parting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.quit {
+		close(w.ended)
+	}
 	w.quit, w.parting = true, how
 	if w.o.DetachAtEnd {
 		w.parting = targets.Detach
@@ -151,7 +171,7 @@ func (w *window) prompt(ctx context.Context) string {
 	if w.o.Quiet {
 		return ""
 	}
-	return w.in.Prompt(ctx)
+	return w.seat.Prompt(ctx)
 }
 
 // loop reads and runs commands until the end of input, q, or ctx.
@@ -170,14 +190,43 @@ func (w *window) loop(ctx context.Context) {
 			if line == "" {
 				continue // an empty line repeats only for people
 			}
+			if w.share.Shared() { // others may have moved the debuggee since
+				prompt = w.prompt(ctx)
+			}
 			w.scr.Prompt(prompt, line+"\n")
 		}
 		w.exec(ctx, line)
 	}
+	if w.o.NoStdin && w.share.Shared() {
+		select {
+		case <-w.ended:
+		case <-ctx.Done():
+		}
+	}
 }
 
-// read is the next line, or an error as soon as ctx ends: who waits for a line
-// may wait for ever.
+// serve opens the session to others, as the command line asks for.
+func (w *window) serve(ctx context.Context) error {
+	for _, text := range w.o.Servers {
+		clients, notes, err := w.share.Serve(ctx, text)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(w.scr, windbg.ServerText(clients, notes))
+	}
+	return nil
+}
+
+// editor is how editors that join are served.
+func (w *window) editor() func(context.Context, share.Editor) {
+	if w.o.Editor == nil {
+		return nil
+	}
+	return func(ctx context.Context, e share.Editor) { w.o.Editor(ctx, e, w.dbg) }
+}
+
+// read is the next line, or an error as soon as ctx or the session ends: who waits for
+// a line may wait for ever. In a shared session the prompt follows what others do.
 func (w *window) read(ctx context.Context, prompt string) (string, error) {
 	type answer struct {
 		line string
@@ -188,11 +237,20 @@ func (w *window) read(ctx context.Context, prompt string) (string, error) {
 		line, err := w.lines.Read(prompt)
 		got <- answer{line, err}
 	}()
-	select {
-	case a := <-got:
-		return a.line, a.err
-	case <-ctx.Done():
-		return "", ctx.Err()
+	for {
+		changed := w.share.Changed()
+		if e, ok := w.lines.(*editor); ok && w.share.Shared() {
+			e.reprompt(w.prompt(ctx))
+		}
+		select {
+		case a := <-got:
+			return a.line, a.err
+		case <-changed:
+		case <-w.ended:
+			return "", io.EOF
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
 }
 
@@ -217,7 +275,7 @@ func (w *window) exec(ctx context.Context, line string) {
 			}
 		}
 	}()
-	if err := w.in.Exec(ctx, line, w.scr); err != nil && life.Err() == nil { // a line broken off has not failed
+	if err := w.seat.Exec(ctx, line, w.scr); err != nil && life.Err() == nil { // a line broken off has not failed
 		w.mu.Lock()
 		w.failed = true
 		w.mu.Unlock()
@@ -250,6 +308,7 @@ func (w *window) leave() int {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	err := w.dbg.Close(ctx, w.parting)
+	w.share.Close()
 	w.scr.Flush()
 	status := statusOfEnd(ended, w.o.ChildResult)
 	w.mu.Lock()
@@ -278,10 +337,11 @@ func source(o Options, in io.Reader, w *window) lineSource {
 	f, ok := in.(*os.File)
 	if ok && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && !o.Quiet {
 		rl, err := readline.NewEx(&readline.Config{
-			AutoComplete: completer{w}, HistoryFile: historyFile(), HistoryLimit: 2000, InterruptPrompt: "^C",
+			AutoComplete: completer{w.seat.Complete}, HistoryFile: historyFile(), HistoryLimit: 2000, InterruptPrompt: "^C",
 		})
 		if err == nil {
-			return &editor{rl}
+			w.scr.Through(rl.Stdout())
+			return &editor{rl: rl}
 		}
 	}
 	r := bufio.NewReaderSize(in, 1<<16)
@@ -302,11 +362,26 @@ func (*plain) Echo() bool { return true }
 func (*plain) Close()     {}
 
 // editor is a terminal with line editing and history.
-type editor struct{ rl *readline.Instance }
+type editor struct {
+	rl      *readline.Instance
+	leaving *bool // Ctrl+B was typed before Enter; nil: it means nothing
+}
 
 func (e *editor) Read(prompt string) (string, error) {
 	e.rl.SetPrompt(prompt)
-	return e.rl.Readline()
+	line, err := e.rl.Readline()
+	if err == nil && e.leaving != nil && *e.leaving {
+		return leaveKey, nil
+	}
+	return line, err
+}
+
+// reprompt changes the prompt of the line that is being typed.
+func (e *editor) reprompt(prompt string) {
+	if e.rl.Config.Prompt != prompt {
+		e.rl.SetPrompt(prompt)
+		e.rl.Refresh()
+	}
 }
 func (*editor) Echo() bool { return false }
 func (e *editor) Close()   { e.rl.Close() }
@@ -325,7 +400,9 @@ func historyFile() string {
 }
 
 // completer offers commands, modules and symbols.
-type completer struct{ w *window }
+type completer struct {
+	complete func(ctx context.Context, line string) []windbg.Completion
+}
 
 func (c completer) Do(line []rune, pos int) ([][]rune, int) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -333,7 +410,7 @@ func (c completer) Do(line []rune, pos int) ([][]rune, int) {
 	text := string(line[:pos])
 	var out [][]rune
 	length := 0
-	for _, m := range c.w.in.Complete(ctx, text) {
+	for _, m := range c.complete(ctx, text) {
 		if have := text[m.From:]; strings.HasPrefix(m.Text, have) {
 			out = append(out, []rune(m.Text[len(have):]))
 			length = len([]rune(have))

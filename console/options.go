@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -8,12 +9,15 @@ import (
 	"time"
 
 	"dap-windbg/launch"
+	"dap-windbg/remote/share"
 )
 
 // Options are what a command line asks for.
 type Options struct {
-	Plan        launch.Plan
-	Guard       []string // see launch.Hooks
+	Plan  launch.Plan
+	Guard []string // see launch.Hooks
+	// Editor serves an editor that joins the session; nil: none can.
+	Editor      func(context.Context, share.Editor, *launch.Debugger)
 	Commands    []string // -c and -cf, in order
 	Quiet       bool     // no prompts (-Q)
 	Log         string   // -logo, -loga
@@ -24,6 +28,7 @@ type Options struct {
 	DetachAtEnd bool // -pd
 	Noisy       bool // -n
 	Secure      bool
+	Servers     []string // -server: transports on which others can join
 	Shell       bool     // .shell is allowed
 	NoShell     bool     // and this forbids it
 	Filters     []string // "sxe ld" ... from -x options
@@ -90,7 +95,11 @@ var options = []option{
 		o.Plan.Request, o.Plan.CoreFile = launch.Attach, v
 		return nil
 	}},
-	{"server", "STRING", "open the session to others", refuse("-server: shared sessions are not part of this version")},
+	{"server", "STRING", "let others take part: tcp:port=5005,password=... (see .server)", func(o *Options, v string) error {
+		_, err := ParseServer(v)
+		o.Servers = append(o.Servers, v)
+		return err
+	}},
 	{"c", "COMMANDS", "run these commands at the first stop", func(o *Options, v string) error { o.Commands = append(o.Commands, v); return nil }},
 	{"cf", "FILE", "run a command file at the first stop", func(o *Options, v string) error { o.Commands = append(o.Commands, "$$<"+v); return nil }},
 	{"cfr", "FILE", "run a command file at the first stop", func(o *Options, v string) error { o.Commands = append(o.Commands, "$$<"+v); return nil }},
@@ -134,8 +143,8 @@ func remote(o *Options, v string) error {
 		return err
 	}
 	o.Plan.Request = launch.Attach
-	switch c.Protocol {
-	case "tcp", "npipe", "ssl", "spipe":
+	switch {
+	case c.IsSession():
 		o.Plan.Remote = c
 	default:
 		o.Plan.Connection = c

@@ -91,7 +91,7 @@ func (r *runner) run(ctx context.Context, o Options, version string) int {
 	} else {
 		scr.log = &r.transcript
 	}
-	r.window = &window{o: o, scr: scr, onError: r.failedCommand}
+	r.window = &window{o: o, scr: scr, onError: r.failedCommand, ended: make(chan struct{})}
 	if err := r.open(ctx, version); err != nil {
 		PrintError(r.stderr, err)
 		r.report.Summary = err.Error()

@@ -80,6 +80,14 @@ func (s *screen) Room(ctx context.Context) {
 	}
 }
 
+// Through has what is shown written to out from now on: a line editor's, which keeps
+// the line that is being typed below it.
+func (s *screen) Through(out io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out = out
+}
+
 // Show begins to show events, with format for those no command prints.
 func (s *screen) Show(format func(engine.Event) string) {
 	s.mu.Lock()

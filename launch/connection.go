@@ -54,6 +54,18 @@ func (e *ConnectionError) Error() string {
 	return fmt.Sprintf("%s, column %d in '%s'", e.Msg, e.Column, e.Source)
 }
 
+// IsSession reports whether c leads to a shared debug session when it stands where
+// both those and debuggees can.
+func (c *Connection) IsSession() bool {
+	switch c.Protocol {
+	case "tcp", "npipe", "ssl", "spipe":
+		return true
+	case "com":
+		return c.Has("channel")
+	}
+	return false
+}
+
 // Get returns the value of key, "" when absent.
 func (c *Connection) Get(key string) string {
 	if a, ok := c.Arg(key); ok {

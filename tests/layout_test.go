@@ -55,7 +55,8 @@ var may = map[string][]string{
 	"launch":              {"arch", "symbols", "symbols/*", "targets", "targets/*", "systems", "systems/*", "eval", "eval/natvis", "engine", "binfmt/elf", "binfmt/pe", "remote/*"},
 	"adapter":             {"arch", "symbols", "targets", "eval", "engine", "launch"},
 	"report":              {"arch", "symbols", "targets", "targets/core", "systems/linux", "eval", "engine"},
-	"console":             {"targets", "engine", "launch", "windbg", "report"},
+	"remote/share":        {"engine", "windbg", "remote/transport"},
+	"console":             {"targets", "engine", "launch", "windbg", "report", "remote/share", "remote/transport"},
 	"cmd/dap-windbg":      {"adapter", "console", "engine", "launch", "windbg", "targets", "remote/*"},
 }
 

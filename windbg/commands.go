@@ -62,6 +62,7 @@ func families() []family {
 		{"Events", eventCommands},
 		{"At each stop", promptCommands},
 		{"Session", sessionCommands},
+		{"Sharing the session", shareCommands},
 		{"Core files", dumpCommands},
 		{"Calls", callCommands},
 		{"State", stateCommands},

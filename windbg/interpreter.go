@@ -44,6 +44,7 @@ type Interpreter struct {
 	suspends map[targets.ThreadID]int  // of ~n
 	frozen   map[targets.ThreadID]bool // by ~f
 	secured  bool                      // by .secure
+	guards   int                       // see guarded
 	quitText string                    // of .quit_lock
 	mapped   []mappedSource            // by !addsourcemap
 	folder   string                    // of .createdir
@@ -125,6 +126,9 @@ func (i *Interpreter) enter(ctx context.Context, line string, out io.Writer, wai
 		out = i.log.tee(out)
 		fmt.Fprintf(i.log, "%s%s\n", prompt, line)
 	}
+	if guestOf(ctx) != nil {
+		defer i.guarded()()
+	}
 	x := &exec{i: i, out: &hearing{out, i}, wait: wait, prompt: len(prompt)}
 	err := x.program(ctx, line)
 	err = x.settle(ctx, err)
@@ -195,11 +199,21 @@ func (i *Interpreter) Prompt(ctx context.Context) string {
 // FormatEvent writes what a console shows of an event that no command waits for
 // ("ModLoad: ..."). It may return "". Output is the front end's own business.
 func (i *Interpreter) FormatEvent(e engine.Event) string {
-	switch e := e.(type) {
-	case engine.ModuleEvent:
-		text := i.moduleEvent(e)
+	text := i.Describe(e)
+	switch e.(type) {
+	case engine.ModuleEvent, engine.Ended:
 		i.events.add(text)
 		return i.dated(text)
+	}
+	return text
+}
+
+// Describe is FormatEvent for further front ends of the session: .eventlog has the
+// event once.
+func (i *Interpreter) Describe(e engine.Event) string {
+	switch e := e.(type) {
+	case engine.ModuleEvent:
+		return i.moduleEvent(e)
 	case engine.Stopped:
 		if e.Stop.Text != "" {
 			return line(e.Stop.Text)
@@ -207,9 +221,7 @@ func (i *Interpreter) FormatEvent(e engine.Event) string {
 	case engine.Became:
 		return becameText(e)
 	case engine.Ended:
-		text := endedText(e)
-		i.events.add(text)
-		return i.dated(text)
+		return endedText(e)
 	}
 	return ""
 }
@@ -307,7 +319,10 @@ func (x *exec) program(ctx context.Context, text string) error {
 		return fail("Programs are nested more than %d deep", maxDepth)
 	}
 	defer func() { x.depth-- }()
-	text = x.i.aliases.expand(text)
+	if meant := x.i.aliases.expand(text); meant != text {
+		defer x.i.guarded()()
+		text = meant
+	}
 	outer := x.tail
 	defer func() { x.tail = outer }()
 	redone := 0
@@ -343,6 +358,9 @@ func (x *exec) command(ctx context.Context, st statement) error {
 			return x.program(ctx, "~"+st.text)
 		}
 		return c.unknown()
+	}
+	if x.i.guards > 0 && st.cmd.Needs&local != 0 {
+		return &Error{Text: st.cmd.Name + " is not for guests of a shared session, nor for what they may have set up: it touches this machine's files"}
 	}
 	if x.i.refuses(st.cmd.Needs) {
 		return &Error{Text: fmt.Sprintf("%s is not allowed in secure mode", st.cmd.Name)}

@@ -7,11 +7,6 @@ type refusal struct{ name, why string }
 
 // refusals are the commands that answer as WinDbg does where a debuggee has no such thing.
 var refusals = []refusal{
-	{".server", "a debug session has one command window; dap-windbg serve gives each editor a session of its own"},
-	{".servers", "there are no debug servers, see .server"},
-	{".endsrv", "there are no debug servers, see .server"},
-	{".clients", "there are no debug servers, see .server"},
-	{".remote_exit", "this is no remote client, see .server"},
 	{".scriptload", "there is no JavaScript engine; $$>a< runs command scripts, with arguments"},
 	{".scriptrun", "there is no JavaScript engine, see .scriptload"},
 	{".scriptlist", "there is no JavaScript engine, see .scriptload"},

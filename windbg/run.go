@@ -357,6 +357,7 @@ func (i *Interpreter) Arrive(ctx context.Context, stop engine.Stop, out io.Write
 
 // arrive runs the commands of a stop and shows it. next is how to go on at once.
 func (x *exec) arrive(ctx context.Context, stop engine.Stop, how engine.How) (next *engine.How, err error) {
+	defer x.i.guarded()()
 	commands := x.i.commandsOf(ctx, stop)
 	if x.before != "" && stop.Step {
 		commands = append(commands, x.before)

@@ -33,6 +33,11 @@ func quit(ctx context.Context, c *call) error {
 	if err := c.end(); err != nil {
 		return err
 	}
+	if guestOf(ctx) != nil {
+		if done, err := c.guestQuits(); done {
+			return err
+		}
+	}
 	if c.i.quitText != "" {
 		return &Error{Text: "The session is locked", Fix: `.quit_lock /r "text" takes the lock off`}
 	}

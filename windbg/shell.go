@@ -52,6 +52,9 @@ func shell(ctx context.Context, c *call) error {
 	if text == "" {
 		return c.syntax(0)
 	}
+	if c.i.shared() {
+		return &Error{Text: ".shell is not allowed in a shared session"}
+	}
 	if c.i.o.Shell == nil {
 		return &Error{Text: ".shell is not allowed here", Fix: "dap-windbg cdb -shell allows it"}
 	}

@@ -114,7 +114,7 @@ func popState(ctx context.Context, c *call) error {
 }
 
 // secure reports whether what touches this machine is refused.
-func (i *Interpreter) secure() bool { return i.o.Secure || i.secured }
+func (i *Interpreter) secure() bool { return i.o.Secure || i.secured || i.guards > 0 }
 
 func (i *Interpreter) refuses(needs need) bool {
 	return i.secure() && needs&local != 0 || i.secured && needs&powerful != 0

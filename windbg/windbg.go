@@ -41,6 +41,8 @@ type Options struct {
 	Version string
 	// Shell runs a command of this machine's shell; nil: .shell is refused.
 	Shell func(ctx context.Context, command string, in io.Reader, out io.Writer) error
+	// Sharing is how others come to take part; nil: they cannot.
+	Sharing Sharing
 	// Secure refuses commands that touch this machine (files, shell).
 	Secure     bool
 	SourceMode bool // p and t step by source line (l+t); the console's and editors' default

@@ -25,8 +25,6 @@ import (
 	"dap-windbg/launch"
 	"dap-windbg/remote/dbgsrv"
 	"dap-windbg/remote/transport"
-	"dap-windbg/targets"
-	"dap-windbg/windbg"
 )
 
 // endLimit bounds an end that was asked for by a signal. Parting takes less.
@@ -124,14 +122,8 @@ func options(log zerolog.Logger) adapter.Options {
 		Plan: func(request string, args json.RawMessage, trusted bool) (launch.Plan, error) {
 			return launch.FromDAP(request, args, trusted)
 		},
-		Open: func(ctx context.Context, p launch.Plan, h launch.Hooks, quit func(targets.Parting)) (adapter.Debugger, adapter.Console, error) {
-			h.Life, h.Guard = ctx, guard()
-			d, err := launch.Start(ctx, p, h)
-			if err != nil {
-				return nil, nil, err
-			}
-			return d, repl{windbg.New(windbg.Options{Host: d, Quit: quit, Version: version(), SourceMode: true, Secure: !p.Trusted})}, nil
-		},
+		Open: openOwn(log),
+		Join: joinShared,
 	}
 }
 
@@ -142,17 +134,6 @@ func guard() []string {
 		return nil
 	}
 	return []string{self, "guard"}
-}
-
-// repl is an Interpreter as the adapter wants a Console.
-type repl struct{ *windbg.Interpreter }
-
-func (r repl) Complete(ctx context.Context, line string) []adapter.Completion {
-	var out []adapter.Completion
-	for _, c := range r.Interpreter.Complete(ctx, line) {
-		out = append(out, adapter.Completion(c))
-	}
-	return out
 }
 
 func serve(logFile *string) *cobra.Command {

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"dap-windbg/console"
 	"dap-windbg/launch"
+	"dap-windbg/remote/share"
 	"dap-windbg/windbg"
 )
 
@@ -33,6 +36,7 @@ func cdb(status *int) *cobra.Command {
 				return err
 			}
 			o.Guard = guard()
+			o.Editor = func(ctx context.Context, e share.Editor, d *launch.Debugger) { serveGuest(ctx, e, d, zerolog.Nop()) }
 			*status = console.Cdb(c.Context(), o, os.Stdin, os.Stdout, version())
 			return nil
 		},
