@@ -337,6 +337,9 @@ type FilterEvent struct {
 	Arg    string // module name, signal name ...
 	Stop   targets.Stop
 	Module *Module
+	// Unhandled reports whether nothing in the debuggee takes care of the exception, so
+	// that it is its second chance. It may ask the far end. Nil: it is no exception.
+	Unhandled func() bool
 }
 
 // Disposition is a Filter's answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -103,7 +104,12 @@ func (l *loop) judgeException(ctx context.Context, st *Stop) (quiet bool) {
 	if x == nil {
 		return false
 	}
-	d := l.filter(FilterEvent{Code: ExceptionCode(l.t.Info().OS, x.Code), Arg: x.Name, Stop: st.Stop})
+	unhandled := func() bool {
+		s, ok := l.o.System.(systems.Signaller)
+		x.Second = x.Second || ok && s.Unhandled(ctx, l.t, int(x.Code))
+		return x.Second
+	}
+	d := l.filter(FilterEvent{Code: ExceptionCode(l.t.Info().OS, x.Code), Arg: x.Name, Stop: st.Stop, Unhandled: unhandled})
 	if d.Deliver.Kind != targets.Handled {
 		l.handed[st.Thread] = d.Deliver
 	} else {

@@ -139,7 +139,7 @@ func (f *filters) list() []engine.FilterSetting {
 // decide is the engine's question at an event.
 func (f *filters) decide(e engine.FilterEvent) engine.Disposition {
 	row := f.get(e.Code, e.Arg)
-	d := engine.Disposition{Break: row.Break == 'e' || row.Break == 'd' && secondChance(e), Print: row.Break != 'i'}
+	d := engine.Disposition{Break: row.Break == 'e' || row.Break == 'd' && e.Unhandled != nil && e.Unhandled(), Print: row.Break != 'i'}
 	if row.Exception {
 		d.Deliver.Kind = targets.NotHandled
 		if row.Handled {
@@ -180,15 +180,4 @@ func (f *filters) catching() engine.Catching {
 		}
 	}
 	return c
-}
-
-// secondChance: Linux has none; a stop whose default action would end the
-// process counts as one.
-func secondChance(e engine.FilterEvent) bool {
-	x := e.Stop.Exception
-	if x == nil {
-		return false
-	}
-	s, ok := linux.SignalByNumber(int(x.Code))
-	return x.Second || ok && s.Kills()
 }

@@ -21,6 +21,15 @@ func TestEvents(t *testing.T) {
 		`C\+\+ exception caught, Fault: no more paper`, `System call getppid \(110\) entered`, `System call getppid \(110\) returned = \d+`, `exited with status 0`)
 }
 
+// TestSecondChance: `sxd` leaves a signal to the program that handles it, and stops
+// where nothing does.
+func TestSecondChance(t *testing.T) {
+	r := debugger(t, "sxd av\ng\n?? handled\nq\n", "cdb", program(t, "handled.c"))
+	r.must(t, 0, `Signal SIGSEGV .* \(first chance\)`, `Signal SIGSEGV .* \(second chance\)`, `^>\s+16: .*mark: unhandled`, `int 0n1`)
+	r = debugger(t, "sxe av\ng\n?? handled\nq\n", "cdb", program(t, "handled.c"))
+	r.must(t, 0, `Signal SIGSEGV`, `int 0n0`)
+}
+
 // TestBreakpointsByName: names that hold operators, lines without code.
 func TestBreakpointsByName(t *testing.T) {
 	prog := program(t, "rows.cpp")
