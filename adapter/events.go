@@ -148,7 +148,7 @@ func (s *session) watchText(w *engine.WatchHit) string {
 		}
 		return fmt.Sprintf("0x%x", b)
 	}
-	return fmt.Sprintf("Paused on change at %s: %s to %s", at, number(w.Old), number(w.New))
+	return fmt.Sprintf("Changed from %s to %s at %s", number(w.Old), number(w.New), at)
 }
 
 // reasons are DAP's words for why the debuggee waits; any other is shown as it is.
