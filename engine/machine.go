@@ -67,17 +67,24 @@ func (l *loop) system(ctx context.Context, ask func(context.Context, systems.Wor
 	return err == nil
 }
 
-// arrange finds out where m's sections lie, which opening its file takes; false when
+// arrange finds out where m's sections lie or what identifies its file, which opening that takes; false when
 // that has to wait for a stop.
 func (l *loop) arrange(ctx context.Context, m *Module) bool {
-	p, ok := l.o.System.(systems.Placer)
-	if !ok || m.placed || l.modules.opening[m.Base] != nil {
+	p, places := l.o.System.(systems.Placer)
+	id, identifies := l.o.System.(systems.Identifier)
+	if !places && !identifies || m.placed || l.modules.opening[m.Base] != nil {
 		return true
 	}
 	if l.state != StateStopped {
 		return false
 	}
-	m.placed = l.system(ctx, func(ctx context.Context, w systems.World) error { return p.Place(ctx, w, m.Module) })
+	m.placed = l.system(ctx, func(ctx context.Context, w systems.World) (err error) {
+		if places {
+			return p.Place(ctx, w, m.Module)
+		}
+		m.Module, err = id.Identify(ctx, w, m.Module)
+		return err
+	})
 	return true
 }
 

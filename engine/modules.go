@@ -92,7 +92,10 @@ func moduleName(file string) string {
 
 // uniqueName is moduleName, with the base appended when another module has it.
 func (l *loop) uniqueName(m targets.Module) string {
-	name := moduleName(m.Path)
+	name := m.Name
+	if name == "" {
+		name = moduleName(m.Path)
+	}
 	for _, o := range l.modules.rows {
 		if strings.EqualFold(o.Name, name) && o.Base != m.Base {
 			return fmt.Sprintf("%s_%x", name, uint64(m.Base))

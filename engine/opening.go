@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"path"
+	"strings"
 	"time"
 
 	"dap-windbg/arch"
@@ -31,7 +32,7 @@ func (l *loop) setOpening(o *opening) {
 
 // key is what the Store knows m by.
 func (m *Module) key() symbols.Key {
-	return symbols.Key{Path: m.Path, Name: path.Base(m.Path), BuildID: m.BuildID, Stamp: m.Stamp, Size: m.Size}
+	return symbols.Key{Path: m.Path, Name: path.Base(strings.ReplaceAll(m.Path, `\`, "/")), BuildID: m.BuildID, Stamp: m.Stamp, Size: m.Size}
 }
 
 // start looks for m's image in a goroutine, once.

@@ -26,6 +26,13 @@ type Placer interface {
 	Place(ctx context.Context, w World, m targets.Module) error
 }
 
+// Identifier finds out what identifies an image's file (Stamp, Size, BuildID), which
+// whoever looks for it has to know, and the list of modules does not tell. Reads follow
+// the rule of symbols.NeedError.
+type Identifier interface {
+	Identify(ctx context.Context, w World, m targets.Module) (targets.Module, error)
+}
+
 // Noticer names functions that are entered when the module list has changed or, of what
 // goes, when its memory is still there. Each of those that exist is watched.
 type Noticer interface {

@@ -210,6 +210,7 @@ type Program struct {
 // Module is an image in place. Base is where its lowest byte lies; Size 0 unknown.
 type Module struct {
 	Path    string // on the far end
+	Name    string // as commands spell it, where that does not follow from Path
 	Base    arch.Addr
 	Size    uint64
 	Bias    uint64    // link-time address + Bias = run-time address, when known
