@@ -7,11 +7,19 @@ import (
 	"dap-windbg/binfmt/pe"
 )
 
+// maxEpilogue is the most code of an epilogue, and maxScanned of a function before a
+// jump, that is looked at, bytes.
+const (
+	maxEpilogue = 64
+	maxScanned  = 1 << 16
+)
+
 // epilogue recognises that PC stands in an epilogue of f, undoes the rest of it
 // and returns true; else it changes nothing. An epilogue is `add rsp,n` or
 // `lea rsp,[fp+n]`, pops of registers, and a return or a jump out of the function.
 func (w *walk) epilogue(f pe.Function) bool {
-	b, _, ok := w.image.file.At(uint32(w.regs.PC() - w.base))
+	rva := uint32(w.regs.PC() - w.base)
+	b, ok := w.bytes(rva, min(maxEpilogue, f.End-min(rva, f.End)))
 	if !ok {
 		return false
 	}
@@ -51,9 +59,9 @@ func (w *walk) epilogue(f pe.Function) bool {
 // through a register is then a call in tail position, and else that of a switch.
 func (w *walk) restored(f pe.Function) bool {
 	begin := w.base + arch.Addr(f.Begin)
-	b, _, ok := w.image.file.At(f.Begin)
 	n := uint64(w.regs.PC() - begin)
-	if !ok || n > uint64(len(b)) {
+	b, ok := w.bytes(f.Begin, uint32(min(n, maxScanned)))
+	if !ok || n > maxScanned {
 		return false
 	}
 	last := arch.Inst{}

@@ -364,7 +364,7 @@ func FuzzUnwind(f *testing.F) {
 		m := entered()
 		w := walk{ctx: context.Background(), image: i, base: arch.Addr(i.LinkBase()), regs: m.registers(arch.Addr(i.LinkBase() + uint64(fn.Begin))), mem: m, interrupted: true}
 		if len(info) > 4 {
-			w.codes(info[4:], at, info[3])
+			w.codes(info[4:], info[0]&7, at, info[3])
 		}
 	})
 }
