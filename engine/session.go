@@ -122,6 +122,9 @@ func (s *Session) Look(ctx context.Context, f func(*Live) error) error {
 	return f(&Live{l: s.l})
 }
 
+// Info says what is debugged.
+func (s *Session) Info() targets.Info { return s.l.t.Info() }
+
 // Resume returns once the debuggee runs (or the step has ended already).
 func (s *Session) Resume(ctx context.Context, how How) error {
 	if ctx.Value(inLoop{}) == s {

@@ -12,15 +12,16 @@ import (
 type need uint16
 
 const (
-	stopped  need = 1 << iota // runs inside the session's loop over a stopped debuggee
-	rest                      // takes the rest of the line, semicolons and all
-	quotes                    // '...' protects a semicolon
-	braces                    // { } protects a semicolon
-	paths                     // a semicolon without a blank behind it separates paths
-	local                     // touches this machine's files: refused when Secure
-	powerful                  // begins or ends debuggees: refused after .secure
-	absent                    // there is no such thing here
-	live                      // with stopped: may look at a running debuggee whose memory is read as it runs
+	stopped   need = 1 << iota // runs inside the session's loop over a stopped debuggee
+	rest                       // takes the rest of the line, semicolons and all
+	quotes                     // '...' protects a semicolon
+	braces                     // { } protects a semicolon
+	paths                      // a semicolon without a blank behind it separates paths
+	local                      // touches this machine's files: refused when Secure
+	powerful                   // begins or ends debuggees: refused after .secure
+	absent                     // there is no such thing here
+	live                       // with stopped: may look at a running debuggee whose memory is read as it runs
+	wholeWord                  // its name is not the beginning of a longer word
 
 	anytime need = 0
 )
@@ -101,7 +102,7 @@ func newRegistry(families []family) *registry {
 func (r *registry) find(text string) (*command, int) {
 	for n := min(r.longest, len(text)); n > 0; n-- {
 		rows := r.byFold[strings.ToLower(text[:n])]
-		if len(rows) == 0 {
+		if len(rows) == 0 || rows[0].Needs&wholeWord != 0 && !wholeKDB(rows[0].Name, text) {
 			continue
 		}
 		for _, c := range rows {

@@ -40,6 +40,9 @@ func (i *Interpreter) commands() *registry {
 	if x, ok := s.System().(systems.Extender); ok {
 		r = newRegistry(withExtensions(r.families, s.System().Name(), x))
 	}
+	if s.Info().Stub == kdbStub {
+		r = newRegistry(append(r.families, family{"Of the kernel's own debugger, kdb", kdbCommands(r)}))
+	}
 	i.widened.Store(&widened{s, r})
 	return r
 }

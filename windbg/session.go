@@ -24,7 +24,7 @@ var sessionCommands = []command{
 	{"vercommand", "vercommand", "command line of the debugger", anytime, versionCommand},
 	{".endpsrv", ".endpsrv", "end the process server in use", stopped | powerful, endServer},
 	{"!monitor", "!monitor Command", "pass a command to the far end's own console", stopped, monitor},
-	{"!kdb", "!kdb Command", "as !monitor", stopped, monitor},
+	{"!kdb", "!kdb [-f] Command", "pass a command to the kernel's own debugger, kdb; -f: also one that this kernel does not have", stopped | rest, passKDB},
 	{".exdicmd", `.exdicmd target:0:"Command"`, "as !monitor", stopped, monitor},
 	{".sleep", ".sleep Milliseconds", "wait", anytime, sleep},
 }

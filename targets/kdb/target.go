@@ -45,7 +45,8 @@ type Target struct {
 	cpu     int // the console's current one
 	asked   bool
 	parting bool
-	slow    bool // kgdb does not help
+	slow    bool            // kgdb does not help
+	words   map[string]bool // the kernel's commands, nil: not asked yet
 	err     error
 }
 

@@ -143,7 +143,9 @@ func parseCPUs(out string) []int {
 	var cpus []int
 	for _, item := range strings.Split(list, ",") {
 		item, state, _ := strings.Cut(strings.TrimSpace(item), "(")
-		if strings.HasPrefix(state, "D") { // dead
+		// No switching to one that does not respond (D, before Linux 2.6.35 *), that has
+		// stopped responding (+), or that is offline (F); one that was idle is marked - or I.
+		if state != "" && strings.IndexByte("D*+F", state[0]) >= 0 {
 			continue
 		}
 		lo, hi, ranged := strings.Cut(item, "-")
