@@ -130,7 +130,7 @@ func (m *stopMemory) at(s targets.Space, addr arch.Addr, p []byte) (int, error) 
 	case bad:
 		return n, &targets.FaultError{Addr: addr + arch.Addr(n)}
 	}
-	m.wants = append(m.wants, want{s, addr + arch.Addr(n), max(len(p)-n, m.window)})
+	m.wants = append(m.wants, want{s, addr + arch.Addr(n), max(len(p)-n, m.l.onStack(addr+arch.Addr(n), m.window))})
 	return n, &symbols.NeedError{Addr: addr + arch.Addr(n), Size: len(p) - n}
 }
 

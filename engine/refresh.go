@@ -111,7 +111,24 @@ func (l *loop) known(id targets.ThreadID) (*arch.Registers, bool) {
 
 func (l *loop) stackRead(r *arch.Registers) *targets.MemoryRead {
 	at := (r.SP() - stackBelow) &^ 63
-	return &targets.MemoryRead{Addr: at, Data: make([]byte, stackWindow)}
+	return &targets.MemoryRead{Addr: at, Data: make([]byte, l.onStack(at, stackWindow))}
+}
+
+// kernelStack is what the stack of a kernel's task is aligned to at least, and reaches
+// to: nothing is mapped behind it.
+const kernelStack = 16 << 10
+
+// onStack is how much of a guess of n bytes at the stack is worth asking for: on a
+// machine one request's worth, and no more than may be there.
+func (l *loop) onStack(at arch.Addr, n int) int {
+	info := l.t.Info()
+	if !info.Machine {
+		return n
+	}
+	if most := info.Limits.MemoryBytes; most > 0 {
+		n = min(n, most)
+	}
+	return min(n, kernelStack-int(at%kernelStack))
 }
 
 // keepGood stores what a guess at memory brought; what it did not is not known

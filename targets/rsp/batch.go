@@ -151,6 +151,10 @@ func (p *plan) readThreads(o *targets.ThreadsRead) {
 		o.Threads = p.t.c.processors()
 		return
 	}
+	if p.t.cpus != nil {
+		o.Threads = slices.Clone(p.t.cpus)
+		return
+	}
 	if p.t.c.kind.name == lldbName {
 		p.readThreadsInfo(o)
 		return
@@ -280,6 +284,7 @@ func (p *plan) nameThreads(o *targets.ThreadsRead, ids []threadID) {
 			}
 			o.Threads = append(o.Threads, th)
 		}
+		p.t.keepCPUs(o.Threads)
 	})
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"dap-windbg/targets"
 )
@@ -66,4 +68,16 @@ func (t *Target) modelRegister(ctx context.Context, annex string) ([]byte, error
 		return nil, errors.ErrUnsupported
 	}
 	return binary.LittleEndian.AppendUint64(nil, v), nil
+}
+
+// keepCPUs remembers the CPUs of QEMU's machine, so that stops do not ask for them. Whether
+// one is halted, which QEMU tells with the name, changes all the time.
+func (t *Target) keepCPUs(list []targets.Thread) {
+	if t.c.kind.name != qemuStub.name {
+		return
+	}
+	for i := range list {
+		list[i].Name, _, _ = strings.Cut(list[i].Name, " [")
+	}
+	t.cpus = slices.Clone(list)
 }

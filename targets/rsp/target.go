@@ -30,6 +30,7 @@ type Target struct {
 	owed      map[targets.ThreadID]int    // signals that threads are to see when they do run on, see stopAgain
 	caught    map[targets.ThreadID][]byte // last g of each thread since the stop
 	main      *targets.Module             // main image, until exec
+	cpus      []targets.Thread            // of QEMU's machine, which keeps those it has; the caller's alone
 	gone      bool
 	stoppedAt time.Time // when the last stop of a run came
 	hangs     *bool     // of QEMU, for who rewinds: loading a snapshot soon after a stop hangs; nil: not asked yet
