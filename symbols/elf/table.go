@@ -22,6 +22,8 @@ type table struct {
 	made     []entry  // that no table has: PLT entries
 	names    []string // of made
 
+	apart reach // beyond the image: of per-CPU variables
+
 	orderOnce sync.Once
 	order     []uint32 // by address: numbers of symbols, or madeName + index in made
 
@@ -63,11 +65,29 @@ func (i *Image) openTable() *table {
 				}
 			}
 			t.symbols, t.strings = st, st.Strings
+			t.apart = c.p.apart(i.low)
 			break
 		}
 	}
 	return t
 }
+
+// apart is the section of a kernel's per-CPU variables, which is linked from 0 on for
+// the variables to be told by their distance from a processor's own copy
+// (arch/x86/kernel/vmlinux.lds.S, PERCPU_VADDR). They are found by name alone.
+func (p *part) apart(low uint64) reach {
+	for k := range p.Sections {
+		if s := &p.Sections[k]; s.Name == ".data..percpu" && s.Addr < low && s.Size > 0 {
+			return reach{s.Addr, s.Addr + s.Size - 1}
+		}
+	}
+	return reach{1, 0}
+}
+
+// reach is a range of addresses, both ends included.
+type reach struct{ low, high uint64 }
+
+func (r reach) holds(a uint64) bool { return r.low <= a && a <= r.high }
 
 // miniSymbols returns the functions that a stripped image packs besides its
 // dynamic symbols.
@@ -103,7 +123,8 @@ func (t *table) symbol(k int) (entry, bool) {
 	case elf.TypeSection, elf.TypeFile, elf.TypeTLS:
 		return entry{}, false
 	}
-	if s.Value < t.image.low || s.Value > t.image.high || uint64(s.NameOffset) >= uint64(len(t.strings)) || mappingSymbol(t.strings[s.NameOffset:]) {
+	inside := s.Value >= t.image.low && s.Value <= t.image.high
+	if !inside && (s.Section == elf.SecAbs || !t.apart.holds(s.Value)) || uint64(s.NameOffset) >= uint64(len(t.strings)) || mappingSymbol(t.strings[s.NameOffset:]) {
 		return entry{}, false
 	}
 	return entry{addr: s.Value, size: s.Size, name: s.NameOffset, info: s.Info, number: uint32(k)}, true
@@ -117,7 +138,7 @@ func (t *table) sorted() []uint32 {
 		keys := make([]uint64, 0, n)
 		t.order = make([]uint32, 0, n)
 		for k := range n {
-			if e, ok := t.symbol(k); ok {
+			if e, ok := t.symbol(k); ok && e.addr >= t.image.low {
 				t.order, keys = append(t.order, uint32(k)), append(keys, e.addr-t.image.low)
 			}
 		}
