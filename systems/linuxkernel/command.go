@@ -156,5 +156,12 @@ type cpu struct {
 	offset arch.Addr
 }
 
-// perCPU is where a processor's own of a variable lies.
-func (r *reader) perCPU(name string, on cpu) arch.Addr { return r.symbol(name) + on.offset }
+// perCPU is where a processor's own of a variable lies. Until 6.14 the variables were
+// linked from 0 on, later they lie in the image as others do.
+func (r *reader) perCPU(name string, on cpu) arch.Addr {
+	at := r.symbol(name)
+	if k := r.s.kernel; k == nil || at < k.Base || at-k.Base >= arch.Addr(k.Size) {
+		at -= r.symbol("__per_cpu_start")
+	}
+	return at + on.offset
+}
