@@ -240,13 +240,13 @@ func (f *farEnd) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	for _, b := range p {
-		if b == breakIn && f.rx.run == 0 {
+		if b == breakIn && !f.rx.busy() {
 			f.again = true
 			f.repeats++
 			f.send(typeStateChange, f.p.stops[f.at].state.raw)
 			continue
 		}
-		pk, ok, bad := f.rx.push(b)
+		pk, ok, bad, _ := push(&f.rx, b)
 		switch {
 		case bad:
 			f.control(typeResend, 0)

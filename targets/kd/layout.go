@@ -3,6 +3,7 @@ package kd
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 
 	"dap-windbg/arch"
 )
@@ -20,8 +21,17 @@ const (
 	ioGetString = 0x3231
 )
 
-// Manipulate requests.
+// Manipulate requests that debuggers use. Continuing, rebooting, crashing and switching
+// the processor are acknowledged and not answered.
 const (
+	apiSwitchProcessor   = 0x3150
+	apiContinue          = 0x3136
+	apiCauseBugCheck     = 0x3149
+	apiSearch            = 0x3156
+	apiGetBusData        = 0x3157
+	apiSetBusData        = 0x3158
+	apiFill              = 0x315b
+	apiQueryMemory       = 0x315c
 	apiReadVirtual       = 0x3130
 	apiWriteVirtual      = 0x3131
 	apiGetContext        = 0x3132
@@ -133,6 +143,11 @@ func text(p []byte) string {
 	return string(s)
 }
 
+// parting reports the notice that the target goes down: the unloading of everything.
+func (s *stateChange) parting() bool {
+	return s.kind == stateLoadSymbols && s.unload && s.path == "" && s.pid == 0 && (s.base == 1<<64-1 || s.base == 1<<32-1)
+}
+
 // same reports whether two state changes are one told twice.
 func (s *stateChange) same(o *stateChange) bool {
 	return o != nil && s.kind == o.kind && s.processor == o.processor && s.thread == o.thread && s.pc == o.pc && s.code == o.code && s.base == o.base && s.unload == o.unload
@@ -141,6 +156,7 @@ func (s *stateChange) same(o *stateChange) bool {
 // version is the answer to GetVersion.
 type version struct {
 	major, build uint16
+	protocol     uint8
 	flags        uint16
 	machine      *machine // nil: a CPU without layouts here
 	number       uint16   // of the machine
@@ -151,7 +167,7 @@ type version struct {
 
 func parseVersion(data []byte) version {
 	f := field(data)
-	v := version{major: f.u16(16), build: f.u16(18), flags: f.u16(22), number: f.u16(24), kernel: f.u64(32), modules: f.u64(40), data: f.u64(48)}
+	v := version{major: f.u16(16), build: f.u16(18), protocol: f.u8(20), flags: f.u16(22), number: f.u16(24), kernel: f.u64(32), modules: f.u64(40), data: f.u64(48)}
 	for _, m := range machines {
 		if m.number == v.number {
 			v.machine = m
@@ -168,17 +184,20 @@ type machine struct {
 	context []place // of the CONTEXT structure
 	length  int     // of it, bytes
 
-	flags, cs  int // of the control report, from its start
+	flags      int // of the control report, from its start; -1: not there
 	codeLen    int // u16: bytes of instruction stream
 	code       int // the stream
 	dr6        int
 	dr7        int // in Continue2, and its size
 	dr7Size    int
-	rangeStart int // in Continue2
+	rangeStart int    // in Continue2
+	brk        []byte // break instruction of the target
+	status     string // register that holds the break-in's status
 	special    struct {
 		selector uint64 // control space that holds the special registers
 		length   int
-		dr       int // DR0 in them, as far apart as a pointer
+		dr       int            // DR0 in them, as far apart as a pointer; 0: there is none
+		tables   map[string]int // bases of descriptor tables, and selectors
 	}
 }
 
@@ -206,7 +225,7 @@ func many(parts ...[]place) []place {
 }
 
 // Sources: winnt.h (CONTEXT), windbgkd.h (control report, DBGKD_CONTROL_SET).
-var machines = []*machine{amd64(), i386()}
+var machines = []*machine{amd64(), i386(), arm64()}
 
 func amd64() *machine {
 	m := &machine{
@@ -215,9 +234,10 @@ func amd64() *machine {
 			places(8, 0x78, "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip"),
 			places(4, 0x34, "mxcsr"), places(16, 0x1a0, "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
 				"xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15")),
-		dr6: 0, flags: 16, codeLen: 20, code: 24, cs: 40, dr7: 24, dr7Size: 8, rangeStart: 32,
+		dr6: 0, flags: 16, codeLen: 20, code: 24, dr7: 24, dr7Size: 8, rangeStart: 32, brk: arch.AMD64.Break, status: "ecx",
 	}
 	m.special.selector, m.special.length, m.special.dr = 2, 0xe0, 0x20
+	m.special.tables = map[string]int{"gdtr": 0x58, "idtr": 0x68, "tr": 0x70, "ldtr": 0x72}
 	m.set = contextSet(m)
 	return m
 }
@@ -227,9 +247,26 @@ func i386() *machine {
 		number: 0x14c, arch: arch.I386, length: 716,
 		context: many(places(4, 0x04, "dr0", "dr1", "dr2", "dr3", "dr6", "dr7"), places(4, 0x8c, "gs", "fs", "es", "ds", "edi", "esi", "ebx", "edx", "ecx", "eax",
 			"ebp", "eip", "cs", "eflags", "esp", "ss")),
-		dr6: 0, flags: 36, codeLen: 8, code: 12, cs: 28, dr7: 24, dr7Size: 4, rangeStart: 28,
+		dr6: 0, flags: 36, codeLen: 8, code: 12, dr7: 24, dr7Size: 4, rangeStart: 28, brk: arch.I386.Break, status: "eax",
 	}
 	m.special.selector, m.special.length, m.special.dr = 0x2cc, 0x54, 0x10
+	m.special.tables = map[string]int{"gdtr": 0x2c, "idtr": 0x34, "tr": 0x38, "ldtr": 0x3a}
+	m.set = contextSet(m)
+	return m
+}
+
+// arm64 is from ReactOS's headers and dmaivel/ntoseye; no target of it was met.
+func arm64() *machine {
+	var x, v []string
+	for i := range 32 {
+		x, v = append(x, fmt.Sprintf("x%d", i)), append(v, fmt.Sprintf("v%d", i))
+	}
+	m := &machine{
+		number: 0xaa64, arch: arch.ARM64, length: 912,
+		context: many(places(4, 4, "cpsr"), places(8, 8, x[:31]...), places(8, 0x100, "sp", "pc"), places(16, 0x110, v...), places(4, 0x310, "fpcr", "fpsr")),
+		flags:   -1, dr6: -1, codeLen: 16, code: 20, rangeStart: 24, brk: []byte{0, 0, 0x3e, 0xd4}, status: "x0",
+	}
+	m.special.selector, m.special.length = 2, 0xa0
 	m.set = contextSet(m)
 	return m
 }
@@ -248,6 +285,9 @@ func contextSet(m *machine) *arch.Set {
 		}
 	}
 	for _, n := range []string{"dr0", "dr1", "dr2", "dr3", "dr6", "dr7"} {
+		if m.special.dr == 0 {
+			break
+		}
 		regs = append(regs, arch.Register{Name: n, Size: m.arch.PtrSize, DWARF: -1, Group: arch.Control})
 	}
 	return arch.NewSet(m.arch, regs)
@@ -266,7 +306,7 @@ func (m *machine) registers(context []byte) *arch.Registers {
 			r.SetBytes(i, context[p.off:p.off+p.size])
 		}
 	}
-	if i, ok := m.set.Index(m.arch.Flags); ok && r.Known(i) {
+	if i, ok := m.set.Index(m.arch.Flags); ok && r.Known(i) && m.special.dr != 0 {
 		v, _ := r.Uint(i)
 		r.SetUint(i, v&^traceFlag)
 	}
@@ -281,6 +321,23 @@ func (m *machine) patch(context []byte, r *arch.Registers) {
 			copy(context[p.off:p.off+p.size], b)
 		}
 	}
+}
+
+// codes is how many instruction bytes a report holds, 0 when it says what cannot be.
+func (m *machine) codes(s *stateChange) int {
+	if n := int(s.report.u16(m.codeLen)); n <= 16 {
+		return n
+	}
+	return 0
+}
+
+// breaks reports whether code begins with a break instruction. Its number may be any
+// on arm64.
+func (m *machine) breaks(code field) bool {
+	if m.arch.PtrSize == 8 && m.special.dr == 0 {
+		return code.u32(0)&0xffe0001f == 0xd4200000
+	}
+	return len(code) > 0 && code[0] == m.brk[0]
 }
 
 // address is v as the debuggee sees it; wide is how it is written on the wire,

@@ -84,24 +84,30 @@ func TestOutOfStep(t *testing.T) {
 	}
 }
 
-// TestHopeless: a line that damages every packet in the same way ends with what
-// is wrong, not in a loop.
+// TestHopeless: a line that damages every packet in the same way ends the request
+// with what is wrong, not in a loop; and when it is mended the session goes on.
 func TestHopeless(t *testing.T) {
 	f := newFarEnd(t, "i386", 0, false)
-	k := connect(t, f, Options{Ack: 10 * time.Millisecond, Retries: 8})
+	var told []string
+	k := connect(t, f, Options{Ack: 300 * time.Millisecond, Quiet: time.Millisecond, Retries: 8, Told: func(s string) { told = append(told, s) }})
 	stop(t, k)
 	f.mu.Lock()
 	f.damage = func(_ int, p []byte) []byte { return bytes.ReplaceAll(append(p, 0x0a), []byte{0xaa}, []byte{0x0d}) }
 	f.mu.Unlock()
 	_, err := k.Registers(patience(t), targets.ThreadID{Thread: 1})
-	if !errors.Is(err, targets.ErrGone) {
+	var silent *SilentError
+	if !errors.As(err, &silent) || !silent.Damaged || !strings.Contains(silent.Hint(), "CR LF") {
 		t.Errorf("%v", err)
 	}
-	for e := range k.Events() {
-		var p *targets.ProtocolError
-		if g, ok := e.(targets.Gone); !ok || !errors.As(g.Err, &p) || p.Hint() == "" {
-			t.Errorf("%+v", e)
-		}
+	f.mu.Lock()
+	f.damage = nil
+	f.mu.Unlock()
+	if _, err := k.Registers(patience(t), targets.ThreadID{Thread: 1}); err != nil {
+		t.Error(err)
+	}
+	k.Close(context.Background(), targets.Leave)
+	if text := strings.Join(told, "\n"); !strings.Contains(text, "damaged in the same way each time") {
+		t.Errorf("told %q", text)
 	}
 }
 
@@ -191,25 +197,31 @@ func TestTerminalLine(t *testing.T) {
 	}
 }
 
-// TestCleaner undoes what a terminal does to any text, and does nothing else.
-func TestCleaner(t *testing.T) {
-	for _, text := range []string{"", "a\nb", "\r\n", "\r\r\n\n", "a\rb\r\r", "\n\n\r\r\r\n\xaa"} {
-		c := newCleaner(NewlinesFix)
-		var got []byte
-		for _, b := range []byte(strings.ReplaceAll(text, "\n", "\r\n") + "\xaa") {
-			got = append(got, c.pass(b)...)
+// TestUnexpand undoes what one and two terminals do to any text.
+func TestUnexpand(t *testing.T) {
+	texts, last := []string{""}, []string{""}
+	for range 6 {
+		var longer []string
+		for _, s := range last {
+			longer = append(longer, s+"\r", s+"\n", s+"A")
 		}
-		if string(got) != text+"\xaa" {
-			t.Errorf("%q became %q", text, got)
+		texts, last = append(texts, longer...), longer
+	}
+	for _, text := range texts {
+		sent := text
+		for k := 1; k <= hops; k++ {
+			sent = strings.ReplaceAll(sent, "\n", "\r\n")
+			got, at := unexpand([]byte(sent+"\xaa"), k)
+			if string(got) != text+"\xaa" {
+				t.Fatalf("%q after %d terminals became %q", text, k, got)
+			}
+			if n := at(len(got)); n != len(sent)+1 {
+				t.Fatalf("%q takes %d bytes of %d", text, n, len(sent)+1)
+			}
 		}
-		c = newCleaner(NewlinesOff)
-		got = nil
-		for _, b := range []byte(text) {
-			got = append(got, c.pass(b)...)
-		}
-		if string(got) != text {
-			t.Errorf("%q became %q on a clean line", text, got)
-		}
+	}
+	if len(texts) < 1000 {
+		t.Errorf("%d texts", len(texts))
 	}
 }
 

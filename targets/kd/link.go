@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -15,10 +16,35 @@ import (
 // timing is how long a link waits. Times are those of Options.
 type timing struct {
 	gap     time.Duration // between two bytes of a packet
-	ack     time.Duration // for an acknowledgement
+	quiet   time.Duration // of the line after damage, before the packet is asked for again
+	ack     time.Duration // for an acknowledgement, beside the time on the wire
 	reply   time.Duration // for a reply, after the acknowledgement
+	limit   time.Duration // for a packet in all
 	retries int           // of an unacknowledged packet
+	baud    int           // of the line, 0 fast
 }
+
+// onWire is how long n bytes take.
+func (t *timing) onWire(n int) time.Duration {
+	if t.baud <= 0 {
+		return 0
+	}
+	return time.Duration(n) * 10 * time.Second / time.Duration(t.baud)
+}
+
+// lingering is how often a request to run on is sent before it counts as taken: when
+// its acknowledgement is lost the target runs and is deaf. It is sent on for a while,
+// for it may be the request that was lost.
+const (
+	lingering   = 3
+	lingerTimes = 12
+	lingerPause = 2 * time.Second
+	storm       = 2 * time.Second // between requests to repeat what was damaged very often
+	sameDamage  = 3               // identical damaged packets that show a fault of the line
+	drained     = 2 * maxPayload  // bytes of noise after which the line counts as quiet
+	probes      = 3
+	probePause  = time.Second
+)
 
 // ask is one packet to send. With reply nil its acknowledgement is all that is
 // awaited; else reply picks the packet that answers it.
@@ -28,6 +54,7 @@ type ask struct {
 	data  []byte
 	reply func(data []byte) bool
 	again bool          // may be sent anew when its reply does not come
+	runs  bool          // the target goes on and hears nothing more
 	then  func(*ask)    // called in the loop when done, before anything that follows
 	done  chan struct{} // closed when done
 	got   []byte        // the reply
@@ -43,6 +70,7 @@ type link struct {
 	receive func(kind uint16, data []byte) // in the loop: a packet that answers nothing
 	anew    func()                         // in the loop: the target began its streams anew
 	ended   func(error)                    // in the loop, last
+	told    func(string)                   // in the loop: trouble of the line, for the user
 
 	in       chan []byte
 	posted   chan func()
@@ -55,26 +83,46 @@ type link struct {
 	pokeTime func() // in the loop, when the poke timer fires
 
 	// of the loop
-	frames       receiver
-	lines        cleaner
-	next, expect uint32 // ids
-	last         []byte // last data packet received, as payload
-	state        []byte // last state change
-	queue        []*ask
-	cur          *ask
-	acked        bool
-	tries        int
-	resetSent    bool
-	broken       error // the target speaks what we do not understand
-	damaged      int   // packets in a row that could not be read
-	wait, gap    timer
-	poke         timer
+	frames    receiver
+	ids       sequence
+	last      []byte       // last data packet received, as payload
+	state     *stateChange // the last one
+	roused    bool         // the target was made to repeat itself, before it takes our next packet
+	resetBy   bool         // a RESET came since the last data packet
+	queue     []*ask
+	cur       *ask
+	acked     bool
+	settled   bool // whoever asked has been answered; the packet is still being sent
+	avoid     bool // LF must not be sent
+	tries     int
+	spent     time.Duration // waiting for cur's acknowledgement
+	pause     time.Duration // that is being waited now
+	sentLast  []byte        // payload of the last data packet sent
+	resetSent bool
+	broken    error // the target speaks what we do not understand
+	damage    damage
+	draining  int  // bytes dropped since a damaged packet, -1: none is being dropped
+	later     bool // gap ends a pause before a RESEND: there were very many
+	doubt     int  // resets to send until the target says whether it runs
+	wait, gap timer
+	poke      timer
+	probe     timer
 }
 
-func newLink(rw io.ReadWriteCloser, clock Clock, t timing) *link {
+// damage counts packets that could not be read.
+type damage struct {
+	row   int // in a row
+	same  int // of these, identical ones at the end
+	hash  uint64
+	shown bool // the user was told
+}
+
+func newLink(rw io.ReadWriteCloser, clock Clock, t timing, datagrams bool) *link {
 	l := &link{rw: rw, t: t, in: make(chan []byte), posted: make(chan func(), 64), closing: make(chan struct{}), closed: make(chan struct{}),
-		next: firstID, expect: firstID, out: newWriter(rw)}
-	l.wait.clock, l.gap.clock, l.poke.clock = clock, clock, clock
+		ids: newSequence(datagrams), out: newWriter(rw), draining: -1}
+	for _, t := range []*timer{&l.wait, &l.gap, &l.poke, &l.probe} {
+		t.clock = clock
+	}
 	return l
 }
 
@@ -88,7 +136,7 @@ func (l *link) start() {
 
 func (l *link) read() {
 	for {
-		buf := make([]byte, 4096)
+		buf := make([]byte, 8192)
 		n, err := l.rw.Read(buf)
 		if n > 0 {
 			select {
@@ -145,9 +193,9 @@ func (l *link) close() {
 
 func (l *link) loop() {
 	err := l.serve()
-	l.wait.off()
-	l.gap.off()
-	l.poke.off()
+	for _, t := range []*timer{&l.wait, &l.gap, &l.poke, &l.probe} {
+		t.off()
+	}
 	l.once.Do(func() { close(l.closing) })
 	l.out.finish()
 	flushed, stop := l.wait.clock.Timer(l.t.gap)
@@ -158,7 +206,7 @@ func (l *link) loop() {
 	stop()
 	l.rw.Close()
 	for _, a := range append([]*ask{l.cur}, l.queue...) {
-		if a != nil {
+		if a != nil && !(a == l.cur && l.settled) {
 			l.settle(a, targets.ErrGone)
 		}
 	}
@@ -175,27 +223,25 @@ func (l *link) serve() error {
 			if !ok {
 				return fmt.Errorf("the line to the target: %w", l.readErr)
 			}
-			if l.feed(b); l.broken != nil {
-				return l.broken
-			}
-			if l.damaged > l.t.retries {
-				return &targets.ProtocolError{Op: "listening to the target", Sent: "RESEND", Got: fmt.Sprintf("%d damaged packets in a row", l.damaged),
-					Fix: "Something on the line changes bytes, such as a terminal that turns LF into CR LF: set it to raw, and check the speed."}
-			}
+			l.feed(b)
 		case f := <-l.posted:
 			f()
 		case <-l.wait.C:
 			l.overdue()
-		case <-l.gap.C: // the rest of a packet did not come
+		case <-l.gap.C:
 			l.gap.off()
-			l.frames.drop()
-			l.lines.packet(false)
-			l.control(typeResend, 0)
+			l.silence()
 		case <-l.poke.C:
 			l.poke.off()
 			l.pokeTime()
+		case <-l.probe.C:
+			l.probe.off()
+			l.ponder()
 		case <-l.closing:
 			return nil
+		}
+		if l.broken != nil {
+			return l.broken
 		}
 	}
 }
@@ -210,8 +256,12 @@ func (l *link) settle(a *ask, err error) {
 	}
 }
 
-// begin sends the next request when none is under way.
+// begin sends the next request when none is under way. One that lingers gives way.
 func (l *link) begin() {
+	if l.cur != nil && l.settled && len(l.queue) > 0 {
+		l.cur = nil
+		l.wait.off()
+	}
 	for l.cur == nil && len(l.queue) > 0 {
 		a := l.queue[0]
 		l.queue = l.queue[1:]
@@ -219,27 +269,64 @@ func (l *link) begin() {
 			l.settle(a, context.Canceled)
 			continue
 		}
-		l.cur, l.acked, l.tries = a, false, 0
+		l.cur, l.acked, l.settled, l.tries, l.spent = a, false, false, 0, 0
 		l.transmit()
 	}
 }
 
 func (l *link) transmit() {
 	l.tries++
-	l.out.write(packet{kind: l.cur.kind, id: l.next, data: l.cur.data}.encode())
-	l.wait.set(l.t.ack)
+	if l.cur.kind == typeManipulate {
+		tune(l.cur.data, l.cur.runs, l.avoid || l.frames.lines.mangled() || l.tries > sameDamage)
+	}
+	p := packet{kind: l.cur.kind, id: l.ids.next, data: l.cur.data}
+	wire := p.encode()
+	if l.ids.datagrams {
+		wire = p.body()
+	}
+	l.sentLast = l.cur.data
+	l.out.write(wire)
+	l.pause = l.t.ack + 4*l.t.onWire(len(wire))
+	if l.settled {
+		l.pause = lingerPause
+	}
+	l.wait.set(l.pause)
+}
+
+// tune chooses the status of a request, which targets do not read, so that its
+// checksum holds no break-in byte when it may reach a running target, and no LF when
+// the line may mangle it.
+func tune(data []byte, runs, mangled bool) {
+	bad := func() bool {
+		sum := checksum(data)
+		for ; sum != 0; sum >>= 8 {
+			if b := byte(sum); runs && b == breakIn || mangled && b == '\n' {
+				return true
+			}
+		}
+		return false
+	}
+	for i := 0; i < 8 && bad(); i++ {
+		data[10]++
+	}
 }
 
 func (l *link) control(kind uint16, id uint32) {
-	l.out.write(packet{control: true, kind: kind, id: id}.encode())
+	if kind != typeAcknowledge {
+		l.roused = true
+	}
+	l.out.write(packet{control: true, kind: kind, id: id}.body())
 }
 
 // breakIn sends the break-in byte, reset a reset.
-func (l *link) breakIn() { l.out.write([]byte{breakIn}) }
+func (l *link) breakIn() {
+	l.roused = true
+	l.out.write([]byte{breakIn})
+}
 
 func (l *link) reset() {
 	l.resetSent = true
-	l.control(typeReset, 0)
+	l.control(typeReset, l.ids.resetID())
 }
 
 // finish ends the request under way.
@@ -247,31 +334,89 @@ func (l *link) finish(err error) {
 	a := l.cur
 	l.cur = nil
 	l.wait.off()
-	l.settle(a, err)
+	if !l.settled {
+		l.settle(a, err)
+	}
 }
 
 // overdue: an acknowledgement or a reply did not come in time.
 func (l *link) overdue() {
 	l.wait.off()
+	l.spent += l.pause
 	switch {
 	case l.cur == nil:
-	case !l.acked && l.tries < l.t.retries && !l.cur.gone.Load():
+	case l.frames.busy(): // something is on its way
+		l.wait.set(l.t.gap)
+	case l.cur.runs && !l.acked && l.tries >= lingering:
+		l.linger()
+	case !l.acked && l.tries < l.t.retries && l.spent < l.t.limit && !l.cur.gone.Load():
 		l.transmit()
 	case l.acked && l.cur.again && !l.cur.gone.Load(): // out of step: begin anew, and ask again
 		l.cur.again, l.acked, l.tries = false, false, 0
 		l.reset()
 		l.wait.set(l.t.ack)
 	default:
-		l.finish(&SilentError{Op: l.cur.op, Acknowledged: l.acked})
+		if !l.acked && !l.cur.gone.Load() {
+			l.lament()
+		}
+		l.finish(&SilentError{Op: l.cur.op, Acknowledged: l.acked, Damaged: l.damage.row >= sameDamage})
+	}
+}
+
+// linger lets whoever asked to run on go, and goes on sending the request for a while.
+func (l *link) linger() {
+	if !l.settled {
+		l.settled = true
+		l.settle(l.cur, nil)
+	}
+	if l.tries < lingering+lingerTimes {
+		l.transmit()
+	} else {
+		l.cur = nil
+	}
+}
+
+// lament says of a packet that does not get through what WinDbg says.
+func (l *link) lament() {
+	l.told(fmt.Sprintf("... Retry sending the same data packet for %d times.\n", l.tries) +
+		"The transport connection between host kernel debugger and target Windows seems lost.\n" +
+		"please try resync with target, recycle the host debugger, or reboot the target Windows.")
+}
+
+// ponder asks a target of which it is not known whether it runs.
+func (l *link) ponder() {
+	if l.doubt > 0 {
+		l.doubt--
+		l.reset()
+		l.probe.set(probePause)
 	}
 }
 
 func (l *link) feed(b []byte) {
-	for _, raw := range b {
-		for _, c := range l.lines.pass(raw) {
-			l.take(c)
+	if l.ids.datagrams {
+		l.datagram(b)
+		return
+	}
+	if l.draining >= 0 {
+		if l.draining += len(b); l.draining > drained {
+			l.silence()
+		} else {
+			l.gap.set(l.t.quiet)
+		}
+		return
+	}
+	l.frames.push(b)
+	for l.broken == nil {
+		p, raw, v := l.frames.next(false)
+		if v == unfinished {
+			break
+		}
+		if l.take(p, raw, v); l.draining >= 0 {
+			l.gap.set(l.t.quiet)
+			return
 		}
 	}
+	l.later = false
 	if l.frames.busy() {
 		l.gap.set(l.t.gap)
 	} else {
@@ -279,42 +424,107 @@ func (l *link) feed(b []byte) {
 	}
 }
 
-// take is one byte of the target.
-func (l *link) take(c byte) {
-	p, ok, bad := l.frames.push(c)
-	switch {
-	case bad && l.frames.leader == 0x30:
-		l.damaged++
+// datagram takes one packet.
+func (l *link) datagram(b []byte) {
+	p, _, v := packet{}, 0, damaged
+	if len(b) >= headerLen && (b[0] == dataLeader || b[0] == controlLeader) && bytes.Equal(b[:3], b[1:4]) {
+		p, _, v = decode(b, 0)
+	}
+	if v == whole { // what is none was checked on its way: it is noise of the far end
+		l.take(p, nil, v)
+	}
+}
+
+// silence: nothing came for a while. After damage the packet is asked for again, and
+// one that does not go on is damaged.
+func (l *link) silence() {
+	if l.draining >= 0 {
+		l.draining = -1
+		l.frames.drop()
+		if l.damage.row < l.t.retries {
+			l.control(typeResend, 0)
+		} else {
+			l.later = true
+			l.gap.set(storm)
+		}
+		return
+	}
+	if l.later {
+		l.later = false
 		l.control(typeResend, 0)
-	case ok && p.control:
+		return
+	}
+	for {
+		p, raw, v := l.frames.next(true)
+		if v == unfinished {
+			return
+		}
+		if l.take(p, raw, v); l.draining >= 0 {
+			l.silence()
+			return
+		}
+	}
+}
+
+// take is what was found on the line.
+func (l *link) take(p packet, raw []byte, v verdict) {
+	switch {
+	case v == damaged && !p.control:
+		l.frames.drop()
+		l.draining = 0
+		l.spoilt(raw)
+	case v == damaged:
+	case p.control:
 		l.controlled(p)
-	case ok:
+	default:
 		l.data(p)
 	}
-	if ok || bad {
-		l.lines.packet(ok)
+}
+
+var seed = maphash.MakeSeed()
+
+// spoilt counts a damaged packet and tells what is the matter when it is always the same.
+func (l *link) spoilt(raw []byte) {
+	d := &l.damage
+	h := maphash.Bytes(seed, raw)
+	if d.row++; h == d.hash {
+		d.same++
+	} else {
+		d.same, d.hash = 1, h
+	}
+	if d.same == sameDamage && !d.shown {
+		d.shown = true
+		l.told("The same packet of the target arrives damaged in the same way each time: something on the line changes bytes, such as a terminal that turns LF into CR LF. " +
+			"Set the line to raw, or have it undone with crlf=fix or by `dap-windbg kdsrv` at the other end.")
 	}
 }
 
 func (l *link) controlled(p packet) {
+	waiting := l.cur != nil && !l.acked
 	switch p.kind {
 	case typeAcknowledge:
-		if l.cur != nil && !l.acked && p.id == l.next {
+		if waiting && p.id == l.ids.next {
 			l.acknowledged()
 		}
 	case typeResend:
-		if l.cur != nil && !l.acked {
-			if l.tries < l.t.retries {
-				l.transmit()
+		switch {
+		case waiting && l.tries < l.t.retries:
+			l.transmit()
+			if l.tries == 2*sameDamage && bytes.Contains(packet{data: l.cur.data}.body(), []byte("\n")) {
+				l.avoid = true
+				l.told("The target rejects the same packet again and again: something on the line changes bytes on their way to it. Packets without LF are tried.")
 			}
+		case l.ids.datagrams && l.ids.heard: // an acknowledgement was lost
+			l.control(typeAcknowledge, l.ids.expect-2)
 		}
 	case typeReset:
-		l.next, l.expect, l.last = firstID, firstID, nil
+		l.ids.reset()
+		l.resetBy = true
 		if !l.resetSent {
-			l.control(typeReset, 0)
+			l.control(typeReset, l.ids.resetID())
 		}
 		l.resetSent = false
-		if l.cur != nil && !l.acked {
+		if waiting {
 			l.transmit()
 		}
 	}
@@ -322,57 +532,16 @@ func (l *link) controlled(p packet) {
 
 // acknowledged: the request under way has arrived.
 func (l *link) acknowledged() {
-	l.acked = true
-	l.next ^= 1
+	l.acked, l.roused = true, false
+	l.ids.advance()
 	if l.cur.reply == nil {
+		if l.cur.runs && l.doubt == probes {
+			l.probe.set(l.t.ack)
+		}
 		l.finish(nil)
 		return
 	}
 	l.wait.set(l.t.reply)
-}
-
-func (l *link) data(p packet) {
-	plain := p.id &^ syncID
-	if plain&^1 != firstID {
-		l.damaged++
-		l.control(typeResend, 0)
-		return
-	}
-	l.damaged = 0
-	switch {
-	case p.id&syncID != 0:
-		l.control(typeAcknowledge, plain)
-		if l.expect == plain^1 && bytes.Equal(l.last, p.data) {
-			return // sent again because our acknowledgement was lost
-		}
-		l.expect, l.next = plain, firstID
-		if l.cur != nil {
-			l.finish(&SilentError{Op: l.cur.op, Restarted: true})
-		}
-		l.anew()
-	case plain != l.expect:
-		l.control(typeAcknowledge, plain) // a repetition
-		return
-	default:
-		l.control(typeAcknowledge, plain)
-		// It could not be sent had our packet not arrived; but a state change told
-		// again crossed it, and the target will ask for ours.
-		if l.cur != nil && !l.acked && !(p.kind == typeStateChange && bytes.Equal(p.data, l.state)) {
-			l.acknowledged()
-		}
-	}
-	if p.kind == typeStateChange {
-		l.state = p.data
-	}
-	l.expect, l.last, l.resetSent = plain^1, p.data, false
-	if p.kind != typeManipulate {
-		l.receive(p.kind, p.data)
-		return
-	}
-	if l.cur != nil && l.cur.reply != nil && l.cur.reply(p.data) {
-		l.cur.got = p.data
-		l.finish(nil)
-	} // else the reply to something given up
 }
 
 // SilentError: the target did not answer.
@@ -380,12 +549,15 @@ type SilentError struct {
 	Op           string // in the user's words
 	Acknowledged bool   // the packet arrived; its answer did not
 	Restarted    bool   // the target began anew meanwhile
+	Damaged      bool   // what comes from it is damaged
 }
 
 func (e *SilentError) Error() string {
 	switch {
 	case e.Restarted:
 		return e.Op + ": the target restarted"
+	case e.Damaged:
+		return e.Op + ": what the target sends arrives damaged"
 	case e.Acknowledged:
 		return e.Op + ": the target took the request but does not answer"
 	}
@@ -394,57 +566,8 @@ func (e *SilentError) Error() string {
 
 // Hint says what the user can do.
 func (e *SilentError) Hint() string {
-	return "Check that the target still runs with kernel debugging on this line, and that nothing else reads it."
-}
-
-// writer writes in order without holding up whoever hands in bytes.
-type writer struct {
-	w    io.Writer
-	mu   sync.Mutex
-	cond *sync.Cond
-	buf  [][]byte
-	end  bool
-	done chan struct{}
-}
-
-func newWriter(w io.Writer) *writer {
-	o := &writer{w: w, done: make(chan struct{})}
-	o.cond = sync.NewCond(&o.mu)
-	return o
-}
-
-func (o *writer) write(p []byte) {
-	o.mu.Lock()
-	o.buf = append(o.buf, p)
-	o.mu.Unlock()
-	o.cond.Signal()
-}
-
-func (o *writer) finish() {
-	o.mu.Lock()
-	o.end = true
-	o.mu.Unlock()
-	o.cond.Signal()
-}
-
-// run writes each packet in one piece, for a target gives up on one whose bytes
-// do not follow each other. A failing line is found out by the reader.
-func (o *writer) run() {
-	defer close(o.done)
-	for {
-		o.mu.Lock()
-		for len(o.buf) == 0 && !o.end {
-			o.cond.Wait()
-		}
-		if len(o.buf) == 0 {
-			o.mu.Unlock()
-			return
-		}
-		p := o.buf[0]
-		o.buf = o.buf[1:]
-		o.mu.Unlock()
-		if _, err := o.w.Write(p); err != nil {
-			return
-		}
+	if e.Damaged {
+		return "Something on the line changes bytes, such as a terminal that turns LF into CR LF: set it to raw, and check the speed."
 	}
+	return "Check that the target still runs with kernel debugging on this line, and that nothing else reads it."
 }

@@ -24,16 +24,17 @@ func answers(api uint32) func([]byte) bool {
 	return func(d []byte) bool { return len(d) >= manipulateLen && field(d).u32(0) == api }
 }
 
-// answersAt tells it by the address it echoes too.
-func answersAt(api uint32, at uint64) func([]byte) bool {
+// answersAt tells it by the address or handle it echoes too; what is beside a handle
+// of 32 bits is anything.
+func answersAt[T uint32 | uint64](api uint32, at T) func([]byte) bool {
 	return func(d []byte) bool {
-		return len(d) >= manipulateLen && field(d).u32(0) == api && field(d).u64(16) == at
+		return len(d) >= manipulateLen && field(d).u32(0) == api && T(field(d).u64(16)) == at
 	}
 }
 
 // ask sends a request and returns its reply. A refusal is a *targets.RefusedError.
 func (t *Target) ask(ctx context.Context, op string, data []byte, reply func([]byte) bool) ([]byte, error) {
-	a := &ask{op: op, kind: typeManipulate, data: data, reply: reply, again: field(data).u32(0) != apiWriteBreakpoint}
+	a := &ask{op: op, kind: typeManipulate, data: data, reply: reply, again: field(data).u32(0) != apiWritePort}
 	if err := t.l.do(ctx, a); err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (t *Target) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr
 		if s.Physical {
 			at = uint64(addr) + uint64(n)
 		}
-		want := min(len(p)-n, maxSent-manipulateLen)
+		want := min(len(p)-n, t.chunk())
 		d := manipulate(api, 0)
 		binary.LittleEndian.PutUint64(d[16:], at)
 		binary.LittleEndian.PutUint32(d[24:], uint32(want))
@@ -109,7 +110,7 @@ func (t *Target) WriteMemory(ctx context.Context, s targets.Space, addr arch.Add
 		if s.Physical {
 			at = uint64(addr) + uint64(n)
 		}
-		piece := p[n:min(len(p), n+maxSent-manipulateLen)]
+		piece := p[n:min(len(p), n+t.chunk())]
 		d := manipulate(api, 0, piece...)
 		binary.LittleEndian.PutUint64(d[16:], at)
 		binary.LittleEndian.PutUint32(d[24:], uint32(len(piece)))

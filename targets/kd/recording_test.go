@@ -69,9 +69,18 @@ func messages(t testing.TB, name string) []message {
 	return cut[name]
 }
 
+// push gives one byte to a receiver.
+func push(r *receiver, b byte) (p packet, ok, bad bool, raw []byte) {
+	r.push([]byte{b})
+	p, raw, v := r.next(false)
+	return p, v == whole, v == damaged, raw
+}
+
 func cutUp(t testing.TB, name string) []message {
-	var rx [2]receiver
-	var raw [2][]byte
+	rx := [2]receiver{}
+	for i := range rx {
+		rx[i].lines.mode = NewlinesOff
+	}
 	var out []message
 	for _, c := range recording(t, name) {
 		i := 0
@@ -79,17 +88,12 @@ func cutUp(t testing.TB, name string) []message {
 			i = 1
 		}
 		for _, b := range c.data {
-			if c.out && b == breakIn && rx[i].run == 0 {
+			if c.out && b == breakIn && !rx[i].busy() {
 				out = append(out, message{out: true, breakIn: true, raw: []byte{b}})
 				continue
 			}
-			raw[i] = append(raw[i], b)
-			p, ok, bad := rx[i].push(b)
-			if ok || bad {
-				out = append(out, message{out: c.out, bad: bad, packet: p, raw: raw[i]})
-				raw[i] = nil
-			} else if rx[i].run == 0 {
-				raw[i] = nil
+			if p, ok, bad, raw := push(&rx[i], b); ok || bad {
+				out = append(out, message{out: c.out, bad: bad, packet: p, raw: raw})
 			}
 		}
 	}
@@ -155,21 +159,26 @@ func FuzzReceiver(f *testing.F) {
 	f.Fuzz(func(t *testing.T, noise []byte) {
 		var r receiver
 		for _, b := range noise {
-			p, ok, bad := r.push(b)
-			if ok && bad || ok && (len(p.data) > maxPayload || p.control && len(p.data) > 0) {
-				t.Fatalf("%+v %v %v", p, ok, bad)
+			p, ok, _, _ := push(&r, b)
+			if ok && (len(p.data) > maxPayload || p.control && len(p.data) > 0) {
+				t.Fatalf("%+v", p)
 			}
-			if len(r.buf) > maxPayload+headerLen {
+			if len(r.buf) > 4*(maxPayload+headerLen) {
 				t.Fatalf("%d bytes are kept", len(r.buf))
 			}
 			if ok && !p.control {
 				parse(p.data)
 			}
 		}
+		for {
+			if _, _, v := r.next(true); v == unfinished {
+				break
+			}
+		}
 		r.drop()
 		found := false
 		for _, b := range (packet{kind: typeManipulate, id: firstID, data: noise[:min(len(noise), maxPayload)]}).encode() {
-			_, ok, _ := r.push(b)
+			_, ok, _, _ := push(&r, b)
 			found = found || ok
 		}
 		if !found {

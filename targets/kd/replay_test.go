@@ -162,7 +162,7 @@ func TestReplay(t *testing.T) {
 func TestPatience(t *testing.T) {
 	f := newFarEnd(t, "i386", 0, false)
 	clock := newManual()
-	k := connect(t, f, Options{Clock: clock, Retries: 3, Ack: time.Minute})
+	k := connect(t, f, Options{Clock: clock, Baud: -1, Retries: 3, Ack: time.Minute, Limit: time.Hour})
 	stop(t, k)
 	f.mu.Lock()
 	f.silent = true

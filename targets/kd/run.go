@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"dap-windbg/arch"
 	"dap-windbg/targets"
 )
 
@@ -28,12 +29,13 @@ func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
 	if r.Reverse {
 		return fmt.Errorf("running backwards: %w", errors.ErrUnsupported)
 	}
-	action := r.Default
+	cpu, action := s.processor, r.Action(threadOf(s.processor))
 	for id, a := range r.Threads {
-		if id == threadOf(s.processor) {
+		if a.Kind == targets.Step && id != threadOf(s.processor) {
+			if cpu, err = t.processorOf(id, s); err != nil {
+				return err
+			}
 			action = a
-		} else if a.Kind == targets.Step {
-			return fmt.Errorf("stepping a processor that did not stop: %w", errors.ErrUnsupported)
 		}
 	}
 	if err := t.exchangeTraps(ctx, r); err != nil {
@@ -45,18 +47,56 @@ func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
 		if err != nil {
 			return err
 		}
-		if hopped && action.Kind == targets.Step { // the break instruction was the step
-			stop := targets.Stop{Thread: threadOf(s.processor), Reason: targets.Stepped, Addr: m.address(s.pc) + 1}
+		if hopped && action.Kind == targets.Step && cpu == s.processor { // the break instruction was the step
+			stop := targets.Stop{Thread: threadOf(s.processor), Reason: targets.Stepped, Addr: m.address(s.pc) + arch.Addr(len(m.brk))}
 			t.events.Put(stop)
 			return nil
+		}
+	}
+	if cpu != s.processor {
+		if s, err = t.switchTo(ctx, cpu); err != nil {
+			return err
 		}
 	}
 	status := uint32(continueGo)
 	if unhandled {
 		status = continueUnhandled
 	}
-	a := &ask{op: "continuing", kind: typeManipulate, data: t.continuation(s, action.Kind == targets.Step, status), then: t.continued}
+	a := &ask{op: "continuing", kind: typeManipulate, data: t.continuation(s, action.Kind == targets.Step, status), runs: true, then: t.continued}
 	return t.l.do(ctx, a)
+}
+
+// switchTo makes another processor the one that answers and is stepped. The request is
+// not answered; a state change from the other processor follows.
+func (t *Target) switchTo(ctx context.Context, cpu int) (*stateChange, error) {
+	came := make(chan *stateChange, 1)
+	t.mu.Lock()
+	t.switched = func(s *stateChange) { came <- s }
+	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		t.switched = nil
+		t.mu.Unlock()
+	}()
+	op := fmt.Sprintf("switching to processor %d", cpu)
+	if err := t.l.do(ctx, &ask{op: op, kind: typeManipulate, data: manipulate(apiSwitchProcessor, cpu)}); err != nil {
+		return nil, err
+	}
+	over, stop := t.o.Clock.Timer(t.o.Reply)
+	defer stop()
+	select {
+	case s := <-came:
+		if s.processor != cpu {
+			return nil, &targets.RefusedError{Op: op, Text: fmt.Sprintf("processor %d answered", s.processor)}
+		}
+		return s, nil
+	case <-over:
+		return nil, &SilentError{Op: op, Acknowledged: true}
+	case <-t.l.closed:
+		return nil, targets.ErrGone
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // exchangeTraps lifts and plants what a Resume asks for, and plants again those
@@ -88,11 +128,13 @@ func (t *Target) continuation(s *stateChange, step bool, status uint32) []byte {
 	if step {
 		le.PutUint32(d[20:], 1)
 	}
-	if m.dr7Size == 8 {
+	switch m.dr7Size {
+	case 8:
 		le.PutUint64(d[m.dr7:], t.dr7)
-	} else {
+	case 4:
 		le.PutUint32(d[m.dr7:], uint32(t.dr7))
 	}
+	le.PutUint32(d[m.rangeStart:], 1) // "leave the range as it is"
 	return d
 }
 
@@ -102,7 +144,7 @@ func (t *Target) continued(a *ask) {
 		return
 	}
 	t.mu.Lock()
-	t.running, t.arrived = true, false
+	t.running, t.arrived, t.pokes = true, false, 0
 	t.mu.Unlock()
 	t.poke() // an interrupt may have come while a stop was being settled
 }
@@ -116,7 +158,7 @@ func (t *Target) hopped(s *stateChange) []byte {
 	if len(old) == 0 || r.PC() != m.address(s.pc) {
 		return nil
 	}
-	r.SetPC(r.PC() + 1)
+	r.SetPC(r.PC() + arch.Addr(len(m.brk)))
 	context := append([]byte(nil), old...)
 	m.patch(context, r)
 	return context
@@ -163,6 +205,7 @@ func (t *Target) poke() {
 	wanted := t.asked && t.running && !t.arrived
 	t.mu.Unlock()
 	if wanted {
+		t.pokes++
 		t.l.breakIn()
 		t.l.poke.set(t.o.Poke)
 	}
@@ -198,55 +241,4 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 		}
 	}}
 	return "", targets.Effect{Resumed: true}, t.l.do(ctx, a)
-}
-
-// reboot restarts the machine; the stop of its first load report follows.
-func (t *Target) reboot(ctx context.Context) error {
-	if _, _, err := t.stopped(); err != nil {
-		return err
-	}
-	return t.l.do(ctx, &ask{op: "rebooting", kind: typeManipulate, data: manipulate(apiReboot, 0), then: t.continued})
-}
-
-// Query reads machine-specific registers and I/O ports.
-func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byte, error) {
-	s, _, err := t.stopped()
-	if err != nil {
-		return nil, err
-	}
-	var number, size uint64
-	switch k {
-	case targets.MSR:
-		if n, err := fmt.Sscanf(annex, "%x", &number); n != 1 {
-			return nil, fmt.Errorf("MSR number %q: %w", annex, err)
-		}
-		d := manipulate(apiReadMSR, s.processor)
-		binary.LittleEndian.PutUint32(d[16:], uint32(number))
-		got, err := t.ask(ctx, fmt.Sprintf("reading MSR %x", number), d, answers(apiReadMSR))
-		if err != nil {
-			return nil, err
-		}
-		return got[20:28], nil
-	case targets.IOPort:
-		if n, err := fmt.Sscanf(annex, "%x %x", &number, &size); n != 2 || size != 1 && size != 2 && size != 4 {
-			return nil, fmt.Errorf("port and size %q: %w", annex, err)
-		}
-		d := manipulate(apiReadPort, s.processor)
-		binary.LittleEndian.PutUint64(d[16:], number)
-		binary.LittleEndian.PutUint32(d[24:], uint32(size))
-		got, err := t.ask(ctx, fmt.Sprintf("reading port %x", number), d, answers(apiReadPort))
-		if err != nil {
-			return nil, err
-		}
-		return got[28 : 28+size], nil
-	}
-	return nil, errors.ErrUnsupported
-}
-
-// Set reboots the machine.
-func (t *Target) Set(ctx context.Context, k targets.Kind, annex string, value []byte) error {
-	if k != targets.Reboot {
-		return errors.ErrUnsupported
-	}
-	return t.reboot(ctx)
 }

@@ -1,6 +1,7 @@
 package kd
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -22,13 +23,9 @@ func (t *Target) received(kind uint16, data []byte) {
 		t.changed(s)
 	case typeStateChange1:
 		t.l.broken = &targets.ProtocolError{Op: "reading a state change", Got: "the 32-bit layout of Windows NT 4", Fix: "Only Windows 2000 and later are known."}
-	case typeFileIO: // the target asks for a driver file; "no such file" makes it use its own
-		if len(data) >= 64 {
-			answer := append([]byte(nil), data[:64]...)
-			binary.LittleEndian.PutUint32(answer[4:], statusNoSuchFile)
-			t.l.queue = append(t.l.queue, &ask{op: "answering a file request", kind: typeFileIO, data: answer})
-		}
-	}
+	case typeFileIO:
+		t.fileIO(data)
+	} // trace and control packets are for what we do not ask for: acknowledged is enough
 }
 
 func (t *Target) debugIO(data []byte) {
@@ -43,6 +40,10 @@ func (t *Target) debugIO(data []byte) {
 	case ioGetString:
 		room := f.u32(12)
 		t.mu.Lock()
+		if t.prompt != nil { // asked again after a reset
+			t.mu.Unlock()
+			return
+		}
 		t.prompt = &room
 		t.running, t.arrived = false, true
 		t.settleInterrupt(false)
@@ -64,6 +65,12 @@ func (t *Target) put(e targets.Event) {
 // changed takes a state change, in the loop.
 func (t *Target) changed(s *stateChange) {
 	t.mu.Lock()
+	if f := t.switched; f != nil {
+		t.stop, t.switched = s, nil
+		t.mu.Unlock()
+		f(s)
+		return
+	}
 	if t.arrived && s.same(t.stop) {
 		t.mu.Unlock()
 		return // told twice after a reset or a break-in while stopped
@@ -74,6 +81,8 @@ func (t *Target) changed(s *stateChange) {
 	t.mu.Unlock()
 	t.l.poke.off()
 	switch {
+	case s.parting():
+		t.shutDown(s)
 	case !known:
 		t.request(&ask{op: "asking for the version", data: manipulate(apiGetVersion, 0), reply: answers(apiGetVersion), again: true, then: func(a *ask) { t.versionCame(s, a) }})
 	case interrupted && t.hardBreak(s):
@@ -81,6 +90,14 @@ func (t *Target) changed(s *stateChange) {
 	default:
 		t.tell(s, false)
 	}
+}
+
+// shutDown answers a target that says that it goes down: it may go on, and is waited for.
+func (t *Target) shutDown(s *stateChange) {
+	t.put(targets.Output{Text: "Shutdown occurred: the target goes down or restarts.\nWaiting to reconnect...\n", Console: true})
+	d := manipulate(apiContinue, s.processor)
+	binary.LittleEndian.PutUint32(d[16:], continueGo)
+	t.request(&ask{op: "going on", data: d, runs: true, then: t.continued})
 }
 
 // request queues a from within the loop.
@@ -99,21 +116,52 @@ func (t *Target) versionCame(s *stateChange, a *ask) {
 	}
 	v := parseVersion(a.got)
 	t.mu.Lock()
-	t.v, t.known = v, v.machine != nil
-	told := t.told
-	t.told, t.begun = true, !told
-	t.owed = t.owed || !told && (t.breaks > 1 || t.breaks == 1 && !t.hardBreak(s))
-	t.l.pokeTime = t.poke
-	if v.machine == nil {
-		t.err = &targets.ProtocolError{Op: "connecting", Sent: "GetVersion", Got: fmt.Sprintf("machine %04x", v.number), Fix: "Only x86 and x64 targets are known."}
+	first := !t.told
+	fresh := s.kind == stateLoadSymbols && s.base == v.kernel
+	again := !first && (fresh || v.kernel != t.v.kernel || v.build != t.v.build)
+	if again { // else it comes back to us: what we set is still there
+		clear(t.traps)
+		t.data, t.dr7 = [4]*targets.Trap{}, dr7Reserved
 	}
+	t.v, t.known, t.block = v, v.machine != nil, bytes.Clone(a.got[16:56])
+	t.restart, t.begun = t.restart || again, t.begun || first
+	t.owed = t.owed || first && (t.breaks > 1 || t.breaks == 1 && !t.hardBreak(s))
+	t.l.pokeTime = t.poke
 	t.asked = false
 	t.mu.Unlock()
-	if v.machine != nil {
-		t.tell(s, true)
+	switch {
+	case v.machine == nil:
+		t.l.broken = &targets.ProtocolError{Op: "connecting", Sent: "GetVersion", Got: fmt.Sprintf("machine %04x", v.number), Fix: "Only x86, x64 and ARM64 targets are known."}
+	case first && !fresh:
+		t.sweep(func() { t.welcome(s) })
+	default:
+		t.welcome(s)
 	}
+}
+
+// welcome tells the first stop of a connection, or of a target that came again.
+func (t *Target) welcome(s *stateChange) {
+	t.tell(s, true)
+	t.mu.Lock()
+	told := t.told
+	t.told = true
+	t.mu.Unlock()
 	if !told {
 		close(t.first)
+	}
+}
+
+// sweep clears the breakpoints that an earlier debugger may have left, then calls f.
+// An empty slot is refused, which is no harm.
+func (t *Target) sweep(f func()) {
+	for h := uint32(1); h <= tableSize; h++ {
+		d := manipulate(apiRestoreBreakpoint, 0)
+		binary.LittleEndian.PutUint32(d[16:], h)
+		a := &ask{op: "removing old breakpoints", data: d, reply: answersAt(apiRestoreBreakpoint, h), again: true}
+		if h == tableSize {
+			a.then = func(*ask) { f() }
+		}
+		t.request(a)
 	}
 }
 
@@ -126,7 +174,7 @@ func (t *Target) statusCame(s *stateChange, a *ask) {
 	if a.err == nil && field(a.got).u32(8) == 0 {
 		context := a.got[manipulateLen:]
 		t.contexts[s.processor%maxCPUs] = context
-		status, _ := m.registers(context).Get(map[int]string{8: "ecx", 4: "eax"}[m.arch.PtrSize])
+		status, _ := m.registers(context).Get(m.status)
 		ours = status == 1
 	}
 	absorb := ours && t.owed && !t.asked
@@ -146,23 +194,25 @@ func (t *Target) goOn(s *stateChange) {
 	t.mu.Lock()
 	context := t.hopped(s)
 	t.mu.Unlock()
-	t.request(&ask{op: "going on", data: manipulate(apiSetContext, s.processor, context...), reply: answers(apiSetContext)})
-	t.request(&ask{op: "going on", data: t.continuation(s, false, continueGo), then: t.continued})
+	if context != nil {
+		t.request(&ask{op: "going on", data: manipulate(apiSetContext, s.processor, context...), reply: answers(apiSetContext), again: true})
+	}
+	t.request(&ask{op: "going on", data: t.continuation(s, false, continueGo), runs: true, then: t.continued})
 }
 
 // settleInterrupt notes at a stop what became of an interrupt. mu is held.
 func (t *Target) settleInterrupt(byUs bool) {
-	if t.asked && !byUs {
-		t.owed = true // it crossed another stop; the target will break again
+	if t.asked && !byUs || t.pokes > 1 {
+		t.owed = true // it crossed another stop, or was sent twice; the target may break again
 	}
-	t.asked = false
+	t.asked, t.pokes = false, 0
 }
 
 // hardBreak reports whether the stop is at a break instruction of the program.
 // The instruction bytes of a report are free of our traps.
 func (t *Target) hardBreak(s *stateChange) bool {
 	m := t.v.machine
-	return s.kind == stateException && s.code == statusBreakpoint && m != nil && int(s.report.u16(m.codeLen)) > 0 && s.report.u8(m.code) == m.arch.Break[0]
+	return s.kind == stateException && s.code == statusBreakpoint && m != nil && m.codes(s) > 0 && m.breaks(s.report[min(m.code, len(s.report)):])
 }
 
 // tell turns a state change into a Stop, in the loop. Ours: it answers an
@@ -211,11 +261,11 @@ func (t *Target) expedited(s *stateChange, m *machine) (*arch.Registers, []targe
 	if s.kind != stateException {
 		return r, nil
 	}
-	if len(s.report) >= m.flags+4 && s.report.u32(m.flags) != 0 {
+	if m.flags >= 0 && len(s.report) >= m.flags+4 && s.report.u32(m.flags) != 0 {
 		i, _ := m.set.Index(m.arch.Flags)
 		r.SetUint(i, uint64(s.report.u32(m.flags)&^traceFlag))
 	}
-	n := int(s.report.u16(m.codeLen))
+	n := m.codes(s)
 	if n == 0 || n > 16 || m.code+n > len(s.report) {
 		return r, nil
 	}

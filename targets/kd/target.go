@@ -17,13 +17,17 @@ import (
 type Options struct {
 	Peer     string        // what to call the far end in errors, such as "com1"
 	Break    bool          // break into a running target while connecting
+	Baud     int           // bits per second of a slow line; 0: waits are those of 115,200
 	Gap      time.Duration // longest pause within a packet; 0: 1 s
-	Ack      time.Duration // wait for an acknowledgement before sending again; 0: 1.5 s
+	Quiet    time.Duration // silence after a damaged packet before it is asked for again; 0: 20 ms
+	Ack      time.Duration // wait for an acknowledgement, beside four times that on the wire; 0: 0.5 s
 	Reply    time.Duration // wait for a reply after its acknowledgement; 0: 5 s
 	Resets   int           // resets sent at most while connecting; 0: no limit
 	Newlines Newlines      // whether the line writes CR LF for LF
-	Retries  int           // times an unacknowledged packet is sent; 0: 64
+	Limit    time.Duration // for a packet to arrive at all; 0: 25 s
+	Retries  int           // times an unacknowledged packet is sent at most; 0: 64
 	Poke     time.Duration // between break-ins and resets that were not heard; 0: 2 s
+	Told     func(string)  // trouble of the line, in the user's words; it must not block. Nil: nobody listens
 	Clock    Clock         // nil: the real one
 	Trace    *wire.Trace   // nil: none
 }
@@ -35,14 +39,19 @@ func (o *Options) defaults() {
 		}
 	}
 	set(&o.Gap, time.Second)
-	set(&o.Ack, 1500*time.Millisecond)
+	set(&o.Quiet, 20*time.Millisecond)
+	set(&o.Ack, 500*time.Millisecond)
 	set(&o.Reply, 5*time.Second)
+	set(&o.Limit, 25*time.Second)
 	set(&o.Poke, 2*time.Second)
 	if o.Retries <= 0 {
 		o.Retries = 64
 	}
 	if o.Clock == nil {
 		o.Clock = realClock{}
+	}
+	if o.Told == nil {
+		o.Told = func(string) {}
 	}
 	if o.Peer == "" {
 		o.Peer = "the target"
@@ -59,6 +68,7 @@ type Target struct {
 	mu       sync.Mutex
 	known    bool // v is of this run of the target
 	v        version
+	block    []byte          // DBGKD_GET_VERSION64
 	running  bool            // no stop has been told since the last continue
 	arrived  bool            // a state change came since then: it is being settled, or was told
 	told     bool            // first is closed
@@ -72,10 +82,16 @@ type Target struct {
 	data     [4]*targets.Trap // by debug register
 	dr7      uint64
 	asked    bool // an interrupt has not been answered
+	pokes    int  // break-ins sent since it runs
 	owed     bool // a break-in the target may still remember
 	parting  bool
-	err      error // why the line is gone
+	files    fileServer
+	switched func(*stateChange) // takes the next stop, which a switch of processors makes; nil: none
+	err      error              // why the line is gone
 }
+
+// defaultBaud is what a serial line is taken for.
+const defaultBaud = 115200
 
 // maxCPUs bounds what a state change may claim.
 const maxCPUs = 256
@@ -86,9 +102,17 @@ const maxCPUs = 256
 func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, error) {
 	o.defaults()
 	t := &Target{o: o, events: wire.NewMailbox(), first: make(chan struct{}), running: true, traps: map[arch.Addr]*trap{}, dr7: dr7Reserved}
-	t.l = newLink(o.Trace.Wrap(conn), o.Clock, timing{gap: o.Gap, ack: o.Ack, reply: o.Reply, retries: o.Retries})
-	t.l.lines = newCleaner(o.Newlines)
-	t.l.receive, t.l.anew, t.l.ended = t.received, t.began, t.lost
+	net, datagrams := conn.(*Net)
+	baud := o.Baud
+	if baud == 0 && !datagrams {
+		baud = defaultBaud
+	}
+	t.l = newLink(o.Trace.Wrap(conn), o.Clock, timing{gap: o.Gap, quiet: o.Quiet, ack: o.Ack, reply: o.Reply, limit: o.Limit, retries: o.Retries, baud: baud}, datagrams)
+	t.l.frames.lines.mode = o.Newlines
+	t.l.receive, t.l.anew, t.l.ended, t.l.told = t.received, t.began, t.lost, o.Told
+	if datagrams {
+		net.onRestart(func() { t.l.post(t.l.restart) })
+	}
 	greet := greeting{t: t}
 	t.l.pokeTime = greet.next
 	t.l.post(func() { t.l.poke.set(o.Poke) })
@@ -97,7 +121,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	case <-t.first:
 	case <-ctx.Done():
 		t.l.close()
-		return nil, fmt.Errorf("connecting to %s: %w", o.Peer, &WaitError{Peer: o.Peer, Break: o.Break, Err: ctx.Err()})
+		return nil, fmt.Errorf("connecting to %s: %w", o.Peer, &WaitError{Peer: o.Peer, Break: o.Break, Damaged: t.l.damage.row >= sameDamage, Err: ctx.Err()})
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,9 +133,10 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 
 // WaitError: no target answered.
 type WaitError struct {
-	Peer  string
-	Break bool
-	Err   error
+	Peer    string
+	Break   bool
+	Damaged bool // something came, and was damaged
+	Err     error
 }
 
 func (e *WaitError) Error() string { return "waiting to reconnect..." }
@@ -120,6 +145,9 @@ func (e *WaitError) Unwrap() error { return e.Err }
 
 // Hint says what the user can do.
 func (e *WaitError) Hint() string {
+	if e.Damaged {
+		return (&SilentError{Damaged: true}).Hint()
+	}
 	if e.Break {
 		return "Check that the target was started with kernel debugging on this line and at this speed."
 	}
@@ -148,15 +176,18 @@ func (g *greeting) next() {
 	g.t.l.poke.set(g.t.o.Poke)
 }
 
-// began: the target began its streams anew, in the loop.
+// began: the target began its streams anew, in the loop: it restarted, or it comes
+// back to a debugger that it had given up. What it tells next shows which.
 func (t *Target) began() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.restart = t.known
-	t.known, t.running, t.arrived, t.prompt = false, true, false, nil
-	clear(t.traps)
-	t.data, t.dr7, t.owed = [4]*targets.Trap{}, dr7Reserved, false
+	waited := t.known && !t.running && !t.parting
+	t.known, t.running, t.arrived, t.prompt, t.owed = false, true, false, nil, false
 	t.contexts = [maxCPUs][]byte{}
+	t.files.closeAll()
+	t.mu.Unlock()
+	if waited {
+		t.put(targets.Running{Text: "The target began anew."})
+	}
 }
 
 // lost: the line is gone, in the loop.
@@ -197,8 +228,37 @@ func (t *Target) Info() targets.Info {
 	return targets.Info{
 		Set: t.v.machine.set, OS: "windows", Machine: true, Attached: true, DataTraps: len(t.data),
 		Stub:   fmt.Sprintf("KD, Windows %d %s", t.v.build, kind),
-		Limits: targets.Limits{MemoryBytes: maxSent - manipulateLen, Bits: targets.TrapsAdvance},
+		Limits: targets.Limits{MemoryBytes: t.chunk(), BytesPerSec: t.l.t.baud / 10, Bits: targets.TrapsAdvance},
 	}
+}
+
+// chunk is how much memory one request asks for.
+func (t *Target) chunk() int {
+	if t.l.ids.datagrams {
+		return netChunk
+	}
+	return maxSent - manipulateLen
+}
+
+// Version is what a target says of itself (DBGKD_GET_VERSION64).
+type Version struct {
+	Major    uint16 // low byte 0xF free, 0xC checked; high byte what kind of program
+	Build    uint16
+	Protocol uint8
+	Flags    uint16 // 1 several processors, 4 64-bit
+	Machine  uint16 // IMAGE_FILE_MACHINE_x
+	Pointer  int    // bytes of an address
+	Kernel   arch.Addr
+	Modules  arch.Addr // PsLoadedModuleList
+}
+
+// Version is that of the target's present run.
+func (t *Target) Version() Version {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.v
+	return Version{Major: v.major, Build: v.build, Protocol: v.protocol, Flags: v.flags, Machine: v.number, Pointer: v.machine.arch.PtrSize,
+		Kernel: v.machine.address(v.kernel), Modules: v.machine.address(v.modules)}
 }
 
 // Threads lists the processors.
@@ -280,7 +340,7 @@ func (t *Target) Close(ctx context.Context, how targets.Parting) error {
 			}
 			err = errors.Join(err, t.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}}))
 		case targets.Kill:
-			err = t.reboot(ctx)
+			err = t.leave(ctx, "rebooting", manipulate(apiReboot, 0))
 		}
 	}
 	t.l.close()

@@ -285,7 +285,7 @@ func TestInterruptCrossing(t *testing.T) {
 	must(t, k.Resume(ctx, letGo))
 	must(t, k.Interrupt(ctx)) // the first of two breaks is the echo, the second answers this
 	if s := stop(t, k); s.Reason != targets.Interrupted {
-		t.Fatalf("%+v", s)
+		t.Fatalf("%+v %+v", s, s.Exception)
 	}
 }
 

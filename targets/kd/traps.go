@@ -1,6 +1,7 @@
 package kd
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -41,7 +42,7 @@ func (t *Target) SetTrap(ctx context.Context, tr targets.Trap) error {
 	if have != nil {
 		return nil
 	}
-	orig := make([]byte, len(m.arch.Break))
+	orig := make([]byte, len(m.brk))
 	if _, err := t.ReadMemory(ctx, targets.Space{}, tr.Addr, orig); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (t *Target) writeBreakpoint(ctx context.Context, m *machine, addr arch.Addr
 func (t *Target) restore(ctx context.Context, handle uint32) error {
 	d := manipulate(apiRestoreBreakpoint, 0)
 	binary.LittleEndian.PutUint32(d[16:], handle)
-	_, err := t.ask(ctx, "removing a breakpoint", d, answersAt(apiRestoreBreakpoint, uint64(handle)))
+	_, err := t.ask(ctx, "removing a breakpoint", d, answersAt(apiRestoreBreakpoint, handle))
 	var refused *targets.RefusedError
 	if errors.As(err, &refused) { // the slot is empty: the target removed it itself
 		return nil
@@ -151,7 +152,7 @@ func (t *Target) buryTraps(s *stateChange, m *machine) {
 	}
 	lo := m.address(s.pc)
 	for a, tr := range t.traps {
-		if a >= lo && a < lo+arch.Addr(s.report.u16(m.codeLen)) {
+		if a >= lo && a < lo+arch.Addr(m.codes(s)) {
 			tr.alive = false
 		}
 	}
@@ -217,6 +218,9 @@ func dr7Bits(slot int, tr targets.Trap) (uint64, error) {
 func dr7Mask(slot int) uint64 { return 3<<(2*slot) | 15<<(16+4*slot) }
 
 func (t *Target) setDebugRegister(ctx context.Context, s *stateChange, m *machine, tr targets.Trap) error {
+	if m.special.dr == 0 {
+		return fmt.Errorf("data breakpoints on this CPU: %w", errors.ErrUnsupported)
+	}
 	t.mu.Lock()
 	slot := -1
 	for i, d := range t.data {
@@ -237,7 +241,7 @@ func (t *Target) setDebugRegister(ctx context.Context, s *stateChange, m *machin
 		return err
 	}
 	for cpu := range max(s.processors, s.processor+1) {
-		if err := t.writeDebugRegister(ctx, m, cpu, slot, tr.Addr); err != nil {
+		if err := t.writeDebugRegister(ctx, s, m, cpu, slot, tr.Addr); err != nil {
 			return err
 		}
 	}
@@ -249,28 +253,30 @@ func (t *Target) setDebugRegister(ctx context.Context, s *stateChange, m *machin
 }
 
 // writeDebugRegister changes one of DR0 to DR3 among the special registers.
-func (t *Target) writeDebugRegister(ctx context.Context, m *machine, cpu, slot int, addr arch.Addr) error {
-	d := manipulate(apiReadControl, cpu)
-	binary.LittleEndian.PutUint64(d[16:], m.special.selector)
-	binary.LittleEndian.PutUint32(d[24:], uint32(m.special.length))
-	got, err := t.ask(ctx, "reading the debug registers", d, answersAt(apiReadControl, m.special.selector))
+func (t *Target) writeDebugRegister(ctx context.Context, s *stateChange, m *machine, cpu, slot int, addr arch.Addr) error {
+	special, err := t.controlSpace(ctx, s, m, cpu, m.special.selector, m.special.length)
 	if err != nil {
 		return err
 	}
-	special := got[manipulateLen:]
 	at := m.special.dr + slot*m.arch.PtrSize
 	if len(special) < at+m.arch.PtrSize {
 		return &targets.ProtocolError{Op: "reading the debug registers", Sent: "ReadControlSpace", Got: fmt.Sprintf("%d bytes", len(special))}
 	}
-	d = manipulate(apiWriteControl, cpu, special...)
+	special = bytes.Clone(special)
+	if m.arch.PtrSize == 8 {
+		binary.LittleEndian.PutUint64(special[at:], uint64(addr))
+	} else {
+		binary.LittleEndian.PutUint32(special[at:], uint32(addr))
+	}
+	return t.writeControl(ctx, m, cpu, special)
+}
+
+// writeControl writes the special registers of a processor.
+func (t *Target) writeControl(ctx context.Context, m *machine, cpu int, special []byte) error {
+	d := manipulate(apiWriteControl, cpu, special...)
 	binary.LittleEndian.PutUint64(d[16:], m.special.selector)
 	binary.LittleEndian.PutUint32(d[24:], uint32(len(special)))
-	if m.arch.PtrSize == 8 {
-		binary.LittleEndian.PutUint64(d[manipulateLen+at:], uint64(addr))
-	} else {
-		binary.LittleEndian.PutUint32(d[manipulateLen+at:], uint32(addr))
-	}
-	_, err = t.ask(ctx, "writing the debug registers", d, answersAt(apiWriteControl, m.special.selector))
+	_, err := t.ask(ctx, "writing the special registers", d, answersAt(apiWriteControl, m.special.selector))
 	return err
 }
 
@@ -289,6 +295,9 @@ func (t *Target) clearDebugRegister(ctx context.Context, s *stateChange, m *mach
 
 // watched tells from DR6 which data breakpoint sprang. mu is held.
 func (t *Target) watched(s *stateChange, m *machine, stop *targets.Stop) {
+	if m.dr6 < 0 {
+		return
+	}
 	dr6 := s.report.u32(m.dr6)
 	for i, d := range t.data {
 		if d == nil || dr6>>i&1 == 0 {

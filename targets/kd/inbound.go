@@ -1,0 +1,96 @@
+package kd
+
+import "bytes"
+
+// data takes a data packet: it is acknowledged at once, whatever it is.
+func (l *link) data(p packet) {
+	if l.echo(p) {
+		return
+	}
+	standing := l.ids.judge(p.id)
+	if standing == foreign {
+		if l.ids.datagrams {
+			return
+		}
+		l.damage.row++
+		l.control(typeResend, 0)
+		return
+	}
+	l.damage = damage{shown: l.damage.shown}
+	l.control(typeAcknowledge, l.ids.acknowledged(p.id))
+	switch standing {
+	case repeated:
+		return
+	case anew:
+		if l.ids.expect == l.ids.acknowledged(p.id)^1 && bytes.Equal(l.last, p.data) {
+			return // sent again because our acknowledgement was lost
+		}
+		l.restart()
+	default:
+		l.evident(p)
+	}
+	again := l.resetBy && p.kind == typeDebugIO && bytes.Equal(l.last, p.data)
+	l.ids.took(p.id)
+	l.last, l.resetSent, l.resetBy = p.data, false, false
+	if s, ok := parseState(p.data); ok && p.kind == typeStateChange {
+		l.state = s
+		l.doubt = min(l.doubt, probes*pending(l.cur))
+		l.probe.off()
+	}
+	if !again {
+		l.deliver(p)
+	}
+}
+
+// pending is 1 while a request to run on is not acknowledged.
+func pending(a *ask) int {
+	if a != nil && a.runs {
+		return 1
+	}
+	return 0
+}
+
+// echo reports whether p is our own packet that came back. No answer is like its
+// question: the status differs.
+func (l *link) echo(p packet) bool {
+	return len(p.data) > 0 && bytes.Equal(p.data, l.sentLast)
+}
+
+// restart: the target began its streams anew. What was asked of it is lost.
+func (l *link) restart() {
+	l.ids.restart()
+	l.doubt, l.roused = 0, false
+	if l.cur != nil {
+		l.finish(&SilentError{Op: l.cur.op, Restarted: true})
+	}
+	l.anew()
+}
+
+// evident: a packet of the expected number shows that ours arrived, for the target
+// answers only what it has. But a state change that we made it repeat may have
+// crossed ours on the line. Whether it was repeated, or the target ran on and came
+// to the same place, it alone knows: once it has our request it is asked.
+func (l *link) evident(p packet) {
+	if l.cur == nil || l.acked {
+		return
+	}
+	if s, ok := parseState(p.data); ok && p.kind == typeStateChange && l.roused && s.same(l.state) {
+		if l.cur.runs {
+			l.doubt = probes
+		}
+		return
+	}
+	l.acknowledged()
+}
+
+// deliver hands a packet to whoever waits for it.
+func (l *link) deliver(p packet) {
+	if p.kind != typeManipulate {
+		l.receive(p.kind, p.data)
+		return
+	}
+	if l.cur != nil && l.cur.reply != nil && l.cur.reply(p.data) {
+		l.cur.got = p.data
+		l.finish(nil)
+	} // else the reply to something given up
+}
