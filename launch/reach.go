@@ -77,6 +77,8 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	case "gdb", "qemu", "exdi":
 	case "kgdb", "kdb":
 		return d.linuxDebugger(ctx, c, p)
+	case "com", "net", "kdsrv":
+		return d.kernelDebugger(ctx, c, p)
 	default:
 		return nil, &UnavailableError{What: fmt.Sprintf("debugging over '%s:' is not part of this version", c.Protocol)}
 	}
