@@ -121,8 +121,7 @@ var machinery = []string{
 func (c *command) blamed(frames []*arch.Registers) int {
 	blame := 0
 	for i, f := range frames[:min(len(frames), 24)] {
-		function, _, _ := strings.Cut(bare(c.d.Locate(f.LookupPC())), "+")
-		if slices.Contains(machinery, function) || i == 0 && strings.HasPrefix(function, "__x86_") {
+		if among(c.function(f), machinery) {
 			blame = i + 1
 		}
 	}

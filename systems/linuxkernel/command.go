@@ -3,6 +3,7 @@ package linuxkernel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -123,6 +124,18 @@ func (c *command) registers(id targets.ThreadID) (*arch.Registers, error) {
 	return c.w.Target().Registers(c.ctx, id)
 }
 
+// function is the name of the function that a frame is in. Names known from a symbol
+// table alone are shown without an underscore that they begin with: so are these.
+func (c *command) function(f *arch.Registers) string {
+	name, _, _ := strings.Cut(bare(c.d.Locate(f.LookupPC())), "+")
+	return strings.TrimLeft(name, "_")
+}
+
+// among reports whether a function is one of a list.
+func among(function string, list []string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.TrimLeft(s, "_") == function })
+}
+
 // bare is a name without its module: "schedule+0x12".
 func bare(name string) string {
 	_, after, ok := strings.Cut(name, "!")
@@ -161,7 +174,8 @@ type cpu struct {
 func (r *reader) perCPU(name string, on cpu) arch.Addr {
 	at := r.symbol(name)
 	if k := r.s.kernel; k == nil || at < k.Base || at-k.Base >= arch.Addr(k.Size) {
-		at -= r.symbol("__per_cpu_start")
+		first, _ := r.lookup("__per_cpu_start") // a vmlinux has it, moved as the others are
+		at -= first
 	}
 	return at + on.offset
 }

@@ -96,9 +96,10 @@ func segments(c *command) error {
 	}
 	table := c.perCPU("gdt_page", cpus[n])
 	c.printf("GDT of CPU %d: %s\n Sel  Base              Limit     Type  DPL  Flags\n", n, address(table))
+	skip := arch.Addr(0)
 	for i := range arch.Addr(16) {
 		d := c.uint(table+8*i, 8)
-		if d == 0 || c.stuck() {
+		if d == 0 || i == skip || c.stuck() {
 			continue
 		}
 		base := d>>16&0xffffff | d>>56<<24
@@ -108,8 +109,10 @@ func segments(c *command) error {
 		}
 		kind, flags := "data", ""
 		switch {
-		case d>>44&1 == 0:
+		case d>>44&1 == 0: // of 16 bytes
 			kind = "sys "
+			base |= c.uint(table+8*i+8, 8) << 32
+			skip = i + 1
 		case d>>43&1 == 1:
 			kind = "code"
 		}

@@ -24,8 +24,13 @@ var memoryRows = []row{
 	{"!kaslr", "!kaslr", "where the kernel lies, and how far from where it was linked", showSlide},
 }
 
-// levels names the tables from the last one up.
-var levels = []string{"PTE", "PMD", "PUD", "P4D", "PGD"}
+// levels names the tables of a walk, from the root down.
+func levels(p *arch.Paging) []string {
+	if len(p.Levels) == 5 {
+		return []string{"PGD", "P4D", "PUD", "PMD", "PTE"}
+	}
+	return []string{"PGD", "PUD", "PMD", "PTE"}
+}
 
 // flagLetters are the bits of an entry that !pte shows, from the left.
 var flagLetters = []struct {
@@ -147,11 +152,12 @@ func showEntries(c *command) error {
 	if none := (*arch.TranslateError)(nil); err != nil && !errors.As(err, &none) || len(way) == 0 {
 		return err
 	}
-	top := len(c.paging().Levels) - 1
+	names := levels(c.paging())
+	top := len(names) - 1
 	c.printf("%*sVA %016x\n", 43, "", a)
 	var heads, contents, frames string
 	for i, e := range way {
-		heads += fmt.Sprintf("%s at %016X    ", levels[top-i], e.at)
+		heads += fmt.Sprintf("%s at %016X    ", names[i], e.at)
 		contents += fmt.Sprintf("contains %016X  ", e.value)
 		switch {
 		case e.value&1 == 0:
@@ -189,9 +195,9 @@ func translate(c *command) error {
 	}
 	c.printf("Amd64VtoP: Virt %016x, pagedir %016x\n", a, root)
 	page, way, err := c.walk(arch.Addr(a), root)
-	top := len(c.paging().Levels) - 1
+	names := levels(c.paging())
 	for i, e := range way {
-		c.printf("Amd64VtoP: %-4s %016x - %016x\n", levels[top-i], e.at, e.value)
+		c.printf("Amd64VtoP: %-4s %016x - %016x\n", names[i], e.at, e.value)
 	}
 	if none := (*arch.TranslateError)(nil); errors.As(err, &none) {
 		c.printf("Virtual address %x translation fails: %v\n", a, none)

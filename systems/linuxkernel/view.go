@@ -174,12 +174,18 @@ func descriptors(c *command) error {
 	if !c.read(table, raw) {
 		return nil
 	}
+	vectors := c.vectors()
 	c.printf("Dumping IDT: %s\n\n", address(table))
 	for n := range 256 {
 		p := raw[size*n : size*(n+1)]
 		at, present := gate(p), p[5]&0x80 != 0
 		name := c.d.Locate(at)
-		common := n >= exceptions && strings.Contains(name, "spurious_entries")
+		function := strings.TrimLeft(bare(name), "_")
+		used := strings.HasPrefix(function, "irq_entries") && vectors[n] != ""
+		if used {
+			name += "  " + vectors[n]
+		}
+		common := strings.HasPrefix(function, "early_idt_handler") || n >= exceptions && !used && (strings.HasPrefix(function, "irq_entries") || strings.HasPrefix(function, "spurious_entries"))
 		if only != ^uint64(0) && uint64(n) != only || only == ^uint64(0) && !set["a"] && (!present || common) {
 			continue
 		}
@@ -190,6 +196,30 @@ func descriptors(c *command) error {
 		c.printf("%02x:\t%s %s%s\n", n, address(at), name, stack)
 	}
 	return nil
+}
+
+// vectors names the interrupts that vectors of the processors are for (vector_irq).
+func (c *command) vectors() map[int]string {
+	out := map[int]string{}
+	if _, ok := c.lookup("vector_irq"); !ok {
+		return out
+	}
+	for _, on := range c.online() {
+		first := c.perCPU("vector_irq", on)
+		c.touch(first, 256*8)
+		for n := range 256 {
+			desc := c.pointer(first + arch.Addr(8*n))
+			if c.stuck() {
+				return out
+			}
+			if uint64(desc) < lowestKernel || int64(desc) >= -2 { // unused, or on its way out
+				continue
+			}
+			who := strings.Join(c.actions(arch.Addr(c.get(desc, "irq_desc", "action"))), ", ")
+			out[n] = strings.TrimSpace(fmt.Sprintf("irq %d %s", c.get(desc, "irq_desc", "irq_data.irq"), who))
+		}
+	}
+	return out
 }
 
 // timer is a struct timer_list or hrtimer that waits.

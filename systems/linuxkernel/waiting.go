@@ -1,7 +1,6 @@
 package linuxkernel
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -31,9 +30,7 @@ func (c *command) blocker(t systems.Task) string {
 	}
 	frames, _ := c.d.Frames(c.ctx, from, 16)
 	for _, f := range frames {
-		name := c.d.Locate(f.LookupPC())
-		function, _, _ := strings.Cut(bare(name), "+")
-		if name != "" && !slices.Contains(waiters, function) {
+		if name := c.function(f); name != "" && !among(name, waiters) {
 			return c.d.Locate(f.PC())
 		}
 	}
@@ -61,8 +58,8 @@ func briefStacks(c *command) error {
 				return nil
 			}
 			in := c.blocker(t)
-			function, _, _ := strings.Cut(bare(in), "+")
-			if detail == 0 && slices.Contains(idlers, function) || filter != "" && !strings.Contains(strings.ToLower(in+" "+t.Name), filter) {
+			function, _, _ := strings.Cut(strings.TrimLeft(bare(in), "_"), "+")
+			if detail == 0 && among(function, idlers) || filter != "" && !strings.Contains(strings.ToLower(in+" "+t.Name), filter) {
 				continue
 			}
 			if !headed {
