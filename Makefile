@@ -9,7 +9,7 @@ RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./win
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-dev deb:libc6-dbg=libc6-dbg \
 	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux curl=curl debuginfod=debuginfod \
 	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \
-	llvm-objdump=llvm llvm-dwp=llvm llvm-readobj=llvm llvm-dwarfdump-19=llvm-19 \
+	llvm-objdump=llvm llvm-dwp=llvm llvm-readobj=llvm llvm-dwarfdump-19=llvm-19 clang-19=clang-19 lld-link-19=lld-19 \
 	csmith=csmith deb:libcsmith-dev=libcsmith-dev musl-gcc=musl-tools gfortran=gfortran rustc=rustc node=nodejs npm=npm nvim=neovim \
 	deb:gcc-12-multilib=gcc-12-multilib deb:g++-12-multilib=g++-12-multilib \
 	x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64 i686-w64-mingw32-g++=g++-mingw-w64-i686 \
