@@ -9,6 +9,7 @@ import (
 	"dap-windbg/symbols"
 	"dap-windbg/systems"
 	"dap-windbg/systems/linux"
+	"dap-windbg/systems/winkernel"
 	"dap-windbg/targets"
 )
 
@@ -49,7 +50,9 @@ func (d *Debugger) options(g *debuggee, breakpoints []engine.Breakpoint) engine.
 	var files symbols.Store = imageStore{d.files.store, machine(&d.plan) != ""}
 	switch info := g.target.Info(); {
 	case g.image:
-	case info.Machine && info.OS != "windows":
+	case info.Machine && (info.OS == "windows" || d.plan.OS == "windowskernel"):
+		system = winkernel.New()
+	case info.Machine:
 		system, files = d.linuxKernel()
 	default:
 		system = linux.New()
@@ -74,6 +77,7 @@ func (d *Debugger) first(ctx context.Context, g *debuggee) error {
 		d.end(context.WithoutCancel(ctx), d.Parting())
 		return fmt.Errorf("waiting for the first stop: %w", err)
 	}
+	d.kernelBanner(ctx, g)
 	return nil
 }
 

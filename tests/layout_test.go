@@ -46,6 +46,7 @@ var may = map[string][]string{
 	"symbols/btf":         {"symbols"},
 	"symbols/store":       {"arch", "symbols", "binfmt/elf", "binfmt/pe", "binfmt/mmap"},
 	"systems":             {"arch", "symbols", "targets"},
+	"systems/winkernel":   {"arch", "symbols", "targets", "systems"},
 	"systems/linuxkernel": {"arch", "symbols", "symbols/btf", "symbols/orc", "targets", "systems"},
 	"systems/linux":       {"arch", "symbols", "targets", "systems", "binfmt/elf"},
 	"eval":                {"arch", "symbols"},

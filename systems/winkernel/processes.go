@@ -1,0 +1,526 @@
+package winkernel
+
+import (
+	"fmt"
+	"strings"
+
+	"dap-windbg/arch"
+	"dap-windbg/systems"
+	"dap-windbg/targets"
+)
+
+var processRows = []row{
+	{"!process", "!process [Process | PID [Flags [Image]]]", "processes: 0 0 lists all; flags 1 details, 2 threads, 4 stacks", (*call).processCommand},
+	{".process", ".process [/i] [/p] [/r] [Process]", "look at the address space of a process; /i runs until it is entered", (*call).setProcess},
+	{"!thread", "!thread [Thread [Flags]]", "one thread with its stack", (*call).threadCommand},
+	{".thread", ".thread [/p] [/r] [Thread]", "look from the registers of a thread", (*call).setThread},
+	{"!stacks", "!stacks [0 | 1 | 2 [Filter]]", "where every thread waits, a line each", (*call).stacks},
+	{"!peb", "!peb [Address]", "the environment of the process that is looked at", (*call).peb},
+}
+
+// Flags of !process and !thread.
+const (
+	withDetails = 1
+	withThreads = 2
+	withStacks  = 4
+)
+
+func (c *call) processCommand() error {
+	c.options()
+	which, err := c.number(0, ^uint64(0))
+	if err != nil {
+		return err
+	}
+	all := len(c.words) > 0 && which == 0
+	def := uint64(0xf)
+	if all || len(c.words) == 0 {
+		def = 3
+	}
+	flags, err := c.number(1, def)
+	if err != nil {
+		return err
+	}
+	if all {
+		c.printf("**** NT ACTIVE PROCESS DUMP ****\n")
+		return c.allProcesses(flags)
+	}
+	at, err := c.processNamed(which)
+	if err != nil {
+		return err
+	}
+	c.writeProcess(c.process(at), flags)
+	return c.end()
+}
+
+func (c *call) allProcesses(flags uint64) error {
+	image := ""
+	if len(c.words) > 2 {
+		image = strings.ToLower(c.words[2])
+	}
+	for at := range c.reader.processes() {
+		p := c.process(at)
+		if c.stuck() {
+			break
+		}
+		if image == "" || strings.HasPrefix(image, strings.ToLower(p.Name)) {
+			c.writeProcess(p, flags)
+		}
+	}
+	return c.end()
+}
+
+// NoProcessError: there is no such process.
+type NoProcessError struct{ ID uint64 }
+
+func (e *NoProcessError) Error() string { return fmt.Sprintf("there is no process %x", e.ID) }
+
+// Hint says what the user can do.
+func (e *NoProcessError) Hint() string { return "!process 0 0 lists them" }
+
+// processNamed finds an EPROCESS by its address or by process id; all ones is the
+// one that is looked at.
+func (c *call) processNamed(id uint64) (arch.Addr, error) {
+	if int64(id) == -1 {
+		return c.currentProcess()
+	}
+	if id>>63 == 1 {
+		return arch.Addr(id), nil
+	}
+	for at := range c.reader.processes() {
+		if c.get(at, "_EPROCESS", "UniqueProcessId") == id {
+			return at, c.end()
+		}
+	}
+	if err := c.end(); err != nil {
+		return 0, err
+	}
+	return 0, &NoProcessError{id}
+}
+
+// currentThread is the one that is looked from.
+func (c *call) currentThread() (arch.Addr, error) {
+	if t := c.Context().Task; t.Addr != 0 && t.ID != 0 {
+		return t.Addr, nil
+	}
+	n, err := c.processors()
+	if err != nil {
+		return 0, err
+	}
+	all := c.prcbs(n)
+	if k := c.processor(); k < len(all) {
+		return c.current(all[k]), c.end()
+	}
+	return 0, c.end()
+}
+
+func (c *call) currentProcess() (arch.Addr, error) {
+	if t := c.Context().Task; t.Addr != 0 && t.ID == 0 {
+		return t.Addr, nil // .process
+	}
+	t, err := c.currentThread()
+	if err != nil {
+		return 0, err
+	}
+	return arch.Addr(c.get(t, "_KTHREAD", "ApcState.Process")), c.end()
+}
+
+func (c *call) writeProcess(p Process, flags uint64) {
+	session := "none"
+	if p.Peb != 0 {
+		if v, ok := c.sessionOf(p); ok {
+			session = fmt.Sprint(v)
+		}
+	}
+	handles := "<Data Not Accessible>"
+	if p.HandlesKnown {
+		handles = fmt.Sprintf("%4d.", p.Handles)
+	}
+	c.printf("PROCESS %s\n", Hex(p.Addr))
+	c.printf("    SessionId: %s  Cid: %04x    Peb: %s  ParentCid: %04x\n", session, p.PID, short(uint64(p.Peb)), p.Parent)
+	c.printf("    DirBase: %s  ObjectTable: %s  HandleCount: %s\n    Image: %s\n", short(p.Root), Hex(p.Table), handles, p.Name)
+	if flags&withDetails != 0 {
+		vad, _ := c.try(p.Addr, "_EPROCESS", "VadRoot")
+		token, _ := c.try(p.Addr, "_EPROCESS", "Token")
+		c.printf("    VadRoot %s\n    Token                             %s\n", Hex(vad), Hex(token&^0xf))
+	}
+	c.printf("\n")
+	if flags&withThreads == 0 {
+		return
+	}
+	for at := range c.threads(p.Addr) {
+		if c.stuck() {
+			return
+		}
+		c.writeThread(c.thread(at), "        ")
+		if flags&withStacks != 0 {
+			c.writeThreadStack(c.thread(at), p, "        ", 0)
+		}
+		c.printf("\n")
+	}
+}
+
+func short(v uint64) string {
+	if v>>32 == 0 {
+		return fmt.Sprintf("%08x", v)
+	}
+	return fmt.Sprintf("%x", v)
+}
+
+// sessionOf reads the session from the process environment, in its own space.
+func (c *call) sessionOf(p Process) (uint64, bool) {
+	m, ok := c.find("_PEB", "SessionId")
+	var b [8]byte
+	if !ok {
+		return 0, false
+	}
+	n, err := c.Memory(targets.Space{Root: p.Root}).ReadMemory(c.ctx, p.Peb+m.off, b[:4])
+	return le64(b[:]), err == nil && n == 4
+}
+
+func (c *call) writeThread(t Thread, indent string) {
+	state := stateName(t.State)
+	switch state {
+	case "RUNNING":
+		state = fmt.Sprintf("RUNNING on processor %d", t.Processor)
+	case "WAIT":
+		mode := "KernelMode"
+		if t.UserMode {
+			mode = "UserMode"
+		}
+		state = fmt.Sprintf("WAIT: (%s) %s Non-Alertable", reasonName(t.Reason), mode)
+	case "READY":
+		state = fmt.Sprintf("READY on processor %d", t.Processor)
+	}
+	win32, _ := c.try(t.Addr, "_KTHREAD", "Win32Thread")
+	c.printf("%sTHREAD %s  Cid %04x.%04x  Teb: %s Win32Thread: %s %s\n", indent, Hex(t.Addr), t.PID, t.TID, Hex(t.Teb), Hex(win32), state)
+	if t.WaitObject != 0 && t.State != running {
+		c.printf("%s    %s  %s\n", indent, Hex(t.WaitObject), c.dispatcher(t.WaitObject))
+	}
+}
+
+// dispatchers are names of KOBJECTS.
+var dispatchers = map[uint64]string{0: "NotificationEvent", 1: "SynchronizationEvent", 2: "Mutant", 3: "ProcessObject", 4: "QueueObject",
+	5: "Semaphore", 6: "Thread", 7: "Gate", 8: "NotificationTimer", 9: "SynchronizationTimer"}
+
+func (c *call) dispatcher(at arch.Addr) string {
+	kind := c.uint(at, 1)
+	if c.settle() != nil {
+		return "Unknown"
+	}
+	if n, ok := dispatchers[kind&0x7f]; ok {
+		return n
+	}
+	return fmt.Sprintf("Type %d", kind)
+}
+
+// contextOf is where a thread is looked at from.
+func (c *call) contextOf(t Thread, p Process) (systems.Context, error) {
+	at := systems.Context{Task: taskOf(t, p), Root: p.Root}
+	if t.State == running {
+		regs, err := c.runningRegisters(t)
+		at.Registers = regs
+		return at, err
+	}
+	at.Registers = c.switchedOut(t.Addr)
+	return at, c.settle()
+}
+
+// runningRegisters are those of the processor that runs a thread.
+func (c *call) runningRegisters(t Thread) (regs *arch.Registers, err error) {
+	all, err := c.Processors(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, prcb := range c.prcbs(len(all)) {
+		if c.current(prcb) == t.Addr {
+			return c.Target().Registers(c.ctx, all[i].ID)
+		}
+	}
+	return nil, c.end()
+}
+
+func (c *call) writeThreadStack(t Thread, p Process, indent string, limit int) {
+	at, err := c.contextOf(t, p)
+	if err == nil && at.Registers == nil {
+		err = fmt.Errorf("its registers are not known")
+	}
+	if err == nil {
+		err = c.WriteStack(c.ctx, at, limit, indent)
+	}
+	if err != nil {
+		c.printf("%sUnable to read the stack: %v\n", indent, err)
+	}
+}
+
+// threadNamed finds a thread by its address; without one, that which is looked from.
+func (c *call) threadNamed() (Thread, Process, error) {
+	id, err := c.number(0, ^uint64(0))
+	if err != nil {
+		return Thread{}, Process{}, err
+	}
+	at := arch.Addr(id)
+	if int64(id) == -1 {
+		if at, err = c.currentThread(); err != nil {
+			return Thread{}, Process{}, err
+		}
+	}
+	if int64(at) >= 0 {
+		return Thread{}, Process{}, fmt.Errorf("%s is no address of a thread; !process 0 2 lists threads", Hex(at))
+	}
+	t := c.thread(at)
+	return t, c.process(t.Attached), c.end()
+}
+
+func (c *call) threadCommand() error {
+	c.options()
+	flags, err := c.number(1, 6)
+	if err != nil {
+		return err
+	}
+	t, p, err := c.threadNamed()
+	if err != nil {
+		return err
+	}
+	c.writeThread(t, "")
+	owner := p
+	if t.Process != t.Attached {
+		owner = c.process(t.Process)
+	}
+	c.printf("Not impersonating\nOwning Process            %s       Image:         %s\n", Hex(owner.Addr), owner.Name)
+	c.printf("Attached Process          N/A            Image:         N/A\n")
+	wait, _ := c.try(t.Addr, "_KTHREAD", "WaitTime")
+	switches, _ := c.try(t.Addr, "_KTHREAD", "ContextSwitches")
+	c.printf("Wait Start TickCount      %d\nContext Switch Count      %d            IdealProcessor: %d\n", wait, switches, t.Processor)
+	c.printf("Win32 Start Address %s (0x%s)\n", c.locate(t.Start), Hex(t.Start))
+	c.printf("Stack Init %s Current %s\nBase %s Limit %s\n", Hex(t.Init), Hex(t.Stack), Hex(t.Base), Hex(t.Limit))
+	priority, _ := c.try(t.Addr, "_KTHREAD", "Priority")
+	base, _ := c.try(t.Addr, "_KTHREAD", "BasePriority")
+	c.printf("Priority %d BasePriority %d\n", int8(priority), int8(base))
+	if flags&(withThreads|withStacks) != 0 {
+		c.writeThreadStack(t, p, "", 0)
+	}
+	return c.end()
+}
+
+func (c *call) setThread() error {
+	o := c.options()
+	if len(c.words) == 0 && len(o) == 0 {
+		if err := c.SetContext(c.ctx, systems.Context{}); err != nil {
+			return err
+		}
+		t, err := c.currentThread()
+		c.printf("Implicit thread is now %s\n", Tick(t))
+		return err
+	}
+	t, p, err := c.threadNamed()
+	if err != nil {
+		return err
+	}
+	at, err := c.contextOf(t, p)
+	if err != nil {
+		return err
+	}
+	if err := c.SetContext(c.ctx, at); err != nil {
+		return err
+	}
+	c.printf("Implicit thread is now %s\n", Tick(t.Addr))
+	if o["r"] {
+		return c.loadUser(p)
+	}
+	return nil
+}
+
+func (c *call) setProcess() error {
+	o := c.options()
+	if len(c.words) == 0 && len(o) == 0 {
+		if err := c.SetContext(c.ctx, systems.Context{}); err != nil {
+			return err
+		}
+		c.s.users = nil
+		c.Changed(targets.Effect{MemoryChanged: true})
+		at, err := c.currentProcess()
+		c.printf("Implicit process is now %s\n", Tick(at))
+		return err
+	}
+	id, err := c.number(0, ^uint64(0))
+	if err != nil {
+		return err
+	}
+	at, err := c.processNamed(id)
+	if err != nil {
+		return err
+	}
+	p := c.process(at)
+	if err := c.end(); err != nil {
+		return err
+	}
+	if o["i"] {
+		return c.invade(p)
+	}
+	task := systems.Task{Parent: int64(p.PID), Name: p.Name, CPU: -1, Addr: p.Addr, Root: p.Root}
+	if err := c.SetContext(c.ctx, systems.Context{Task: task, Root: p.Root}); err != nil {
+		return err
+	}
+	c.printf("Implicit process is now %s\n", Tick(at))
+	if o["r"] {
+		return c.loadUser(p)
+	}
+	return nil
+}
+
+// invade has the kernel itself attach to a process, by the worker that it has for the
+// debugger (ExpDebuggerWork and its process, public since Windows XP's symbols).
+func (c *call) invade(p Process) error {
+	work, ok := c.symbol("ExpDebuggerWork")
+	to, ok2 := c.symbol("ExpDebuggerProcessAttach")
+	w, ok3 := c.Target().(targets.Writer)
+	if !ok || !ok2 || !ok3 {
+		return fmt.Errorf(".process /i needs the kernel's symbols ExpDebuggerWork and ExpDebuggerProcessAttach; .process /p looks at the process without it")
+	}
+	b := make([]byte, 8)
+	for i := range b {
+		b[i] = byte(uint64(p.Addr) >> (8 * i))
+	}
+	if _, err := w.WriteMemory(c.ctx, targets.Space{}, to, b); err != nil {
+		return err
+	}
+	if _, err := w.WriteMemory(c.ctx, targets.Space{}, work, []byte{1, 0, 0, 0}); err != nil {
+		return err
+	}
+	c.Changed(targets.Effect{MemoryChanged: true})
+	c.printf("You need to continue execution (press 'g' <enter>) for the context\nto be switched. When the debugger breaks in again, you will be in\nthe new process context.\n")
+	return nil
+}
+
+// loadUser reads the modules of a process, whose space is looked at.
+func (c *call) loadUser(p Process) error {
+	c.printf("Loading User Symbols\n")
+	c.s.users = nil
+	if p.Peb == 0 {
+		c.printf("PEB is NULL: a process of the kernel has no user modules\n")
+		return nil
+	}
+	inner := *c.reader
+	inner.w = spaced{c.Desk, targets.Space{Root: p.Root}}
+	mods := inner.userModules(p.Peb)
+	if err := inner.end(); err != nil {
+		return fmt.Errorf("reading the modules of %s: %w", p.Name, err)
+	}
+	c.s.users, c.s.userOf = mods, p.Addr
+	c.Changed(targets.Effect{MemoryChanged: true})
+	for range mods {
+		c.printf(".")
+	}
+	c.printf("\n")
+	return nil
+}
+
+// stacks writes a line a thread.
+func (c *call) stacks() error {
+	detail, err := c.number(0, 0)
+	if err != nil {
+		return err
+	}
+	filter := ""
+	if len(c.words) > 1 {
+		filter = strings.ToLower(c.words[1])
+	}
+	c.printf("Proc.Thread  .Thread  ThreadState  Blocker\n")
+	for at := range c.reader.processes() {
+		p := c.process(at)
+		if c.stuck() {
+			break
+		}
+		c.printf("                            [%s %s]\n", Hex(p.Addr), p.Name)
+		for th := range c.threads(at) {
+			if c.stuck() {
+				break
+			}
+			c.stackLine(c.thread(th), p, detail, filter)
+		}
+		c.printf("\n")
+	}
+	return c.end()
+}
+
+// waiting are functions that every thread which waits is in; what called them tells.
+var waiting = []string{"SwapContext", "KiSwapContext", "KiSwapThread", "KiCommitThreadWait", "KeWaitForSingleObject", "KeWaitForMultipleObjects",
+	"KeDelayExecutionThread", "KeRemoveQueueEx", "KeRemoveQueue", "KeRemovePriQueue", "KiCommitThread"}
+
+func (c *call) stackLine(t Thread, p Process, detail uint64, filter string) {
+	blocker := "no stack"
+	if at, err := c.contextOf(t, p); err == nil && at.Registers != nil {
+		frames, _ := c.Frames(c.ctx, at, 16)
+		blocker = c.blocker(frames, detail)
+	}
+	if filter != "" && !strings.Contains(strings.ToLower(blocker), filter) {
+		return
+	}
+	state := map[string]string{"WAIT": "Blocked", "RUNNING": "RUNNING", "READY": "READY"}[stateName(t.State)]
+	if state == "" {
+		state = stateName(t.State)
+	}
+	c.printf("%4x.%06x  %s  %-10s %s\n", t.PID, t.TID, Tick(t.Addr), state, blocker)
+}
+
+func (c *call) blocker(frames []*arch.Registers, detail uint64) string {
+	out := "no stack"
+	for i, f := range frames {
+		name := c.locate(f.PC())
+		out = name
+		_, function, _ := strings.Cut(name, "!")
+		function, _, _ = strings.Cut(function, "+")
+		skip := false
+		for _, w := range waiting {
+			skip = skip || function == w
+		}
+		if !skip || detail > 1 && i > 0 {
+			return out
+		}
+	}
+	return out
+}
+
+func (c *call) peb() error {
+	at, err := c.number(0, 0)
+	if err != nil {
+		return err
+	}
+	proc, err := c.currentProcess()
+	if err != nil {
+		return err
+	}
+	p := c.process(proc)
+	if at == 0 {
+		at = uint64(p.Peb)
+	}
+	if at == 0 {
+		c.printf("PEB NULL...\n")
+		return c.end()
+	}
+	inner := *c.reader
+	inner.w = spaced{c.Desk, targets.Space{Root: p.Root}}
+	r := &inner
+	peb := arch.Addr(at)
+	c.printf("PEB at %s\n", Hex(peb))
+	c.printf("    BeingDebugged:            %s\n", yes(r.get(peb, "_PEB", "BeingDebugged") != 0))
+	c.printf("    ImageBaseAddress:         %s\n", Hex(r.get(peb, "_PEB", "ImageBaseAddress")))
+	c.printf("    Ldr                       %s\n", Hex(r.get(peb, "_PEB", "Ldr")))
+	for _, m := range r.userModules(peb) {
+		c.printf("            %x %s\n", uint64(m.Base), m.Path)
+	}
+	params := arch.Addr(r.get(peb, "_PEB", "ProcessParameters"))
+	if params != 0 && !r.stuck() {
+		c.printf("    ProcessParameters:        %s\n", Hex(params))
+		c.printf("    ImageFile:    '%s'\n", r.unicode(r.at(params, "_RTL_USER_PROCESS_PARAMETERS", "ImagePathName")))
+		c.printf("    CommandLine:  '%s'\n", r.unicode(r.at(params, "_RTL_USER_PROCESS_PARAMETERS", "CommandLine")))
+	}
+	return r.end()
+}
+
+func yes(b bool) string {
+	if b {
+		return "Yes"
+	}
+	return "No"
+}
