@@ -24,7 +24,7 @@ import (
 // not over a port: nobody else on this machine can reach it.
 type debuggee struct {
 	cmd      *exec.Cmd
-	wire     net.Conn // to the stub
+	wire     *net.UnixConn // to the stub
 	observer *observer
 	log      zerolog.Logger
 	entry    *entry // in the guard's book
@@ -69,11 +69,12 @@ func (s *Server) start(log zerolog.Logger) (*debuggee, error) {
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "stub"), os.NewFile(uintptr(fds[1]), "stub")
 	defer theirs.Close()
-	wire, err := net.FileConn(ours)
+	conn, err := net.FileConn(ours)
 	ours.Close()
 	if err != nil {
 		return nil, err
 	}
+	wire := conn.(*net.UnixConn)
 	read, write, err := os.Pipe()
 	if err != nil {
 		wire.Close()
@@ -92,7 +93,7 @@ func (s *Server) start(log zerolog.Logger) (*debuggee, error) {
 		return nil, fmt.Errorf("starting %s: %w", argv[0], err)
 	}
 	d := &debuggee{cmd: cmd, wire: wire, text: read, gone: make(chan struct{}), log: log.With().Int("stub", cmd.Process.Pid).Logger()}
-	d.entry = s.guard.enter(wire, cmd.Process.Pid)
+	d.entry = s.guard.enter(wire, read, cmd.Process.Pid)
 	d.observer = &observer{interrupt: interruptSingle, changed: d.note}
 	go func() { cmd.Wait(); close(d.gone) }()
 	return d, nil
@@ -170,6 +171,7 @@ func pass(from io.Reader, to io.Writer, look func([]byte) []byte) {
 // end parts from what is held and ends the stub.
 func (d *debuggee) end() {
 	p := d.observer.know()
+	wake := func() {}
 	select {
 	case <-d.gone: // traps cannot be lifted any more; what was started has ended with its tracer or does so now
 		for _, h := range p.Processes {
@@ -178,19 +180,19 @@ func (d *debuggee) end() {
 			}
 		}
 	default:
-		part(d.wire, p)
+		wake = part(d.wire, p)
 	}
 	for _, h := range p.Processes {
 		d.log.Info().Int64("process", h.PID).Bool("ended", h.Created).Msg("parted in the client's place")
 	}
-	d.wire.(*net.UnixConn).CloseWrite() // the guard has the socket too; a healthy stub ends by itself
-	d.wire.Close()
 	select {
 	case <-d.gone:
 	case <-time.After(partLimit):
 		d.cmd.Process.Kill()
 		<-d.gone
 	}
+	d.wire.Close()
+	wake()
 	d.entry.dismiss()
 	if text := d.takeOutput(); text != nil {
 		text.Close()
@@ -209,8 +211,9 @@ func running(pid int64) bool {
 	return false
 }
 
-func interruptProcess(pid int64) { syscall.Kill(int(pid), syscall.SIGINT) }
-func killProcess(pid int64)      { syscall.Kill(int(pid), syscall.SIGKILL) }
+func signal(pid int64, s syscall.Signal) { syscall.Kill(int(pid), s) }
+
+func killProcess(pid int64) { signal(pid, syscall.SIGKILL) }
 
 // takeOutput returns the debuggee's output, nil when somebody has it.
 func (d *debuggee) takeOutput() *os.File {

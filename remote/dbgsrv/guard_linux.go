@@ -1,6 +1,7 @@
 package dbgsrv
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -80,8 +81,9 @@ type entry struct {
 	seen int // processes
 }
 
-// enter puts a debuggee into the book, with its wire.
-func (g *guard) enter(wire net.Conn, stub int) *entry {
+// enter puts a debuggee into the book, with its wire, and with the pipe that its stub
+// writes to: the stub would die of it when nobody had the other end.
+func (g *guard) enter(wire *net.UnixConn, text *os.File, stub int) *entry {
 	e := &entry{g: g, m: message{Stub: stub}}
 	if g == nil {
 		return e
@@ -90,9 +92,11 @@ func (g *guard) enter(wire net.Conn, stub int) *entry {
 	g.next++
 	e.m.ID = g.next
 	g.mu.Unlock()
-	if f, err := wire.(*net.UnixConn).File(); err == nil {
+	if f, err := wire.File(); err == nil {
 		defer f.Close()
-		e.send(syscall.UnixRights(int(f.Fd())))
+		if raw, err := text.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { e.send(syscall.UnixRights(int(f.Fd()), int(fd))) })
+		}
 	}
 	return e
 }
@@ -144,7 +148,8 @@ func Guard() error {
 type book map[int]*kept
 
 type kept struct {
-	wire net.Conn
+	wire *net.UnixConn
+	text *os.File
 	m    message
 }
 
@@ -189,12 +194,13 @@ func (b book) take(text, oob []byte) {
 		k = &kept{}
 		b[m.ID] = k
 	}
-	if wire := received(oob); wire != nil {
-		k.wire = wire
+	if wire, text := received(oob); wire != nil {
+		k.wire, k.text = wire, text
 	}
 	if k.m = m; m.Gone {
 		if k.wire != nil {
 			k.wire.Close()
+			k.text.Close()
 		}
 		delete(b, m.ID)
 	}
@@ -205,34 +211,50 @@ func (b book) part() {
 	var all sync.WaitGroup
 	for _, k := range b {
 		all.Go(func() {
-			if k.wire != nil {
-				for _, h := range k.m.Part.Processes {
-					k.m.Part.Running = k.m.Part.Running || running(h.PID)
-				}
-				part(k.wire, k.m.Part)
-				k.wire.Close()
+			if k.wire == nil {
+				killProcess(int64(k.m.Stub))
+				return
 			}
-			killProcess(int64(k.m.Stub))
+			for _, h := range k.m.Part.Processes {
+				k.m.Part.Running = k.m.Part.Running || running(h.PID)
+			}
+			wake := part(k.wire, k.m.Part)
+			for end := time.Now().Add(partLimit); lives(k.m.Stub); time.Sleep(guardPause) {
+				if time.Now().After(end) {
+					killProcess(int64(k.m.Stub))
+					break
+				}
+			}
+			k.wire.Close()
+			wake()
 		})
 	}
 	all.Wait()
 }
 
-// received is the connection that came with a message, nil none.
-func received(oob []byte) net.Conn {
+// lives reports whether a stub, which is not our child, has not ended yet.
+func lives(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := bytes.Cut(text, []byte(") "))
+	return err == nil && len(state) > 0 && state[0] != 'Z'
+}
+
+// received is what came with a message: a wire and the pipe, nil nothing.
+func received(oob []byte) (*net.UnixConn, *os.File) {
 	list, err := syscall.ParseSocketControlMessage(oob)
 	if err != nil || len(list) == 0 {
-		return nil
+		return nil, nil
 	}
 	fds, err := syscall.ParseUnixRights(&list[0])
-	if err != nil || len(fds) == 0 {
-		return nil
+	if err != nil || len(fds) != 2 {
+		return nil, nil
 	}
-	f := os.NewFile(uintptr(fds[0]), "stub")
+	f, text := os.NewFile(uintptr(fds[0]), "stub"), os.NewFile(uintptr(fds[1]), "text")
 	defer f.Close()
 	conn, err := net.FileConn(f)
 	if err != nil {
-		return nil
+		text.Close()
+		return nil, nil
 	}
-	return conn
+	return conn.(*net.UnixConn), text
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,8 +19,9 @@ const (
 
 // part leaves what the stub behind conn holds, in the place of a client that is gone:
 // what was started for it ends, what was attached to runs on without traps. The
-// replies that are under way are read from conn, which nobody else may read.
-func part(conn net.Conn, p parting) {
+// replies that are under way are read from conn, which nobody else may read. wake is
+// to be called once the stub has ended.
+func part(conn *net.UnixConn, p parting) (wake func()) {
 	var keep []int64
 	for _, h := range p.Processes {
 		if h.Created {
@@ -28,14 +30,22 @@ func part(conn net.Conn, p parting) {
 			keep = append(keep, h.PID)
 		}
 	}
+	defer conn.CloseWrite() // others may have the socket open too; a healthy stub ends by itself
 	if len(keep) == 0 {
-		return
+		return func() {}
 	}
-	conn.SetDeadline(time.Now().Add(stopLimit + partLimit))
+	conn.SetDeadline(time.Now().Add(stopLimit + 2*partLimit))
 	packets := make(chan string, 64)
 	go readPackets(conn, packets)
+	stopped := false
+	stop := func() {
+		// Not SIGINT: when a trap is met before it, it would be left pending, and end the
+		// process once that is let go. What is pending of SIGSTOP, SIGCONT takes back.
+		signal(keep[0], syscall.SIGSTOP)
+		stopped = true
+	}
 	if p.Running && !p.NonStop {
-		interruptProcess(keep[0])
+		stop()
 		await(packets, stopLimit, func(p string) bool { return strings.IndexByte("TSWX", p[0]) >= 0 })
 	}
 	var out strings.Builder
@@ -47,7 +57,21 @@ func part(conn net.Conn, p parting) {
 	}
 	io.WriteString(conn, out.String())
 	left := len(p.Traps) + len(keep)
-	await(packets, partLimit, func(string) bool { left--; return left == 0 })
+	answered := func(p string) bool {
+		if p == "OK" || p[0] == 'E' {
+			left--
+		}
+		return left == 0
+	}
+	if !await(packets, partLimit, answered) && !stopped && !p.NonStop { // it runs after all, and hears nothing
+		stop()
+		await(packets, partLimit, answered)
+	}
+	return func() {
+		if stopped {
+			signal(keep[0], syscall.SIGCONT)
+		}
+	}
 }
 
 // packet frames plain text.
@@ -85,18 +109,18 @@ func readPackets(conn net.Conn, out chan<- string) {
 	}
 }
 
-// await takes packets until enough says so, they end, or the time is over.
-func await(packets <-chan string, limit time.Duration, enough func(string) bool) {
+// await takes packets until enough says so; false when they end, or the time is over.
+func await(packets <-chan string, limit time.Duration, enough func(string) bool) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		select {
 		case p, ok := <-packets:
 			if !ok || enough(p) {
-				return
+				return ok
 			}
 		case <-timer.C:
-			return
+			return false
 		}
 	}
 }
