@@ -31,6 +31,7 @@ type job struct {
 	out      *consoleOut
 	r        *request                                       // nil: nobody waits for a result
 	answered bool                                           // the dispatcher's: r has its result
+	begun    bool                                           // the dispatcher's: what was before its turn is told
 	run      func(ctx context.Context, o *consoleOut) error // instead of line
 	done     chan struct{}
 	then     func() // run by the dispatcher afterwards
@@ -69,6 +70,7 @@ func (l *lines) cancelAll() {
 // consoleOut collects or streams what a line prints.
 type consoleOut struct {
 	s         *session
+	j         *job
 	mu        sync.Mutex
 	buf       bytes.Buffer
 	begun     time.Time
@@ -186,7 +188,9 @@ func (s *session) enqueue(j *job) *job {
 		})
 	}
 	s.lines.add(j)
-	j.out = &consoleOut{s: s, begun: time.Now(), streaming: j.r == nil}
+	j.out = &consoleOut{s: s, j: j, begun: time.Now(), streaming: j.r == nil}
+	_, turns := s.console.(Shared)
+	j.begun = !turns
 	j.done = make(chan struct{})
 	s.busy++
 	s.jobs.put(j, nil)
@@ -196,6 +200,7 @@ func (s *session) enqueue(j *job) *job {
 // jobDone answers a line, then tells what waited for it.
 func (s *session) jobDone(j *job) {
 	s.busy--
+	s.tellBefore(j)
 	s.answerJob(j)
 	s.sources.forget() // .srcpath may have changed
 	if j.then != nil {

@@ -32,6 +32,9 @@ func mergeOutput(last *engine.Event, e engine.Event) bool {
 // due its events wait; when the line resumes, it is answered first.
 func (s *session) readMail() {
 	if j := s.hold; j != nil {
+		if s.tellBefore(j); !j.begun {
+			return
+		}
 		if !s.mail.any(func(e engine.Event) bool { _, ok := e.(engine.Resumed); return ok }) {
 			return
 		}
@@ -45,6 +48,7 @@ func (s *session) readMail() {
 // tell turns one engine event into DAP's.
 func (s *session) tell(e engine.Event) {
 	switch e := e.(type) {
+	case turn:
 	case engine.Stopped:
 		if s.ids.stop != e.Stop.Number {
 			s.ids.reset(e.Stop.Number)

@@ -25,9 +25,35 @@ type Guest struct {
 	Away bool
 }
 
-// Actor is a Console that wants to know what its client does to the debuggee without
-// a command line: "step over".
-type Actor interface{ Act(what string) }
+// Shared is a Console that takes turns with those of other clients. When the turn of a
+// line has come it calls Begin of the writer that the line prints to.
+type Shared interface {
+	// Act hears what the client does to the debuggee without a command line: "step over".
+	Act(what string)
+}
+
+// turn is in the mailbox behind what happened before the turn of a line.
+type turn struct {
+	engine.Event
+	j *job
+}
+
+// Begin notes that the line's turn has come.
+func (o *consoleOut) Begin() { o.s.mail.put(turn{j: o.j}, nil) }
+
+// tellBefore tells what happened before the turn of j, as far as it is known: the
+// answer of j comes behind it.
+func (s *session) tellBefore(j *job) {
+	if j.begun {
+		return
+	}
+	for _, e := range s.mail.until(func(e engine.Event) bool { t, ok := e.(turn); return ok && t.j == j }) {
+		if t, ok := e.(turn); ok && t.j == j {
+			j.begun = true
+		}
+		s.tell(e)
+	}
+}
 
 // ownerGuest begins the owners of a guest's breakpoints: the guest's name and | follow.
 const ownerGuest = "guest:"
@@ -60,12 +86,11 @@ func (s *session) join(r *request, to *launch.Connection) (any, error) {
 	s.phase = starting
 	s.workers.start(func() {
 		err := s.joinNow(r, to)
-		if err == nil {
-			return
-		}
 		s.post(func() {
-			s.phase = fresh
-			s.answer(r, nil, err)
+			s.phase = fresh // what becomes of the debuggee is told by the other end
+			if err != nil {
+				s.answer(r, nil, err)
+			}
 		})
 	})
 	return nil, errLater
@@ -145,7 +170,7 @@ var deeds = map[engine.HowKind]string{
 
 // act tells the others of a shared session what this client did.
 func (s *session) act(how engine.How) {
-	a, ok := s.console.(Actor)
+	a, ok := s.console.(Shared)
 	if !ok {
 		return
 	}

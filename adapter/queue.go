@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -60,6 +61,22 @@ func (q *queue[T]) take() []T {
 	defer q.mu.Unlock()
 	items := q.items
 	q.items = nil
+	close(q.taken)
+	q.taken = make(chan struct{})
+	return items
+}
+
+// until removes and returns the items up to the first that satisfies f, and that one;
+// all when none does.
+func (q *queue[T]) until(f func(T) bool) []T {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := slices.IndexFunc(q.items, f) + 1
+	if n == 0 {
+		n = len(q.items)
+	}
+	items := q.items[:n:n]
+	q.items = q.items[n:]
 	close(q.taken)
 	q.taken = make(chan struct{})
 	return items

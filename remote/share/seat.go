@@ -94,6 +94,9 @@ func (t *Seat) turn(ctx context.Context, line string, out io.Writer, run func(co
 	}
 	defer s.give()
 	t.touch()
+	if b, ok := out.(interface{ Begin() }); ok {
+		b.Begin()
+	}
 	if s.crowd() && !quiet(line) {
 		s.say(t, t.title()+" "+s.in.Prompt(ctx)+line+"\n")
 	}

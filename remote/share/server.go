@@ -182,7 +182,6 @@ func (s *Session) serveEditor(t *Seat, rw io.ReadWriteCloser) {
 	ctx, leave := context.WithCancel(s.life)
 	defer leave()
 	t.guest = &windbg.Guest{Leave: leave}
-	_, host, _ := strings.Cut(t.who, "@")
 	own, _ := os.Hostname()
 	s.mu.Lock()
 	t.number = s.ordinal(t.who)
@@ -197,7 +196,7 @@ func (s *Session) serveEditor(t *Seat, rw io.ReadWriteCloser) {
 			s.exit(t)
 		}
 	}()
-	s.o.Editor(ctx, Editor{Conn: rw, Name: t.Name(), Away: !strings.EqualFold(host, own), Join: func(emit func(engine.Event)) (*Seat, error) {
+	s.o.Editor(ctx, Editor{Conn: rw, Name: t.Name(), Away: !strings.EqualFold(hostOf(t.who), own), Join: func(emit func(engine.Event)) (*Seat, error) {
 		t.emit = emit
 		if err := s.enter(t); err != nil {
 			return nil, err

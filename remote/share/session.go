@@ -251,6 +251,9 @@ func (s *Session) Clients() []string {
 	return out
 }
 
+// hostOf is the machine of user@host; a client without a user's name tells it alone.
+func hostOf(client string) string { return client[strings.LastIndexByte(client, '@')+1:] }
+
 // nameOf turns user@host, as a client tells it, into HOST\user.
 func nameOf(client string) string {
 	user, host, ok := strings.Cut(client, "@")
