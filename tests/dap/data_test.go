@@ -85,7 +85,7 @@ func TestDataBreakpoints(t *testing.T) {
 		t.Fatalf("on writes: %+v", set)
 	}
 	next()
-	if stop := c.Stopped("data breakpoint"); !strings.HasSuffix(stop.Description, ": 0x00000000 to 0x00000001") {
+	if stop := c.Stopped("data breakpoint"); !strings.HasPrefix(stop.Description, "Changed from 0x00000000 to 0x00000001 at 0x") {
 		t.Errorf("%q", stop.Description)
 	}
 	watch(t, c, map[string]any{"name": "calls"}, "read")
