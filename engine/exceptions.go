@@ -40,6 +40,19 @@ var signals = map[int]signal{
 	32: {"SIG32", "", true}, 33: {"SIG33", "", true}, // glibc's own: thread cancellation and setuid
 }
 
+// statuses are exceptions of Windows with their codes in `sx` (ntstatus.h). Those that
+// debuggers make are taken care of by the debugger.
+var statuses = map[uint32]struct {
+	code, name string
+	ours       bool
+}{
+	0x80000001: {"gp", "Guard page violation", false}, 0x80000002: {"dm", "Data misaligned", false}, 0x80000003: {"bpe", "Break instruction exception", true},
+	0x80000004: {"sse", "Single step exception", true}, 0x80000007: {"wkd", "Wake debugger", true}, 0xc0000005: {"av", "Access violation", false},
+	0xc0000006: {"ip", "In-page I/O error", false}, 0xc0000008: {"ch", "Invalid handle", false}, 0xc000001d: {"ii", "Illegal instruction", false},
+	0xc0000094: {"dz", "Integer divide-by-zero", false}, 0xc0000095: {"iov", "Integer overflow", false}, 0xc00000fd: {"sov", "Stack overflow", false},
+	0xc0000409: {"sbo", "Security check failure or stack buffer overrun", false}, 0xc0000420: {"asrt", "Assertion failure", true}, 0xe06d7363: {"eh", "C++ EH exception", false},
+}
+
 func signalName(n int) string {
 	if s, ok := signals[n]; ok {
 		return s.name
@@ -55,6 +68,9 @@ func ExceptionCode(os string, code uint32) string {
 			return s.code
 		}
 		return fmt.Sprintf("sig%d", code)
+	}
+	if s, ok := statuses[code]; ok {
+		return s.code
 	}
 	return fmt.Sprintf("%x", code)
 }
@@ -110,6 +126,9 @@ func (l *loop) judgeException(ctx context.Context, st *Stop) (quiet bool) {
 		return x.Second
 	}
 	d := l.filter(FilterEvent{Code: ExceptionCode(l.t.Info().OS, x.Code), Arg: x.Name, Stop: st.Stop, Unhandled: unhandled})
+	if l.t.Info().OS == "windows" && statuses[x.Code].ours {
+		d.Deliver = targets.Deliver{}
+	}
 	if d.Deliver.Kind != targets.Handled {
 		l.handed[st.Thread] = d.Deliver
 	} else {
@@ -144,6 +163,8 @@ func (l *loop) exceptionText(ctx context.Context, st *Stop) string {
 		if d := l.signalDetail(ctx, x); d != "" {
 			what += " (" + d + ")"
 		}
+	} else if s, ok := statuses[x.Code]; ok {
+		what = s.name
 	} else if what == "" {
 		what = "Exception"
 	}

@@ -29,6 +29,10 @@ func (v *View) Changed(e targets.Effect) {
 	if e.TrapsChanged {
 		l.traps.in = map[trapKey]*planted{}
 	}
+	if e.ModulesChanged {
+		l.modules.stale = true
+		l.freshModules(l.life)
+	}
 	if e.Resumed && l.state == StateStopped {
 		l.nowRunning(false)
 	}

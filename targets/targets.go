@@ -401,7 +401,7 @@ func (Running) event() {}
 
 // Effect tells which caches a console command made stale.
 type Effect struct {
-	Resumed, MemoryChanged, TrapsChanged, ThreadChanged bool
+	Resumed, MemoryChanged, TrapsChanged, ThreadChanged, ModulesChanged bool
 }
 
 // Kind is a typed query; annex as in the row.

@@ -337,7 +337,7 @@ func (c *call) setProcess() error {
 			return err
 		}
 		c.s.users = nil
-		c.Changed(targets.Effect{MemoryChanged: true})
+		c.Changed(targets.Effect{ModulesChanged: true})
 		at, err := c.currentProcess()
 		c.printf("Implicit process is now %s\n", Tick(at))
 		return err
@@ -407,7 +407,7 @@ func (c *call) loadUser(p Process) error {
 		return fmt.Errorf("reading the modules of %s: %w", p.Name, err)
 	}
 	c.s.users, c.s.userOf = mods, p.Addr
-	c.Changed(targets.Effect{MemoryChanged: true})
+	c.Changed(targets.Effect{ModulesChanged: true})
 	for range mods {
 		c.printf(".")
 	}
