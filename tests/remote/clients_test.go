@@ -1,0 +1,240 @@
+//go:build linux
+
+package remote
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dap-windbg/engine"
+	"dap-windbg/launch"
+	"dap-windbg/targets"
+)
+
+// session is one client's debug session in this process.
+type session struct {
+	*launch.Debugger
+	ctx   context.Context
+	steps []time.Duration
+	done  int
+}
+
+// open begins a session over a process server: on a running process, or (0) a new one.
+func open(ctx context.Context, server string, pid int, trace string) (*session, error) {
+	c, err := launch.ParseConnection(server, launch.ProcessServer)
+	if err != nil {
+		return nil, err
+	}
+	p := launch.NewPlan()
+	p.ProcessServer, p.Program.Path, p.Trace, p.NoIndexCache = c, pacing(), trace, true
+	if pid != 0 {
+		p.Request, p.ProcessID = launch.Attach, int64(pid)
+	}
+	d, err := launch.Start(ctx, p, launch.Hooks{Life: ctx})
+	if err != nil {
+		return nil, err
+	}
+	return &session{Debugger: d, ctx: ctx}, nil
+}
+
+// run resumes and waits for the next stop.
+func (s *session) run(how engine.How) (targets.Reason, error) {
+	if err := s.Session().Resume(s.ctx, how); err != nil {
+		return 0, err
+	}
+	stop, err := s.Session().Wait(s.ctx)
+	return stop.Reason, err
+}
+
+// breakAt sets exactly these function breakpoints.
+func (s *session) breakAt(functions ...string) error {
+	var want []engine.Breakpoint
+	for _, f := range functions {
+		want = append(want, engine.Breakpoint{ID: -1, Function: f})
+	}
+	_, err := s.Session().SetBreakpoints(s.ctx, "test", want)
+	return err
+}
+
+// look is what an editor asks for at a stop.
+func (s *session) look() (top string, err error) {
+	err = s.Session().Do(s.ctx, func(ctx context.Context, v *engine.View) error {
+		if _, err := v.Threads(ctx); err != nil {
+			return err
+		}
+		th, err := v.Thread(ctx)
+		if err != nil {
+			return err
+		}
+		st, err := v.Stack(ctx, th.ID, 20)
+		if err != nil {
+			return err
+		}
+		if len(st.Frames) > 0 {
+			top = st.Frames[0].Symbol.Name
+		}
+		_, err = v.LocalObjects(ctx, nil)
+		return err
+	})
+	return top, err
+}
+
+// round is a breakpoint, two steps over lines with what an editor shows, and a read.
+func (s *session) round() error {
+	if reason, err := s.run(engine.How{}); err != nil || reason != targets.Breakpoint {
+		return fmt.Errorf("to the breakpoint: %v, %w", reason, err)
+	}
+	for range 2 {
+		began := time.Now()
+		if _, err := s.run(engine.How{Kind: engine.StepOver}); err != nil {
+			return fmt.Errorf("step: %w", err)
+		}
+		top, err := s.look()
+		if err != nil || top != "pace" {
+			return fmt.Errorf("in %q: %w", top, err)
+		}
+		s.steps = append(s.steps, time.Since(began))
+	}
+	if s.done%5 == 4 { // traps come and go
+		if err := s.breakAt("main", "pace"); err != nil {
+			return err
+		}
+		if err := s.breakAt("pace"); err != nil {
+			return err
+		}
+	}
+	s.done++
+	return nil
+}
+
+// load lets n clients debug for a time, each its own process, and returns the steps'
+// latencies, sorted. Each second one attaches to a process, which runs on afterwards.
+func load(t *testing.T, n int, long, pause time.Duration, server func(i int) string, meanwhile func()) []time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), long+2*patience)
+	defer cancel()
+	var attached []*exec.Cmd
+	var all sync.WaitGroup
+	sessions, errs := make([]*session, n), make([]error, n)
+	begin := make(chan struct{})
+	var ready sync.WaitGroup
+	for i := range n {
+		pid := 0
+		if i%2 == 1 {
+			p := pace(t)
+			attached, pid = append(attached, p), p.Process.Pid
+		}
+		ready.Add(1)
+		all.Go(func() {
+			s, err := open(ctx, server(i), pid, "")
+			if err == nil {
+				err = s.breakAt("pace")
+			}
+			sessions[i], errs[i] = s, err
+			ready.Done()
+			<-begin
+			for end := time.Now().Add(long); errs[i] == nil && time.Now().Before(end); time.Sleep(pause) {
+				errs[i] = s.round()
+			}
+		})
+	}
+	ready.Wait()
+	close(begin)
+	all.Wait()
+	meanwhile()
+	var steps []time.Duration
+	for i, s := range sessions {
+		if errs[i] != nil {
+			t.Errorf("client %d: %v", i, errs[i])
+		}
+		if s == nil {
+			continue
+		}
+		steps = append(steps, s.steps...)
+		all.Go(func() {
+			if err := s.Close(ctx, s.Parting()); err != nil {
+				t.Errorf("closing: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	for _, p := range attached {
+		walking(t, p.Process.Pid)
+	}
+	slices.Sort(steps)
+	return steps
+}
+
+func quantiles(steps []time.Duration) string {
+	if len(steps) == 0 {
+		return "no steps"
+	}
+	at := func(q float64) time.Duration {
+		return steps[int(q*float64(len(steps)-1))].Round(10 * time.Microsecond)
+	}
+	return fmt.Sprintf("%d steps, p50 %v, p95 %v, p99 %v", len(steps), at(.5), at(.95), at(.99))
+}
+
+// TestClients: many clients at once on one server. None is lost, and nothing is left.
+// The same work with a bare gdbserver for each client stands beside it in the log.
+func TestClients(t *testing.T) {
+	n, long, pause := 8, 20*time.Second, 150*time.Millisecond
+	if os.Getenv("HEAVY") != "" {
+		n, long, pause = 50, 5*time.Minute, 500*time.Millisecond
+		if v, err := time.ParseDuration(os.Getenv("CLIENTS_FOR")); err == nil {
+			long = v
+		}
+		bare := make([]string, n)
+		for i := range bare {
+			bare[i] = bareServer(t)
+		}
+		t.Logf("bare gdbservers: %s", quantiles(load(t, n, long, pause, func(i int) string { return bare[i] }, func() {})))
+	}
+	s := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	var memory, guard int
+	steps := load(t, n, long, pause, func(int) string { return fmt.Sprintf("tcp:server=localhost,port=%d,password=p1", s.port) }, func() {
+		memory = resident(s.cmd.Process.Pid)
+		for _, pid := range children(s.cmd.Process.Pid) {
+			if status(pid, "Name") == "dap-windbg" {
+				guard = resident(pid)
+			}
+		}
+	})
+	t.Logf("dbgsrv, %d clients for %v: %s; %d KB resident, guard %d KB", n, long, quantiles(steps), memory, guard)
+	if memory > n*10<<10 {
+		t.Errorf("%d KB for %d clients", memory, n)
+	}
+	eventually(t, "no stub and no debuggee is left", func() bool { return len(stubs(s)) == 0 })
+	if strings.Contains(s.logs.String(), "parted in the client's place") {
+		t.Errorf("a client was lost\n%s", s.logs)
+	}
+}
+
+// resident is a process's memory in KB.
+func resident(pid int) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(status(pid, "VmRSS"), " kB"))
+	return n
+}
+
+// bareServer is a gdbserver of its own for a client.
+func bareServer(t *testing.T) string {
+	t.Helper()
+	port := free(t)
+	cmd := exec.Command("gdbserver", "--multi", fmt.Sprintf("127.0.0.1:%d", port))
+	said := &text{}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	said.wait(t, "Listening on port")
+	return fmt.Sprintf("gdb:server=127.0.0.1,port=%d", port)
+}
