@@ -59,7 +59,7 @@ func (l *link) echo(p packet) bool {
 // restart: the target began its streams anew. What was asked of it is lost.
 func (l *link) restart() {
 	l.ids.restart()
-	l.doubt, l.roused = 0, false
+	l.doubt = 0
 	if l.cur != nil {
 		l.finish(&SilentError{Op: l.cur.op, Restarted: true})
 	}
@@ -67,18 +67,22 @@ func (l *link) restart() {
 }
 
 // evident: a packet of the expected number shows that ours arrived, for the target
-// answers only what it has. But a state change that we made it repeat may have
-// crossed ours on the line. Whether it was repeated, or the target ran on and came
-// to the same place, it alone knows: once it has our request it is asked.
+// answers only what it has. But a state change that it was made to repeat, by us or by
+// noise, may have crossed ours on the line: it answers no question. Where we asked to
+// run on, the same state told again may be news of the same place, which the target
+// alone knows: once it has our request it is asked.
 func (l *link) evident(p packet) {
 	if l.cur == nil || l.acked {
 		return
 	}
-	if s, ok := parseState(p.data); ok && p.kind == typeStateChange && l.roused && s.same(l.state) {
-		if l.cur.runs {
+	if s, ok := parseState(p.data); ok && p.kind == typeStateChange {
+		switch {
+		case !l.cur.runs:
+			return
+		case s.same(l.state):
 			l.doubt = probes
+			return
 		}
-		return
 	}
 	l.acknowledged()
 }

@@ -38,6 +38,7 @@ func (t *timing) onWire(n int) time.Duration {
 const (
 	lingering   = 3
 	lingerTimes = 12
+	patient     = 4 // unanswered tries before the target is roused
 	lingerPause = 2 * time.Second
 	storm       = 2 * time.Second // between requests to repeat what was damaged very often
 	sameDamage  = 3               // identical damaged packets that show a fault of the line
@@ -71,6 +72,7 @@ type link struct {
 	anew    func()                         // in the loop: the target began its streams anew
 	ended   func(error)                    // in the loop, last
 	told    func(string)                   // in the loop: trouble of the line, for the user
+	woke    func()                         // in the loop: a break-in was sent that nobody asked for
 
 	in       chan []byte
 	posted   chan func()
@@ -87,7 +89,6 @@ type link struct {
 	ids       sequence
 	last      []byte       // last data packet received, as payload
 	state     *stateChange // the last one
-	roused    bool         // the target was made to repeat itself, before it takes our next packet
 	resetBy   bool         // a RESET came since the last data packet
 	queue     []*ask
 	cur       *ask
@@ -98,6 +99,7 @@ type link struct {
 	spent     time.Duration // waiting for cur's acknowledgement
 	pause     time.Duration // that is being waited now
 	sentLast  []byte        // payload of the last data packet sent
+	resets    int           // still to be sent before cur is sent again
 	resetSent bool
 	broken    error // the target speaks what we do not understand
 	damage    damage
@@ -269,7 +271,7 @@ func (l *link) begin() {
 			l.settle(a, context.Canceled)
 			continue
 		}
-		l.cur, l.acked, l.settled, l.tries, l.spent = a, false, false, 0, 0
+		l.cur, l.acked, l.settled, l.tries, l.spent, l.resets = a, false, false, 0, 0, 0
 		l.transmit()
 	}
 }
@@ -312,17 +314,11 @@ func tune(data []byte, runs, mangled bool) {
 }
 
 func (l *link) control(kind uint16, id uint32) {
-	if kind != typeAcknowledge {
-		l.roused = true
-	}
 	l.out.write(packet{control: true, kind: kind, id: id}.body())
 }
 
 // breakIn sends the break-in byte, reset a reset.
-func (l *link) breakIn() {
-	l.roused = true
-	l.out.write([]byte{breakIn})
-}
+func (l *link) breakIn() { l.out.write([]byte{breakIn}) }
 
 func (l *link) reset() {
 	l.resetSent = true
@@ -347,20 +343,43 @@ func (l *link) overdue() {
 	case l.cur == nil:
 	case l.frames.busy(): // something is on its way
 		l.wait.set(l.t.gap)
+	case l.resets > 0:
+		l.resync()
 	case l.cur.runs && !l.acked && l.tries >= lingering:
 		l.linger()
 	case !l.acked && l.tries < l.t.retries && l.spent < l.t.limit && !l.cur.gone.Load():
+		if !l.cur.runs && l.tries > 0 && l.tries%patient == 0 {
+			l.rouse()
+		}
 		l.transmit()
 	case l.acked && l.cur.again && !l.cur.gone.Load(): // out of step: begin anew, and ask again
-		l.cur.again, l.acked, l.tries = false, false, 0
-		l.reset()
-		l.wait.set(l.t.ack)
+		l.cur.again, l.acked, l.tries, l.resets = false, false, 0, patient
+		l.resync()
 	default:
 		if !l.acked && !l.cur.gone.Load() {
 			l.lament()
 		}
 		l.finish(&SilentError{Op: l.cur.op, Acknowledged: l.acked, Damaged: l.damage.row >= sameDamage})
 	}
+}
+
+// resync resets a target that is out of step; when it answers, what is asked is sent.
+func (l *link) resync() {
+	l.resets--
+	l.reset()
+	l.pause = l.t.ack
+	l.wait.set(l.pause)
+}
+
+// rouse makes itself heard by a target that does not answer: out of step, it hears a
+// reset; and where it gave us up and ran on, a break-in.
+func (l *link) rouse() {
+	if l.tries/patient%2 == 1 {
+		l.reset()
+		return
+	}
+	l.breakIn()
+	l.woke()
 }
 
 // linger lets whoever asked to run on go, and goes on sending the request for a while.
@@ -519,7 +538,7 @@ func (l *link) controlled(p packet) {
 		}
 	case typeReset:
 		l.ids.reset()
-		l.resetBy = true
+		l.resetBy, l.resets = true, 0
 		if !l.resetSent {
 			l.control(typeReset, l.ids.resetID())
 		}
@@ -532,7 +551,7 @@ func (l *link) controlled(p packet) {
 
 // acknowledged: the request under way has arrived.
 func (l *link) acknowledged() {
-	l.acked, l.roused = true, false
+	l.acked = true
 	l.ids.advance()
 	if l.cur.reply == nil {
 		if l.cur.runs && l.doubt == probes {

@@ -110,6 +110,11 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	t.l = newLink(o.Trace.Wrap(conn), o.Clock, timing{gap: o.Gap, quiet: o.Quiet, ack: o.Ack, reply: o.Reply, limit: o.Limit, retries: o.Retries, baud: baud}, datagrams)
 	t.l.frames.lines.mode = o.Newlines
 	t.l.receive, t.l.anew, t.l.ended, t.l.told = t.received, t.began, t.lost, o.Told
+	t.l.woke = func() {
+		t.mu.Lock()
+		t.owed = true
+		t.mu.Unlock()
+	}
 	if datagrams {
 		net.onRestart(func() { t.l.post(t.l.restart) })
 	}
