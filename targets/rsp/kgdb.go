@@ -2,12 +2,15 @@ package rsp
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
+	"dap-windbg/arch"
 	"dap-windbg/targets"
 )
 
@@ -161,7 +164,7 @@ func (s *stopReply) adopt(g []byte) {
 		return
 	}
 	s.regs = map[int][]byte{}
-	for i := range 17 { // rax to rip, 8 bytes each
+	for i := range ripNumber + 1 { // rax to rip, 8 bytes each
 		if from := 16 * i; from+16 <= len(g) {
 			if v, ok := unhex(g[from : from+16]); ok {
 				s.regs[i] = v
@@ -170,12 +173,41 @@ func (s *stopReply) adopt(g []byte) {
 	}
 }
 
+// ripNumber is the program counter's number on the wire.
+const ripNumber = 16
+
+// atTrap puts the program counter of who ran into a software trap back to it: the
+// stub leaves it behind the trap's instruction.
+func (t *Target) atTrap(ctx context.Context, s *stopReply) error {
+	pc := littleUint(s.regs[ripNumber])
+	t.c.mu.Lock()
+	_, trapped := t.traps[key(targets.Trap{Addr: arch.Addr(pc - 1)})]
+	t.c.mu.Unlock()
+	if !trapped || s.signal != gdbSIGTRAP {
+		return nil
+	}
+	at := binary.LittleEndian.AppendUint64(nil, pc-1)
+	r := ask("P%x=%s", ripNumber, hex.EncodeToString(at))
+	if err := t.c.exchangeAs(ctx, true, []*request{r}); err != nil {
+		return err
+	}
+	if string(r.reply) != "OK" {
+		return wrote("putting the program counter back to a trap", r)
+	}
+	s.regs[ripNumber] = at
+	return nil
+}
+
 // settleKGDB tells a stop of kgdb, whose processor must be found first.
 func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	defer c.done.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), c.o.Timeout)
 	defer cancel()
-	if err := c.findCPU(ctx, s); err != nil {
+	err := c.findCPU(ctx, s)
+	if err == nil {
+		err = t.atTrap(ctx, s)
+	}
+	if err != nil {
 		c.fail(fmt.Errorf("after a stop: %w", err))
 		return
 	}

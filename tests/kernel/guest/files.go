@@ -24,9 +24,10 @@ export PATH=/bin PS1=
 echo 1 >/proc/sys/kernel/sysrq
 echo 0 >/proc/sys/kernel/kptr_restrict
 dmesg -n 1
-stty -echo -F /dev/ttyS0
-echo '` + ready + `'
-exec setsid cttyhack sh
+[ -n "$shell" ] || shell=ttyS0
+stty -echo -F /dev/$shell
+echo '` + ready + `' >/dev/$shell
+exec setsid sh -c "exec sh <>/dev/$shell >&0 2>&0"
 `
 
 // files makes the guest's root file system: busybox, what was asked for, and the

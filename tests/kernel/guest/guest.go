@@ -20,7 +20,7 @@ import (
 )
 
 // Patience bounds what a guest may take, on a machine that has other things to do.
-const Patience = 3 * time.Minute
+const Patience = time.Minute
 
 // Kernel is what a guest boots.
 type Kernel struct {
@@ -79,6 +79,7 @@ type Config struct {
 	Stopped bool              // wait at the first instruction for a debugger (-S)
 	NoStub  bool              // without QEMU's GDB stub
 	Args    []string          // more of QEMU's
+	Debug   *Line             // a line for a debugger in the kernel, which is the kernel's console then
 }
 
 // VM is a machine that runs. It ends with the test.
@@ -103,12 +104,19 @@ func Start(tb testing.TB, c Config) *VM {
 		tb.Fatal(err)
 	}
 	vm.Port = freePort(tb)
+	if c.Debug != nil {
+		c.Debug.Port = freePort(tb)
+		c.Append += " kgdboc=ttyS0,115200 shell=ttyS1"
+	}
 	serial, monitor := filepath.Join(vm.dir, "serial"), filepath.Join(vm.dir, "monitor")
 	args := []string{"-accel", "tcg", "-m", fmt.Sprint(max(c.Memory, 256)), "-smp", fmt.Sprintf("%d,sockets=%[1]d,cores=1", max(c.CPUs, 1)),
 		"-display", "none", "-nodefaults",
-		"-kernel", c.Kernel.Image, "-initrd", initrd, "-append", strings.TrimSpace("console=ttyS0,115200 " + c.Append),
-		"-chardev", "socket,id=console,path=" + serial + ",server=on,wait=off", "-serial", "chardev:console",
-		"-monitor", "unix:" + monitor + ",server=on,wait=off"}
+		"-kernel", c.Kernel.Image, "-initrd", initrd, "-append", strings.TrimSpace("console=ttyS0,115200 " + c.Append)}
+	if c.Debug != nil {
+		args = append(args, c.Debug.args()...)
+	}
+	args = append(args, "-chardev", "socket,id=console,path="+serial+",server=on,wait=off", "-serial", "chardev:console",
+		"-monitor", "unix:"+monitor+",server=on,wait=off")
 	if !c.NoStub {
 		args = append(args, "-gdb", fmt.Sprintf("tcp:127.0.0.1:%d,nodelay=on", vm.Port))
 	}

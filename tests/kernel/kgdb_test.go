@@ -1,0 +1,162 @@
+package kernel
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"dap-windbg/tests/kernel/guest"
+	"dap-windbg/tests/kernel/window"
+)
+
+// debugged is a machine with kgdb and a command window on its line.
+type debugged struct {
+	*guest.VM
+	*window.Window
+	t      *testing.T
+	kernel guest.Kernel
+	module string
+	line   *guest.Line
+}
+
+func debug(t *testing.T, protocol string, cpus int) *debugged {
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("only with HEAVY=1: it builds a kernel")
+	}
+	k, module, _ := guest.KGDB(t)
+	l := &guest.Line{}
+	vm := guest.Start(t, guest.Config{Kernel: k, CPUs: cpus, Append: "nokaslr", Debug: l, Files: map[string]string{"lib/modules/dwtest.ko": module}}).Ready()
+	w := window.Open(t, "-y", strings.TrimSuffix(module, "/dwtest.ko"), "-k", l.Connection(protocol, k))
+	return &debugged{vm, w, t, k, module, l}
+}
+
+// during runs a command in the guest while the kernel runs, and breaks in again.
+func (d *debugged) during(command string) string {
+	d.t.Helper()
+	g := d.Say("g")
+	out := d.Run(command)
+	d.Interrupt()
+	g.Wait()
+	return out
+}
+
+// value evaluates an expression.
+func (d *debugged) value(expr string) uint64 {
+	d.t.Helper()
+	text := d.Do("? " + expr)
+	at := strings.LastIndex(text, "= ")
+	v, err := strconv.ParseUint(strings.ReplaceAll(strings.TrimSpace(text[at+1:])[1:], "`", ""), 16, 64)
+	if at < 0 || err != nil {
+		d.t.Errorf("? %s: %q", expr, text)
+	}
+	return v
+}
+
+var locationOf = regexp.MustCompile(`\[(\S+) @ (\d+)\]`)
+
+// TestKernelDebugger: a whole session with a kernel over its own debugger, by packets
+// and by the text console.
+func TestKernelDebugger(t *testing.T) {
+	for _, protocol := range []string{"kgdb", "kdb"} {
+		t.Run(protocol, func(t *testing.T) { session(t, protocol) })
+	}
+}
+
+func session(t *testing.T, protocol string) {
+	d := debug(t, protocol, 2)
+	has(t, "k", d.Do("k"), `vmlinux!kgdb_breakpoint`, `vmlinux!sysrq_handle_dbg`)
+	has(t, "~", d.Do("~"), `CPU 0`, `CPU 1`)
+	has(t, "~0 k", d.Do("~0 k"), `00 .*vmlinux!`)
+	has(t, "~1 k", d.Do("~1 k"), `00 .*vmlinux!`)
+
+	// A breakpoint by symbol in the module's init, before the module is there.
+	d.Do("bu dwtest!dw_add")
+	g := d.Say("g")
+	load := d.Begin("insmod /lib/modules/dwtest.ko")
+	has(t, "the stop in the module's init", g.Wait(), `Breakpoint 0 hit`, `dwtest!dw_add`)
+	has(t, "k there", d.Do("k"), `dwtest!(dw_init|init_module)`, `vmlinux!do_one_initcall`, `vmlinux!do_init_module`)
+	has(t, "dv", d.Do("dv"), `id = 0n1`)
+	d.Do("bc *")
+	g = d.Say("g")
+	load.Wait()
+
+	// By symbol and by line, hit from a command in the guest.
+	d.Interrupt()
+	g.Wait()
+	d.Do("bp dwtest!dw_middle")
+	g = d.Say("g")
+	call := d.Begin("echo call 5 >/proc/dwtest")
+	has(t, "the stop by symbol", g.Wait(), `Breakpoint \d hit`, `dwtest!dw_middle`)
+	has(t, "dv", d.Do("dv"), `v = 0n5`)
+	has(t, "k", d.Do("k"), `dwtest!dw_outer`, `dwtest!dw_write`, `vmlinux!vfs_write`, `vmlinux!ksys_write`, `vmlinux!do_syscall_64`)
+	line := locationOf.FindStringSubmatch(d.Do("k 1"))
+	if line == nil {
+		t.Fatal("no line of the stop")
+	}
+	text := d.Do("x dwtest!dw_watched")
+	has(t, "x", text, `dwtest!dw_watched`)
+	d.Do("bc *")
+	n, _ := strconv.Atoi(line[2])
+	d.Do("bp `dwtest!" + line[1] + ":" + strconv.Itoa(n+1) + "`") // return dw_inner(local) + local
+	has(t, "the stop by line", d.Do("g"), `Breakpoint \d hit`, `dwtest!dw_middle`)
+	d.Do("bc *")
+
+	// Memory and registers.
+	watched := d.value("dwtest!dw_watched")
+	d.Do("eq dwtest!dw_watched 1122334455667788")
+	has(t, "dq", d.Do("dq dwtest!dw_watched L1"), "11223344`55667788")
+	d.Do("eb dwtest!dw_watched+3 0xab")
+	has(t, "dq", d.Do("dq dwtest!dw_watched L1"), "11223344`ab667788")
+	if watched != 0 {
+		rcx := d.value("@rcx")
+		d.Do("r rcx=1234567890")
+		if got := d.value("@rcx"); got != 0x1234567890 {
+			t.Errorf("rcx is %x", got)
+		}
+		d.Do("r rcx=" + strconv.FormatUint(rcx, 16))
+	}
+	for i := range 50 {
+		if text := d.Do("p"); !regexp.MustCompile(`^> *\d+:|(?m)^(dwtest|vmlinux)!`).MatchString(text) {
+			t.Fatalf("step %d: %s", i, text)
+		}
+	}
+	g = d.Say("g")
+	call.Wait()
+	d.Interrupt()
+	g.Wait()
+
+	// What the system knows.
+	tasks := d.during("ps -o pid,comm")
+	list := d.Do("!ps")
+	for row := range strings.Lines(tasks) {
+		f := strings.Fields(row)
+		if len(f) < 2 || f[0] == "PID" || f[1] == "ps" {
+			continue
+		}
+		if !regexp.MustCompile(`(?m)\b` + f[0] + `\b.*` + regexp.QuoteMeta(f[1][:min(len(f[1]), 15)])).MatchString(list) {
+			t.Errorf("!ps lacks %s %s:\n%s", f[0], f[1], list)
+		}
+	}
+	log := d.during("dmesg")
+	ours := d.Do("!dmesg")
+	for row := range strings.Lines(log) {
+		if row = strings.TrimSpace(row); row != "" && !strings.Contains(ours, row) {
+			t.Errorf("!dmesg lacks %q", row)
+			break
+		}
+	}
+
+	// The guest lives after detaching, and can be debugged again.
+	d.End("qd")
+	if got := d.Run("echo alive"); got != "alive\n" {
+		t.Fatalf("after detaching the guest says %q", got)
+	}
+	d.Window = window.Open(t, "-k", d.line.Connection(protocol, d.kernel))
+	has(t, "k again", d.Do("k"), `vmlinux!kgdb_breakpoint`)
+	g = d.Say("g")
+	d.Begin("echo panic >/proc/dwtest")
+	has(t, "the panic", g.Wait(), `vmlinux!kgdb_breakpoint|vmlinux!panic|vmlinux!kgdb_panic`)
+	has(t, "k of the panic", d.Do("k"), `vmlinux!panic`, `dw_write`)
+}
