@@ -20,6 +20,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/creack/pty"
+	"golang.org/x/term"
+
 	"dap-windbg/tests/kdsim/sim"
 )
 
@@ -33,6 +36,15 @@ func main() {
 func run() error {
 	listen := flag.String("listen", "", "serve a serial line at this TCP `address`")
 	unix := flag.String("unix", "", "serve a serial line at this Unix socket `path`")
+	terminal := flag.Bool("pty", false, "serve a serial line on a pseudo-terminal, whose name is printed")
+	var l sim.Line
+	flag.IntVar(&l.Baud, "baud", 0, "speed of the line; 0 is as fast as it goes")
+	flag.IntVar(&l.Split, "split", 0, "longest piece written at once, bytes")
+	in, out := &sim.Faults{}, &sim.Faults{}
+	flag.IntVar(&out.Newlines, "crlf", 0, "CRs that the line writes before each LF towards the debugger")
+	flag.IntVar(&in.Newlines, "crlf-in", 0, "the same towards the target")
+	noise := flag.Int("noise", 0, "chance of each kind of damage to each byte, millionths, both directions")
+	limit := flag.Int("noise-limit", 0, "damages in each direction, at most; 0: no limit")
 	images := flag.Bool("images", false, "build the guest, print the directory of its images, and end")
 	script := flag.String("script", "", "what happens by itself: `TICK:WORD,...`; words are "+words())
 	verbose := flag.Bool("v", false, "say what happens")
@@ -67,12 +79,18 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	for _, f := range []*sim.Faults{in, out} {
+		f.Drop, f.Flip, f.Duplicate, f.Insert, f.Cut, f.Limit, f.Seed = *noise, *noise, *noise, *noise, *noise, *limit, o.Seed
+	}
+	l.In, l.Out = in, out
 	switch {
+	case *terminal:
+		return onTerminal(ctx, t, l)
 	case *listen != "":
-		return serve(ctx, t, "tcp", *listen)
+		return serve(ctx, t, l, "tcp", *listen)
 	case *unix != "":
 		os.Remove(*unix)
-		return serve(ctx, t, "unix", *unix)
+		return serve(ctx, t, l, "unix", *unix)
 	}
 	return fmt.Errorf("say -listen, -unix, -pty or -net")
 }
@@ -102,8 +120,25 @@ func parseScript(s string) ([]sim.Command, error) {
 	return out, nil
 }
 
+// onTerminal serves the line at the master's end of a pseudo-terminal. Its other end is
+// held open too, so that a debugger may come and go.
+func onTerminal(ctx context.Context, t *sim.Target, line sim.Line) error {
+	master, slave, err := pty.Open()
+	if err != nil {
+		return err
+	}
+	defer master.Close()
+	defer slave.Close()
+	if _, err := term.MakeRaw(int(slave.Fd())); err != nil {
+		return err
+	}
+	fmt.Printf("listening %s\n", slave.Name())
+	line.ReadWriter = master
+	return t.Serve(ctx, &line)
+}
+
 // serve lets one debugger after the other in; the machine stands still without one.
-func serve(ctx context.Context, t *sim.Target, network, address string) error {
+func serve(ctx context.Context, t *sim.Target, line sim.Line, network, address string) error {
 	l, err := net.Listen(network, address)
 	if err != nil {
 		return err
@@ -119,7 +154,9 @@ func serve(ctx context.Context, t *sim.Target, network, address string) error {
 			}
 			return err
 		}
-		err = t.Serve(ctx, c)
+		on := line
+		on.ReadWriter = c
+		err = t.Serve(ctx, &on)
 		c.Close()
 		if ctx.Err() != nil {
 			return nil

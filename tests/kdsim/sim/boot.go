@@ -39,6 +39,7 @@ type computer struct {
 	pollBreak func() bool   // a clock tick looks at the line
 	restart   bool          // the guest asked for it
 	command   func() uint32 // what the demonstration thread is to do
+	ordered   uint32        // the bug check that the debugger asked for
 	ask       uint64        // where the guest wants a module described
 	bad       error         // the guest is wrong
 }
@@ -203,6 +204,7 @@ const (
 	portCommand = 0x2f0
 	portCPU     = 0x2f4 // in: number of the processor; out: start the others
 	portBooted  = 0x2f5
+	portCrash   = 0x2f6 // in: the bug check that the debugger asked for
 )
 
 func (c *computer) port(p *processor, port uint16, size int, out bool, v uint32) uint32 {
@@ -229,6 +231,8 @@ func (c *computer) port(p *processor, port uint16, size int, out bool, v uint32)
 		}
 	case port == portCPU:
 		return uint32(p.number)
+	case port == portCrash:
+		return c.ordered
 	case port == portBooted:
 		c.booted = true
 	default:

@@ -190,7 +190,7 @@ func (p *processor) store(va uint64, size int, v uint64) {
 	if p.dr[7]&0xff != 0 {
 		p.watch(va, size, true)
 	}
-	if f := p.frameOf(va+uint64(size)-1, true); f == nil {
+	if p.frameOf(va, true) == nil || p.frameOf(va+uint64(size)-1, true) == nil {
 		return
 	}
 	for i := range size {

@@ -75,7 +75,6 @@ type Target struct {
 	start   time.Time
 	present bool // a debugger is thought to be there
 	owed    bool // a break-in came while stopped
-	resent  bool // the packet under way was sent more than once
 
 	// of a packet under way
 	kind    uint16

@@ -54,18 +54,15 @@ func sign(v uint64, size int) int64 {
 
 // operandSize is the size of the first operand, or of the data where it has none.
 func (d *decoded) operandSize() int {
-	for _, a := range d.inst.Args {
-		if r, ok := a.(x86asm.Reg); ok {
-			if l, ok := placeOf(r); ok {
-				if a == d.inst.Args[0] {
-					return l.size
-				}
-			}
+	switch a := d.inst.Args[0].(type) {
+	case x86asm.Reg:
+		if l, ok := placeOf(a); ok {
+			return l.size
 		}
-		if _, ok := a.(x86asm.Mem); ok && a == d.inst.Args[0] && d.inst.MemBytes > 0 {
+	case x86asm.Mem:
+		if d.inst.MemBytes > 0 {
 			return d.inst.MemBytes
 		}
-		break
 	}
 	return d.inst.DataSize / 8
 }

@@ -204,20 +204,12 @@ func (t *Target) proceed(r *request, control bool) {
 
 // unhandled: nobody takes the exception, so the guest dies of it.
 func (t *Target) unhandled() {
-	p := t.current
-	p.push(t.pc)
-	p.r[rsp] -= 0x28
-	p.store(p.r[rsp]+0x28, 8, t.pc)
-	p.r[rcx], p.r[rdx], p.r[8], p.r[9] = 0x7e, uint64(t.code), t.pc, 0
-	p.ip = t.c.symbol("KeBugCheckEx")
-	p.fault = nil
+	t.current.interrupt(3, 0, false)
 }
 
 func (t *Target) crash(r *request) {
-	p := t.current
-	p.r[rsp] = p.r[rsp]&^15 - 0x28
-	p.r[rcx], p.r[rdx], p.r[8], p.r[9] = uint64(r.u32(16)), 0, 0, 0
-	p.ip = t.c.symbol("KeBugCheckEx")
+	t.c.ordered = r.u32(16)
+	t.current.interrupt(2, 0, false)
 	t.leave()
 }
 

@@ -159,6 +159,8 @@ KiStartSystemThread:                   # a new thread returns to here
 	.endm
 
 	TRAP KiDivideErrorFault, 0, KiDispatchTrap, 0
+	TRAP KiNmiInterrupt, 0, KiDispatchTrap, 2
+	TRAP KiBreakpointTrap, 0, KiDispatchTrap, 3
 	TRAP KiInvalidOpcodeFault, 0, KiDispatchTrap, 6
 	TRAP KiDoubleFaultAbort, 1, KiDispatchTrap, 8
 	TRAP KiGeneralProtectionFault, 1, KiDispatchTrap, 13

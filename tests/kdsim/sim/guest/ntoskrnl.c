@@ -8,7 +8,7 @@ ULONGLONG DebugService(ULONG service, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c, ULO
 void DbgBreakPointWithStatus(ULONG status);
 void KiSwapContext(KTHREAD *from, KTHREAD *to);
 void KiStartSystemThread(void);
-void KiDivideErrorFault(void), KiInvalidOpcodeFault(void), KiDoubleFaultAbort(void), KiGeneralProtectionFault(void), KiPageFault(void), HalpClockInterrupt(void);
+void KiNmiInterrupt(void), KiBreakpointTrap(void), KiDivideErrorFault(void), KiInvalidOpcodeFault(void), KiDoubleFaultAbort(void), KiGeneralProtectionFault(void), KiPageFault(void), HalpClockInterrupt(void);
 void KiSystemStartup(LOADER_PARAMETER_BLOCK *block);
 
 #define GLOBAL __attribute__((used))
@@ -31,7 +31,7 @@ GLOBAL LIST_ENTRY ExpSystemResourcesList;
 GLOBAL ERESOURCE PsLoadedModuleResource, IopDatabaseResource;
 GLOBAL POOL_TRACKER_TABLE PoolTrackTable[64];
 GLOBAL ULONG PoolTrackTableSize = 64;
-GLOBAL ULONGLONG KeTickCount, KeInterruptTime, KeSystemTime = 0x1d7a2b3c4d5e6f0, KeBootTime = 0x1d7a2b3c4d5e000;
+GLOBAL ULONGLONG KeTickCount, KeInterruptTime, KeSystemTime = 0x1dc2b3c4d5e6f70, KeBootTime = 0x1dc2b3c4d5e6000;
 GLOBAL KIDTENTRY64 KiIdt[256];
 GLOBAL LOADER_PARAMETER_BLOCK *KeLoaderBlock;
 GLOBAL volatile ULONG DemoCommand; // what to do at the next tick; see KiDemoThread
@@ -351,6 +351,8 @@ void KeUpdateSystemTime(KTRAP_FRAME *frame, ULONG vector) {
     KeTickCount++;
     KeInterruptTime += KeMaximumIncrement;
     KeSystemTime += KeMaximumIncrement;
+    *(ULONGLONG *)0xfffff78000000008 = KeInterruptTime; // KUSER_SHARED_DATA
+    *(ULONG *)0xfffff78000000014 = (ULONG)KeSystemTime; *(ULONG *)0xfffff78000000018 = (ULONG)(KeSystemTime >> 32);
     for (int i = 0; i < 16; i++)
       if (KiWait.waiting[i] && KiWait.due[i] <= KeTickCount) { KiReadyThread(KiWait.waiting[i]); KiWait.waiting[i] = NULL; }
     KdCheckForDebugBreak();
@@ -373,6 +375,8 @@ EXPORT void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, U
 
 void KiDispatchTrap(KTRAP_FRAME *frame, ULONG vector) {
   KeGetCurrentThread()->TrapFrame = frame;
+  if (vector == 2) KeBugCheckEx(In(0x2f6), 0, 0, 0, 0); // the debugger wants it
+  if (vector == 3) KeBugCheckEx(0x7e, 0x80000003, frame->Rip, (ULONG_PTR)frame, 0);
   if (vector == 14) {
     if (frame->FaultAddress < 0x10000) KeBugCheckEx(0xd1, frame->FaultAddress, 2, frame->ErrorCode >> 1 & 1, frame->Rip);
     KeBugCheckEx(0x50, frame->FaultAddress, frame->ErrorCode >> 1 & 1, frame->Rip, 0);
@@ -546,7 +550,7 @@ static void KdInitSystem(LOADER_PARAMETER_BLOCK *b) {
 static void KiInitializeProcessor(LOADER_PARAMETER_BLOCK *b, ULONG n) {
   KPCR *pcr = b->Pcr[n];
   KPRCB *prcb = &pcr->Prcb;
-  pcr->Self = pcr; pcr->CurrentPrcb = prcb; pcr->IdtBase = KiIdt; pcr->Used_Self = NULL;
+  pcr->Self = pcr; pcr->CurrentPrcb = prcb; pcr->IdtBase = KiIdt; pcr->GdtBase = (char *)pcr + 0x7000; pcr->TssBase = (char *)pcr + 0x7100; pcr->Used_Self = NULL;
   pcr->MajorVersion = pcr->MinorVersion = 1; pcr->StallScaleFactor = 2400;
   prcb->Number = n; prcb->LegacyNumber = (UCHAR)n; prcb->MHz = 2400; prcb->CpuType = 6; prcb->CpuID = 1; prcb->CpuStep = 0x3a09; prcb->MxCsr = 0x1f80;
   prcb->Context = &prcb->ProcessorState.ContextFrame;
@@ -589,7 +593,7 @@ void KiSystemStartup(LOADER_PARAMETER_BLOCK *b) {
     PoolNext = b->Pool; PoolEnd = b->Pool + b->PoolSize;
     KeNumberProcessors = b->Processors;
     InitializeListHead(&PsLoadedModuleList); InitializeListHead(&PsActiveProcessHead); InitializeListHead(&MmLoadedUserImageList);
-    KiSetHandler(0, KiDivideErrorFault); KiSetHandler(6, KiInvalidOpcodeFault); KiSetHandler(8, KiDoubleFaultAbort);
+    KiSetHandler(0, KiDivideErrorFault); KiSetHandler(2, KiNmiInterrupt); KiSetHandler(3, KiBreakpointTrap); KiSetHandler(6, KiInvalidOpcodeFault); KiSetHandler(8, KiDoubleFaultAbort);
     KiSetHandler(13, KiGeneralProtectionFault); KiSetHandler(14, KiPageFault); KiSetHandler(0xd1, HalpClockInterrupt);
     ObInitSystem();
     PsIdleProcess = PspCreateProcess("Idle", 0, b->Root, NULL);
