@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,8 +22,9 @@ import (
 
 // relay is a connection to the door of another debugger.
 type relay struct {
-	conn io.ReadWriteCloser
-	mu   sync.Mutex // one message at a time
+	conn    io.ReadWriteCloser
+	parting atomic.Bool // the client has disconnected
+	mu      sync.Mutex  // one message at a time
 }
 
 func (r *relay) send(content []byte) error {
@@ -107,7 +109,7 @@ func (r *relay) greet(hello *request) (*bufio.Reader, error) {
 
 // relayFrom passes on what the other debugger says, until it hangs up.
 func (s *session) relayFrom(from *bufio.Reader) {
-	over := false
+	over := false // terminated was told
 	for {
 		content, err := readMessage(from)
 		if err != nil {
@@ -116,23 +118,30 @@ func (s *session) relayFrom(from *bufio.Reader) {
 			}
 			break
 		}
-		over = over || isTerminated(content)
+		over = over || is(content, "event", "terminated")
 		s.out.send(relayed(content))
 	}
-	if over || s.ctx.Err() != nil {
+	up := s.relay.Swap(nil) // the client's last requests are answered here
+	if up.parting.Load() || s.ctx.Err() != nil {
 		s.close()
 		return
 	}
-	s.relay.Store(nil) // the client's last requests are answered here
-	s.output("important", "The connection to the debug session is lost.\n")
-	s.post(s.tellTerminated)
+	s.post(func() {
+		if over {
+			s.phase = ended
+			return
+		}
+		s.output("important", "The connection to the debug session is lost.\n")
+		s.phase = live
+		s.tellTerminated()
+	})
 }
 
-// isTerminated recognises the last event of a session, which is a short one.
-func isTerminated(content []byte) bool {
-	if len(content) > 256 || !bytes.Contains(content, []byte("terminated")) {
+// is recognises a short message by its type and its command or event.
+func is(content []byte, kind, name string) bool {
+	if len(content) > 512 || !bytes.Contains(content, []byte(name)) {
 		return false
 	}
 	var m incoming
-	return json.Unmarshal(content, &m) == nil && m.Type == "event" && m.Event == "terminated"
+	return json.Unmarshal(content, &m) == nil && m.Type == kind && (m.Event == name || m.Command == name)
 }

@@ -156,10 +156,12 @@ func (s *session) read(r *bufio.Reader) {
 // receive sorts one message.
 func (s *session) receive(content []byte) {
 	if up := s.relay.Load(); up != nil {
-		if up.send(content) != nil {
-			s.close()
+		if is(content, "request", "disconnect") {
+			up.parting.Store(true)
 		}
-		return
+		if up.send(content) == nil || s.relay.Load() != nil {
+			return // what became of it is told by who reads from there
+		}
 	}
 	var m incoming
 	err := json.Unmarshal(content, &m)

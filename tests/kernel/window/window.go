@@ -156,7 +156,13 @@ func (w *Window) Do(line string) string {
 // Interrupt is Ctrl+C.
 func (w *Window) Interrupt() {
 	w.tb.Helper()
-	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
+	w.Signal(os.Interrupt)
+}
+
+// Signal sends the debugger itself a signal.
+func (w *Window) Signal(s os.Signal) {
+	w.tb.Helper()
+	if err := w.cmd.Process.Signal(s); err != nil {
 		w.tb.Fatal(err)
 	}
 }

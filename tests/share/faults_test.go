@@ -1,0 +1,154 @@
+package share
+
+import (
+	"encoding/json"
+	"net"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dap-windbg/tests/dapclient"
+	"dap-windbg/tests/kernel/window"
+
+	"github.com/google/go-dap"
+)
+
+// port is where a shared session's clients connect.
+func port(t *testing.T, join string) string {
+	t.Helper()
+	m := regexp.MustCompile(`Port=(\d+)`).FindStringSubmatch(join)
+	if m == nil {
+		t.Fatal(join)
+	}
+	return m[1]
+}
+
+// threadOf is the thread of a stop.
+func threadOf(t *testing.T, m *dapclient.Message) int {
+	t.Helper()
+	var body dap.StoppedEventBody
+	if err := json.Unmarshal(m.Body, &body); err != nil {
+		t.Fatal(err)
+	}
+	return body.ThreadId
+}
+
+// works lets an editor step: nobody holds it up.
+func works(t *testing.T, c *dapclient.Client, thread int) {
+	t.Helper()
+	c.Do("next", map[string]any{"threadId": thread}, nil)
+	c.Stopped("")
+}
+
+// remote runs a window's command line that is to fail.
+func remote(t *testing.T, join string) (status int, text string) {
+	t.Helper()
+	binary, err := window.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "cdb", "-remote", join)
+	out, _ := cmd.CombinedOutput()
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// TestRefused: who is not let in is told why, and the session notices nothing.
+func TestRefused(t *testing.T) {
+	a, join := begin(t, anyPort+",password=Together1", "Together1")
+	thread := 0
+	for _, m := range a.Seen("stopped") {
+		thread = threadOf(t, m)
+	}
+	for _, c := range []struct{ join, text string }{
+		{strings.Replace(join, "Together1", "together1", 1), "Error 0x80004005"},
+		{strings.Replace(join, ",Password=Together1", "", 1), "Error 0x80004005"},
+		{strings.Replace(join, "tcp:", "ssl:proto=tls1,", 1), "TLS"},
+	} {
+		if status, text := remote(t, c.join); status != 3 || !strings.Contains(text, c.text) {
+			t.Errorf("-remote %s: status %d, %s", c.join, status, text)
+		}
+	}
+	b, _ := editor(t)
+	b.Initialize()
+	if text := b.Fail("attach", map[string]any{"remote": strings.Replace(join, "Together1", "x", 1)}); !strings.Contains(text, "Error 0x80004005") {
+		t.Errorf("an editor with a wrong password is told %q", text)
+	}
+	for _, junk := range []string{"", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\xff", 4096), "DWR\n\xff\xff"} {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port(t, join))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Write([]byte(junk))
+		conn.Close()
+	}
+	works(t, a, thread)
+	if got := a.Command(".clients"); strings.Count(got, "last active") != 1 {
+		t.Errorf(".clients has %q", got)
+	}
+	if got := a.Command(".servers"); !strings.Contains(got, "Password=*") || strings.Contains(got, "Together1") {
+		t.Errorf(".servers shows %q", got)
+	}
+	if got := a.Command(".endsrv 0"); !strings.Contains(got, "Server told to exit.") {
+		t.Errorf(".endsrv says %q", got)
+	}
+	if status, text := remote(t, join); status != 3 || !strings.Contains(text, "refused") {
+		t.Errorf("after .endsrv a client gets status %d, %s", status, text)
+	}
+	a.Disconnect(nil)
+}
+
+// TestCut: an editor that is killed, a window that is killed, one that is stopped and
+// reads no more: the others work on, and get rid of it.
+func TestCut(t *testing.T) {
+	a, join := begin(t, anyPort, "")
+	b, editorProcess := editor(t)
+	b.Start("attach", map[string]any{"remote": join}, "")
+	thread := b.Stopped("breakpoint").ThreadId
+	b.Break(source(), 18)
+	w := window.Open(t, "-remote", join)
+	w.Do("?? total")
+
+	editorProcess.cmd.Process.Kill()
+	a.WaitOutput("console", "disconnected at")
+	works(t, a, thread)
+	if got := a.Command("bl"); !strings.Contains(got, "loop.c @ 18") {
+		t.Errorf("the breakpoint of an editor that was killed is gone: %q", got)
+	}
+
+	w.Signal(syscall.SIGSTOP) // it reads no more
+	fill := ".echo " + strings.Repeat("x", 8000)
+	a.Command(".for (r $t0 = 0; @$t0 < 0n3000; r $t0 = @$t0 + 1) { " + fill + " }") // 24 MB
+	works(t, a, thread)
+	limit := time.Now().Add(30 * time.Second)
+	for strings.Count(a.Command(".clients"), "last active") != 1 {
+		if time.Now().After(limit) {
+			t.Fatalf("the window that does not read is still there: %s", a.Command(".clients"))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.Signal(syscall.SIGCONT)
+
+	c := attach(t, join)
+	if got := c.Stopped("").ThreadId; got != thread {
+		t.Errorf("who joins then sees thread %d", got)
+	}
+	c.Disconnect(nil)
+	a.Disconnect(nil)
+}
+
+// TestEnds: when the owner leaves, its guests are told and end.
+func TestEnds(t *testing.T) {
+	a, join := begin(t, anyPort, "")
+	b := attach(t, join)
+	b.Stopped("breakpoint")
+	w := window.Open(t, "-remote", join)
+	w.Do("?? total")
+	a.Disconnect(nil)
+	b.Event("terminated", nil)
+	b.Disconnect(nil)
+	w.Await("The debug session has ended.")
+	w.End("")
+}
