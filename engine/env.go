@@ -141,6 +141,9 @@ func (e *env) Lookup(ctx context.Context, name string) (eval.Value, error) {
 		}
 	}
 	v, err := e.global(ctx, mod, strings.TrimPrefix(rest, "::"))
+	if err == nil && v.Place == eval.InMemory {
+		v.Addr = e.ownOf(ctx, v.Addr)
+	}
 	if name == debuggerName && isNameError(err) {
 		return e.l.modelDebugger(), nil
 	}
@@ -386,10 +389,14 @@ func (e *env) Address(ctx context.Context, name string) (arch.Addr, error) {
 		var locs []Location
 		e.l.lookup(e.f.Module, name, func(x Location) bool { locs = append(locs, x); return len(locs) < 64 })
 		if len(locs) > 0 {
-			return best(locs).Addr, nil
+			return e.ownOf(ctx, best(locs).Addr), nil
 		}
 	}
-	return e.l.address(ctx, name)
+	a, err := e.l.address(ctx, name)
+	if err == nil {
+		a = e.ownOf(ctx, a)
+	}
+	return a, err
 }
 
 // LineAddress resolves `mod!file:line`.

@@ -99,6 +99,9 @@ func (e *env) Pseudo(ctx context.Context, name string) (eval.Value, bool) {
 	if v, ok := e.l.modelRoot(ctx, name); ok {
 		return v, true
 	}
+	if v, ok := e.task(ctx, name); ok {
+		return v, true
+	}
 	if f := pseudos[name]; f != nil {
 		n, ok := f(ctx, e)
 		return e.number(n), ok

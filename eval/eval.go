@@ -37,6 +37,11 @@ type Env interface {
 	Symbol(ctx context.Context, addr arch.Addr) string
 }
 
+// PhysicalMemory is an Env of a machine, whose physical memory can be read.
+type PhysicalMemory interface {
+	ReadPhysical(ctx context.Context, addr arch.Addr, p []byte) (int, error)
+}
+
 // Value is a typed value. It is an lvalue when it has a place.
 type Value struct {
 	Type *symbols.Type

@@ -136,11 +136,19 @@ func (n *masmRead) value(ev *evaluator) (uint64, error) {
 	if size < 0 {
 		size = int(ev.l.ptr)
 	}
-	if n.physical {
-		return 0, &MemoryError{Addr: arch.Addr(x), Masm: true, Rest: n.rest, Err: errors.ErrUnsupported}
-	}
 	var w [8]byte
 	b := w[:size]
+	if n.physical {
+		m, ok := ev.env.(PhysicalMemory)
+		if !ok {
+			return 0, &MemoryError{Addr: arch.Addr(x), Masm: true, Rest: n.rest, Err: errors.ErrUnsupported}
+		}
+		if _, err := m.ReadPhysical(ev.ctx, arch.Addr(x), b); err != nil {
+			return 0, &MemoryError{Addr: arch.Addr(x), Masm: true, Rest: n.rest, Err: err}
+		}
+		copy(w[:], order(b, ev.env.Arch().BigEndian))
+		return binary.LittleEndian.Uint64(w[:]), nil
+	}
 	if err := readMemory(ev.ctx, ev.env, ev.address(x), b); err != nil {
 		var me *MemoryError
 		if errors.As(err, &me) {

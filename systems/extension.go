@@ -72,6 +72,21 @@ type Context struct {
 	Root      uint64          // page table root, physical; 0: the processor's
 }
 
+// Pseudoer is a System that knows pseudo-registers of its own: "proc" and "thread" are
+// the task that is looked at, "cpu" the number of the processor.
+type Pseudoer interface {
+	// Pseudo is the value of one, and the structure that it points to, "" for a number.
+	// It follows the rule of symbols.NeedError by saying false.
+	Pseudo(ctx context.Context, w World, at Context, processor targets.ThreadID, name string) (value uint64, typ string, ok bool)
+}
+
+// PerCPU is a System in which each processor has its own of some variables.
+type PerCPU interface {
+	// PerCPU is where a processor's own lies of the variable at a, as its symbol says;
+	// false when it is none of these.
+	PerCPU(ctx context.Context, w World, processor targets.ThreadID, a arch.Addr) (arch.Addr, bool)
+}
+
 // UsageError: the arguments of an Extension are none that it takes.
 type UsageError struct {
 	Extension string
