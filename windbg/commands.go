@@ -50,6 +50,7 @@ func families() []family {
 		{"Registers", registerCommands},
 		{"Memory", memoryCommands},
 		{"Memory regions", regionCommands},
+		{"Machines", machineCommands},
 		{"Memory that is held", holdCommands},
 		{"Expressions and types", expressionCommands},
 		{"Visualisers", visualiserCommands},

@@ -27,6 +27,9 @@ func enterAgain(ctx context.Context, c *call) error {
 
 // enterMemory is eb, ew, ed, eq, ep, ef and eD.
 func enterMemory(ctx context.Context, c *call) error {
+	if err := c.physicalOption(); err != nil {
+		return err
+	}
 	addr, err := c.address(ctx)
 	if err != nil {
 		return err

@@ -416,6 +416,8 @@ type call struct {
 	base int    // of line in the program
 	s    *engine.Session
 	v    *engine.View // of a command that needs a stop
+
+	space targets.Space // of memory that is read and written
 }
 
 func (c *call) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }

@@ -79,7 +79,7 @@ var forms = map[string]struct {
 // read reads up to n bytes at addr: what could be read, zero-filled to n, and how much.
 func (c *call) read(ctx context.Context, addr arch.Addr, n uint64) ([]byte, int, error) {
 	buf := make([]byte, n)
-	got, err := c.v.ReadMemory(ctx, targets.Space{}, addr, buf)
+	got, err := c.v.ReadMemory(ctx, c.space, addr, buf)
 	if _, fault := asError[*targets.FaultError](err); fault {
 		err = nil
 	}
@@ -165,6 +165,9 @@ func displayMemory(ctx context.Context, c *call) error {
 		name = map[int]string{4: "dd", 8: "dq"}[ptr]
 	}
 	form := forms[name]
+	if err := c.physicalOption(); err != nil {
+		return err
+	}
 	units, err := c.columns(ctx, form.units)
 	if err != nil {
 		return err
@@ -197,6 +200,9 @@ func displayText(ctx context.Context, c *call) error {
 	unit := 1
 	if c.cmd.Name == "du" {
 		unit = 2
+	}
+	if err := c.physicalOption(); err != nil {
+		return err
 	}
 	at := c.i.cursor.data
 	r, err := c.span(ctx, uint64(unit), at)
@@ -399,7 +405,7 @@ func (c *call) pointed(ctx context.Context, at arch.Addr, kind byte, ptr int) st
 
 // write stores p at addr.
 func (c *call) write(ctx context.Context, addr arch.Addr, p []byte) error {
-	n, err := c.v.WriteMemory(ctx, targets.Space{}, addr, p)
+	n, err := c.v.WriteMemory(ctx, c.space, addr, p)
 	if fault, ok := asError[*targets.FaultError](err); ok {
 		return &Error{Kind: "Memory access", Command: c.text, Pos: c.pos + len(c.name) + 1, Err: err, Fix: fault.Error()}
 	}
