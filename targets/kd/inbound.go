@@ -31,7 +31,7 @@ func (l *link) data(p packet) {
 	}
 	again := l.resetBy && p.kind == typeDebugIO && bytes.Equal(l.last, p.data)
 	l.ids.took(p.id)
-	l.last, l.resetSent, l.resetBy = p.data, false, false
+	l.last, l.resetBy = p.data, false
 	if s, ok := parseState(p.data); ok && p.kind == typeStateChange {
 		l.state = s
 		l.doubt = min(l.doubt, probes*pending(l.cur))

@@ -45,6 +45,7 @@ const (
 	drained     = 2 * maxPayload  // bytes of noise after which the line counts as quiet
 	probes      = 3
 	probePause  = time.Second
+	calmly      = 2 * time.Second
 )
 
 // ask is one packet to send. With reply nil its acknowledgement is all that is
@@ -100,8 +101,7 @@ type link struct {
 	pause     time.Duration // that is being waited now
 	sentLast  []byte        // payload of the last data packet sent
 	resets    int           // still to be sent before cur is sent again
-	resetSent bool
-	broken    error // the target speaks what we do not understand
+	broken    error         // the target speaks what we do not understand
 	damage    damage
 	draining  int  // bytes dropped since a damaged packet, -1: none is being dropped
 	later     bool // gap ends a pause before a RESEND: there were very many
@@ -109,6 +109,7 @@ type link struct {
 	wait, gap timer
 	poke      timer
 	probe     timer
+	calm      timer // runs since a RESET of ours: one that comes meanwhile may be its answer
 }
 
 // damage counts packets that could not be read.
@@ -122,7 +123,7 @@ type damage struct {
 func newLink(rw io.ReadWriteCloser, clock Clock, t timing, datagrams bool) *link {
 	l := &link{rw: rw, t: t, in: make(chan []byte), posted: make(chan func(), 64), closing: make(chan struct{}), closed: make(chan struct{}),
 		ids: newSequence(datagrams), out: newWriter(rw), draining: -1}
-	for _, t := range []*timer{&l.wait, &l.gap, &l.poke, &l.probe} {
+	for _, t := range []*timer{&l.wait, &l.gap, &l.poke, &l.probe, &l.calm} {
 		t.clock = clock
 	}
 	return l
@@ -195,7 +196,7 @@ func (l *link) close() {
 
 func (l *link) loop() {
 	err := l.serve()
-	for _, t := range []*timer{&l.wait, &l.gap, &l.poke, &l.probe} {
+	for _, t := range []*timer{&l.wait, &l.gap, &l.poke, &l.probe, &l.calm} {
 		t.off()
 	}
 	l.once.Do(func() { close(l.closing) })
@@ -239,6 +240,8 @@ func (l *link) serve() error {
 		case <-l.probe.C:
 			l.probe.off()
 			l.ponder()
+		case <-l.calm.C:
+			l.calm.off()
 		case <-l.closing:
 			return nil
 		}
@@ -321,7 +324,7 @@ func (l *link) control(kind uint16, id uint32) {
 func (l *link) breakIn() { l.out.write([]byte{breakIn}) }
 
 func (l *link) reset() {
-	l.resetSent = true
+	l.calm.set(calmly)
 	l.control(typeReset, l.ids.resetID())
 }
 
@@ -539,10 +542,9 @@ func (l *link) controlled(p packet) {
 	case typeReset:
 		l.ids.reset()
 		l.resetBy, l.resets = true, 0
-		if !l.resetSent {
-			l.control(typeReset, l.ids.resetID())
+		if l.calm.C == nil { // else two ends would answer each other for ever
+			l.reset()
 		}
-		l.resetSent = false
 		if waiting {
 			l.transmit()
 		}
