@@ -39,6 +39,7 @@ var may = map[string][]string{
 	"symbols/elf":         {"arch", "symbols", "symbols/dwarf", "symbols/index", "binfmt/elf", "binfmt/mmap"},
 	"symbols/pe":          {"arch", "symbols", "symbols/dwarf", "symbols/pdb", "binfmt/pe", "binfmt/mmap"},
 	"symbols/pdb":         {"arch", "symbols"},
+	"symbols/pdb/pdbtest": {},
 	"symbols/index":       {"binfmt/mmap"},
 	"symbols/dwarf":       {"arch", "symbols", "symbols/index", "binfmt/elf"},
 	"symbols/cfi":         {"arch", "symbols", "binfmt/elf"},

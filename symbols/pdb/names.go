@@ -297,7 +297,8 @@ func (f *File) Lookup(pattern string) iter.Seq[symbols.Symbol] {
 				return
 			}
 		}
-		for _, fold := range []bool{false, true} {
+		// The hash tables have told of other cases of a whole name.
+		for _, fold := range folds[symbols.Wild(pattern)] {
 			if more := f.walk(pattern, fold, give); !more || len(seen) > 0 {
 				return
 			}
@@ -305,6 +306,10 @@ func (f *File) Lookup(pattern string) iter.Seq[symbols.Symbol] {
 		f.miss(pattern)
 	}
 }
+
+// folds is how often names are walked over, with the case of letters or without, by
+// whether a pattern has wildcards.
+var folds = map[bool][]bool{false: {false}, true: {false, true}}
 
 // found tells symbols apart.
 type found struct {

@@ -35,12 +35,25 @@ func (s *stream) recordAt(off uint32) (r record, next uint32, ok bool) {
 // records yields the records of [from, to) with their offsets, until one is damaged.
 func (s *stream) records(from, to uint32) iter.Seq2[uint32, record] {
 	return func(yield func(uint32, record) bool) {
+		var rest []byte // of the piece of the stream that at is in
 		for at := from; at < min(to, s.size); {
+			if len(rest) < 4 {
+				rest = s.part(at)
+			}
+			if len(rest) >= 4 {
+				if n := int(binary.LittleEndian.Uint16(rest)) + 2; n >= 4 && n <= len(rest) && uint64(at)+uint64(n) <= uint64(to) {
+					if !yield(at, record{binary.LittleEndian.Uint16(rest[2:]), rest[4:n:n]}) {
+						return
+					}
+					at, rest = at+uint32(n), rest[n:]
+					continue
+				}
+			}
 			r, next, ok := s.recordAt(at)
 			if !ok || next > to || !yield(at, r) {
 				return
 			}
-			at = next
+			at, rest = next, nil
 		}
 	}
 }

@@ -240,8 +240,10 @@ func (t *typeTable) byPass(accept func(*tag) bool) (found uint32) {
 func (t *typeTable) tags(f func(index uint32, g *tag) bool) {
 	index := uint32(firstIndex)
 	for _, r := range t.s.records(t.begin, t.end) {
-		if g, ok := tagOf(r); ok && !g.forward() && !f(index, &g) {
-			return
+		if r.kind >= leafClass && r.kind <= leafInterface {
+			if g, ok := tagOf(r); ok && !g.forward() && !f(index, &g) {
+				return
+			}
 		}
 		index++
 	}

@@ -51,6 +51,7 @@ func main() {
 	}
 	if *symbolRuns > 0 {
 		b.symbols()
+		b.databases()
 	}
 }
 
