@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import * as vscode from 'vscode';
 import { inSession } from './code';
 import { command, type } from './session';
@@ -14,16 +14,16 @@ export function share(): Promise<void> {
 			return;
 		}
 		const password = await vscode.window.showInputBox({
-			title: 'Share this debug session', value: randomBytes(9).toString('base64url'), ignoreFocusOut: true,
+			title: 'Share this debug session', value: newPassword(), ignoreFocusOut: true,
 			prompt: 'Password; who has it can do with your program what you can',
-			validateInput: t => (t === '' ? 'A session is not shared without a password' : /[,;\s"]/.test(t) ? 'No commas, semicolons, quotes or blanks' : undefined),
+			validateInput: t => (t === '' ? 'A session is not shared without a password' : /^[A-Za-z0-9]{1,12}$/.test(t) ? undefined : 'At most 12 letters and digits'),
 		});
 		if (password === undefined) {
 			return;
 		}
 		const answer = await command(s, `.server tcp:port=${port},password=${password}`);
 		vscode.debug.activeDebugConsole.append(answer);
-		const join = joiningString(answer);
+		const join = joiningString(answer, password);
 		if (join === undefined) {
 			throw new Error(`The session is not shared: ${whyNot(answer)}`);
 		}
@@ -32,9 +32,15 @@ export function share(): Promise<void> {
 	});
 }
 
-/** The connection string in what .server prints. */
-export function joiningString(answer: string): string | undefined {
-	return /-remote\s+(tcp:\S+|npipe:\S+|ssl:\S+|spipe:\S+)/.exec(answer)?.[1];
+/** A password of as many letters and digits as one may have. */
+export function newPassword(): string {
+	const signs = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
+	return Array.from({ length: 12 }, () => signs[randomInt(signs.length)]).join('');
+}
+
+/** The connection string in what .server prints, with the password that is hidden there. */
+export function joiningString(answer: string, password: string): string | undefined {
+	return /-remote\s+(tcp:\S+|npipe:\S+|ssl:\S+|spipe:\S+)/.exec(answer)?.[1]?.replace('Password=*', `Password=${password}`);
 }
 
 /** The reason in a refused command's text, which stands in parentheses behind the command. */

@@ -154,14 +154,14 @@ test('noise is switched to what it is not', async () => {
 });
 
 test('a shared session is one with a password, and who joins finds it in the clipboard', async () => {
-	const { typed } = console_({ '.server tcp:port=5005,password=geheim': 'Server started.  Client can connect with any of these command lines\n0: <debugger> -remote tcp:Port=5005,Server=here\n' });
+	const { typed } = console_({ '.server tcp:port=5005,password=geheim': 'Server started.  Client can connect with any of these command lines\n0: <debugger> -remote tcp:Port=5005,Server=here,Password=*\n' });
 	let password: any;
 	fake.answers.push('5005', (q: any) => ((password = q), 'geheim'));
 	await share();
 	assert.deepEqual(typed, ['.server tcp:port=5005,password=geheim']);
-	assert.equal(fake.env.copied, 'tcp:Port=5005,Server=here');
+	assert.equal(fake.env.copied, 'tcp:Port=5005,Server=here,Password=geheim');
 	assert.ok(password.value.length >= 12);
-	for (const bad of ['', 'a,b', 'a b', 'a;b', 'a"b']) {
+	for (const bad of ['', 'a,b', 'a b', 'a;b', 'a"b', 'a-b', 'a234567890123']) {
 		assert.ok(password.validateInput(bad), bad);
 	}
 	assert.equal(password.validateInput(password.value), undefined);
@@ -170,7 +170,7 @@ test('a shared session is one with a password, and who joins finds it in the cli
 	fake.answers.push('5005', 'geheim');
 	await share();
 	assert.match(fake.said.at(-1)!, /no \.server here/);
-	assert.equal(joiningString('nothing'), undefined);
+	assert.equal(joiningString('nothing', 'x'), undefined);
 	assert.equal(whyNot(`       ^ Operation not supported by current debuggee error in '.server tcp:port=5,password=a' (there is one window (yours))\n`), 'there is one window (yours)');
 	assert.equal(whyNot(' \n'), 'the debugger does not say why.');
 });
