@@ -209,7 +209,10 @@ func (k *kernelStore) FindAny(ctx context.Context, key symbols.Key) (symbols.Ima
 // module opens a module's file with its sections where the kernel has put them.
 func (k *kernelStore) module(ctx context.Context, key symbols.Key) (symbols.Image, error) {
 	at, ok := k.system.Placement(key.Path)
-	if !ok || len(at.Sections) == 0 {
+	if !ok { // it was put in the list by hand
+		return k.imageStore.Find(ctx, key)
+	}
+	if len(at.Sections) == 0 {
 		return nil, &symbols.NotFoundError{What: key.Path + ": where its sections lie is not known"}
 	}
 	q := &moduleSearch{key: key, tried: &symbols.NotFoundError{What: key.Path}}
