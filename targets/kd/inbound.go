@@ -66,25 +66,28 @@ func (l *link) restart() {
 	l.anew()
 }
 
-// evident: a packet of the expected number shows that ours arrived, for the target
-// answers only what it has. But a state change that it was made to repeat, by us or by
-// noise, may have crossed ours on the line: it answers no question. Where we asked to
-// run on, the same state told again may be news of the same place, which the target
-// alone knows: once it has our request it is asked.
+// evident: a packet of the expected number may show that ours arrived although its
+// acknowledgement did not. A reply does when it is ours: an older one may be repeated
+// after a reset. A state change, which the target can be made to repeat by us or by
+// noise, answers no question; where we asked to run on, another one shows that it ran,
+// and the same one may be news of the same place. Which, the target alone knows: once
+// it has our request it is asked.
 func (l *link) evident(p packet) {
 	if l.cur == nil || l.acked {
 		return
 	}
-	if s, ok := parseState(p.data); ok && p.kind == typeStateChange {
-		switch {
-		case !l.cur.runs:
-			return
-		case s.same(l.state):
-			l.doubt = probes
-			return
+	sure := l.cur.runs || l.cur.kind != typeManipulate
+	switch p.kind {
+	case typeManipulate:
+		sure = l.cur.reply != nil && l.cur.reply(p.data)
+	case typeStateChange:
+		if s, ok := parseState(p.data); sure && ok && s.same(l.state) {
+			l.doubt, sure = probes, false
 		}
 	}
-	l.acknowledged()
+	if sure {
+		l.acknowledged()
+	}
 }
 
 // deliver hands a packet to whoever waits for it.

@@ -89,7 +89,7 @@ func TestOutOfStep(t *testing.T) {
 func TestHopeless(t *testing.T) {
 	f := newFarEnd(t, "i386", 0, false)
 	var told []string
-	k := connect(t, f, Options{Ack: 300 * time.Millisecond, Quiet: time.Millisecond, Retries: 8, Told: func(s string) { told = append(told, s) }})
+	k := connect(t, f, Options{Ack: 300 * time.Millisecond, Quiet: time.Millisecond, Retries: 8, Limit: 2 * time.Second, Reply: 300 * time.Millisecond, Told: func(s string) { told = append(told, s) }})
 	stop(t, k)
 	f.mu.Lock()
 	f.damage = func(_ int, p []byte) []byte { return bytes.ReplaceAll(append(p, 0x0a), []byte{0xaa}, []byte{0x0d}) }

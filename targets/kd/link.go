@@ -355,8 +355,8 @@ func (l *link) overdue() {
 			l.rouse()
 		}
 		l.transmit()
-	case l.acked && l.cur.again && !l.cur.gone.Load(): // out of step: begin anew, and ask again
-		l.cur.again, l.acked, l.tries, l.resets = false, false, 0, patient
+	case l.acked && l.cur.again && l.spent < l.t.limit && !l.cur.gone.Load(): // out of step: begin anew, and ask again
+		l.acked, l.tries, l.resets = false, 0, patient
 		l.resync()
 	default:
 		if !l.acked && !l.cur.gone.Load() {
@@ -562,7 +562,8 @@ func (l *link) acknowledged() {
 		l.finish(nil)
 		return
 	}
-	l.wait.set(l.t.reply)
+	l.pause = l.t.reply
+	l.wait.set(l.pause)
 }
 
 // SilentError: the target did not answer.

@@ -233,7 +233,7 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 	d := make([]byte, 16, 16+len(line))
 	binary.LittleEndian.PutUint32(d, ioGetString)
 	binary.LittleEndian.PutUint32(d[12:], uint32(len(line)))
-	a := &ask{op: "answering the target", kind: typeDebugIO, data: append(d, line...), then: func(a *ask) {
+	a := &ask{op: "answering the target", kind: typeDebugIO, data: append(d, line...), runs: true, then: func(a *ask) {
 		if a.err == nil {
 			t.mu.Lock()
 			t.prompt, t.running = nil, true

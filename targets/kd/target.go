@@ -21,7 +21,7 @@ type Options struct {
 	Gap      time.Duration // longest pause within a packet; 0: 1 s
 	Quiet    time.Duration // silence after a damaged packet before it is asked for again; 0: 20 ms
 	Ack      time.Duration // wait for an acknowledgement, beside four times that on the wire; 0: 0.5 s
-	Reply    time.Duration // wait for a reply after its acknowledgement; 0: 5 s
+	Reply    time.Duration // wait for a reply after its acknowledgement; 0: 2 s
 	Resets   int           // resets sent at most while connecting; 0: no limit
 	Newlines Newlines      // whether the line writes CR LF for LF
 	Limit    time.Duration // for a packet to arrive at all; 0: 25 s
@@ -41,7 +41,7 @@ func (o *Options) defaults() {
 	set(&o.Gap, time.Second)
 	set(&o.Quiet, 20*time.Millisecond)
 	set(&o.Ack, 500*time.Millisecond)
-	set(&o.Reply, 5*time.Second)
+	set(&o.Reply, 2*time.Second)
 	set(&o.Limit, 25*time.Second)
 	set(&o.Poke, 2*time.Second)
 	if o.Retries <= 0 {
