@@ -235,7 +235,7 @@ func (d *Database) dbi(c *container) []byte {
 		headers[9] = c.add(d.NewFPO)
 	}
 	if d.Original != nil {
-		headers[10], headers[3], headers[4] = c.add(sectionHeaders(d.Original)), c.add(d.ToNew), c.add(d.ToOld)
+		headers[10], headers[3], headers[4] = c.add(sectionHeaders(d.Original)), c.add(d.ToOld), c.add(d.ToNew)
 	}
 	debug := Bytes(headers)
 	return Bytes(int32(-1), uint32(19990903), d.Age, c.add(globals), uint16(0), c.add(publics), uint16(0), c.add(records), uint16(0),
