@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"dap-windbg/arch"
@@ -229,4 +230,18 @@ func (t *Target) kgdbPackets(r targets.Resume) ([]string, error) {
 		return []string{"s"}, nil
 	}
 	return []string{"c"}, nil
+}
+
+// kgdbRefusal says in words what the stub refused a trap for; its errors are Linux's
+// numbers in decimal.
+func kgdbRefusal(e *targets.RefusedError, reply string) {
+	e.Code, _ = strconv.Atoi(reply[1:])
+	switch e.Code {
+	case 22:
+		e.Text = "the kernel allows none there: kgdb runs through that code itself, or it cannot be written"
+		e.Fix = "Set it at the next function that is called, or in its caller."
+	case 7:
+		e.Text = "kgdb has no room for another"
+		e.Fix = "It holds 1000; remove some."
+	}
 }

@@ -83,7 +83,7 @@ func (t *Target) planting(trap targets.Trap) (*request, error) {
 }
 
 // planted tells what the reply to planting means.
-func planted(trap targets.Trap, r *request) error {
+func (t *Target) planted(trap targets.Trap, r *request) error {
 	switch {
 	case string(r.reply) == "OK":
 		return nil
@@ -91,6 +91,10 @@ func planted(trap targets.Trap, r *request) error {
 		return errors.ErrUnsupported
 	case isError(r.reply):
 		e := refusal(fmt.Sprintf("setting a trap at 0x%x", uint64(trap.Addr)), r.reply)
+		if t.c.line != nil {
+			kgdbRefusal(e, string(r.reply))
+			return e
+		}
 		if trap.Kind != targets.Software {
 			e.Fix = "The CPU has few debug registers; remove another hardware or data breakpoint."
 		}
@@ -119,7 +123,7 @@ func (p *plan) setTrap(trap targets.Trap, done func(error)) {
 	}
 	p.inProcess(trap)
 	p.reqs = append(p.reqs, r)
-	p.then(func(*plan) { done(planted(trap, r)) })
+	p.then(func(*plan) { done(p.t.planted(trap, r)) })
 }
 
 func (p *plan) clearTrap(trap targets.Trap, done func(error)) {

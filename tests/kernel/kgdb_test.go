@@ -117,8 +117,19 @@ func session(t *testing.T, protocol string) {
 		}
 		d.Do("r rcx=" + strconv.FormatUint(rcx, 16))
 	}
+	g = d.Say("g")
+	call.Wait()
+	d.Interrupt()
+	g.Wait()
+
+	// Fifty lines, into what is called.
+	d.Do("bp dwtest!dw_add")
+	g = d.Say("g")
+	call = d.Begin("echo add 7 >/proc/dwtest")
+	has(t, "the stop to step from", g.Wait(), `dwtest!dw_add`)
+	d.Do("bc *")
 	for i := range 50 {
-		if text := d.Do("p"); !regexp.MustCompile(`^> *\d+:|(?m)^(dwtest|vmlinux)!`).MatchString(text) {
+		if text := d.Do("t"); !regexp.MustCompile(`(?m)^> *\d+:`).MatchString(text) {
 			t.Fatalf("step %d: %s", i, text)
 		}
 	}
