@@ -105,6 +105,8 @@ type pump struct {
 	empty chan struct{} // closed when the writer has ended
 }
 
+var errSlow = errors.New("the client reads too slowly")
+
 func newPump(rw io.ReadWriteCloser, limit int, slow func()) *pump {
 	p := &pump{ReadWriteCloser: rw, limit: limit, slow: slow, work: make(chan struct{}, 1), empty: make(chan struct{})}
 	go p.run()
@@ -116,17 +118,17 @@ func (p *pump) Write(b []byte) (int, error) {
 	if p.err == nil && p.over {
 		p.err = io.ErrClosedPipe
 	}
-	if p.err != nil {
+	if err := p.err; err != nil {
 		p.mu.Unlock()
-		return 0, p.err
+		return 0, err
 	}
 	if len(p.held)+len(b) > p.limit {
-		p.err = errors.New("the client reads too slowly")
+		p.err = errSlow
 		p.held = nil
 		p.mu.Unlock()
 		p.slow()
 		p.ReadWriteCloser.Close()
-		return 0, p.err
+		return 0, errSlow
 	}
 	p.held = append(p.held, b...)
 	p.mu.Unlock()
