@@ -5,7 +5,7 @@ N ?= 50
 FUZZTIME ?= 60s
 PACKAGES ?= ./...
 READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
-RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/...
+RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/... ./remote/share
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-dev deb:libc6-dbg=libc6-dbg \
 	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux curl=curl debuginfod=debuginfod \
 	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \

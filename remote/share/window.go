@@ -221,6 +221,7 @@ func (w *window) prompt(ctx context.Context) (readiness, bool) {
 	r := readiness{Done: w.done}
 	busy := len(w.queue) > 0 || w.cancel != nil
 	w.mu.Unlock()
+	busy = busy || ctx.Err() != nil // the line that is done may have been the last
 	if busy {
 		return r, false
 	}
