@@ -147,9 +147,23 @@ func (d *debuggee) relay(ctx context.Context, client *transport.Stream) {
 		<-back
 		d.wire.SetReadDeadline(time.Time{})
 	case <-back:
+		d.log.Warn().Str("said", d.lastWords()).Msg("the stub has ended")
 		client.Close()
 		<-lost
 	}
+}
+
+// lastWords is what the stub wrote before it ended, when no client reads that.
+func (d *debuggee) lastWords() string {
+	text := d.takeOutput()
+	if text == nil {
+		return ""
+	}
+	defer text.Close()
+	text.SetReadDeadline(time.Now().Add(lingering))
+	said := make([]byte, 400)
+	n, _ := text.Read(said)
+	return strings.TrimSpace(string(said[:n]))
 }
 
 // pass copies what look returns.

@@ -44,9 +44,7 @@ func Keep(ctx context.Context, open func(context.Context) (Line, error), notify 
 	if notify == nil {
 		notify = func(bool, error) {}
 	}
-	k := &Keeper{open: open, notify: notify}
-	k.cond = sync.NewCond(&k.mu)
-	k.life, k.end = context.WithCancel(context.Background())
+	k := newKeeper(open, notify)
 	first, err := k.wait(ctx)
 	if err != nil {
 		k.end()
@@ -54,6 +52,20 @@ func Keep(ctx context.Context, open func(context.Context) (Line, error), notify 
 	}
 	k.now = first
 	return k, nil
+}
+
+func newKeeper(open func(context.Context) (Line, error), notify func(up bool, err error)) *Keeper {
+	k := &Keeper{open: open, notify: notify}
+	k.cond = sync.NewCond(&k.mu)
+	k.life, k.end = context.WithCancel(context.Background())
+	return k
+}
+
+// KeepOpen is Keep for a line that is open already.
+func KeepOpen(l Line, open func(context.Context) (Line, error), notify func(up bool, err error)) *Keeper {
+	k := newKeeper(open, notify)
+	k.now = l
+	return k
 }
 
 // wait opens the line, again and again while it is not there.

@@ -23,6 +23,7 @@ var media = map[string]medium{
 	"ssl":   {listenTCP, dialTCP},
 	"npipe": {listenPipe, dialPipe},
 	"spipe": {listenPipe, dialPipe},
+	"com":   {listenCom, dialCom},
 }
 
 // reachLimit bounds one attempt to reach a host.

@@ -238,4 +238,26 @@ func children(pid int) []int {
 	return out
 }
 
-var _ io.Writer = (*text)(nil)
+// webServer is something else that listens, and answers.
+func webServer(t testing.TB) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				c.Read(make([]byte, 1<<10))
+				io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+			}()
+		}
+	}()
+	return ln.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,173 @@
+//go:build linux
+
+package remote
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestLeftFrozen: a process that an earlier client left waiting in a gdbserver --multi
+// is recognised, explained, and taken over by whoever asks for it.
+func TestLeftFrozen(t *testing.T) {
+	t.Parallel()
+	server := bareServer(t)
+	p := pace(t)
+	pid := p.Process.Pid
+	b := debugging(t, server, pid, "r rip")
+	b.said.wait(t, "rip=")
+	b.cmd.Process.Kill()
+	<-b.done
+	for _, how := range [][]string{{"-c", "q"}, {"-c", "q", pacing()}, {"-c", "q", "-p", "1"}} {
+		r := debugger(t, append([]string{"cdb", "-premote", server}, how...)...)
+		if want := fmt.Sprintf("holds process %d, which waits", pid); r.status != 3 || !strings.Contains(r.errs, want) || !strings.Contains(r.errs, "take it over with -p") {
+			t.Errorf("%v: %d %s%s", how, r.status, r.out, r.errs)
+		}
+	}
+	r := debugger(t, "cdb", "-premote", server, "-p", fmt.Sprint(pid), "-c", "k; .detach; q")
+	if r.status != 0 || !strings.Contains(r.out, "taken over") || !strings.Contains(r.out, "pacing!main") {
+		t.Errorf("%d %s%s", r.status, r.out, r.errs)
+	}
+	walking(t, pid)
+	r = debugger(t, "cdb", "-premote", server, "-c", "bp pacing!pace; g; q", pacing())
+	if r.status != 0 || !strings.Contains(r.out, "Breakpoint 0 hit") {
+		t.Errorf("the server afterwards: %d %s%s", r.status, r.out, r.errs)
+	}
+}
+
+// TestFailedAttach: gdbserver talks nonsense once an attach has failed, and may crash
+// when the client leaves; a process server of ours has no such client.
+func TestFailedAttach(t *testing.T) {
+	t.Parallel()
+	s := serve(t, fmt.Sprintf("tcp:port=%d", free(t)))
+	client := fmt.Sprintf("tcp:server=localhost,port=%d", s.port)
+	traced := exec.Command("gdbserver", "--once", "127.0.0.1:0", pacing())
+	if err := traced.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { traced.Process.Kill(); traced.Wait() }()
+	eventually(t, "gdbserver has a process", func() bool {
+		return len(children(traced.Process.Pid)) == 1 && status(children(traced.Process.Pid)[0], "TracerPid") != "0"
+	})
+	taken := children(traced.Process.Pid)[0]
+	good := pace(t).Process.Pid
+	for _, server := range []string{client, bareServer(t)} {
+		r := debugger(t, "cdb", "-premote", server, "-c", fmt.Sprintf(".attach 0n%d", taken), "-c", fmt.Sprintf(".attach 0n%d", good), "-c", "bp pacing!pace; g", "-c", ".detach", "-c", "q")
+		if r.status != 0 || !strings.Contains(r.out, "the far end refused") || !strings.Contains(r.out, "Breakpoint 0 hit") || !strings.Contains(r.out, "Detached") {
+			t.Errorf("%s: %d %s%s", server, r.status, r.out, r.errs)
+		}
+	}
+	walking(t, good)
+}
+
+// TestStartsAsAsked: arguments, folder, environment and randomisation of a program
+// that is started over there.
+func TestStartsAsAsked(t *testing.T) {
+	t.Parallel()
+	s := serve(t, fmt.Sprintf("tcp:port=%d", free(t)))
+	for _, server := range []string{fmt.Sprintf("tcp:server=localhost,port=%d", s.port), bareServer(t)} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "launch.json")
+		text := fmt.Sprintf(`{"type": "dap-windbg", "request": "launch", "name": "x", "program": "/bin/sh", "processServer": %q,
+			"args": ["-c", "pwd > out; echo $GREETING >> out; echo \"$0\" >> out", "two words"], "cwd": %q, "env": {"GREETING": "hello there"}}`, server, dir)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := debugger(t, "run", "--launch", file, "-c", "g")
+		got, _ := os.ReadFile(filepath.Join(dir, "out"))
+		if want := dir + "\nhello there\ntwo words\n"; r.status != 0 || string(got) != want {
+			t.Errorf("%s: %q, want %q; %d %s%s", server, got, want, r.status, r.out, r.errs)
+		}
+	}
+}
+
+// TestLists: who asks for processes gets pid, user and command line, from every kind
+// of process server.
+func TestLists(t *testing.T) {
+	t.Parallel()
+	s := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	pid := pace(t).Process.Pid
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []string{fmt.Sprintf("tcp:server=localhost,port=%d,password=p1", s.port), bareServer(t)} {
+		r := debugger(t, "ps", "--server", server)
+		if want := fmt.Sprintf("%8d %s", pid, me.Username); r.status != 0 || !strings.Contains(r.out, want) || !strings.Contains(r.out, pacing()) {
+			t.Errorf("%s: %d, no %q in\n%s%s", server, r.status, want, r.out, r.errs)
+		}
+		r = debugger(t, "ps", "--json", "--server", server)
+		if !strings.Contains(r.out, fmt.Sprintf(`{"pid":%d,"user":`, pid)) {
+			t.Errorf("%s\n%s", r.out, r.errs)
+		}
+	}
+}
+
+// TestGivenCommands: what the server's own command line starts, or leaves to clients.
+func TestGivenCommands(t *testing.T) {
+	t.Parallel()
+	s := serve(t, fmt.Sprintf("tcp:port=%d", free(t)), "-pc", pacing(), "an argument")
+	client := fmt.Sprintf("tcp:server=localhost,port=%d", s.port)
+	r := debugger(t, "cdb", "-premote", client, "-cimp", "-c", "bp pacing!pace; g; q")
+	if r.status != 0 || !strings.Contains(r.out, "Breakpoint 0 hit") {
+		t.Errorf("%d %s%s", r.status, r.out, r.errs)
+	}
+	s = serve(t, fmt.Sprintf("tcp:port=%d", free(t)), "-cs", pacing())
+	m := s.said.wait(t, `Started process (\d+)`)
+	defer exec.Command("kill", "-9", m[1]).Run()
+	r = debugger(t, "cdb", "-premote", fmt.Sprintf("tcp:server=localhost,port=%d", s.port), "-p", m[1], "-c", "r rip; bp pacing!pace; g; dv; .detach; q")
+	if r.status != 0 || !strings.Contains(r.out, "n = 0n0") {
+		t.Errorf("%d %s%s", r.status, r.out, r.errs)
+	}
+	for _, bad := range [][]string{{}, {"-t"}, {"-t", "tcp:port=0"}, {"-t", "tcp:server=x,port=1"}, {"-t", "gdb:server=x,port=1"}, {"-t", "tcp:port=1", "-c"}, {"-T", "tcp:port=1"}, {"-t", "ssl:proto=tls1,port=1"}} {
+		if r := debugger(t, append([]string{"dbgsrv"}, bad...)...); r.status != 2 {
+			t.Errorf("%v: status %d %s%s", bad, r.status, r.out, r.errs)
+		}
+	}
+}
+
+// TestDoctor: each layer's fault is told with its layer, behind those that work.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	mine, other := certificates(t), certificates(t)
+	clear := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	tls := serve(t, fmt.Sprintf("ssl:proto=tls1,certuser=%s,port=%d,password=p1", mine.server, free(t)))
+	web := webServer(t)
+	nobody := free(t)
+	for _, c := range []struct {
+		name, connection string
+		ok               []string
+		fault            string
+	}{
+		{"all well", fmt.Sprintf("tcp:server=localhost,port=%d,password=p1", clear.port), []string{"name", "port", "protocol", "password", "service", "target"}, ""},
+		{"all well, TLS", fmt.Sprintf("ssl:proto=tls1,certuser=%s,server=localhost,port=%d,password=p1", mine.client, tls.port), []string{"name", "port", "TLS", "protocol", "password", "service", "target"}, ""},
+		{"gdbserver", bareServer(t), []string{"name", "port", "protocol", "target"}, ""},
+		{"the string", "tcp:server=localhost,prot=1", nil, "did you mean 'port'?"},
+		{"the name", "tcp:server=nobody.invalid,port=1", nil, "leads nowhere"},
+		{"the port", fmt.Sprintf("tcp:server=localhost,port=%d", nobody), []string{"name"}, "connection refused"},
+		{"TLS", fmt.Sprintf("ssl:proto=tls1,certuser=%s,server=localhost,port=%d", other.client, tls.port), []string{"name", "port"}, "not trusted"},
+		{"a file", fmt.Sprintf("ssl:proto=tls1,certuser=/nowhere,server=localhost,port=%d", tls.port), []string{"name"}, "no such file"},
+		{"the protocol", fmt.Sprintf("tcp:server=localhost,port=%d", web), []string{"name", "port"}, "does not speak the remote protocol"},
+		{"the password", fmt.Sprintf("tcp:server=localhost,port=%d,password=p2", clear.port), []string{"name", "port", "protocol"}, "Error 0x80004005"},
+		{"a stub's protocol", fmt.Sprintf("gdb:server=localhost,port=%d", web), []string{"name", "port"}, "does not speak the GDB remote protocol"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := debugger(t, "doctor", "--connect", c.connection)
+			var ok []string
+			_, trying, _ := strings.Cut(r.out, "Trying ")
+			for _, line := range strings.Split(trying, "\n") {
+				if f := strings.Fields(line); len(f) > 1 && f[0] == "ok" {
+					ok = append(ok, f[1])
+				}
+			}
+			if fmt.Sprint(ok) != fmt.Sprint(c.ok) || (r.status == 0) != (c.fault == "") || !strings.Contains(r.errs, c.fault) {
+				t.Errorf("status %d, layers %v, want %v and %q\n%s%s", r.status, ok, c.ok, c.fault, r.out, r.errs)
+			}
+		})
+	}
+}
