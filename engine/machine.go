@@ -119,21 +119,89 @@ func (l *loop) nameless(ctx context.Context, ms []*Module) {
 	}
 }
 
-// watchNotices plants hidden traps at the functions that tell of changes.
+// watchNotices plants hidden traps at the functions that tell of changes, and at those
+// that the machine goes down by.
 func (l *loop) watchNotices(n systems.Noticer) {
 	l.modules.single, l.modules.phased, l.modules.between = true, false, false
 	for _, name := range n.Notices() {
-		for _, m := range l.modules.rows {
-			if !m.Main || m.Image == nil {
-				continue
-			}
-			for s := range m.Image.Lookup(name) {
-				if a := m.addr(s.Offset); s.Kind == symbols.Function && s.Name == name && !slices.Contains(l.modules.watch, a) {
-					l.modules.watch = append(l.modules.watch, a)
-				}
+		if a, ok := l.mainFunction(name); ok {
+			l.modules.watch = append(l.modules.watch, a)
+		}
+	}
+	l.modules.fatal = map[arch.Addr]string{}
+	if f, ok := l.o.System.(systems.Fatal); ok {
+		for _, name := range f.Fatal() {
+			if a, ok := l.mainFunction(name); ok {
+				l.modules.fatal[a] = name
 			}
 		}
 	}
+}
+
+// mainFunction is where a function of the main image begins.
+func (l *loop) mainFunction(name string) (arch.Addr, bool) {
+	for _, m := range l.modules.rows {
+		if !m.Main || m.Image == nil {
+			continue
+		}
+		for s := range m.Image.Lookup(name) {
+			if s.Kind == symbols.Function && s.Name == name {
+				return m.addr(s.Offset), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// judgeFatal tells that the machine goes down, unless the filter lets it.
+func (l *loop) judgeFatal(ctx context.Context, st *Stop, function string) (quiet bool) {
+	regs, err := l.quick(ctx, st.Thread)
+	if err != nil {
+		return false
+	}
+	text := function
+	l.system(ctx, func(ctx context.Context, w systems.World) error {
+		last, err := l.o.System.(systems.Fatal).Last(ctx, w, function, regs)
+		if last != "" {
+			text = last
+		}
+		return err
+	})
+	st.Reason, st.Addr, st.Text = targets.Exception, regs.PC(), text
+	st.Exception = &targets.ExceptionRecord{Name: function, Addr: regs.PC()}
+	return !l.filter(FilterEvent{Code: function, Arg: text, Stop: st.Stop}).Break
+}
+
+// noticeRestart starts over when the machine was reset under us, which nobody tells. A
+// step is too short for that.
+func (l *loop) noticeRestart(ctx context.Context, st *Stop) {
+	s, ok := l.o.System.(systems.Restarter)
+	if !ok || st.Step || l.modules.stale || l.state != StateStopped {
+		return
+	}
+	regs, err := l.quick(ctx, st.Thread)
+	if err != nil {
+		return
+	}
+	again := false
+	l.system(ctx, func(ctx context.Context, w systems.World) error {
+		var err error
+		again, err = s.Restarted(ctx, w, regs)
+		return err
+	})
+	if !again {
+		return
+	}
+	l.say(Important, "The machine was restarted since the last stop: its kernel is looked for anew.\n")
+	s.Forget()
+	l.modules.watch, l.modules.fatal, l.modules.heads = nil, nil, nil
+	gone := l.modules.rows
+	l.tookModules(nil)
+	l.drop(gone)
+	for _, b := range l.bps {
+		b.unresolve()
+	}
+	l.modules.stale = true
 }
 
 // dropFreed forgets places in parts of modules that are gone.

@@ -300,6 +300,9 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 	for a := range l.armed.throws {
 		add(a)
 	}
+	for a := range l.modules.fatal {
+		add(a)
+	}
 	l.extents(add)
 	if l.plan != nil {
 		for _, t := range l.plan.leg.temps {

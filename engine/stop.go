@@ -272,6 +272,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	if slices.Contains(l.modules.watch, pc) && !l.judgeModules(ctx, st) {
 		return false
 	}
+	if function, ok := l.modules.fatal[pc]; ok && !l.judgeFatal(ctx, st, function) {
+		return false
+	}
 	if kind, ok := l.armed.throws[pc]; ok && !l.judgeThrown(ctx, st, kind) {
 		return false
 	}
@@ -339,7 +342,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 	l.plan = nil
 	clear(l.hits)
 	clear(l.handed)
-	l.modules.watch, l.modules.heads, l.modules.between = nil, nil, false
+	l.modules.watch, l.modules.fatal, l.modules.heads, l.modules.between = nil, nil, nil, false
 	l.tookModules(nil)
 	for _, b := range l.bps {
 		b.unresolve()
@@ -400,6 +403,7 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 		}
 		l.modules.stale = true
 	}
+	l.noticeRestart(ctx, st)
 	if l.modules.stale {
 		l.rider, l.due = r, nil // it travels with what the module list needs
 		l.freshModules(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"dap-windbg/arch"
 	"dap-windbg/symbols"
 	"dap-windbg/targets"
 )
@@ -31,6 +32,21 @@ type Placer interface {
 // the rule of symbols.NeedError.
 type Identifier interface {
 	Identify(ctx context.Context, w World, m targets.Module) (targets.Module, error)
+}
+
+// Fatal names functions that a machine goes down by. Their entry is told as an
+// exception, in the words of Last, which has the registers there.
+type Fatal interface {
+	Fatal() []string
+	Last(ctx context.Context, w World, function string, r *arch.Registers) (string, error)
+}
+
+// Restarter notices that a machine has been started anew since it was asked last. r are
+// the registers of the CPU that stopped.
+type Restarter interface {
+	Restarted(ctx context.Context, w World, r *arch.Registers) (bool, error)
+	// Forget drops what was known of the machine.
+	Forget()
 }
 
 // Noticer names functions that are entered when the module list has changed or, of what

@@ -56,49 +56,76 @@ var troubles = []trouble{
 type finding struct {
 	trouble
 	text  string   // the message
-	cause string   // kind of the oops that led to a panic, "" none
+	cause string   // the oops that led to a panic, "" none
 	rip   string   // "sysrq_handle_crash+0x12/0x20 [mod]", "" not told
 	lines []string // from the first complaint of it on
 }
 
-// found reads the log for the gravest trouble.
+// complaint is a line of the log that tells of trouble.
+type complaint struct {
+	trouble
+	line int
+	text string
+}
+
+// found reads the log for the gravest trouble: the first panic, else the last oops,
+// else the last of what is less.
 func (r *reader) found() (f finding, ok bool) {
 	var lines []string
-	from, oops := -1, -1
+	var all []complaint
 	for m := range r.messages() {
 		for _, l := range m.lines(false) {
-			lines = append(lines, l)
-			t, hit := troubleOf(l)
-			if !hit || t.grav < f.grav {
-				continue
-			}
-			if t.grav == 3 && oops >= 0 && f.grav == 2 {
-				t.kind, f.cause = f.kind, f.kind
-			}
 			_, text, _ := strings.Cut(l, "] ")
-			if t.grav > f.grav || t.grav != 2 || oops < 0 || len(lines)-oops > 8 {
-				if t.grav == 2 {
-					oops = len(lines) - 1
-				}
-				f.trouble, f.text, ok = t, text, true
-				if t.grav != 3 || f.cause == "" {
-					from = len(lines) - 1
-				}
+			if t, hit := troubleOf(text); hit {
+				all = append(all, complaint{t, len(lines), text})
 			}
+			lines = append(lines, l)
 		}
 	}
-	if from >= 0 {
-		f.lines = lines[from:]
+	if len(all) == 0 {
+		return f, false
 	}
+	at := gravest(all)
+	f.trouble, f.text = all[at].trouble, all[at].text
+	if f.grav == 3 && strings.Contains(f.text, "Fatal exception") && at > 0 && all[at-1].grav == 2 { // of an oops before
+		at = first(all, at-1)
+		f.cause, f.kind = all[at].text, all[at].kind
+	}
+	f.lines = lines[all[at].line:]
 	for _, l := range f.lines {
 		if _, rip, is := strings.Cut(l, "RIP: 0010:"); is && f.rip == "" {
 			f.rip = strings.TrimSpace(rip)
 		}
 	}
-	return f, ok
+	return f, true
+}
+
+// gravest is the complaint that counts.
+func gravest(all []complaint) int {
+	at := 0
+	for i, c := range all {
+		if c.grav > all[at].grav || c.grav == all[at].grav && c.grav < 3 {
+			at = i
+		}
+	}
+	return first(all, at)
+}
+
+// oopsHead is how many lines an oops begins with that each tell of trouble.
+const oopsHead = 8
+
+// first is the complaint that the oops of complaint i began with.
+func first(all []complaint, i int) int {
+	for i > 0 && all[i].grav == 2 && all[i-1].grav == 2 && all[i].line-all[i-1].line <= oopsHead {
+		i--
+	}
+	return i
 }
 
 func troubleOf(line string) (trouble, bool) {
+	if strings.HasPrefix(line, "---[ end ") {
+		return trouble{}, false
+	}
 	for _, t := range troubles {
 		if strings.Contains(line, t.mark) {
 			return t, true
@@ -187,7 +214,7 @@ func analyze(c *command) error {
 	}
 	if cpus := c.cpus(); n >= 0 && n < len(cpus) {
 		t := c.currentOf(cpus[n])
-		c.printf("PROCESS_NAME:  %s\n\nCPU:  %d\n\n", c.text16(t), n)
+		c.printf("PROCESS_NAME:  %s\n\nCPU:  %d\n\n", c.taskName(t), n)
 	}
 	c.printf("FAULTING_IP: \n%s\n%s\n\n", c.located(blame.PC()), address(blame.PC()))
 	if f.rip != "" {

@@ -189,7 +189,7 @@ func openFiles(c *command) error {
 	if err != nil {
 		return err
 	}
-	c.printf("PROCESS %s  Cid %04x  %s\n   fd  File              Mode  Position  Path\n", address(at), c.get(at, "task_struct", "pid"), c.text16(at))
+	c.printf("PROCESS %s  Cid %04x  %s\n   fd  File              Mode  Position  Path\n", address(at), c.get(at, "task_struct", "pid"), c.taskName(at))
 	for fd, file := range c.openFilesOf(at) {
 		mode := c.get(file, "file", "f_mode")
 		text := []byte("--")

@@ -177,6 +177,9 @@ func (f *finder) check(img symbols.Image, slide uint64, how string) *Kernel {
 	k := &Kernel{Base: arch.Addr(img.LinkBase() + slide), Slide: slide, Size: img.Size(), BuildID: id, How: how, Path: img.Path()}
 	if at, ok := linked(img, "linux_banner"); ok {
 		k.setBanner(f.text(arch.Addr(at+slide), maxBanner))
+		if k.Banner != "" {
+			k.bannerAt = arch.Addr(at + slide)
+		}
 	}
 	return k
 }
@@ -284,6 +287,8 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 		}
 	}
 	if table := findKallsyms(data, base); table != nil {
+		at, _ := table.address("linux_banner")
+		k.bannerAt = arch.Addr(at)
 		k.table = table
 		if end, ok := table.address("_end"); ok && end > uint64(base) {
 			k.Size = end - uint64(base)

@@ -57,8 +57,11 @@ type Kernel struct {
 	BuildID []byte
 	How     string // how it was found, for people
 	Path    string // of the vmlinux that has its build-id, "" none
-	table   *kallsyms
-	names   *Names // made of table
+
+	bannerAt arch.Addr // 0 unknown
+	clock    uint64    // when it was asked last whether the machine was restarted, jiffies
+	table    *kallsyms
+	names    *Names // made of table
 }
 
 // ErrNoKernel: the machine has not come to where its kernel maps itself, or runs none.

@@ -135,7 +135,7 @@ func showProcesses(c *command) error {
 	}
 	c.printf("**** LINUX ACTIVE PROCESS DUMP ****\n")
 	for at := range c.processes() {
-		if name != "" && !strings.EqualFold(c.text16(at), name) {
+		if name != "" && !strings.EqualFold(c.taskName(at), name) {
 			continue
 		}
 		if err := c.process(at, flags); err != nil {
@@ -143,11 +143,6 @@ func showProcesses(c *command) error {
 		}
 	}
 	return nil
-}
-
-// text16 is a task's name.
-func (r *reader) text16(task arch.Addr) string {
-	return r.text(r.at(task, "task_struct", "comm"), 16)
 }
 
 // processOf is the leader of the process that which names.

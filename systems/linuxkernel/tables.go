@@ -3,6 +3,7 @@ package linuxkernel
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -168,7 +169,9 @@ func showEntries(c *command) error {
 			frames += fmt.Sprintf("%-27s", fmt.Sprintf("pfn %-9x %s", e.value&frameBits>>12, entryFlags(e.value)))
 		}
 	}
-	c.printf("%s\n%s\n%s\n", heads, contents, frames)
+	for _, l := range []string{heads, contents, frames} {
+		c.printf("%s\n", strings.TrimRight(l, " "))
+	}
 	return nil
 }
 

@@ -65,7 +65,7 @@ func (r *reader) task(at arch.Addr) systems.Task {
 	r.taskWindow(at)
 	t := systems.Task{Addr: at, CPU: -1}
 	t.ID = int64(int32(r.get(at, "task_struct", "pid")))
-	t.Name = r.text(r.at(at, "task_struct", "comm"), 16)
+	t.Name = r.taskName(at)
 	if parent := arch.Addr(r.get(at, "task_struct", "real_parent")); parent != 0 {
 		t.Parent = int64(int32(r.get(parent, "task_struct", "tgid")))
 	}
@@ -162,4 +162,24 @@ func (r *reader) physical(a arch.Addr) uint64 {
 		return 0
 	}
 	return uint64(a) - offset
+}
+
+// Flags of a task (include/linux/sched.h): the kernel runs it for itself, and it works
+// for a queue.
+const (
+	kernelThread = 0x200000 // PF_KTHREAD
+	queueWorker  = 0x20     // PF_WQ_WORKER
+)
+
+// taskName is what /proc calls a task: of a kernel thread the whole name, which is
+// longer than what a task_struct holds (since 5.17).
+func (r *reader) taskName(at arch.Addr) string {
+	if _, ok := r.member("kthread", "full_name"); ok && r.get(at, "task_struct", "flags")&(kernelThread|queueWorker) == kernelThread {
+		if thread := arch.Addr(r.get(at, "task_struct", "worker_private")); thread != 0 {
+			if p := arch.Addr(r.get(thread, "kthread", "full_name")); p != 0 {
+				return r.text(p, 64)
+			}
+		}
+	}
+	return r.text(r.at(at, "task_struct", "comm"), 16)
 }

@@ -133,6 +133,9 @@ func (c *command) interrupt(i irq, online []cpu) {
 	if common := c.field("irq_desc", "irq_common_data"); c.uint(i.desc+common.offset, 4)>>13&1 == 1 { // IRQD_LEVEL; the states come first
 		kind = "level"
 	}
+	if p := arch.Addr(c.get(i.desc, "irq_desc", "name")); p != 0 { // how it is handled
+		kind = c.text(p, 64)
+	}
 	c.printf("%4d:%s  %s %d-%s  %s\n", i.number, row.String(), chip, c.get(i.desc, "irq_desc", "irq_data.hwirq"), kind, strings.Join(c.actions(action), ", "))
 }
 

@@ -63,7 +63,7 @@ func briefStacks(c *command) error {
 				continue
 			}
 			if !headed {
-				c.printf("                            [%s %s]\n", address(leader), c.text16(leader))
+				c.printf("                            [%s %s]\n", address(leader), c.taskName(leader))
 				headed = true
 			}
 			c.printf("%6x.%06x  %s  %-11s  %s\n", c.get(at, "task_struct", "tgid"), uint64(t.ID), tick(at), stateName(t), in)
@@ -114,7 +114,7 @@ func running(c *command) error {
 		if pid == 0 && !idle {
 			continue
 		}
-		c.printf("%3d  %s  %04x       %s\n", n, address(at), pid, c.text16(at))
+		c.printf("%3d  %s  %04x       %s\n", n, address(at), pid, c.taskName(at))
 		if stacks {
 			regs, err := c.registers(p.ID)
 			if err != nil {
@@ -145,12 +145,12 @@ func runQueues(c *command) error {
 		rq := c.perCPU("runqueues", on)
 		at := arch.Addr(c.get(rq, "rq", "curr"))
 		c.printf("CPU %d  rq %s  runnable: %d  switches: %d  clock: %s\n", on.number, address(rq), c.get(rq, "rq", "nr_running"), c.get(rq, "rq", "nr_switches"), seconds(c.get(rq, "rq", "clock")))
-		c.printf("   current  %s  %6d  %s\n", address(at), c.get(at, "task_struct", "pid"), c.text16(at))
+		c.printf("   current  %s  %6d  %s\n", address(at), c.get(at, "task_struct", "pid"), c.taskName(at))
 		for t := range c.everyone() {
 			if t == at || c.get(t, "task_struct", "on_rq") != 1 || c.taskCPU(t) != on.number || c.get(t, "task_struct", "pid") == 0 {
 				continue
 			}
-			c.printf("   waiting  %s  %6d  %s  priority %d\n", address(t), c.get(t, "task_struct", "pid"), c.text16(t), int64(c.get(t, "task_struct", "prio"))-100)
+			c.printf("   waiting  %s  %6d  %s  priority %d\n", address(t), c.get(t, "task_struct", "pid"), c.taskName(t), int64(c.get(t, "task_struct", "prio"))-100)
 		}
 		if c.stuck() {
 			return nil
