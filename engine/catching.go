@@ -33,6 +33,7 @@ type armed struct {
 	syscalls []byte // as the far end was told
 	pass     []byte
 	throws   map[arch.Addr]thrownKind // hidden traps
+	fatal    map[arch.Addr]string     // functions that a machine goes down by, hidden traps
 	between  []*Module                // the modules they were looked for in
 	told     map[string]bool          // what was said already
 	slow     bool                     // it was said that data breakpoints are watched by steps

@@ -128,11 +128,11 @@ func (l *loop) watchNotices(n systems.Noticer) {
 			l.modules.watch = append(l.modules.watch, a)
 		}
 	}
-	l.modules.fatal = map[arch.Addr]string{}
+	l.armed.fatal = map[arch.Addr]string{}
 	if f, ok := l.o.System.(systems.Fatal); ok {
 		for _, name := range f.Fatal() {
 			if a, ok := l.mainFunction(name); ok {
-				l.modules.fatal[a] = name
+				l.armed.fatal[a] = name
 			}
 		}
 	}
@@ -194,7 +194,7 @@ func (l *loop) noticeRestart(ctx context.Context, st *Stop) {
 	}
 	l.say(Important, "The machine was restarted since the last stop: its kernel is looked for anew.\n")
 	s.Forget()
-	l.modules.watch, l.modules.fatal, l.modules.heads = nil, nil, nil
+	l.modules.watch, l.armed.fatal, l.modules.heads = nil, nil, nil
 	gone := l.modules.rows
 	l.tookModules(nil)
 	l.drop(gone)

@@ -300,7 +300,7 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 	for a := range l.armed.throws {
 		add(a)
 	}
-	for a := range l.modules.fatal {
+	for a := range l.armed.fatal {
 		add(a)
 	}
 	l.extents(add)

@@ -272,7 +272,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	if slices.Contains(l.modules.watch, pc) && !l.judgeModules(ctx, st) {
 		return false
 	}
-	if function, ok := l.modules.fatal[pc]; ok && !l.judgeFatal(ctx, st, function) {
+	if function, ok := l.armed.fatal[pc]; ok && !l.judgeFatal(ctx, st, function) {
 		return false
 	}
 	if kind, ok := l.armed.throws[pc]; ok && !l.judgeThrown(ctx, st, kind) {
@@ -342,7 +342,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 	l.plan = nil
 	clear(l.hits)
 	clear(l.handed)
-	l.modules.watch, l.modules.fatal, l.modules.heads, l.modules.between = nil, nil, nil, false
+	l.modules.watch, l.armed.fatal, l.modules.heads, l.modules.between = nil, nil, nil, false
 	l.tookModules(nil)
 	for _, b := range l.bps {
 		b.unresolve()
