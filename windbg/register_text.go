@@ -96,10 +96,14 @@ func flagsRow(r *arch.Registers) string {
 }
 
 func segmentRow(r *arch.Registers) string {
-	get := func(n string) uint64 { v, _ := r.Get(n); return v }
-	flags, _ := r.Get(r.Set.Arch.Flags)
-	return fmt.Sprintf("cs=%04x  ss=%04x  ds=%04x  es=%04x  fs=%04x  gs=%04x             efl=%08x\n",
-		get("cs"), get("ss"), get("ds"), get("es"), get("fs"), get("gs"), uint32(flags))
+	get := func(name string, digits int) string {
+		if v, ok := r.Get(name); ok {
+			return fmt.Sprintf("%0*x", digits, v&(1<<(4*digits)-1))
+		}
+		return strings.Repeat("?", digits)
+	}
+	return fmt.Sprintf("cs=%s  ss=%s  ds=%s  es=%s  fs=%s  gs=%s             efl=%s\n",
+		get("cs", 4), get("ss", 4), get("ds", 4), get("es", 4), get("fs", 4), get("gs", 4), get(r.Set.Arch.Flags, 8))
 }
 
 // generalRows writes the general registers four a line, pc and flags last.
