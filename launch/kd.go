@@ -20,7 +20,9 @@ func (d *Debugger) kernelDebugger(ctx context.Context, c *Connection, p *Plan) (
 	}
 	o.Break, o.Trace = true, d.trace
 	o.Told = func(text string) { d.tell(engine.Important, "%s", text) }
-	d.tell(engine.FromDebugger, "Opened %s", o.Peer)
+	if c.Protocol != "kdsrv" {
+		d.tell(engine.FromDebugger, "Opened %s", o.Peer)
+	}
 	d.tell(engine.FromDebugger, "Waiting to reconnect...")
 	limited := ctx
 	if !p.WaitFor && !c.Bool("reconnect", false) && p.Timeout > 0 {
@@ -56,7 +58,15 @@ func (d *Debugger) kernelLine(ctx context.Context, c *Connection) (io.ReadWriteC
 		rw, err := d.openNet(ctx, c)
 		return rw, kd.Options{Peer: "port " + c.Get("port")}, err
 	}
-	return nil, kd.Options{}, &UnavailableError{What: fmt.Sprintf("debugging over '%s:' is not part of this version", c.Protocol)}
+	trans, err := overServer(c)
+	if err != nil {
+		return nil, kd.Options{}, err
+	}
+	l, err := d.farLine(ctx, c, trans)
+	if err != nil {
+		return nil, kd.Options{}, err
+	}
+	return l, comOptions(trans, l.Name, trans.Int("baud", 0)), nil
 }
 
 // openNet listens for the target of a net: connection.

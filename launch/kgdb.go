@@ -20,7 +20,7 @@ const enterAdvice = "The kernel runs. Make it enter its debugger: echo g > /proc
 
 // linuxDebugger connects to a Linux kernel's own debugger: kgdb: or kdb:.
 func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*debuggee, error) {
-	l, name, baud, err := d.linuxLine(ctx, c)
+	l, name, baud, err := d.linuxLine(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +48,22 @@ func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*
 }
 
 // linuxLine opens the line that c names: a serial device, or one over TCP, where
-// telnet may be spoken.
-func (d *Debugger) linuxLine(ctx context.Context, c *Connection) (l line.Line, name string, baud int, err error) {
+// telnet may be spoken. Of a line over a KD connection server, over becomes the line's.
+func (d *Debugger) linuxLine(ctx context.Context, over **Connection) (l line.Line, name string, baud int, err error) {
+	c := *over
+	if c.Protocol == "kdsrv" { // the line is another machine's
+		if *over, err = overServer(c); err != nil {
+			return nil, "", 0, err
+		}
+		far, err := d.farLine(ctx, c, *over)
+		if err != nil {
+			return nil, "", 0, err
+		}
+		if (*over).Has("server") {
+			return line.Telnet(far), far.Name, 0, nil
+		}
+		return far, far.Name, (*over).Int("baud", 0), nil
+	}
 	s := line.Spec{Port: c.Get("server"), TCP: c.Int("port", 0)}
 	if s.Port == "" {
 		if s, err = lineSpec(c); err != nil {

@@ -77,8 +77,17 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	case "gdb", "qemu", "exdi":
 	case "kgdb", "kdb":
 		return d.linuxDebugger(ctx, c, p)
-	case "com", "net", "kdsrv":
+	case "com", "net":
 		return d.kernelDebugger(ctx, c, p)
+	case "kdsrv":
+		trans, err := overServer(c)
+		if err != nil {
+			return nil, err
+		}
+		if trans.Protocol == "com" {
+			return d.kernelDebugger(ctx, c, p)
+		}
+		return d.linuxDebugger(ctx, c, p)
 	default:
 		return nil, &UnavailableError{What: fmt.Sprintf("debugging over '%s:' is not part of this version", c.Protocol)}
 	}

@@ -25,6 +25,7 @@ var may = map[string][]string{
 	"targets/kd":          {"arch", "targets", "targets/wire"},
 	"targets/kdb":         {"arch", "targets", "targets/wire"},
 	"remote":              {},
+	"remote/kdsrv":        {"targets", "targets/kd", "remote/line", "remote/transport"},
 	"remote/line":         {},
 	"remote/transport":    {"remote/line"},
 	"remote/dbgsrv":       {"remote/transport"},

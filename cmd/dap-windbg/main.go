@@ -105,7 +105,7 @@ func commands(status *int) *cobra.Command {
 	root.SetVersionTemplate("dap-windbg {{.Version}}\n")
 	root.PersistentFlags().StringVar(&logFile, "log", "", "write a log to this file")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &console.UsageError{Msg: err.Error()} })
-	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(), processServer(), certs(),
+	root.AddCommand(serve(&logFile), cdb(status), run(status), ps(), doctor(), reference(), processServer(), lineServer(), certs(),
 		&cobra.Command{Use: "dbgsrv-guard", Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return dbgsrv.Guard() }},
 		&cobra.Command{Use: "guard", Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return launch.GuardMain() }},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,

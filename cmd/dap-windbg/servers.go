@@ -149,6 +149,11 @@ func serveProcesses(ctx context.Context, a serverArgs, out io.Writer) error {
 
 // announce prints how clients connect, as the debuggers of these strings do.
 func announce(out io.Writer, c *launch.Connection, l *transport.Listener) {
+	announceAs(out, c, l, "-premote %s")
+}
+
+// announceAs prints it with the option that clients give.
+func announceAs(out io.Writer, c *launch.Connection, l *transport.Listener, option string) {
 	for _, w := range c.Warnings {
 		fmt.Fprintln(out, "warning:", w)
 	}
@@ -164,7 +169,7 @@ func announce(out io.Writer, c *launch.Connection, l *transport.Listener) {
 	}
 	fmt.Fprintln(out, "Server started.  Client can connect with any of these command lines")
 	for i, line := range l.ClientStrings() {
-		fmt.Fprintf(out, "%d: <debugger> -premote %s\n", i, line)
+		fmt.Fprintf(out, "%d: <debugger> "+option+"\n", i, line)
 	}
 }
 

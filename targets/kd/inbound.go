@@ -33,13 +33,27 @@ func (l *link) data(p packet) {
 	l.ids.took(p.id)
 	l.last, l.resetBy = p.data, false
 	if s, ok := parseState(p.data); ok && p.kind == typeStateChange {
-		l.state = s
+		if l.wondered > 0 && l.gone != nil && s.same(l.state) {
+			l.tellAgain(p)
+			return
+		}
+		l.state, l.gone = s, nil
 		l.doubt = min(l.doubt, probes*pending(l.cur))
 		l.probe.off()
 	}
 	if !again {
 		l.deliver(p)
 	}
+}
+
+// tellAgain sends a request to run on that the target acknowledged and did not follow:
+// noise had made another packet of it, which checksums do not show. After a reset the
+// target was where it had been, and had said nothing before.
+func (l *link) tellAgain(p packet) {
+	again := &ask{op: l.gone.op, kind: l.gone.kind, data: l.gone.data, runs: true}
+	l.ids.took(p.id)
+	l.last, l.resetBy, l.gone, l.wondered = p.data, false, nil, 0
+	l.queue = append([]*ask{again}, l.queue...)
 }
 
 // pending is 1 while a request to run on is not acknowledged.

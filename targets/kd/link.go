@@ -46,6 +46,8 @@ const (
 	probes      = 3
 	probePause  = time.Second
 	calmly      = 2 * time.Second
+	wonders     = 2 // resets to a target that is silent after it was told to run
+	wonderPause = 3 * time.Second
 )
 
 // ask is one packet to send. With reply nil its acknowledgement is all that is
@@ -106,6 +108,9 @@ type link struct {
 	draining  int  // bytes dropped since a damaged packet, -1: none is being dropped
 	later     bool // gap ends a pause before a RESEND: there were very many
 	doubt     int  // resets to send until the target says whether it runs
+	gone      *ask // the request it runs on by
+	mute      bool // nothing at all was heard since
+	wondered  int  // resets sent because of that
 	wait, gap timer
 	poke      timer
 	probe     timer
@@ -407,14 +412,20 @@ func (l *link) lament() {
 
 // ponder asks a target of which it is not known whether it runs.
 func (l *link) ponder() {
-	if l.doubt > 0 {
+	switch {
+	case l.doubt > 0:
 		l.doubt--
 		l.reset()
 		l.probe.set(probePause)
+	case l.mute && l.wondered < wonders && !l.ids.datagrams: // was it taken for another packet?
+		l.wondered++
+		l.reset()
+		l.probe.set(wonderPause)
 	}
 }
 
 func (l *link) feed(b []byte) {
+	l.mute = false
 	if l.ids.datagrams {
 		l.datagram(b)
 		return
@@ -556,8 +567,12 @@ func (l *link) acknowledged() {
 	l.acked = true
 	l.ids.advance()
 	if l.cur.reply == nil {
-		if l.cur.runs && l.doubt == probes {
-			l.probe.set(l.t.ack)
+		if l.cur.runs {
+			l.gone, l.mute, l.wondered = l.cur, true, 0
+			l.probe.set(wonderPause)
+			if l.doubt == probes {
+				l.probe.set(l.t.ack)
+			}
 		}
 		l.finish(nil)
 		return
