@@ -21,6 +21,9 @@ type Options struct {
 	// OpenMemory opens an image that is in no file, from its bytes in memory (the
 	// vDSO); nil: such images have no names.
 	OpenMemory func(key symbols.Key, data []byte) (symbols.Image, error)
+	// ReadLoaded reads of an image in memory what identifies it and what it takes to
+	// open it without a file, from its base on; nil: images are files.
+	ReadLoaded func(read func(off symbols.Offset, p []byte) error) ([]symbols.Part, error)
 	// Emit is called in the loop for every Event; it must not block.
 	Emit func(Event)
 	// Filter tells what to do with an exception or event; nil uses the defaults.
@@ -71,6 +74,8 @@ type Module struct {
 
 	inMemory bool // its memory was looked at for names
 	placed   bool // where its sections lie is known
+	loaded   []symbols.Part
+	seen     bool // its headers in memory were looked at
 	known    scopeMemo
 }
 

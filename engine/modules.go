@@ -326,7 +326,13 @@ func (l *loop) took(o *opening) bool {
 
 // arrived is called in the loop when a background opening ended.
 func (l *loop) arrived(ctx context.Context, o *opening) {
-	if !l.took(o) || o.m.Image == nil {
+	if !l.took(o) {
+		return
+	}
+	if o.m.Image == nil {
+		for _, m := range l.identified(ctx, []*Module{o.m}) {
+			l.start(m)
+		}
 		return
 	}
 	if l.state == StateStopped {

@@ -32,7 +32,7 @@ func (l *loop) setOpening(o *opening) {
 
 // key is what the Store knows m by.
 func (m *Module) key() symbols.Key {
-	return symbols.Key{Path: m.Path, Name: path.Base(strings.ReplaceAll(m.Path, `\`, "/")), BuildID: m.BuildID, Stamp: m.Stamp, Size: m.Size}
+	return symbols.Key{Path: m.Path, Name: path.Base(strings.ReplaceAll(m.Path, `\`, "/")), BuildID: m.BuildID, Stamp: m.Stamp, Size: m.Size, Loaded: m.loaded}
 }
 
 // start looks for m's image in a goroutine, once.
@@ -110,6 +110,15 @@ func (l *loop) needFor(ctx context.Context, patience time.Duration, ms ...*Modul
 		return nil
 	}
 	defer l.nameless(ctx, ms)
+	err := l.openAll(ctx, patience, ms)
+	if again := l.identified(ctx, ms); err == nil && len(again) > 0 {
+		return l.openAll(ctx, patience, again)
+	}
+	return err
+}
+
+// openAll opens the images of those of ms that were not looked for yet.
+func (l *loop) openAll(ctx context.Context, patience time.Duration, ms []*Module) error {
 	var wait []*opening
 	for _, m := range ms {
 		if m != nil && !m.Tried && l.arrange(ctx, m) {

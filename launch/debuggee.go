@@ -59,7 +59,7 @@ func (d *Debugger) options(g *debuggee, breakpoints []engine.Breakpoint) engine.
 	}
 	return engine.Options{
 		System: system, Store: files, Model: d.model, Filter: d.filters.decide, Catching: d.filters.catching,
-		Breakpoints: breakpoints, StepFilter: d.plan.StepFilter, AllowCalls: d.plan.AllowCalls, OpenMemory: openMemory, Timeout: d.plan.Timeout, Log: d.hooks.Log,
+		Breakpoints: breakpoints, StepFilter: d.plan.StepFilter, AllowCalls: d.plan.AllowCalls, OpenMemory: openMemory, ReadLoaded: readLoaded, Timeout: d.plan.Timeout, Log: d.hooks.Log,
 		Emit: func(e engine.Event) { d.from(g, e) }, Follow: d.follow, Together: d.hooks.Family, Unwatched: d.plan.CrashesOnly,
 	}
 }
