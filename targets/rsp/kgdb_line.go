@@ -107,6 +107,7 @@ type kgdbLine struct {
 	waited  bool // for the rest of a packet
 	echoes  bool // the far end shows what is typed: its console is on this line
 	fromKDB bool // the kernel waited in kdb
+	shown   bool // what was typed last
 	timer   <-chan time.Time
 	stop    func()
 }
@@ -202,7 +203,7 @@ func (l *kgdbLine) read() {
 func (l *kgdbLine) serve() {
 	defer l.done.Done()
 	defer func() { l.stop() }()
-	l.write(kgdbHello)
+	l.hello()
 	l.await(l.k.Silence)
 	for {
 		select {
@@ -452,7 +453,7 @@ func (l *kgdbLine) settle() {
 // the stop of the run.
 func (l *kgdbLine) enter() {
 	l.state = kgdbSought
-	l.write(kgdbHello)
+	l.hello()
 	l.await(l.k.Silence)
 }
 

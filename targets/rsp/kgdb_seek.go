@@ -7,14 +7,21 @@ import (
 
 // How the stub is found and left: through kdb's prompt, by breaking in, by the user.
 
+// hello asks whoever listens for the stub.
+func (l *kgdbLine) hello() {
+	l.shown = false
+	l.write(kgdbHello)
+}
+
 // sought takes what looks like a packet while the stub is looked for.
 func (l *kgdbLine) sought(good bool, payload string) {
 	switch {
-	case payload == "?" && good: // what we typed, shown
-		l.echoes = true
+	case payload == "?" && good: // what we typed, shown: by kdb, or by a console
+		l.echoes, l.shown = true, true
 	case good && looksLikeStop([]byte(payload)) && l.state == kgdbSought:
 		l.write("+")
 		l.text, l.tail = bytes.TrimSuffix(l.text, []byte("+")), nil
+		l.fromKDB = l.fromKDB || l.shown
 		if l.found {
 			l.stopped(payload)
 			return
@@ -25,7 +32,8 @@ func (l *kgdbLine) sought(good bool, payload string) {
 	case good && payload == "3": // it tells people how to change over
 		l.text = append(l.text, kgdbToKDB...)
 	case good && payload == "": // the first packet after one too many + is lost
-		l.write("+" + kgdbHello)
+		l.write("+")
+		l.hello()
 		l.await(l.k.Silence)
 	case !good:
 		l.write("-")
@@ -94,7 +102,8 @@ func (l *kgdbLine) seek() {
 	l.tries++
 	switch {
 	case l.tries == 1:
-		l.write(string(rune(killLine)) + "\r" + kgdbHello)
+		l.write(string(rune(killLine)) + "\r")
+		l.hello()
 		l.await(l.k.Silence)
 	case l.tries == 2 && l.k.BreakIn != nil:
 		l.tell()
@@ -115,7 +124,7 @@ func (l *kgdbLine) seek() {
 		}
 		l.tell()
 		if !l.echoes {
-			l.write(kgdbHello)
+			l.hello()
 		}
 		l.await(2 * l.k.Silence)
 	}

@@ -1,0 +1,244 @@
+package rsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+	"dap-windbg/targets/targettest"
+)
+
+func kgdbTarget(t *testing.T, k *kgdbKernel, how KGDB) *Target {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
+	defer cancel()
+	if how.BreakIn == nil {
+		how.BreakIn = k.Break
+	}
+	c, err := ConnectKGDB(ctx, k, Options{Peer: "ttyS0"}, how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Target().Close(context.Background(), targets.Leave) })
+	return c.Target()
+}
+
+// TestKGDBConformance holds a kernel over a line to what all targets promise.
+func TestKGDBConformance(t *testing.T) {
+	without := []targettest.Rung{targettest.Watch}
+	targettest.Run(t, func(t *testing.T) targettest.Subject {
+		k := newKGDBKernel()
+		s := targettest.Subject{Target: kgdbTarget(t, k, patientKGDB), Known: kgdbData, Nowhere: 0x1000, Edge: kgdbData + 0x1000, Writable: kgdbData + 0x100,
+			Loop: kgdbLoop, Threads: 2, Ends: true}
+		for i := range uint64(64) {
+			s.Content = append(s.Content, k.memory[kgdbData+i])
+		}
+		return s
+	}, slices.DeleteFunc(targettest.All(), func(r targettest.Rung) bool { return slices.Contains(without, r) })...)
+}
+
+// TestKGDBFound: whatever the kernel does when we come, its stub is found.
+func TestKGDBFound(t *testing.T) {
+	for name, begin := range map[string]func(*kgdbKernel){
+		"at kdb's prompt":   func(*kgdbKernel) {},
+		"typed at":          func(k *kgdbKernel) { k.line = "md 0x" },
+		"in the stub":       func(k *kgdbKernel) { k.kdb = false },
+		"amid an answer":    func(k *kgdbKernel) { k.kdb, k.unheard = false, "$O2d31#49" },
+		"running":           func(k *kgdbKernel) { k.running = true },
+		"running, no kdb":   func(k *kgdbKernel) { k.running, k.kdb = true, false },
+		"printing the wish": func(k *kgdbKernel) { k.print("KGDB or $3#33 for KDB\r\n"); k.kdb = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKGDBKernel()
+			begin(k)
+			d := kgdbTarget(t, k, patientKGDB)
+			if all, err := d.Threads(context.Background()); len(all) != 2 || all[1].Name != "CPU 1" || err != nil {
+				t.Errorf("%+v, %v", all, err)
+			}
+		})
+	}
+}
+
+// TestKGDBAdvice: a kernel that runs and cannot be broken into is waited for.
+func TestKGDBAdvice(t *testing.T) {
+	k := newKGDBKernel()
+	k.running = true
+	told := make(chan string, 100)
+	how := patientKGDB
+	how.BreakIn = func() error { return errors.ErrUnsupported }
+	how.Tell = func(text string) {
+		select {
+		case told <- text:
+		default:
+		}
+	}
+	done := make(chan *Target, 1)
+	go func() { done <- kgdbTarget(t, k, how) }()
+	for text := range told {
+		if strings.Contains(text, how.Advice) {
+			break
+		}
+	}
+	k.Break()
+	if d := <-done; d == nil {
+		t.Fatal("no target")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	alone := newKGDBKernel()
+	alone.running = true
+	_, err := ConnectKGDB(ctx, alone, Options{Peer: "ttyS0"}, how)
+	var silent *KGDBSilentError
+	if !errors.As(err, &silent) || silent.Hint() != how.Advice {
+		t.Errorf("%v", err)
+	}
+}
+
+// awaitStop is the next stop, and what was printed before it.
+func awaitStop(t *testing.T, d *Target) (stop targets.Stop, text string) {
+	t.Helper()
+	limit := time.After(targettest.Patience)
+	for {
+		select {
+		case e, ok := <-d.Events():
+			switch e := e.(type) {
+			case targets.Stop:
+				return e, text
+			case targets.Output:
+				text += e.Text
+			case targets.Gone:
+				t.Fatalf("gone: %v", e.Err)
+			}
+			if !ok {
+				t.Fatal("no events any more")
+			}
+		case <-limit:
+			t.Fatal("no stop")
+		}
+	}
+}
+
+// TestKGDBText: what the kernel prints while it runs is output, also what looks like
+// a packet.
+func TestKGDBText(t *testing.T) {
+	k := newKGDBKernel()
+	d := kgdbTarget(t, k, patientKGDB)
+	awaitStop(t, d)
+	ctx := context.Background()
+	k.printk = "root@host:~$ cost: $5#6 and $OK#9a\r\nroot@host:~$ "
+	if err := d.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}}); err != nil {
+		t.Fatal(err)
+	}
+	stop, text := awaitStop(t, d)
+	if stop.Reason != targets.Breakpoint || stop.Addr != kgdbLoop || stop.Thread.Thread != 1 {
+		t.Errorf("%+v", stop)
+	}
+	if want := strings.ReplaceAll(k.printk, "\r", ""); text != want {
+		t.Errorf("printed %q, shown %q", want, text)
+	}
+	out, _, err := d.Command(ctx, "summary")
+	if out != "you said summary\n" || err != nil {
+		t.Errorf("%q, %v", out, err)
+	}
+	if err := d.Close(ctx, targets.Detach); err != nil || len(k.planted()) != 0 || !k.running || !k.kdb {
+		t.Errorf("%v; traps %v, running %v, kdb %v", err, k.planted(), k.running, k.kdb)
+	}
+}
+
+// TestKGDBOther: the processor that stopped is found by its registers, and no other
+// one steps.
+func TestKGDBOther(t *testing.T) {
+	k := newKGDBKernel()
+	k.cpu, k.hg = 1, 1
+	k.pc = [2]uint64{kgdbIdle, kgdbLoop}
+	d := kgdbTarget(t, k, patientKGDB)
+	if s, _ := awaitStop(t, d); s.Thread.Thread != 2 || s.Addr != kgdbLoop {
+		t.Errorf("%+v", s)
+	}
+	step := targets.Resume{Threads: map[targets.ThreadID]targets.Action{{Thread: 1}: {Kind: targets.Step}}}
+	if err := d.Resume(context.Background(), step); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%v", err)
+	}
+	if r, err := d.Registers(context.Background(), targets.ThreadID{Thread: 1}); err != nil || r.PC() != kgdbIdle {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestKGDBNoise: on a line that drops, doubles and adds bytes nothing hangs, what is
+// read is right, and no trap is set that nobody asked for.
+func TestKGDBNoise(t *testing.T) {
+	for seed := range int64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			k := newKGDBKernel()
+			how := patientKGDB
+			d := kgdbTarget(t, k, how)
+			awaitStop(t, d)
+			k.mu.Lock()
+			k.noise = rand.New(rand.NewSource(seed))
+			k.mu.Unlock()
+			ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
+			defer cancel()
+			asked := map[uint64]bool{}
+			for i := range 12 {
+				p := make([]byte, 100)
+				at := kgdbData + arch.Addr(64*i)
+				if n, err := d.ReadMemory(ctx, targets.Space{}, at, p); n != len(p) || err != nil {
+					t.Fatalf("reading: %d, %v", n, err)
+				}
+				for j, b := range p {
+					if b != byte((64*i+j)*7) {
+						t.Fatalf("byte %d at %x is %x", j, at, b)
+					}
+				}
+				trap := targets.Trap{Addr: kgdbLoop + arch.Addr(i%2)}
+				asked[uint64(trap.Addr)] = true
+				if err := d.SetTrap(ctx, trap); err != nil {
+					t.Fatalf("setting: %v", err)
+				}
+				if got := k.planted(); !got[trap.Addr] || len(got) != 1 {
+					t.Fatalf("traps %v instead of %x", got, trap.Addr)
+				}
+				if err := d.ClearTrap(ctx, trap); err != nil {
+					t.Fatalf("clearing: %v", err)
+				}
+				if got := k.planted(); len(got) != 0 {
+					t.Fatalf("traps %v are left", got)
+				}
+			}
+			for a := range k.ever {
+				if !asked[a] {
+					t.Errorf("a trap was set at %x", a)
+				}
+			}
+		})
+	}
+}
+
+// FuzzKGDB: whatever comes from the far end, the line ends in time.
+func FuzzKGDB(f *testing.F) {
+	f.Add("$T05thread:01;#07")
+	f.Add("[0]kdb> $?#3f+$S05#b8")
+	f.Add("KGDB or $3#33 for KDB\n")
+	f.Add("more> $#00-+$O41#e4")
+	f.Fuzz(func(t *testing.T, noise string) {
+		k := newKGDBKernel()
+		k.print(noise)
+		ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
+		defer cancel()
+		c, err := ConnectKGDB(ctx, k, Options{Peer: "ttyS0", Timeout: 500 * time.Millisecond}, KGDB{Silence: 5 * time.Millisecond})
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		if err == nil {
+			c.Target().Close(ctx, targets.Leave)
+		}
+	})
+}
