@@ -19,6 +19,7 @@ type Options struct {
 	NoContextEx bool          // GetContextEx and SetContextEx are unknown
 	ShortReport bool          // the machine speaks as a boot debugger: no data list, no 64-bit flag
 	Script      []Command     // what happens by itself
+	Alone       bool          // nobody debugs it when it starts; a break-in finds it running
 	Files       bool          // asks the debugger for drivers it may replace
 	Log         func(string)  // told what happens; nil: nobody
 }
@@ -124,7 +125,8 @@ func (t *Target) power() error {
 func (t *Target) adopt(c *computer) {
 	c.pollBreak = t.poll
 	c.command = t.scripted
-	t.c, t.phase, t.present, t.owed, t.slots, t.state = c, running, true, false, [32]slotState{}, nil
+	t.c, t.phase, t.present, t.owed, t.slots, t.state = c, running, !t.o.Alone, false, [32]slotState{}, nil
+	t.o.Alone = false // but the first time
 	t.tick = t.now.Add(t.o.Tick)
 	t.line.anew()
 }
