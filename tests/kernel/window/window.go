@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +166,14 @@ func (w *Window) Signal(s os.Signal) {
 	if err := w.cmd.Process.Signal(s); err != nil {
 		w.tb.Fatal(err)
 	}
+}
+
+// AwaitAny waits until one of texts was written, and returns all that was.
+func (w *Window) AwaitAny(texts ...string) string {
+	w.tb.Helper()
+	return w.await(0, func(all string) bool {
+		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(all, text) })
+	}, strings.Join(texts, " or "))
 }
 
 // Running waits until the debuggee runs for a line that was said: nothing is written
