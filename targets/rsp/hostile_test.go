@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -112,7 +113,8 @@ func TestHostileDeafness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := soon(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // 60 MB on a busy machine
+	defer cancel()
 	c, err := Connect(ctx, conn, Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
