@@ -23,7 +23,8 @@ type ends struct {
 	w      *window.Window
 	thread int
 	rnd    *rand.Rand
-	places []int // lines where breakpoints may be, the first is set by a throughout
+	places []int  // lines where breakpoints may be, the first is set by a throughout
+	unit   string // of steps
 	ops    int
 }
 
@@ -55,7 +56,7 @@ func (e *ends) editors() (actor, other *dapclient.Client) {
 func (e *ends) move(request string) func() {
 	return func() {
 		actor, _ := e.editors()
-		actor.Do(request, map[string]any{"threadId": e.thread}, nil)
+		actor.Do(request, map[string]any{"threadId": e.thread, "granularity": e.unit}, nil)
 		e.stop(actor)
 	}
 }
@@ -144,8 +145,10 @@ func (e *ends) same() {
 		for _, f := range frames {
 			v.frames = append(v.frames, fmt.Sprint(f.Name, ":", f.Line, " ", f.InstructionPointerReference))
 		}
-		for name, x := range c.Variables(c.Scopes(frames[0].Id)["Locals"].VariablesReference) {
-			v.locals += name + "=" + x.Value + " "
+		if ref := c.Scopes(frames[0].Id)["Locals"].VariablesReference; ref != 0 {
+			for name, x := range c.Variables(ref) {
+				v.locals += name + "=" + x.Value + " "
+			}
 		}
 		v.locals = sorted(v.locals)
 		v.table = numbers(c.Command("bl"))
@@ -190,7 +193,7 @@ func TestThousand(t *testing.T) {
 	thread := b.Stopped("breakpoint").ThreadId
 	w := window.Open(t, "-remote", join)
 	w.Do("l+t")
-	e := &ends{t: t, a: a, b: b, w: w, thread: thread, rnd: rand.New(rand.NewPCG(1, 2)), places: []int{17, 9, 18, 19}}
+	e := &ends{t: t, a: a, b: b, w: w, thread: thread, unit: "line", rnd: rand.New(rand.NewPCG(1, 2)), places: []int{17, 9, 18, 19}}
 	steps := []func(){
 		e.move("next"), e.move("next"), e.move("stepIn"), e.move("continue"), e.move("continue"),
 		e.typed("p", "t", "g", "p"), e.typed("p; k 2; p"), e.toggle, e.assign,
