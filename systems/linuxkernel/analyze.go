@@ -137,11 +137,30 @@ func troubleOf(line string) (trouble, bool) {
 // machinery are functions that a kernel goes through to die: what they were called by,
 // or interrupted, is to blame.
 var machinery = []string{
-	"panic", "nmi_panic", "vpanic", "panic_smp_self_stop", "oops_end", "oops_exit", "die", "__die", "__die_body", "die_addr", "page_fault_oops", "no_context", "__bad_area_nosemaphore",
+	"panic", "oops_begin", "nmi_panic", "vpanic", "panic_smp_self_stop", "oops_end", "oops_exit", "die", "__die", "__die_body", "die_addr", "page_fault_oops", "no_context", "__bad_area_nosemaphore",
 	"bad_area_nosemaphore", "bad_area", "kernelmode_fixup_or_oops", "do_user_addr_fault", "do_kern_addr_fault", "exc_page_fault", "asm_exc_page_fault", "exc_general_protection",
 	"asm_exc_general_protection", "do_trap", "do_error_trap", "handle_bug", "exc_invalid_op", "asm_exc_invalid_op", "exc_divide_error", "asm_exc_divide_error", "exc_double_fault", "asm_exc_double_fault", "make_task_dead", "rewind_stack_and_make_dead",
 	"delay_tsc", "delay_loop", "__const_udelay", "__delay", "mdelay", "native_halt", "emergency_restart", "machine_emergency_restart", "native_machine_emergency_restart", "__crash_kexec", "crash_kexec", "touch_nmi_watchdog",
 	"kgdb_panic", "kgdb_breakpoint", "kgdb_handle_exception", "io_serial_in", "io_serial_out", "wait_for_xmitr", "console_unlock", "vprintk_emit", "_printk", "printk",
+}
+
+// dying is what the kernel is about to say, where it stands at its doors to that.
+func (c *command) dying(top *arch.Registers) (f finding, ok bool) {
+	for _, name := range c.s.Fatal() {
+		if at, known := c.lookup(name); !known || top.PC() != at {
+			continue
+		}
+		text, err := c.s.Last(c.ctx, c.d, name, top)
+		if err != nil {
+			return f, false
+		}
+		f.text, f.trouble = text, trouble{kind: "OOPS", grav: 2}
+		if name == "panic" {
+			f.trouble = trouble{kind: "PANIC", grav: 3}
+		}
+		return f, true
+	}
+	return f, false
 }
 
 // blamed is the index of the frame that is to blame: the one below what only dies.
@@ -198,6 +217,9 @@ func analyze(c *command) error {
 	if len(frames) == 0 {
 		return err
 	}
+	if now, ok := c.dying(frames[0]); ok {
+		f, found = now, true
+	}
 	blame := frames[c.blamed(frames)]
 	c.printf("%s\n%s\n%s\n\n", strings.Repeat("*", 79), center("Bugcheck Analysis"), strings.Repeat("*", 79))
 	switch {
@@ -242,6 +264,9 @@ func analyze(c *command) error {
 // survived the stack is gone: the log tells where it was.
 func (c *command) bucket(f finding, blame *arch.Registers, found bool) {
 	name := c.located(blame.LookupPC())
+	if blame.PC() == 0 {
+		name = "0x0"
+	}
 	if found && f.rip != "" && f.grav < 3 {
 		where, module, _ := strings.Cut(f.rip, " [")
 		where, _, _ = strings.Cut(where, "/")
@@ -269,7 +294,14 @@ func bugcheck(c *command) error {
 	if err := c.most(0); err != nil {
 		return err
 	}
-	f, ok := c.found()
+	from, _, err := c.place()
+	if err != nil {
+		return err
+	}
+	f, ok := c.dying(from.Registers)
+	if !ok {
+		f, ok = c.found()
+	}
 	if c.stuck() {
 		return nil
 	}

@@ -237,6 +237,8 @@ func oops(t *testing.T, vm *guest.VM, w *window.Window) {
 	sync := vm.Begin("sync; echo survived")
 	has(t, "the breakpoint", g.Wait(), `Breakpoint 0 hit`)
 	w.Do("bc *; r rip=0")
+	has(t, "the oops", w.Do("g"), `Kernel oops`)
+	has(t, "!analyze before the kernel's words", answer(w, "!analyze"), `^OOPS:  Kernel oops$`, `^PROCESS_NAME:  sync$`, `vmlinux!asm_exc_page_fault`, `^FAILURE_BUCKET_ID:  OOPS_`)
 	g = w.Say("g")
 	sync.Wait()
 	w.Interrupt()
@@ -248,9 +250,13 @@ func oops(t *testing.T, vm *guest.VM, w *window.Window) {
 // panics has the guest panic while it runs.
 func panics(t *testing.T, vm *guest.VM, w *window.Window) {
 	t.Helper()
-	from := len(vm.Log())
 	g := w.Say("g")
 	vm.Begin("echo c >/proc/sysrq-trigger")
+	has(t, "the panic", g.Wait(), `Kernel panic - not syncing: sysrq triggered crash`)
+	has(t, "!analyze before the kernel's words", answer(w, "!analyze"), `^BUGCHECK_STR:  Kernel panic - not syncing: sysrq triggered crash$`, `^FAILURE_BUCKET_ID:  PANIC_vmlinux!sysrq_handle_crash$`)
+	has(t, ".bugcheck before the kernel's words", answer(w, ".bugcheck"), `^Kernel panic - not syncing: sysrq triggered crash$`)
+	from := len(vm.Log())
+	g = w.Say("g")
 	vm.WaitLog("end Kernel panic", from)
 	w.Interrupt()
 	g.Wait()
