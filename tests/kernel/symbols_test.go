@@ -1,0 +1,143 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"dap-windbg/tests/kernel/guest"
+	"dap-windbg/tests/kernel/window"
+)
+
+// heavy is for tests that need the kernel's debug files, 283 MB to download.
+func heavy(t *testing.T) guest.Kernel {
+	t.Helper()
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("only with HEAVY=1")
+	}
+	return guest.Debian(t, true)
+}
+
+// symbolPath finds the vmlinux and the modules' files.
+func symbolPath(k guest.Kernel) string {
+	return strings.Join([]string{k.Vmlinux[:strings.LastIndexByte(k.Vmlinux, '/')], k.Debug}, ";")
+}
+
+// underGDB lets gdb stop the guest by its commands and leaves it stopped there.
+func underGDB(t *testing.T, vm *guest.VM, vmlinux string, commands ...string) string {
+	t.Helper()
+	args := []string{"-q", "-batch", "-nx", "-ex", "set pagination off", "-ex", "set style enabled off", "-ex", "set confirm off", vmlinux,
+		"-ex", fmt.Sprintf("target remote 127.0.0.1:%d", vm.Port)}
+	for _, c := range append(commands, "disconnect") {
+		args = append(args, "-ex", c)
+	}
+	out, err := exec.Command("gdb", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("gdb: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// scalar is a number in gdb's or our spelling.
+func scalar(text string) (uint64, bool) {
+	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if word = strings.ReplaceAll(word, "`", ""); word == "true" || word == "false" {
+		return map[string]uint64{"true": 1}[word], true
+	}
+	decimal, ours := strings.CutPrefix(word, "0n")
+	if n, err := strconv.ParseInt(decimal, 10, 64); err == nil && (ours || !strings.HasPrefix(word, "0x")) {
+		return uint64(n), true
+	}
+	n, err := strconv.ParseUint(word, 0, 64)
+	return n, err == nil
+}
+
+var assigned = regexp.MustCompile(`(?m)^\s*(\w+) = (.*)$`)
+
+// values are the variables of a listing, the innermost of a name.
+func values(text string) map[string]string {
+	out := map[string]string{}
+	for _, m := range assigned.FindAllStringSubmatch(text, -1) {
+		if _, ok := out[m[1]]; !ok {
+			out[m[1]] = m[2]
+		}
+	}
+	return out
+}
+
+// compareLocals compares the scalars that gdb tells of a frame with ours.
+func compareLocals(t *testing.T, frame, gdb, ours string) (same int) {
+	t.Helper()
+	mine := values(ours)
+	for name, want := range values(gdb) {
+		got, ok := mine[name]
+		n, number := scalar(want)
+		switch {
+		case !ok && !number: // a label, or what nobody can show in a word
+		case !ok:
+			t.Errorf("%s: %s is not told; gdb says %s", frame, name, want)
+		case strings.Contains(want, "<optimized out>"):
+			if !strings.Contains(got, "unavailable") {
+				t.Logf("%s: %s is %s, which gdb does not know", frame, name, got)
+			}
+		case number:
+			if m, ok := scalar(got); !ok || m != n && uint32(m) != uint32(n) {
+				t.Errorf("%s: %s is %s, gdb says %s", frame, name, got, want)
+			} else {
+				same++
+			}
+		}
+	}
+	return same
+}
+
+// TestLocals: the frames of a system call and what is in them, as gdb tells them of the
+// same stop.
+func TestLocals(t *testing.T) {
+	k := heavy(t)
+	vm := guest.Start(t, guest.Config{Kernel: k, CPUs: 2, Append: "nokaslr"}).Ready()
+	for _, place := range []struct {
+		function, command string
+		frames            int
+	}{
+		{"proc_pid_status", "cat /proc/1/status", 5}, {"link_path_walk", "ls /proc/self/fd", 4}, {"copy_process", "sh -c true", 2},
+	} {
+		cmd := []string{"hbreak " + place.function, "continue", "delete", "next", "next", `printf "@cpu %d@\n", $_thread`}
+		for i := range place.frames {
+			cmd = append(cmd, fmt.Sprintf("frame %d", i), "python print('@frame ' + gdb.selected_frame().name())", "info args", "info locals")
+		}
+		vm.Run("rm -f /tmp/enough; (while ! [ -e /tmp/enough ]; do " + place.command + "; sleep 0.2; done >/dev/null 2>&1) & true")
+		told := strings.Split(underGDB(t, vm, k.Vmlinux, cmd...), "@frame ")
+		w := window.Open(t, "-k", vm.Stub(), "-y", symbolPath(k))
+		cpu := regexp.MustCompile(`@cpu (\d+)@`).FindStringSubmatch(told[0])
+		if cpu == nil {
+			t.Fatalf("%s: gdb did not get there:\n%s", place.function, told)
+		}
+		n, _ := strconv.Atoi(cpu[1])
+		w.Do(fmt.Sprintf("~%ds", n-1))
+		same, mine := 0, w.Do("k")
+		for _, text := range told[1:] {
+			text, _, _ = strings.Cut(text, "\n#")
+			name, text, _ := strings.Cut(text, "\n")
+			// gdb leaves out calls inlined where it has stopped: frames go by their functions.
+			at := regexp.MustCompile(`(?m)^([0-9a-f]+) .*!` + strings.TrimSpace(name) + `\b`).FindStringSubmatch(mine)
+			if at == nil {
+				t.Errorf("%s: no frame of %s:\n%s", place.function, name, mine)
+				continue
+			}
+			same += compareLocals(t, place.function+", "+name, text, w.Do(".frame "+at[1])+"\n"+w.Do("dv"))
+		}
+		if len(told) != place.frames+1 || same < 2 {
+			t.Errorf("%s: %d frames, %d values compared:\n%s\n%s", place.function, len(told)-1, same, told, w.Do("k"))
+		}
+		g := w.Say("g")
+		vm.Run("touch /tmp/enough")
+		w.Interrupt()
+		g.Wait()
+		w.End("qd")
+	}
+}
