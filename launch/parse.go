@@ -84,6 +84,9 @@ func (p *parser) connection(lo, hi int, r Role, depth int) (*Connection, error) 
 	if err := p.arguments(c, proto, lo+colon+1, hi, r, depth); err != nil {
 		return nil, err
 	}
+	if name == "com" && r == ProcessServer && !c.Has("channel") { // a line to a kernel
+		return nil, p.fail(lo, "%s", misplaced(name, r, whole))
+	}
 	return c, p.complete(c, proto, hi, r)
 }
 

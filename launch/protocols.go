@@ -68,7 +68,7 @@ var protocols = []protocol{
 		{name: "arch"}, {name: "nonstop", kind: boolean}, {name: "log"},
 		{name: "cmd", kind: commandLine}, {name: "os", kind: choice, oneOf: osNames},
 	}, "GDB remote protocol"},
-	{"com", []Role{TargetLink, Kernel, ServerSide, Session}, args(serialArgs, []argSpec{
+	{"com", []Role{TargetLink, Kernel, ServerSide, Session, ProcessServer}, args(serialArgs, []argSpec{
 		{name: "pipe", kind: flag}, {name: "reconnect", kind: flag}, {name: "resets", kind: number}, {name: "modem", kind: flag},
 		{name: "ipport", kind: tcpPort}, {name: "crlf", kind: choice, oneOf: []string{"off", "fix", "auto"}},
 		{name: "channel", kind: channel}, {name: "hidden", kind: flag}, {name: "password", kind: password},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -225,8 +226,8 @@ func dialCom(ctx context.Context, s Spec) (net.Conn, error) {
 	h.mu.Lock()
 	c.conn = conn
 	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
-	defer cancel()
+	limit := time.NewTimer(reachLimit)
+	defer limit.Stop()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -238,9 +239,12 @@ func dialCom(ctx context.Context, s Spec) (net.Conn, error) {
 		case <-conn.answered:
 			return conn, nil
 		case <-tick.C:
+		case <-limit.C:
+			conn.die(os.ErrDeadlineExceeded)
+			return nil, &Error{Layer: Port, What: "no server answered at " + s.where(), Err: os.ErrDeadlineExceeded, Fix: "is it running there, with the same baud and channel, on the other end of this line?"}
 		case <-ctx.Done():
 			conn.die(ctx.Err())
-			return nil, &Error{Layer: Port, What: "no server answered at " + s.where(), Err: ctx.Err(), Fix: "is it running there, with the same baud and channel, on the other end of this line?"}
+			return nil, ctx.Err()
 		}
 	}
 }

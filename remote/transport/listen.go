@@ -128,6 +128,9 @@ func (l *Listener) ClientStrings() []string {
 	if host, err := os.Hostname(); err == nil && l.Open() {
 		s.Server = host
 	}
+	if s.Protocol == "com" { // the device is the other machine's
+		s.Server = ""
+	}
 	return []string{s.String()}
 }
 

@@ -20,6 +20,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
 )
 
 // patience bounds every wait: whoever is not done by then hangs.
@@ -260,4 +263,25 @@ func webServer(t testing.TB) int {
 		}
 	}()
 	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// cable joins two serial devices and returns their names.
+func cable(t testing.TB) (a, b string) {
+	t.Helper()
+	var masters []*os.File
+	var names []string
+	for range 2 {
+		master, slave, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := term.MakeRaw(int(slave.Fd())); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { master.Close(); slave.Close() })
+		masters, names = append(masters, master), append(names, slave.Name())
+	}
+	go io.Copy(masters[0], masters[1])
+	go io.Copy(masters[1], masters[0])
+	return names[0], names[1]
 }

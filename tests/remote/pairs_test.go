@@ -46,11 +46,19 @@ func TestConnections(t *testing.T) {
 		{"npipe, wrong name", "npipe:pipe=four", "npipe:server=.,pipe=five", "Unable to connect to pipe five"},
 		{"spipe", "spipe:proto=tls1,certuser=SERVER,pipe=six", "spipe:proto=tls1,certuser=CLIENT,server=.,pipe=six", ""},
 		{"spipe, password", "spipe:proto=tls1,certuser=SERVER,pipe=seven,password=p1", "spipe:proto=tls1,certuser=CLIENT,server=.,pipe=seven,password=p1", ""},
+		{"com", "com:port=TTY1,baud=115200,channel=3", "com:port=TTY2,baud=115200,channel=3", ""},
+		{"com, password", "com:port=TTY1,baud=115200,channel=254,password=p1", "com:port=TTY2,baud=115200,channel=254,password=p1", ""},
+		{"com, wrong password", "com:port=TTY1,baud=115200,channel=0,password=p1", "com:port=TTY2,baud=115200,channel=0,password=p2", "Error 0x80004005"},
+		{"com, another channel", "com:port=TTY1,baud=115200,channel=1", "com:port=TTY2,baud=115200,channel=2", "no server answered"},
 		{"npipe to spipe", "spipe:proto=tls1,certuser=SERVER,pipe=eight", "npipe:server=.,pipe=eight", "one with TLS is reached with"},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			fill := strings.NewReplacer("PORT", fmt.Sprint(free(t)), "SERVER", mine.server, "CLIENT", mine.client, "OTHER", other.client, "PRINT", mine.print).Replace
+			near, far := "", ""
+			if strings.Contains(p.server, "TTY") {
+				near, far = cable(t)
+			}
+			fill := strings.NewReplacer("TTY1", near, "TTY2", far, "PORT", fmt.Sprint(free(t)), "SERVER", mine.server, "CLIENT", mine.client, "OTHER", other.client, "PRINT", mine.print).Replace
 			tryConnection(t, fill(p.server), fill(p.client), p.fails)
 		})
 	}
