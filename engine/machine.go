@@ -204,6 +204,14 @@ func (l *loop) noticeRestart(ctx context.Context, st *Stop) {
 	l.modules.stale = true
 }
 
+// restarted drops what was known of a machine whose restart the far end tells.
+func (l *loop) restarted() {
+	l.say(Important, "Shutdown occurred at the target: the machine was started anew.\n")
+	if s, ok := l.o.System.(forgetter); ok {
+		s.Forget()
+	}
+}
+
 // dropFreed forgets places in parts of modules that are gone.
 func (l *loop) dropFreed() {
 	for _, b := range l.bps {

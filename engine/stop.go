@@ -348,7 +348,11 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		b.unresolve()
 	}
 	l.modules.stale = true
-	l.executed(st)
+	if st.Reason == targets.Reset {
+		l.restarted()
+	} else {
+		l.executed(st)
+	}
 	if !l.unwatched() {
 		l.freshModules(ctx)
 	}
