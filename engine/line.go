@@ -58,7 +58,7 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 			p.leg.lo = fn + 1 // who comes to the entry again has called itself
 		}
 		return nil
-	case into || x.unknown:
+	case into || x.unknown, brief && l.t.Info().Limits.Bits&targets.HotTraps != 0:
 		p.leg = leg{kind: targets.Step, brief: true}
 		return nil
 	}

@@ -62,6 +62,7 @@ const (
 	TrapsAdvance                      // after a software trap PC is already the trap's address (no adjustment needed)
 	LiveMemory                        // memory can be read while the debuggee runs
 	NoStepOver                        // the far end steps off its own traps
+	HotTraps                          // time goes on while it waits: a trap in code that interrupts run springs again and again
 )
 
 // Space names an address space. Its zero value is "where the stop is".

@@ -121,6 +121,7 @@ func (c *Conn) finish(ctx context.Context, d *description, settling bool) (*proc
 	in.Limits = targets.Limits{MemoryBytes: c.readChunk(), Bits: c.abilities(in.Set.Arch)}
 	if c.line != nil {
 		in.Limits.BytesPerSec = c.line.k.Speed
+		in.Limits.Bits |= targets.HotTraps
 	}
 	return in, nil
 }

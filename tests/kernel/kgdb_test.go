@@ -46,13 +46,16 @@ func (d *debugged) during(command string) string {
 func (d *debugged) value(expr string) uint64 {
 	d.t.Helper()
 	text := d.Do("? " + expr)
-	at := strings.LastIndex(text, "= ")
-	v, err := strconv.ParseUint(strings.ReplaceAll(strings.TrimSpace(text[at+1:])[1:], "`", ""), 16, 64)
-	if at < 0 || err != nil {
+	m := valueOf.FindStringSubmatch(text)
+	if m == nil {
 		d.t.Errorf("? %s: %q", expr, text)
+		return 0
 	}
+	v, _ := strconv.ParseUint(m[1]+m[2], 16, 64)
 	return v
 }
+
+var valueOf = regexp.MustCompile("= ([0-9a-f]{8})`([0-9a-f]{8})")
 
 var locationOf = regexp.MustCompile(`\[(\S+) @ (\d+)\]`)
 
@@ -104,7 +107,7 @@ func session(t *testing.T, protocol string) {
 	d.Do("bc *")
 
 	// Memory and registers.
-	watched := d.value("dwtest!dw_watched")
+	watched := d.value("poi(dwtest!dw_watched)")
 	d.Do("eq dwtest!dw_watched 1122334455667788")
 	has(t, "dq", d.Do("dq dwtest!dw_watched L1"), "11223344`55667788")
 	d.Do("eb dwtest!dw_watched+3 0xab")
