@@ -45,6 +45,8 @@ func run() error {
 	flag.IntVar(&in.Newlines, "crlf-in", 0, "the same towards the target")
 	noise := flag.Int("noise", 0, "chance of each kind of damage to each byte, millionths, both directions")
 	limit := flag.Int("noise-limit", 0, "damages in each direction, at most; 0: no limit")
+	network := flag.String("net", "", "speak KDNET to a debugger at this UDP `address`")
+	key := flag.String("key", "1.2.3.4", "of KDNET: four numbers in base 36")
 	images := flag.Bool("images", false, "build the guest, print the directory of its images, and end")
 	script := flag.String("script", "", "what happens by itself: `TICK:WORD,...`; words are "+words())
 	verbose := flag.Bool("v", false, "say what happens")
@@ -73,12 +75,15 @@ func run() error {
 	if *verbose {
 		o.Log = func(s string) { fmt.Fprintf(os.Stderr, "kdsim: %q\n", s) }
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if *network != "" {
+		return overNet(ctx, g, o, *network, *key)
+	}
 	t, err := sim.New(g, o)
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	for _, f := range []*sim.Faults{in, out} {
 		f.Drop, f.Flip, f.Duplicate, f.Insert, f.Cut, f.Limit, f.Seed = *noise, *noise, *noise, *noise, *noise, *limit, o.Seed
 	}
@@ -118,6 +123,26 @@ func parseScript(s string) ([]sim.Command, error) {
 		out = append(out, sim.Command{Tick: n, Do: do})
 	}
 	return out, nil
+}
+
+// overNet speaks to a debugger that listens at address, from the same port where that
+// is free.
+func overNet(ctx context.Context, g *sim.Guest, o sim.Options, address, key string) error {
+	host, err := net.ResolveUDPAddr("udp4", address)
+	if err != nil {
+		return err
+	}
+	c, err := net.DialUDP("udp4", nil, host)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	t, err := sim.NewNet(g, o, key, c.LocalAddr().(*net.UDPAddr), host)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("poking %s\n", host)
+	return t.ServeNet(ctx, c)
 }
 
 // onTerminal serves the line at the master's end of a pseudo-terminal. Its other end is

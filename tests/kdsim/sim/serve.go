@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"os"
 	"time"
 )
 
@@ -64,3 +66,28 @@ func ended(err error) error {
 
 // Put gives the machine bytes from its line.
 func (t *Target) Put(b []byte) { t.line.put(b, "") }
+
+// datagrams is a UDP socket towards one host as a stream of datagrams.
+type datagrams struct{ *net.UDPConn }
+
+// ServeNet runs a machine of NewNet in real time over a socket that is connected to
+// the host. A host that is not there is waited for.
+func (t *Target) ServeNet(ctx context.Context, c *net.UDPConn) error {
+	go func() { <-ctx.Done(); c.SetReadDeadline(time.Now()) }()
+	return t.Serve(ctx, datagrams{c})
+}
+
+func (d datagrams) Read(p []byte) (int, error) {
+	for {
+		n, err := d.UDPConn.Read(p)
+		if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			return n, err
+		}
+	}
+}
+
+// Write loses what the host does not take.
+func (d datagrams) Write(p []byte) (int, error) {
+	d.UDPConn.Write(p)
+	return len(p), nil
+}
