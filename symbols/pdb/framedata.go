@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sort"
 	"strconv"
@@ -258,4 +259,18 @@ func (f *File) virtualFrame(ctx context.Context, fr symbols.Frame, pc symbols.Of
 		return 0, &symbols.UnavailableError{Reason: "the rule for this frame does not tell where it is"}
 	}
 	return arch.Addr(v), nil
+}
+
+// Rules tells the rule of the code at off: its program, or what the sizes stand for.
+func (f *File) Rules(off symbols.Offset) (over symbols.Range, rules []string, err error) {
+	r, ok := f.frameAt(uint32(off))
+	if !ok || f.dbi.machine != machineI386 {
+		return over, nil, symbols.ErrNoUnwind
+	}
+	text := r.program
+	if text == "" {
+		text = r.synthetic(uint32(off))
+	}
+	over = symbols.Range{Low: symbols.Offset(r.low), High: symbols.Offset(r.high)}
+	return over, []string{strings.TrimSpace(text), fmt.Sprintf("locals %d, parameters %d, saved registers %d bytes", r.locals, r.params, r.saved)}, nil
 }

@@ -72,7 +72,9 @@ var xforms = []xform{
 	{0xcc, 0xfc, 2, func(v uint32) op { return op{kind: opSavePre, reg: x(19 + v>>6&15), count: 2, n: (v&63 + 1) * 8} }},
 	{0xd0, 0xfc, 2, func(v uint32) op { return op{kind: opSave, reg: x(19 + v>>6&15), count: 1, n: (v & 63) * 8} }},
 	{0xd4, 0xfe, 2, func(v uint32) op { return op{kind: opSavePre, reg: x(19 + v>>5&15), count: 1, n: (v&31 + 1) * 8} }},
-	{0xd6, 0xfe, 2, func(v uint32) op { return op{kind: opSave, reg: x(19 + 2*(v>>6&7)), count: 2, lr: true, n: (v & 63) * 8} }},
+	{0xd6, 0xfe, 2, func(v uint32) op {
+		return op{kind: opSave, reg: x(19 + 2*(v>>6&7)), count: 2, lr: true, n: (v & 63) * 8}
+	}},
 	{0xd8, 0xfe, 2, func(v uint32) op { return op{kind: opSave, reg: d(8 + v>>6&7), count: 2, n: (v & 63) * 8} }},
 	{0xda, 0xfe, 2, func(v uint32) op { return op{kind: opSavePre, reg: d(8 + v>>6&7), count: 2, n: (v&63 + 1) * 8} }},
 	{0xdc, 0xfe, 2, func(v uint32) op { return op{kind: opSave, reg: d(8 + v>>6&7), count: 1, n: (v & 63) * 8} }},
