@@ -36,8 +36,9 @@ const (
 	foreign           // no number of this protocol
 )
 
-// judge tells what id is.
-func (s *sequence) judge(id uint32) standing {
+// judge tells what the number of a packet is. Checksums do not cover numbers: one that
+// cannot be is noise. What a sender begins anew with is the first number, and no answer.
+func (s *sequence) judge(id uint32, kind uint16) standing {
 	if s.datagrams {
 		switch {
 		case id >= firstDatagramID:
@@ -50,8 +51,10 @@ func (s *sequence) judge(id uint32) standing {
 	switch plain := id &^ syncID; {
 	case plain&^1 != firstID:
 		return foreign
-	case id&syncID != 0:
+	case id == firstID|syncID && kind != typeManipulate:
 		return anew
+	case id&syncID != 0:
+		return foreign
 	case plain != s.expect:
 		return repeated
 	}

@@ -7,7 +7,7 @@ func (l *link) data(p packet) {
 	if l.echo(p) {
 		return
 	}
-	standing := l.ids.judge(p.id)
+	standing := l.ids.judge(p.id, p.kind)
 	if standing == foreign {
 		if l.ids.datagrams {
 			return

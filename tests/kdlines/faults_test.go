@@ -193,7 +193,10 @@ func (s *session) run() {
 // debug runs a session over a line and returns what it wrote down.
 func debug(t testing.TB, g *sim.Guest, o sim.Options, to, from *way) (log string, took time.Duration) {
 	host, far := newLine(to, from)
-	defer host.Close()
+	defer func() {
+		host.Close()
+		time.Sleep(5 * time.Second) // all ends
+	}()
 	var trace bytes.Buffer
 	defer func() {
 		if name := os.Getenv("KD_TRACE"); name != "" { // to be looked at
