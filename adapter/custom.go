@@ -54,3 +54,63 @@ func (s *session) debuggee(r *request, _ *none) (any, error) {
 	})
 	return body, err
 }
+
+// taskBody is a row of `tasks`.
+type taskBody struct {
+	Address   string `json:"address"` // names it in `lookFrom`
+	ID        int64  `json:"id"`
+	Parent    int64  `json:"parent"`
+	Name      string `json:"name"`
+	State     string `json:"state,omitempty"`
+	Processor *int   `json:"processor,omitempty"` // it is on now
+}
+
+type tasksBody struct {
+	Tasks []taskBody `json:"tasks"`
+}
+
+// tasks lists the processes and threads that the system of the debuggee knows.
+func (s *session) tasks(r *request, _ *none) (any, error) {
+	body := tasksBody{Tasks: []taskBody{}}
+	err := s.stopped(r.ctx, func(v *inspection) error {
+		list, err := v.Tasks(v.ctx)
+		for _, t := range list {
+			row := taskBody{Address: reference(t.Addr), ID: t.ID, Parent: t.Parent, Name: t.Name, State: t.State}
+			if t.CPU >= 0 {
+				row.Processor = &t.CPU
+			}
+			body.Tasks = append(body.Tasks, row)
+		}
+		if len(list) > 0 {
+			return nil // of a torn list, what could be read
+		}
+		return err
+	})
+	return body, err
+}
+
+// lookFromArguments name a task; none go back to the processor itself.
+type lookFromArguments struct {
+	Address string `json:"address"`
+}
+
+// lookFrom shows the stack of a task that is switched out as that of the selected thread,
+// until the debuggee runs.
+func (s *session) lookFrom(r *request, a *lookFromArguments) (any, error) {
+	return nil, s.stopped(r.ctx, func(v *inspection) error {
+		if a.Address == "" {
+			v.SetContext(nil)
+			return nil
+		}
+		list, err := v.Tasks(v.ctx)
+		for _, t := range list {
+			if reference(t.Addr) == a.Address {
+				return v.LookFrom(v.ctx, t)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return &argumentError{"address", "must be that of a row of `tasks`"}
+	})
+}

@@ -43,6 +43,8 @@ func init() {
 
 		"processes": with((*session).processes),
 		"debuggee":  with((*session).debuggee),
+		"tasks":     with((*session).tasks),
+		"lookFrom":  with((*session).lookFrom),
 
 		// where to stop
 		"setBreakpoints":            with((*session).setBreakpoints),

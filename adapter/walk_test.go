@@ -126,6 +126,8 @@ var walks = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "restartFrame", dict{"frameId": w.id(w.frames)} },
 	func(w *walker) (string, any) { return "processes", dict{"pattern": w.pick("*", "[")} },
 	func(w *walker) (string, any) { return "debuggee", nil },
+	func(w *walker) (string, any) { return "tasks", nil },
+	func(w *walker) (string, any) { return "lookFrom", dict{"address": w.pick("", "0x1")} },
 	func(w *walker) (string, any) { return "unheardOf", dict{"x": 1} },
 }
 
