@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"dap-windbg/arch"
@@ -222,4 +223,51 @@ func (l *loop) dropFreed() {
 			l.o.Emit(BreakpointEvent{Status: l.status(b)})
 		}
 	}
+}
+
+// Task is a process or thread that the debuggee's system knows.
+type Task = systems.Task
+
+// Tasks lists what the debuggee's system knows; the far end's threads where that is no
+// more than they.
+func (v *View) Tasks(ctx context.Context) (list []Task, err error) {
+	l := v.l
+	if l.o.System == nil {
+		return nil, errors.ErrUnsupported
+	}
+	err = l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+		var err error
+		list, err = l.o.System.Tasks(ctx, &world{ctx, l, mem})
+		return err
+	})
+	return list, err
+}
+
+// LookFrom has the selected thread looked at as if t ran on it, where it is switched out:
+// what SetPlace does. One that runs is looked at on its own CPU.
+func (v *View) LookFrom(ctx context.Context, t Task) error {
+	l := v.l
+	if t.CPU >= 0 {
+		v.SetContext(nil)
+		for _, x := range l.threads.rows {
+			if x.CPU == t.CPU {
+				return v.SelectThread(ctx, x.ID)
+			}
+		}
+		return nil
+	}
+	at := systems.Context{Task: t, Root: t.Root}
+	err := l.gather(ctx, spaceHere, 0, func(ctx context.Context, mem symbols.Memory) error {
+		var err error
+		at.Registers, err = l.o.System.Registers(ctx, &world{ctx, l, mem}, t)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err = v.SetPlace(ctx, at); err != nil { // no page tables to be had: the kernel's half is everybody's
+		at.Root = 0
+		err = v.SetPlace(ctx, at)
+	}
+	return err
 }
