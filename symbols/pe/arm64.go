@@ -419,7 +419,7 @@ func unpack(word uint32) xdata {
 	u.prologue, u.instr = reversed(order), len(order)
 	if !u.fragment {
 		undo := reversed(epilogue)
-		u.epilogues = []epilogueARM64{{u.length - min(u.length, 4*uint32(len(undo)+1)), undo}}
+		u.epilogues = []epilogueARM64{{u.length - min(u.length, 4*uint32(instructions(undo)+1)), undo}}
 	}
 	return u
 }
