@@ -68,16 +68,17 @@ type process struct {
 	gone chan struct{}
 }
 
-// editor starts the debugger for an editor.
-func editor(t *testing.T, env ...string) (*dapclient.Client, *process) {
+// editor starts the debugger for an editor; by is a command that runs it, none: itself.
+func editor(t *testing.T, by ...string) (*dapclient.Client, *process) {
 	t.Helper()
 	binary, err := window.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(binary), gone: make(chan struct{})}
+	argv := append(by, binary)
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), gone: make(chan struct{})}
 	p.cmd.Stderr = os.Stderr
-	p.cmd.Env = append(append(os.Environ(), "DEBUGINFOD_URLS=", "_NT_SYMBOL_PATH=", "XDG_CACHE_HOME="+t.TempDir()), env...)
+	p.cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "_NT_SYMBOL_PATH=", "XDG_CACHE_HOME="+t.TempDir())
 	if p.WriteCloser, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -124,9 +125,9 @@ func begin(t *testing.T, transport, password string) (a *dapclient.Client, join 
 }
 
 // attach joins an editor.
-func attach(t *testing.T, join string, env ...string) *dapclient.Client {
+func attach(t *testing.T, join string) *dapclient.Client {
 	t.Helper()
-	b, _ := editor(t, env...)
+	b, _ := editor(t)
 	b.Start("attach", map[string]any{"remote": join}, "")
 	return b
 }
