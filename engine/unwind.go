@@ -158,7 +158,11 @@ const maxStacks = 16
 // interrupt makes it, from a step backwards on one.
 func (l *loop) otherStack(w *walk, r, caller *arch.Registers) bool {
 	w.stacks++
-	return w.stacks <= maxStacks && (r.SP()-caller.SP() >= 1<<20 || caller.Interrupted)
+	apart := arch.Addr(1 << 20)
+	if l.t.Info().Machine { // a kernel's stacks lie close together, with a page between them
+		apart = 4096
+	}
+	return w.stacks <= maxStacks && (r.SP()-caller.SP() >= apart || caller.Interrupted)
 }
 
 // callerOf unwinds one frame by the best means there is.
@@ -166,6 +170,9 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 	m, in := l.moduleAt(r.LookupPC())
 	if !in && !r.Interrupted {
 		m, in = l.moduleAt(r.PC())
+	}
+	if !in && level > 0 && l.t.Info().Machine && l.arch == arch.AMD64 && int64(r.PC()) > 0 {
+		return nil, 0, ByScan, errUserMode
 	}
 	if in && m.Image != nil {
 		if u, ok := m.Image.(symbols.Unwinder); ok {
@@ -202,6 +209,10 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 	}
 	return nil, 0, ByScan, errors.New("no unwind information " + where)
 }
+
+// errUserMode ends a kernel's stack at the program that called it: a guess at a program
+// nobody knows would be a wild one.
+var errUserMode = errors.New("user mode: a program called or was interrupted here")
 
 func isNeed(err error) bool {
 	var need *symbols.NeedError
