@@ -173,6 +173,16 @@ func (w *window) answer(what string) string {
 	return w.wait(what, marker)
 }
 
+// stopped waits until commands of a stopped target are obeyed.
+func (w *window) stopped() {
+	w.t.Helper()
+	for end := time.Now().Add(patience); strings.Contains(w.ask("r rip"), "Debuggee is running"); {
+		if time.Now().After(end) {
+			w.t.Fatal("the target does not stop")
+		}
+	}
+}
+
 // until waits for a text that comes by itself.
 func (w *window) until(text string) string {
 	w.t.Helper()
