@@ -94,14 +94,3 @@ func (g *gsi) find(name string) iter.Seq[uint32] {
 		}
 	}
 }
-
-// all yields the offsets of all records of the table.
-func (g *gsi) all() iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		for b := g.hashes; len(b) >= 8; b = b[8:] {
-			if !yield(binary.LittleEndian.Uint32(b) - 1) {
-				return
-			}
-		}
-	}
-}

@@ -189,12 +189,3 @@ func (s *stream) all() []byte {
 	b, _ := s.view(0, s.size)
 	return b
 }
-
-// u32 reads a number; false behind the end.
-func (s *stream) u32(off uint32) (uint32, bool) {
-	b, ok := s.view(off, 4)
-	if !ok {
-		return 0, false
-	}
-	return binary.LittleEndian.Uint32(b), true
-}

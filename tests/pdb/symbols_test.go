@@ -110,10 +110,6 @@ func functions(t *testing.T, p program) []function {
 // detail takes a line below a record.
 func detail(t *testing.T, sec map[int]uint64, f *function, kind, l string) {
 	num := func(s string) int64 { n, _ := strconv.ParseInt(s, 10, 64); return n }
-	var r *localRange
-	if n := len(f.vars); n > 0 && len(f.vars[n-1].ranges) > 0 {
-		r = &f.vars[n-1].ranges[len(f.vars[n-1].ranges)-1]
-	}
 	add := func(x localRange) {
 		v := &f.vars[len(f.vars)-1]
 		v.ranges = append(v.ranges, x)
@@ -153,7 +149,7 @@ func detail(t *testing.T, sec map[int]uint64, f *function, kind, l string) {
 		}
 	}
 	if strings.HasPrefix(kind, "S_DEFRANGE") && len(f.vars) > 0 && len(f.vars[len(f.vars)-1].ranges) > 0 {
-		r = &f.vars[len(f.vars)-1].ranges[len(f.vars[len(f.vars)-1].ranges)-1]
+		r := &f.vars[len(f.vars)-1].ranges[len(f.vars[len(f.vars)-1].ranges)-1]
 		if m := reRange.FindStringSubmatch(l); m != nil && r.size == 0 {
 			r.low, r.size = place(t, sec, m[1], 10), uint64(num(m[2]))
 		}

@@ -11,10 +11,9 @@ import (
 )
 
 var (
-	reStart  = regexp.MustCompile(`^\s+(?:StartAddress|Function): .*?\(?0x([0-9A-F]+)\)?`)
-	reAMD64  = regexp.MustCompile(`^\s+(0x[0-9A-F]{2}: [A-Z].*)$`)
-	reCode   = regexp.MustCompile(`^\s+0x[0-9a-f]+\s+; (.*)$`)
-	reLength = regexp.MustCompile(`FunctionLength: (\d+)`)
+	reStart = regexp.MustCompile(`^\s+(?:StartAddress|Function): .*?\(?0x([0-9A-F]+)\)?`)
+	reAMD64 = regexp.MustCompile(`^\s+(0x[0-9A-F]{2}: [A-Z].*)$`)
+	reCode  = regexp.MustCompile(`^\s+0x[0-9a-f]+\s+; (.*)$`)
 )
 
 // unwindRows are the codes of each function's prologue as llvm-readobj writes them.
