@@ -17,7 +17,8 @@ TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-d
 	riscv64-linux-gnu-gcc-12=gcc-12-riscv64-linux-gnu riscv64-linux-gnu-g++-12=g++-12-riscv64-linux-gnu deb:libc6-dev-riscv64-cross=libc6-dev-riscv64-cross \
 	lldb-server-19=lldb-19 qemu-aarch64=qemu-user qemu-riscv64=qemu-user qemu-system-i386=qemu-system-x86 qemu-img=qemu-utils \
 	qemu-system-x86_64=qemu-system-x86 busybox=busybox-static flock=util-linux
-HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19 valgrind=valgrind /usr/lib/wine/wine64=wine64 winedbg=wine
+HEAVY_TOOLS = /usr/lib/debug/boot=linux-image-amd64-dbg gdb-multiarch=gdb-multiarch clang-19=clang-19 valgrind=valgrind /usr/lib/wine/wine64=wine64 winedbg=wine \
+	flex=flex bison=bison bc=bc xz=xz-utils make=make /usr/include/libelf.h=libelf-dev /usr/include/openssl/opensslv.h=libssl-dev
 
 WORKBENCH_TOOLS = node=nodejs npm=npm gdbserver=gdbserver chromium=chromium g++=g++ gcc=gcc make=make python3=python3 deb:libkrb5-dev=libkrb5-dev pkg-config=pkg-config
 
@@ -56,7 +57,7 @@ test: install build cross
 
 test-heavy: test
 	@sh tests/install.sh $(HEAVY_TOOLS)
-	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./targets/rsp ./tests/corpus ./tests/dap ./tests/e2e ./tests/locals ./tests/run ./tests/share ./tests/stepping
+	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./targets/rsp ./tests/corpus ./tests/dap ./tests/e2e ./tests/kernel/... ./tests/locals ./tests/run ./tests/share ./tests/stepping
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	$(MAKE) workbench
 	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz

@@ -55,6 +55,19 @@ func (d *debugged) value(expr string) uint64 {
 	return v
 }
 
+// underGDB is what gdb says of a frame's variables, by QEMU's stub, while the kernel
+// waits for us.
+func (d *debugged) underGDB(function string) string {
+	d.t.Helper()
+	commands := []string{"add-symbol-file " + d.module + " 0xffffffffc0000000"}
+	for cpu := range 2 {
+		commands = append(commands, "thread "+strconv.Itoa(cpu+1), "frame function "+function, "info args", "info locals")
+	}
+	out := underGDB(d.t, d.VM, d.kernel.Vmlinux, commands...)
+	d.Monitor("cont")
+	return out
+}
+
 var valueOf = regexp.MustCompile("= ([0-9a-f]{8})`([0-9a-f]{8})")
 
 var locationOf = regexp.MustCompile(`\[(\S+) @ (\d+)\]`)
@@ -105,6 +118,12 @@ func session(t *testing.T, protocol string) {
 	d.Do("bp `dwtest!" + line[1] + ":" + strconv.Itoa(n+1) + "`") // return dw_inner(local) + local
 	has(t, "the stop by line", d.Do("g"), `Breakpoint \d hit`, `dwtest!dw_middle`)
 	d.Do("bc *")
+	if same := compareLocals(t, "dw_middle", d.underGDB("dw_middle"), d.Do("dv")); same == 0 {
+		t.Error("gdb and we tell no variable of dw_middle alike")
+	}
+	d.Do(".frame 1")
+	compareLocals(t, "dw_outer", d.underGDB("dw_outer"), d.Do("dv"))
+	d.Do(".frame 0")
 
 	// Memory and registers.
 	watched := d.value("poi(dwtest!dw_watched)")
@@ -149,7 +168,11 @@ func session(t *testing.T, protocol string) {
 		if len(f) < 2 || f[0] == "PID" || f[1] == "ps" {
 			continue
 		}
-		if !regexp.MustCompile(`(?m)\b` + f[0] + `\b.*` + regexp.QuoteMeta(f[1][:min(len(f[1]), 15)])).MatchString(list) {
+		name := strings.Trim(f[1], "[]")
+		if strings.HasPrefix(name, "kworker/") { // ps shows what it works at behind its name
+			name, _, _ = strings.Cut(name, "-")
+		}
+		if !regexp.MustCompile(`(?m)\b` + f[0] + `\b.*` + regexp.QuoteMeta(name)).MatchString(list) {
 			t.Errorf("!ps lacks %s %s:\n%s", f[0], f[1], list)
 		}
 	}
