@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// ready is what the guest says when its shell waits for commands.
-const ready = "@guest ready@"
+// Prompt is what the guest says when its shell waits for commands.
+const Prompt = "@guest ready@"
 
 // initScript is the guest's first process. The line does not echo, so that what comes
 // back is what commands print; the kernel's own messages stay in its log.
@@ -26,7 +26,7 @@ echo 0 >/proc/sys/kernel/kptr_restrict
 dmesg -n 1
 [ -n "$shell" ] || shell=ttyS0
 stty -echo -F /dev/$shell
-echo '` + ready + `' >/dev/$shell
+echo '` + Prompt + `' >/dev/$shell
 exec setsid sh -c "exec sh <>/dev/$shell >&0 2>&0"
 `
 

@@ -217,7 +217,7 @@ func (vm *VM) WaitLog(text string, from int) string {
 // Ready waits for the shell.
 func (vm *VM) Ready() *VM {
 	vm.tb.Helper()
-	vm.WaitLog(ready, 0)
+	vm.WaitLog(Prompt, 0)
 	return vm
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // Patience bounds what one command may take.
-const Patience = 3 * time.Minute
+const Patience = time.Minute
 
 // Window is a debugger that runs, with its input and output in our hands.
 type Window struct {
