@@ -95,7 +95,15 @@ func machine(p *Plan) string {
 	case p.Connection != nil:
 		host = p.Connection.Get("server")
 	case p.ProcessServer != nil:
-		host = p.ProcessServer.Get("server")
+		if host = p.ProcessServer.Get("server"); host == "." {
+			host = ""
+		}
+		switch {
+		case p.ProcessServer.Has("clicon"):
+			host = p.ProcessServer.Get("clicon")
+		case p.ProcessServer.Protocol == "com":
+			host = p.ProcessServer.String() // who knows where the line ends
+		}
 	}
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return ""

@@ -36,8 +36,12 @@ type localServer struct {
 	met      atomic.Bool  // somebody has connected: it ends by itself when he leaves
 	wake     int64        // a running process that it attaches to
 	hung     sync.WaitGroup
-	wire     io.Closer // of a process server's stub, which ends with its connection; nil: the debuggee's own
-	mute     string    // why the debuggee has no input, "" it may have one
+
+	// Of a process server's debuggee: the wire to its stub, which ends with it; why it
+	// has no input; and how its images are opened. All nil for one of this machine.
+	wire   io.Closer
+	mute   string
+	images func(ctx context.Context, path string) (io.ReadCloser, error)
 }
 
 // startServer runs gdbserver for a new program (attach 0) or a running process.

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"dap-windbg/engine"
 	"dap-windbg/remote/dbgsrv"
@@ -219,13 +221,34 @@ func (d *Debugger) Processes(ctx context.Context) ([]targets.Process, error) {
 	d.mu.Lock()
 	link := d.link
 	d.mu.Unlock()
+	var list []targets.Process
+	var err error
 	if link != nil {
-		return link.Processes(ctx)
+		list, err = link.Processes(ctx)
+	} else if g := d.current(); g != nil && g.server == nil {
+		list, err = remoteProcesses(ctx, g)
+	} else {
+		list, err = LocalProcesses()
 	}
-	if g := d.current(); g != nil && g.server == nil {
-		return remoteProcesses(ctx, g)
+	return harmless(list), err
+}
+
+// harmless makes control characters visible: a process may call itself anything, and
+// lists of them are shown in terminals.
+func harmless(list []targets.Process) []targets.Process {
+	for i := range list {
+		list[i].Command, list[i].User = visible(list[i].Command), visible(list[i].User)
 	}
-	return LocalProcesses()
+	return list
+}
+
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // remoteProcesses asks a stub that holds a process what else runs there.
@@ -278,5 +301,5 @@ func LocalProcesses() ([]targets.Process, error) {
 		return nil, &UnavailableError{What: "processes of this machine can only be listed on Linux", Fix: "name a process server"}
 	}
 	list, err := dbgsrv.Processes()
-	return fromServer(list), err
+	return harmless(fromServer(list)), err
 }

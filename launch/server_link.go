@@ -77,6 +77,14 @@ func (l *serverLink) open(ctx context.Context, p *Plan, created bool, begin func
 		s.wire = conn
 		var t targets.Target
 		if t, err = begin(conn); err == nil {
+			s.images = func(ctx context.Context, path string) (io.ReadCloser, error) {
+				var info dbgsrv.FileInfo
+				f, err := l.conn.Open(ctx, dbgsrv.KindFile, dbgsrv.FileRequest{Path: path, Process: t.Info().Process}, &info)
+				if err != nil {
+					return nil, err
+				}
+				return &sized{f, info.Size}, nil
+			}
 			return &debuggee{target: t, created: created, server: s}, nil
 		}
 	} else {
@@ -138,4 +146,18 @@ func (l *serverLink) begin(ctx context.Context, p *Plan) (*debuggee, error) {
 		return l.open(ctx, p, false, func(c *rsp.Conn) (targets.Target, error) { return c.Attach(ctx, pid) })
 	}
 	return nil, nil
+}
+
+// sized is a file of known size: bytes that are missing at its end are an error.
+type sized struct {
+	io.ReadCloser
+	left int64
+}
+
+func (f *sized) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if f.left -= int64(n); err == io.EOF && f.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }

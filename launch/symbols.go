@@ -173,8 +173,13 @@ func (d *Debugger) remoteFile(ctx context.Context, path string) (io.ReadCloser, 
 			return nil, errNoDebuggee
 		}
 		f, ok := g.target.(targets.Files)
-		if !ok || g.server != nil {
+		if !ok || g.server != nil && g.server.images == nil {
 			return nil, errors.ErrUnsupported // no such transfer, or the files are this machine's
+		}
+		if g.server != nil {
+			if r, err := g.server.images(ctx, path); err == nil {
+				return r, nil
+			} // what is no image comes as any file does
 		}
 		r, err := f.Open(ctx, path)
 		if !errors.Is(err, targets.ErrRunning) {

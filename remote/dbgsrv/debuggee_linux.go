@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -190,7 +191,7 @@ func (d *debuggee) end() {
 	case <-d.gone: // traps cannot be lifted any more; what was started has ended with its tracer or does so now
 		for _, h := range p.Processes {
 			if h.Created {
-				killProcess(h.PID)
+				h.signal(syscall.SIGKILL)
 			}
 		}
 	default:
@@ -225,9 +226,29 @@ func running(pid int64) bool {
 	return false
 }
 
-func signal(pid int64, s syscall.Signal) { syscall.Kill(int(pid), s) }
+// signal signals the process, if that is still the same one.
+func (h held) signal(s syscall.Signal) {
+	if h.Began != 0 && began(h.PID) == h.Began {
+		syscall.Kill(int(h.PID), s)
+	}
+}
 
-func killProcess(pid int64) { signal(pid, syscall.SIGKILL) }
+// began is when a process was started, in ticks since the machine was; 0 when there is
+// none. It is field 22 of proc(5)'s stat; fields are counted from behind the name,
+// which may hold anything.
+func began(pid int64) uint64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	i := bytes.LastIndex(text, []byte(") "))
+	if err != nil || i < 0 {
+		return 0
+	}
+	fields := strings.Fields(string(text[i+2:]))
+	if len(fields) < 20 {
+		return 0
+	}
+	n, _ := strconv.ParseUint(fields[19], 10, 64)
+	return n
+}
 
 // takeOutput returns the debuggee's output, nil when somebody has it.
 func (d *debuggee) takeOutput() *os.File {

@@ -14,24 +14,13 @@ import (
 	"dap-windbg/remote/transport"
 )
 
-// FileRequest asks for an image, or its debug file, by its path on the server.
-type FileRequest struct {
-	Path   string `json:"path"`
-	Offset int64  `json:"offset"`
-}
-
-// FileInfo is told before the bytes.
-type FileInfo struct {
-	Size int64 `json:"size"`
-}
-
 // file serves images: regular files that begin like an ELF file, and nothing else.
 func (c *client) file(ctx context.Context, call *transport.Call) error {
 	var r FileRequest
 	if err := json.Unmarshal(call.Request, &r); err != nil {
 		return err
 	}
-	f, size, err := openImage(r.Path)
+	f, size, err := openImage(r.Path, r.Process)
 	if err != nil {
 		return err
 	}
@@ -50,16 +39,26 @@ func (c *client) file(ctx context.Context, call *transport.Call) error {
 	return nil
 }
 
-// openImage opens a file for reading when it is an image. A device or a pipe is not
-// opened: that alone can do something.
-func openImage(path string) (*os.File, int64, error) {
+// openImage opens a file for reading when it is an image, as the process sees the file
+// system (0: as we do). A device or a pipe is not opened: that alone can do something.
+func openImage(path string, process int64) (*os.File, int64, error) {
 	if !filepath.IsAbs(path) {
 		return nil, 0, errors.New("the path of an image is absolute")
 	}
-	at, err := os.OpenFile(path, unix.O_PATH, 0)
+	top := "/"
+	if process > 0 {
+		top = fmt.Sprintf("/proc/%d/root", process)
+	}
+	root, err := os.OpenFile(top, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, 0, err
 	}
+	defer root.Close()
+	fd, err := unix.Openat2(int(root.Fd()), path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if err != nil {
+		return nil, 0, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	at := os.NewFile(uintptr(fd), path)
 	defer at.Close()
 	st, err := at.Stat()
 	if err != nil || !st.Mode().IsRegular() {

@@ -212,7 +212,7 @@ func (b book) part() {
 	for _, k := range b {
 		all.Go(func() {
 			if k.wire == nil {
-				killProcess(int64(k.m.Stub))
+				syscall.Kill(k.m.Stub, syscall.SIGKILL)
 				return
 			}
 			for _, h := range k.m.Part.Processes {
@@ -221,7 +221,7 @@ func (b book) part() {
 			wake := part(k.wire, k.m.Part)
 			for end := time.Now().Add(partLimit); lives(k.m.Stub); time.Sleep(guardPause) {
 				if time.Now().After(end) {
-					killProcess(int64(k.m.Stub))
+					syscall.Kill(k.m.Stub, syscall.SIGKILL)
 					break
 				}
 			}

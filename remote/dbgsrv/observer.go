@@ -17,6 +17,7 @@ type observer struct {
 
 	mu      sync.Mutex
 	state   parting
+	news    bool // state has changed since it was told
 	created bool // what the last vRun or vAttach was
 	client  framer
 	server  framer
@@ -32,8 +33,9 @@ type parting struct {
 
 // held is a process that the stub holds.
 type held struct {
-	PID     int64 `json:"pid"`
-	Created bool  `json:"created"` // it was started for the client, and ends with it
+	PID     int64  `json:"pid"`
+	Began   uint64 `json:"began"`   // when it was started: the number may be another's one day
+	Created bool   `json:"created"` // it was started for the client, and ends with it
 }
 
 // framer finds packets in one direction of the stream.
@@ -85,6 +87,7 @@ func (o *observer) fromClient(p []byte) []byte {
 			o.request(o.client.packet)
 		}
 	}
+	o.tell()
 	return out
 }
 
@@ -116,6 +119,7 @@ func (o *observer) fromStub(p []byte) {
 		o.server.take(p[0])
 		p = p[1:]
 	}
+	o.tell()
 }
 
 // request is a packet of the client; o.mu is held.
@@ -156,7 +160,7 @@ func (o *observer) request(packet []byte) {
 	default:
 		return
 	}
-	o.tell()
+	o.news = true
 }
 
 // reply is a packet of the stub; o.mu is held. Only stops are of interest, and what
@@ -183,9 +187,7 @@ func (o *observer) reply(packet []byte) {
 		}
 	}
 	o.state.Running = o.state.Running && o.state.NonStop
-	if len(o.state.Processes) != before {
-		o.tell()
-	}
+	o.news = o.news || len(o.state.Processes) != before
 }
 
 // add notes the process of a thread id such as p46d8.46d8; o.mu is held.
@@ -199,7 +201,7 @@ func (o *observer) add(id string) {
 	if err != nil || pid <= 0 || slices.ContainsFunc(o.state.Processes, func(h held) bool { return h.PID == pid }) {
 		return
 	}
-	o.state.Processes = append(o.state.Processes, held{pid, o.created})
+	o.state.Processes = append(o.state.Processes, held{pid, began(pid), o.created})
 }
 
 // drop forgets a process, all of them when id is ""; o.mu is held.
@@ -211,10 +213,12 @@ func (o *observer) drop(id string) {
 	}
 }
 
+// tell passes news on; o.mu is held.
 func (o *observer) tell() {
-	if o.changed != nil {
+	if o.news && o.changed != nil {
 		o.changed(o.state.clone())
 	}
+	o.news = false
 }
 
 // know is what is known now.

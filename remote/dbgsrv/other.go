@@ -30,6 +30,8 @@ func Processes() ([]Process, error) { return nil, errLinux }
 // Start is of Linux.
 func Start([]string, bool) (int, error) { return 0, errLinux }
 
+func began(int64) uint64 { return 0 }
+
 type debuggee struct{}
 
 func (s *Server) start(zerolog.Logger) (*debuggee, error)                 { return nil, errLinux }

@@ -22,12 +22,12 @@ const (
 // replies that are under way are read from conn, which nobody else may read. wake is
 // to be called once the stub has ended.
 func part(conn *net.UnixConn, p parting) (wake func()) {
-	var keep []int64
+	var keep []held
 	for _, h := range p.Processes {
 		if h.Created {
-			killProcess(h.PID)
+			h.signal(syscall.SIGKILL)
 		} else {
-			keep = append(keep, h.PID)
+			keep = append(keep, h)
 		}
 	}
 	defer conn.CloseWrite() // others may have the socket open too; a healthy stub ends by itself
@@ -41,7 +41,7 @@ func part(conn *net.UnixConn, p parting) (wake func()) {
 	stop := func() {
 		// Not SIGINT: when a trap is met before it, it would be left pending, and end the
 		// process once that is let go. What is pending of SIGSTOP, SIGCONT takes back.
-		signal(keep[0], syscall.SIGSTOP)
+		keep[0].signal(syscall.SIGSTOP)
 		stopped = true
 	}
 	if p.Running && !p.NonStop {
@@ -52,8 +52,8 @@ func part(conn *net.UnixConn, p parting) (wake func()) {
 	for _, t := range p.Traps {
 		out.WriteString(packet("z" + t))
 	}
-	for _, pid := range keep {
-		out.WriteString(packet("D;" + strconv.FormatInt(pid, 16)))
+	for _, h := range keep {
+		out.WriteString(packet("D;" + strconv.FormatInt(h.PID, 16)))
 	}
 	io.WriteString(conn, out.String())
 	left := len(p.Traps) + len(keep)
@@ -69,7 +69,7 @@ func part(conn *net.UnixConn, p parting) (wake func()) {
 	}
 	return func() {
 		if stopped {
-			signal(keep[0], syscall.SIGCONT)
+			keep[0].signal(syscall.SIGCONT)
 		}
 	}
 }

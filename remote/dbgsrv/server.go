@@ -31,6 +31,18 @@ type Debug struct {
 	ID int `json:"id"`
 }
 
+// FileRequest asks for an image, or its debug file, by its path on the server.
+type FileRequest struct {
+	Path    string `json:"path"`
+	Process int64  `json:"process"` // as this one sees the file system; 0: as the server does
+	Offset  int64  `json:"offset"`
+}
+
+// FileInfo is told before the bytes.
+type FileInfo struct {
+	Size int64 `json:"size"`
+}
+
 // Process is a row of the process list.
 type Process struct {
 	PID     int64  `json:"pid"`
@@ -164,15 +176,15 @@ func (c *client) pending(_ context.Context, call *transport.Call) error {
 	return nil
 }
 
-// enter counts a debuggee of the client in, leave out.
-func (c *client) enter(d *debuggee) (int, error) {
+// enter takes room for a debuggee of the client, leave gives it back.
+func (c *client) enter() (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.debuggees) >= c.s.o.MaxDebuggees {
 		return 0, fmt.Errorf("a client may have %d debuggees", c.s.o.MaxDebuggees)
 	}
 	c.next++
-	c.debuggees[c.next] = d
+	c.debuggees[c.next] = nil
 	if c.idle != nil {
 		c.idle.Stop()
 	}
@@ -203,16 +215,18 @@ func (c *client) find(request json.RawMessage) (*debuggee, error) {
 
 // debug runs a stub and relays to it until either side ends.
 func (c *client) debug(ctx context.Context, call *transport.Call) error {
+	id, err := c.enter()
+	if err != nil {
+		return err
+	}
+	defer c.leave(id)
 	d, err := c.s.start(c.log)
 	if err != nil {
 		return err
 	}
-	id, err := c.enter(d)
-	if err != nil {
-		d.end()
-		return err
-	}
-	defer c.leave(id)
+	c.mu.Lock()
+	c.debuggees[id] = d
+	c.mu.Unlock()
 	stream, err := call.Accept(Debug{id})
 	if err != nil {
 		d.end()

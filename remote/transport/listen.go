@@ -171,6 +171,10 @@ func (l *Listener) greet(raw net.Conn) {
 			l.failed <- err
 		}
 	}
+	if !l.open && !ours(raw) {
+		fail(errStranger)
+		return
+	}
 	conn, binding, err := secure(raw, l.tls, true)
 	if err != nil {
 		fail(err)
@@ -276,7 +280,10 @@ func Dial(ctx context.Context, s Spec, o Options) (*Conn, error) {
 		if !open && !local(s.Clicon) {
 			return nil, unguarded(s, "a server on another machine")
 		}
-		raw, err = wait(ctx, s, open)
+		if raw, err = wait(ctx, s, open); err == nil && !open && !ours(raw) {
+			raw.Close()
+			err = &Error{Layer: Port, What: "who connected cannot be trusted", Err: errStranger, Fix: "give both ends the same password="}
+		}
 	} else {
 		raw, err = m.dial(ctx, s)
 	}
@@ -286,6 +293,9 @@ func Dial(ctx context.Context, s Spec, o Options) (*Conn, error) {
 	o.Step(Port, "connected to "+raw.RemoteAddr().String())
 	return meet(ctx, s, o, raw, config)
 }
+
+// errStranger: without a password, who may connect is known by whose his program is.
+var errStranger = errors.New("it belongs to another user of this machine, and there is no password")
 
 // meet does a client's handshakes.
 func meet(ctx context.Context, s Spec, o Options, raw net.Conn, config *tls.Config) (*Conn, error) {

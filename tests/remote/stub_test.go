@@ -4,6 +4,7 @@ package remote
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -169,5 +170,32 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("status %d, layers %v, want %v and %q\n%s%s", r.status, ok, c.ok, c.fault, r.out, r.errs)
 			}
 		})
+	}
+}
+
+// TestImagesTravel: the images of a debuggee on another machine come from its process
+// server, whole.
+func TestImagesTravel(t *testing.T) {
+	host := ""
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
+			host = ip.IP.String()
+		}
+	}
+	if host == "" {
+		t.Skip("this machine has no address but loopback")
+	}
+	s := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	r := debugger(t, "cdb", "-premote", fmt.Sprintf("tcp:server=%s,port=%d,password=p1", host, s.port), "-c", "bp pacing!pace; g; k; dv; q", pacing())
+	if r.status != 0 || !strings.Contains(r.out, "n = 0n0") || !strings.Contains(r.out, "warning: tcp: what travels is not encrypted") {
+		t.Errorf("%d %s%s", r.status, r.out, r.errs)
+	}
+	if !strings.Contains(s.logs.String(), "image sent") {
+		t.Errorf("no image was sent\n%s", s.logs)
 	}
 }
