@@ -135,7 +135,11 @@ func (l *loop) departing() (targets.ThreadID, arch.Addr, bool) {
 	}
 	wanted := l.wanted()
 	for id, at := range l.hits {
-		if _, ok := wanted[trapKey{addr: at}]; !ok && !l.lifted[at] {
+		_, ok := wanted[trapKey{addr: at}]
+		if _, hard := wanted[trapKey{kind: targets.Hardware, addr: at}]; hard && l.t.Info().Limits.Bits&targets.HardwareAgain != 0 {
+			ok = true
+		}
+		if !ok && !l.lifted[at] {
 			delete(l.hits, id)
 			continue
 		}

@@ -181,6 +181,7 @@ func (c *Conn) abilities(*arch.Arch) targets.Features {
 		{c.nonstop, targets.LiveMemory},
 		{c.feature("ReverseStep"), targets.ReverseStep},
 		{c.feature("ReverseContinue"), targets.ReverseGo},
+		{c.kind.name == qemuStub.name, targets.HardwareAgain},
 	} {
 		if a.have {
 			bits |= a.bit
