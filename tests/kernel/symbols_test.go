@@ -137,3 +137,20 @@ func TestLocals(t *testing.T) {
 		w.End("qd")
 	}
 }
+
+// TestEarly: a hardware breakpoint in a kernel that the machine has yet to load.
+func TestEarly(t *testing.T) {
+	k := heavy(t)
+	vm := guest.Start(t, guest.Config{Kernel: k, Append: "nokaslr", Stopped: true})
+	w := window.Open(t, "-kx", fmt.Sprintf("exdi:CLSID={29f9906e-9dbe-4d4b-b0fb-6acf7fb6d014},Kd=Guess,DataBreaks=Exdi,gdb=127.0.0.1:%d", vm.Port), "-y", symbolPath(k))
+	has(t, "the reset vector", w.Do("r rip"), `rip=0+fff0$`)
+	w.Do("ba e1 vmlinux!start_kernel; bu vmlinux!kernel_init")
+	has(t, "the first stop", w.Do("g"), `Breakpoint 0 hit`, `vmlinux!start_kernel .*init/main.c @ \d+`)
+	has(t, "the second stop", w.Do("g"), `Breakpoint 1 hit`, `vmlinux!kernel_init`)
+	g := w.Say("g")
+	vm.Ready()
+	w.Interrupt()
+	g.Wait()
+	has(t, "later", w.Do("k"), `vmlinux!start_kernel`)
+	w.End("qd")
+}
