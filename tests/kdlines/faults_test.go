@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -190,6 +191,14 @@ func (s *session) run() {
 	s.must(s.k.Close(s.ctx, targets.Detach))
 }
 
+// traceTo traces when somebody wants to look.
+func traceTo(w io.Writer) *wire.Trace {
+	if os.Getenv("KD_TRACE") == "" {
+		return nil
+	}
+	return wire.NewTrace(w, nil)
+}
+
 // debug runs a session over a line and returns what it wrote down.
 func debug(t testing.TB, g *sim.Guest, o sim.Options, to, from *way) (log string, took time.Duration) {
 	host, far := newLine(to, from)
@@ -203,8 +212,9 @@ func debug(t testing.TB, g *sim.Guest, o sim.Options, to, from *way) (log string
 			os.WriteFile(name, trace.Bytes(), 0o600)
 		}
 	}()
+	o.Tick = 50 * time.Millisecond
 	for i := range uint64(500) { // the breakpoint is come by for ever
-		o.Script = append(o.Script, sim.Command{Tick: 100 * (i + 1), Do: sim.Commands["burst"]})
+		o.Script = append(o.Script, sim.Command{Tick: 10 * (i + 1), Do: sim.Commands["burst"]})
 	}
 	machine, err := sim.New(g, o)
 	if err != nil {
@@ -215,7 +225,7 @@ func debug(t testing.TB, g *sim.Guest, o sim.Options, to, from *way) (log string
 	served := make(chan error, 1)
 	go func() { served <- machine.Serve(ctx, far) }()
 	start := time.Now()
-	k, err := kd.Connect(ctx, host, kd.Options{Break: true, Trace: wire.NewTrace(&trace, nil)})
+	k, err := kd.Connect(ctx, host, kd.Options{Break: true, Trace: traceTo(&trace)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,8 +70,10 @@ type way struct {
 
 func (w *way) write(p []byte) (int, error) {
 	pieces := [][]byte{p}
-	if w.left > 0 && len(p) > 0 && w.rand.IntN(w.every) == 0 {
+	if w.remaining() > 0 && len(p) > 0 && w.rand.IntN(w.every) == 0 {
+		w.mu.Lock()
 		w.left--
+		w.mu.Unlock()
 		pieces = faults[w.names[w.rand.IntN(len(w.names))]](w.rand, p)
 		w.hush(pieces, p)
 	}
@@ -95,6 +97,13 @@ func (w *way) write(p []byte) (int, error) {
 		w.cond.Broadcast()
 	}
 	return len(p), nil
+}
+
+// remaining is how many faults are still to come.
+func (w *way) remaining() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.left
 }
 
 // hush takes break-ins out of noise towards the target where they are not wanted: a
