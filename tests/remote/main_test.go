@@ -167,20 +167,27 @@ type result struct {
 
 func debugger(t testing.TB, args ...string) result {
 	t.Helper()
+	var r result
+	r.status, r.out, r.errs = output(t, append([]string{binary}, args...)...)
+	return r
+}
+
+func output(t testing.TB, argv ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, time.Second
 	cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=")
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		t.Fatalf("%v: no end\n%s%s", args, out.String(), errs.String())
+		t.Fatalf("%v: no end\n%s%s", argv, out.String(), errs.String())
 	}
 	if _, ok := err.(*exec.ExitError); err != nil && !ok {
 		t.Fatal(err)
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
 // free is a port that nobody uses now.

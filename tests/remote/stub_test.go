@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -190,8 +191,20 @@ func TestImagesTravel(t *testing.T) {
 		t.Skip("this machine has no address but loopback")
 	}
 	s := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	dir := filepath.Join(t.TempDir(), "far")
+	far := filepath.Join(dir, "pacing")
+	src, err := os.ReadFile(pacing())
+	if err == nil {
+		err = errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(far, src, 0o755))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	r := debugger(t, "cdb", "-premote", fmt.Sprintf("tcp:server=%s,port=%d,password=p1", host, s.port), "-c", "bp pacing!pace; g; k; dv; q", pacing())
+	t.Setenv("FAR", dir)
+	var r result
+	r.status, r.out, r.errs = output(t, "unshare", "-rm", "sh", "-c", `mount -t tmpfs none "$FAR" && exec "$@"`, "sh", binary, "cdb",
+		"-premote", fmt.Sprintf("tcp:server=%s,port=%d,password=p1", host, s.port), "-c", "bp pacing!pace; g; k; dv; q", far)
 	if r.status != 0 || !strings.Contains(r.out, "n = 0n0") || !strings.Contains(r.out, "warning: tcp: what travels is not encrypted") {
 		t.Errorf("%d %s%s", r.status, r.out, r.errs)
 	}
