@@ -34,6 +34,9 @@ func DynamicObject(ctx context.Context, env Env, v Value) (Value, bool, error) {
 		return v, false, onlyRetry(err)
 	}
 	symbol := env.Symbol(ctx, arch.Addr(table))
+	if class, ok := strings.CutSuffix(symbol, "::`vftable'"); ok {
+		return microsoftObject(ctx, env, v, class[strings.IndexByte(class, '!')+1:])
+	}
 	_, name, found := strings.Cut(symbol, "vtable for ")
 	at0 := "+0x" + map[int64]string{8: "10", 4: "8"}[word.Size]
 	first := strings.HasSuffix(name, at0)
@@ -62,6 +65,40 @@ func DynamicObject(ctx context.Context, env Env, v Value) (Value, bool, error) {
 		return v, false, nil // that is no table
 	}
 	return Value{Type: d, Place: InMemory, Addr: whole}, true, nil
+}
+
+// microsoftObject is DynamicObject in Microsoft's C++: tables have symbols of their
+// own, and where in the whole object the part lies is what the class says of its bases.
+func microsoftObject(ctx context.Context, env Env, v Value, name string) (Value, bool, error) {
+	t := completed(v.Type)
+	d, ok := dynamicType(ctx, env, t, name)
+	if !ok || !d.IsComposite() || strip(d).Name == t.Name {
+		return v, false, nil
+	}
+	at := basesOf(strip(d), t.Name, 0, maxBases)
+	if len(at) != 1 {
+		return v, false, nil // none, or the same base twice
+	}
+	return Value{Type: d, Place: InMemory, Addr: v.Addr - arch.Addr(at[0])}, true, nil
+}
+
+// basesOf is where in an object of class d its bases of a name lie, but for virtual ones.
+func basesOf(d *symbols.Type, name string, from int64, depth int) (at []int64) {
+	if d == nil || depth == 0 {
+		return nil
+	}
+	for _, f := range d.Members().Fields {
+		if !f.Base || f.Virtual {
+			continue
+		}
+		base := completed(f.Type)
+		if base != nil && base.Name == name {
+			at = append(at, from+f.Offset)
+			continue
+		}
+		at = append(at, basesOf(base, name, from+f.Offset, depth-1)...)
+	}
+	return at
 }
 
 // maxObject bounds how far a part may lie from the beginning of its object.
@@ -93,7 +130,7 @@ func tableOffset(t *symbols.Type, depth int) (int64, bool) {
 	}
 	for _, f := range t.Members().Fields {
 		switch {
-		case strings.HasPrefix(f.Name, "_vptr"):
+		case strings.HasPrefix(f.Name, "_vptr"), f.Name == "__vfptr":
 			return f.Offset, true
 		case f.Base && !f.Virtual && f.Offset == 0:
 			if off, ok := tableOffset(completed(f.Type), depth-1); ok {

@@ -4,27 +4,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"dap-windbg/targets/targettest"
 )
 
-// windowsProgram builds tests/programs/windows.c with its program database.
-func windowsProgram(t *testing.T) string {
+// windowsProgram builds a freestanding program of tests/programs with its program database.
+func windowsProgram(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
-	at := func(name string) string { return filepath.Join(dir, name) }
+	at := func(suffix string) string {
+		return filepath.Join(dir, strings.TrimSuffix(name, filepath.Ext(name))+suffix)
+	}
 	for _, args := range [][]string{
-		{"llvm-dlltool-19", "-m", "i386:x86-64", "-d", source(t, "kernel32.def"), "-l", at("kernel32.lib")},
-		{"clang-19", "--target=x86_64-pc-windows-msvc", "-g", "-gcodeview", "-O0", "-nostdlib", "-fasynchronous-unwind-tables", "-c", source(t, "windows.c"), "-o", at("windows.obj")},
-		{"lld-link-19", "/nologo", "/nodefaultlib", "/entry:start", "/subsystem:console", "/debug", "/machine:x64", "/pdb:" + at("windows.pdb"),
-			"/pdbaltpath:windows.pdb", "/out:" + at("windows.exe"), at("windows.obj"), at("kernel32.lib")},
+		{"llvm-dlltool-19", "-m", "i386:x86-64", "-d", source(t, "kernel32.def"), "-l", filepath.Join(dir, "kernel32.lib")},
+		{"clang-19", "--target=x86_64-pc-windows-msvc", "-g", "-gcodeview", "-O0", "-nostdlib", "-fno-rtti", "-fasynchronous-unwind-tables", "-c", source(t, name), "-o", at(".obj")},
+		{"lld-link-19", "/nologo", "/nodefaultlib", "/entry:start", "/subsystem:console", "/debug", "/machine:x64", "/pdb:" + at(".pdb"),
+			"/pdbaltpath:" + filepath.Base(at(".pdb")), "/out:" + at(".exe"), at(".obj"), filepath.Join(dir, "kernel32.lib")},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v (packages clang-19, lld-19, llvm-19): %v\n%s", args, err, out)
 		}
 	}
-	return at("windows.exe")
+	return at(".exe")
 }
 
 // TestWindowsProcess: a Windows process behind Wine's debug server: modules with
@@ -36,7 +39,7 @@ func TestWindowsProcess(t *testing.T) {
 	}
 	const session = "bp inner\ng\nlm m windows\nk\np\ndv\n.frame 1\ndv /V\ndx *p\ndx windows!g_shape\ndt windows!shape\nx windows!g_*\nln inner+4\nbc *\n" +
 		"bp `windows.c:23`\ng\n?? v\ngu\nbc *\ng\nq\n"
-	r := debugger(t, session, "cdb", "-remote", "gdb:server=127.0.0.1,port="+targettest.Wine.Serve(t, windowsProgram(t)))
+	r := debugger(t, session, "cdb", "-remote", "gdb:server=127.0.0.1,port="+targettest.Wine.Serve(t, windowsProgram(t, "windows.c")))
 	r.must(t, 1,
 		`^Breakpoint 0 hit\nwindows!inner.*windows\.c @ 1[56]\]`,
 		`windows +T? *\(private pdb symbols\) +.*windows\.`,
@@ -56,4 +59,29 @@ func TestWindowsProcess(t *testing.T) {
 		`^Breakpoint 0 hit\nwindows!middle.*windows\.c @ 23\]`,
 		`^int 0n1`,
 		`The debuggee exited with status`)
+}
+
+// TestWindowsObjects: objects by pointers to their bases are shown as what they are.
+func TestWindowsObjects(t *testing.T) {
+	if os.Getenv("HEAVY") == "" {
+		return
+	}
+	const session = "bp look\ng\np\ndx s\ndx n\ndx *s\ndx -r2 square\nx derived!zoo::*\n.kill\nq\n"
+	r := debugger(t, session, "cdb", "-remote", "gdb:server=127.0.0.1,port="+targettest.Wine.Serve(t, windowsProgram(t, "derived.cpp")))
+	r.must(t, 1, `^Breakpoint 0 hit\nderived!look`, `^s +: 0x[0-9a-f]+ \[Type: zoo::Square \* \(derived from zoo::Shape \*\)\]`)
+}
+
+// TestWindowsImage: an image file and its program database, without a debuggee.
+func TestWindowsImage(t *testing.T) {
+	const session = "lm\nx windows!g_*\nbp windows!middle\nbp `windows.c:16`\nbl\ndt windows!shape\ndx windows!g_shape.corner\nln windows!inner+6\n.fnent windows!middle\nu windows!inner l3\nq\n"
+	r := debugger(t, session, "cdb", "-z", windowsProgram(t, "windows.c"))
+	r.must(t, 0,
+		`windows +T? *\(private pdb symbols\)`,
+		`windows!g_counter = 0n0`, `windows!g_origin`, `windows!g_shape`,
+		`windows\.c @ 20\].*windows!middle`, `windows\.c @ 16\].*windows!inner\+0x`,
+		`\+0x000 color +: color`, `\+0x004 flag_b +: Pos 3, 5 Bits`,
+		`\[0\] +\[Type: point\]`,
+		`windows!inner\+0x6`,
+		`0x04: ALLOC_SMALL size=\d+`,
+		`^windows!inner \[.*windows\.c @ 15\]`)
 }
