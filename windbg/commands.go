@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"dap-windbg/systems"
 )
 
 // need says what a command asks of the line reader and the session.
@@ -149,11 +151,17 @@ func (r *registry) help(out io.Writer, prefix string) error {
 	return nil
 }
 
-// Reference is the page of all commands, in Markdown.
-func Reference() string {
+// Reference is the page of all commands, those of the given systems too, in Markdown.
+func Reference(of ...systems.System) string {
 	var b strings.Builder
 	b.WriteString("# Commands\n\nCommands run in the order of the line, separated by `;`. `*` and `$$` begin comments.\n")
-	for _, f := range families() {
+	all := families()
+	for _, s := range of {
+		if x, ok := s.(systems.Extender); ok {
+			all = append(all, family{extensionsTitle(s.Name()), extensionCommands(x)})
+		}
+	}
+	for _, f := range all {
 		fmt.Fprintf(&b, "\n## %s\n\n| Command | Usage | What it does |\n|---|---|---|\n", f.Title)
 		for _, c := range f.Commands {
 			fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", cell(c.Name), cell(c.Usage), cell(c.Help))

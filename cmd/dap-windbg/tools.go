@@ -124,7 +124,7 @@ func doctor() *cobra.Command {
 // reference prints the pages that are generated from tables.
 func reference() *cobra.Command {
 	pages := map[string]func() (string, error){
-		"commands":    func() (string, error) { return windbg.Reference(), nil },
+		"commands":    func() (string, error) { return windbg.Reference(launch.Systems()...), nil },
 		"launch":      func() (string, error) { return launch.Reference(), nil },
 		"connections": func() (string, error) { return launch.ConnectionReference(), nil },
 		"vscode":      manifest,
