@@ -94,6 +94,9 @@ func (s *session) pause(r *request, a *dap.PauseArguments) (any, error) {
 	if !s.running.Load() {
 		s.lines.cancelAll() // also those that had not been taken up when the request was read
 	}
+	if c, ok := s.console.(Shared); ok && s.running.Load() {
+		c.Act("break")
+	}
 	err := es.Interrupt(r.ctx)
 	s.pausing = s.pausing && err == nil
 	return nil, err

@@ -228,15 +228,7 @@ func (w *window) editor() func(context.Context, share.Editor) {
 // read is the next line, or an error as soon as ctx or the session ends: who waits for
 // a line may wait for ever. In a shared session the prompt follows what others do.
 func (w *window) read(ctx context.Context, prompt string) (string, error) {
-	type answer struct {
-		line string
-		err  error
-	}
-	got := make(chan answer, 1)
-	go func() {
-		line, err := w.lines.Read(prompt)
-		got <- answer{line, err}
-	}()
+	got := ask(w.lines, prompt)
 	for {
 		changed := w.share.Changed()
 		if e, ok := w.lines.(*editor); ok && w.share.Shared() {
@@ -332,17 +324,41 @@ func (w *window) farewell() {
 	}
 }
 
+// typedLine is what somebody has typed.
+type typedLine struct {
+	line string
+	err  error
+}
+
+// ask reads a line in a goroutine of its own: who waits for a line may wait for ever.
+func ask(lines lineSource, prompt string) <-chan typedLine {
+	got := make(chan typedLine, 1)
+	go func() {
+		line, err := lines.Read(prompt)
+		got <- typedLine{line, err}
+	}()
+	return got
+}
+
+// lineEditor edits lines on a terminal; nil where in or the output is none.
+func lineEditor(o Options, in io.Reader, c readline.Config) *readline.Instance {
+	f, ok := in.(*os.File)
+	if !ok || o.Quiet || !term.IsTerminal(int(f.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+		return nil
+	}
+	c.HistoryFile, c.HistoryLimit, c.InterruptPrompt = historyFile(), 2000, "^C"
+	rl, err := readline.NewEx(&c)
+	if err != nil {
+		return nil
+	}
+	return rl
+}
+
 // source chooses the line editor on a terminal, plain lines elsewhere.
 func source(o Options, in io.Reader, w *window) lineSource {
-	f, ok := in.(*os.File)
-	if ok && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && !o.Quiet {
-		rl, err := readline.NewEx(&readline.Config{
-			AutoComplete: completer{w.seat.Complete}, HistoryFile: historyFile(), HistoryLimit: 2000, InterruptPrompt: "^C",
-		})
-		if err == nil {
-			w.scr.Through(rl.Stdout())
-			return &editor{rl: rl}
-		}
+	if rl := lineEditor(o, in, readline.Config{AutoComplete: completer{w.seat.Complete}}); rl != nil {
+		w.scr.Through(rl.Stdout())
+		return &editor{rl: rl}
 	}
 	r := bufio.NewReaderSize(in, 1<<16)
 	return &plain{r: r}

@@ -208,6 +208,8 @@ func (o *Options) program(rest []string) error {
 	p := &o.Plan
 	attach := p.Request == launch.Attach
 	switch {
+	case p.Remote != nil && (len(rest) > 0 || p.ProcessID != 0 || p.ProcessName != "" || p.CoreFile != "" || p.Connection != nil || p.ProcessServer != nil || len(o.Servers) > 0):
+		return usage("-remote joins a session of another's, which has its debuggee: nothing else to debug can be named, nor a -server")
 	case len(rest) == 0 && !attach && p.ProcessServer == nil:
 		return usage("nothing to debug: name a program, or use -p, -remote or -k")
 	case len(rest) == 0:

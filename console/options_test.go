@@ -26,6 +26,7 @@ func TestParseArgs(t *testing.T) {
 		{"-pn orders", func(o Options) bool { return o.Plan.ProcessName == "orders" }},
 		{"-remote gdb:server=a,port=1", func(o Options) bool { return o.Plan.Connection.Get("port") == "1" }},
 		{"-remote tcp:server=a,port=1", func(o Options) bool { return o.Plan.Remote != nil && o.Plan.Connection == nil }},
+		{"-server tcp:port=1:9 -server npipe:pipe=x prog", func(o Options) bool { return strings.Join(o.Servers, " ") == "tcp:port=1:9 npipe:pipe=x" }},
 		{"-premote gdb:server=a,port=1 -p 7", func(o Options) bool { return o.Plan.ProcessServer != nil && o.Plan.ProcessID == 7 }},
 		{"-k com:port=com1", func(o Options) bool { return o.Plan.Connection.Protocol == "com" }},
 		{"-c k -cf f prog", func(o Options) bool { return strings.Join(o.Commands, "|") == "k|$$<f" }},
@@ -53,6 +54,12 @@ func TestParseArgsErrors(t *testing.T) {
 		{"-kl", "own kernel"},
 		{"-k tcp:server=a,port=1", "did you mean 'kdsrv:"},
 		{"-remote gdb:server=a", "argument 'port' is missing"},
+		{"-remote tcp:server=a,port=1 -p 7", "nothing else to debug"},
+		{"-remote tcp:server=a,port=1 prog", "nothing else to debug"},
+		{"-server tcp:port=1 -remote tcp:server=a,port=1", "nor a -server"},
+		{"-server tcp:server=a,port=1 prog", "tcp: 'server' is not allowed when creating a server"},
+		{"-server gdb:server=a,port=1 prog", "'gdb:' is no transport to serve on"},
+		{"-remote tcp:server=a,port=1,password=much-too-long", "at most 12 letters and digits"},
 	} {
 		_, err := ParseArgs(strings.Fields(c.line))
 		if err == nil || !strings.Contains(err.Error(), c.want) || StatusOf(err) != Usage {

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/chzyer/readline"
-	"golang.org/x/term"
 
 	"dap-windbg/launch"
 	"dap-windbg/remote/share"
@@ -93,20 +92,17 @@ func (g *guest) changed() {
 
 // source is source for a guest, whose names are completed at the other end.
 func (g *guest) source(in io.Reader) lineSource {
-	f, ok := in.(*os.File)
-	if ok && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) && !g.o.Quiet {
-		away := false
-		rl, err := readline.NewEx(&readline.Config{
-			AutoComplete: completer{g.w.Complete}, HistoryFile: historyFile(), HistoryLimit: 2000, InterruptPrompt: "^C",
-			FuncFilterInputRune: func(r rune) (rune, bool) {
-				away = r == rune(leaveKey[0]) || away && (r == '\r' || r == '\n')
-				return r, r != rune(leaveKey[0])
-			},
-		})
-		if err == nil {
-			g.out = rl.Stdout()
-			return &editor{rl: rl, leaving: &away}
-		}
+	away := false
+	rl := lineEditor(g.o, in, readline.Config{
+		AutoComplete: completer{g.w.Complete},
+		FuncFilterInputRune: func(r rune) (rune, bool) {
+			away = r == rune(leaveKey[0]) || away && (r == '\r' || r == '\n')
+			return r, r != rune(leaveKey[0])
+		},
+	})
+	if rl != nil {
+		g.out = rl.Stdout()
+		return &editor{rl: rl, leaving: &away}
 	}
 	return &plain{r: bufio.NewReaderSize(in, 1<<16)}
 }
@@ -186,15 +182,7 @@ func (g *guest) ready(ctx context.Context) (string, error) {
 
 // read is the next line; the end of the session ends the wait for it.
 func (g *guest) read(ctx context.Context, prompt string) (string, error) {
-	type answer struct {
-		line string
-		err  error
-	}
-	got := make(chan answer, 1)
-	go func() {
-		line, err := g.lines.Read(prompt)
-		got <- answer{line, err}
-	}()
+	got := ask(g.lines, prompt)
 	select {
 	case a := <-got:
 		return a.line, a.err

@@ -27,7 +27,8 @@ func (d *Debugger) reach(ctx context.Context) (*debuggee, error) {
 	case p.Child != "":
 		return d.claim(&p)
 	case p.Remote != nil:
-		return nil, &UnavailableError{What: "shared debug sessions are not part of this version"}
+		return nil, &UnavailableError{What: "a shared debug session is joined by an editor or a command window, not run unattended",
+			Fix: "dap-windbg cdb -remote " + p.Remote.String()}
 	case p.CoreFile != "":
 		return d.openFile(&p)
 	case p.Connection != nil:

@@ -36,11 +36,6 @@ func newWires() *wires {
 	return w
 }
 
-func (w *wires) close() {
-	w.cut()
-	w.open.Wait()
-}
-
 // Serve opens the session on a transport.
 func (s *Session) Serve(ctx context.Context, text string) (clients []string, notes string, err error) {
 	spec, err := s.o.Parse(text)

@@ -93,8 +93,9 @@ func (s *Session) Owner() *Seat { return s.owner }
 // Shared reports whether others take part, did, or may come.
 func (s *Session) Shared() bool { return s.shared.Load() }
 
-// closeTime bounds how long guests may take to hear of the end.
-const closeTime = 2 * time.Second
+// closeTime bounds how long guests may take to hear of the end, and once more to go when
+// they are cut off.
+const closeTime = 400 * time.Millisecond
 
 // Close ends the servers and every guest's part.
 func (s *Session) Close() {
@@ -106,15 +107,21 @@ func (s *Session) Close() {
 	for _, x := range servers {
 		x.listener.Close()
 	}
-	gone := make(chan struct{})
-	go func() { s.guests.Wait(); close(gone) }()
-	t := time.NewTimer(closeTime)
+	within(closeTime, s.guests.Wait)
+	s.wires.cut()
+	within(closeTime, s.wires.open.Wait)
+}
+
+// within runs f and returns when it has, or when d has passed.
+func within(d time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() { f(); close(done) }()
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-gone:
+	case <-done:
 	case <-t.C:
 	}
-	s.wires.close()
 }
 
 // Emit receives every event of the debugger, in order, and passes it on. It does not
