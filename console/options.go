@@ -82,8 +82,8 @@ var options = []option{
 	}},
 	{"pv", "", "", refuse("-pv: a noninvasive attach does not exist on Linux")},
 	{"pvr", "", "", refuse("-pvr: a noninvasive attach does not exist on Linux")},
-	{"premote", "STRING", "work through a process server", func(o *Options, v string) (err error) {
-		o.Plan.ProcessServer, err = launch.ParseConnection(v, launch.ProcessServer)
+	{"premote", "STRING", "work through a process server; @FILE reads the string from a file", func(o *Options, v string) (err error) {
+		o.Plan.ProcessServer, err = launch.ReadConnection(v, launch.ProcessServer)
 		return err
 	}},
 	{"cimp", "", "start the command line that the process server was given (-pc)", func(o *Options, _ string) error { o.Plan.Implicit = true; return nil }},

@@ -42,7 +42,7 @@ func processes(ctx context.Context, server string) ([]targets.Process, error) {
 	if server == "" {
 		return launch.LocalProcesses()
 	}
-	c, err := launch.ParseConnection(server, launch.ProcessServer)
+	c, err := launch.ReadConnection(server, launch.ProcessServer)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func Doctor(ctx context.Context, out io.Writer, connect string) error {
 	if connect == "" {
 		return nil
 	}
-	c, err := launch.ParseConnection(connect, launch.AnyRole)
+	c, err := launch.ReadConnection(connect, launch.AnyRole)
 	if err != nil {
 		return err
 	}

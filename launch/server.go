@@ -1,11 +1,31 @@
 package launch
 
 import (
+	"io"
+	"os"
 	"strconv"
 	"strings"
 
 	"dap-windbg/remote/transport"
 )
+
+// ReadConnection is ParseConnection for command lines, which everybody on the machine can
+// read: of "@FILE" the string is what the file holds.
+func ReadConnection(s string, r Role) (*Connection, error) {
+	if file, ok := strings.CutPrefix(s, "@"); ok {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, &ConnectionError{Msg: "the connection string cannot be read: " + err.Error()}
+		}
+		defer f.Close()
+		text, err := io.ReadAll(io.LimitReader(f, maxConnection+2))
+		if err != nil {
+			return nil, &ConnectionError{Msg: "the connection string cannot be read: " + err.Error()}
+		}
+		s = strings.TrimSpace(string(text))
+	}
+	return ParseConnection(s, r)
+}
 
 // Transport is what a connection string says about how two programs of ours reach
 // each other; tcp:, ssl:, npipe:, spipe: and com: say that.

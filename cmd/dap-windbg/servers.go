@@ -34,7 +34,8 @@ const dbgsrvHelp = `Give the processes of this machine to debuggers elsewhere.
 
 Usage: dap-windbg dbgsrv -t TRANSPORT [options] [-c|-cs PROGRAM ARGUMENTS | -pc PROGRAM ARGUMENTS | -x]
 
-  -t TRANSPORT          what to listen on, for example tcp:port=5005,password=abc123
+  -t TRANSPORT          what to listen on, for example tcp:port=5005,password=abc123;
+                        @FILE reads it from a file, since command lines are no secrets
   -c PROGRAM ...        start this program; the rest of the line is its own
   -cs PROGRAM ...       start it, suspended before its first instruction
   -pc PROGRAM ...       a command line that clients may start (-premote ... -cimp)
@@ -75,7 +76,7 @@ func parseServer(argv []string) (serverArgs, error) {
 		var err error
 		switch {
 		case option == "-t":
-			a.transport, err = launch.ParseConnection(argv[i], launch.ServerSide)
+			a.transport, err = launch.ReadConnection(argv[i], launch.ServerSide)
 		case option == "--idle":
 			a.idle, err = time.ParseDuration(argv[i])
 		case numbers[option] != nil:

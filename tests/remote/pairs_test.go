@@ -4,6 +4,7 @@ package remote
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -74,7 +75,11 @@ func tryConnection(t *testing.T, serverSide, client, fails string) {
 		s = reverse(t, serverSide, done)
 		<-done
 	} else {
-		s = serve(t, serverSide)
+		file := filepath.Join(t.TempDir(), "string")
+		if err := os.WriteFile(file, []byte(serverSide+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s = serve(t, "@"+file)
 		r = debugger(t, args...)
 	}
 	if fails != "" {
