@@ -20,7 +20,7 @@ import (
 )
 
 // Patience bounds what a guest may take, on a machine that has other things to do.
-const Patience = time.Minute
+const Patience = 5 * time.Minute
 
 // Kernel is what a guest boots.
 type Kernel struct {

@@ -16,7 +16,7 @@ import (
 )
 
 // Patience bounds what one command may take.
-const Patience = time.Minute
+const Patience = 5 * time.Minute
 
 // Window is a debugger that runs, with its input and output in our hands.
 type Window struct {
