@@ -49,21 +49,23 @@ func (r *reader) formatted(regs *arch.Registers) string {
 			return b.String()
 		}
 		rest = spec[n+1:]
+		if strings.Trim(spec[:n], "-#l.0123456789zh") != "" { // a percent sign that stands for itself
+			b.WriteString("%" + spec[:n+1])
+			continue
+		}
 		if spec[n] == '%' {
 			b.WriteByte('%')
 			continue
 		}
 		v, _ := regs.Get(arguments[next])
 		next++
-		b.WriteString(r.argument(v, strings.Trim(spec[:n], "-#l.0123456789zh"), spec[:n], spec[n]))
+		b.WriteString(r.argument(v, spec[:n], spec[n]))
 	}
 }
 
 // argument is one of a format: flags as written, verb at their end.
-func (r *reader) argument(v uint64, odd, flags string, verb byte) string {
+func (r *reader) argument(v uint64, flags string, verb byte) string {
 	switch {
-	case odd != "":
-		return fmt.Sprintf("0x%x", v)
 	case verb == 's':
 		return r.text(arch.Addr(v), maxMessage)
 	case verb == 'c':
