@@ -19,7 +19,7 @@ func windowsProgram(t *testing.T, name string) string {
 	}
 	for _, args := range [][]string{
 		{"llvm-dlltool-19", "-m", "i386:x86-64", "-d", source(t, "kernel32.def"), "-l", filepath.Join(dir, "kernel32.lib")},
-		{"clang-19", "--target=x86_64-pc-windows-msvc", "-g", "-gcodeview", "-O0", "-nostdlib", "-fno-rtti", "-fasynchronous-unwind-tables", "-c", source(t, name), "-o", at(".obj")},
+		{"clang-19", "--target=x86_64-pc-windows-msvc", "-g", "-gcodeview", "-O0", "-fstandalone-debug", "-nostdlib", "-fno-rtti", "-fasynchronous-unwind-tables", "-c", source(t, name), "-o", at(".obj")},
 		{"lld-link-19", "/nologo", "/nodefaultlib", "/entry:start", "/subsystem:console", "/debug", "/machine:x64", "/pdb:" + at(".pdb"),
 			"/pdbaltpath:" + filepath.Base(at(".pdb")), "/out:" + at(".exe"), at(".obj"), filepath.Join(dir, "kernel32.lib")},
 	} {
@@ -68,20 +68,23 @@ func TestWindowsObjects(t *testing.T) {
 	}
 	const session = "bp look\ng\np\ndx s\ndx n\ndx *s\ndx -r2 square\nx derived!zoo::*\n.kill\nq\n"
 	r := debugger(t, session, "cdb", "-remote", "gdb:server=127.0.0.1,port="+targettest.Wine.Serve(t, windowsProgram(t, "derived.cpp")))
-	r.must(t, 1, `^Breakpoint 0 hit\nderived!look`, `^s +: 0x[0-9a-f]+ \[Type: zoo::Square \* \(derived from zoo::Shape \*\)\]`)
+	r.must(t, 0, `^Breakpoint 0 hit\nderived!look`,
+		`^s +: 0x[0-9a-f]+ \[Type: zoo::Square \* \(derived from zoo::Shape \*\)\]`, `edge +: 5 `,
+		`^n +: 0x[0-9a-f]+ \[Type: zoo::Square \* \(derived from zoo::Named \*\)\]`, `edge +: 5 `,
+		`^square +\[Type: zoo::Square\]`, `tag +: 1 `, `id +: 77 \[Type: __int64\]`)
 }
 
 // TestWindowsImage: an image file and its program database, without a debuggee.
 func TestWindowsImage(t *testing.T) {
-	const session = "lm\nx windows!g_*\nbp windows!middle\nbp `windows.c:16`\nbl\ndt windows!shape\ndx windows!g_shape.corner\nln windows!inner+6\n.fnent windows!middle\nu windows!inner l3\nq\n"
+	const session = "x windows!g_*\nbp windows!middle\nbp `windows.c:16`\nbl\ndt windows!shape\ndx windows!g_shape.corner\nln windows!inner+6\n.fnent windows!middle\nu windows!inner l3\nlm\nq\n"
 	r := debugger(t, session, "cdb", "-z", windowsProgram(t, "windows.c"))
 	r.must(t, 0,
-		`windows +T? *\(private pdb symbols\)`,
 		`windows!g_counter = 0n0`, `windows!g_origin`, `windows!g_shape`,
 		`windows\.c @ 20\].*windows!middle`, `windows\.c @ 16\].*windows!inner\+0x`,
 		`\+0x000 color +: color`, `\+0x004 flag_b +: Pos 3, 5 Bits`,
 		`\[0\] +\[Type: point\]`,
 		`windows!inner\+0x6`,
 		`0x04: ALLOC_SMALL size=\d+`,
-		`^windows!inner \[.*windows\.c @ 15\]`)
+		`^windows!inner \[.*windows\.c @ 15\]`,
+		`windows +T? *\(private pdb symbols\)`)
 }
