@@ -10,7 +10,7 @@ import { type } from './session';
 import { section } from './settings';
 import { clients, share, unshare } from './share';
 import { loadSymbols, symbolNoise, symbolPath } from './symbols';
-import type { Thread } from './target';
+import type { Task, Thread } from './target';
 import { touched } from './tracker';
 import type { Row } from './tree';
 import { start } from './ways';
@@ -50,6 +50,9 @@ const commands: Record<string, (...args: any[]) => unknown> = {
 	freezeThread: (row: Row) => toThread(row, 'f'),
 	thawThread: (row: Row) => toThread(row, 'u'),
 	stackOfThread: (row: Row) => toThread(row, 'k'),
+	lookFromTask: (row: Row) => inSession(async s => {
+		await s.customRequest('lookFrom', { address: (row.about as Task | undefined)?.address ?? '' });
+	}),
 	attachTo: (row: Row) => {
 		const { pid, processServer } = row.about as { pid: number; processServer: string };
 		return begin({ request: 'attach', name: `Process ${pid}`, processId: pid, ...(processServer !== '' && { processServer }) });

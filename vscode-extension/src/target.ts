@@ -58,8 +58,43 @@ export class Target extends Tree {
 				below: () => others(session, far, d.pid),
 			});
 		}
+		if (d.machine) {
+			rows.push({
+				id: 'tasks',
+				label: 'Tasks',
+				description: 'of its system',
+				tooltip: 'Look From This Task shows the stack of one in place of the processor\'s; here it goes back to the processor',
+				iconPath: new vscode.ThemeIcon('list-tree'),
+				collapsibleState: vscode.TreeItemCollapsibleState.Collapsed,
+				contextValue: 'tasks',
+				below: () => tasks(session),
+			});
+		}
 		return rows;
 	}
+}
+
+/** A process or thread that the system of a machine knows, on a processor or not. */
+export interface Task {
+	address: string;
+	id: number;
+	parent: number;
+	name: string;
+	state?: string;
+	processor?: number;
+}
+
+async function tasks(session: vscode.DebugSession): Promise<Row[]> {
+	const { tasks } = (await session.customRequest('tasks', {})) as { tasks: Task[] };
+	return tasks.map(t => ({
+		id: `task ${t.address}`,
+		label: `${t.id}: ${t.name}`,
+		description: [t.state, t.processor === undefined ? '' : `on processor ${t.processor}`].filter(Boolean).join('  '),
+		tooltip: `${t.address}, child of ${t.parent}`,
+		iconPath: new vscode.ThemeIcon(t.processor === undefined ? 'circle-outline' : 'play'),
+		contextValue: 'task',
+		about: t,
+	}));
 }
 
 /** Where the processes beside the debuggee are: '' here, a connection string elsewhere, undefined when there is nobody to ask. */

@@ -50,10 +50,15 @@ test('the target: its threads, and what else runs there when somebody looks', as
 
 test('nobody is asked for other processes where nobody can tell', async () => {
 	assert.deepEqual([farEnd({}), farEnd({ processId: 7 }), farEnd({ connection: 'gdb:x' }), farEnd({ coreFile: 'c' }), farEnd({ processServer: 'gdb:y' })], ['', '', undefined, undefined, 'gdb:y']);
-	fake.debug.activeDebugSession = fake.fakeSession({ debuggee: () => ({ ...debuggee, machine: true, pid: undefined, path: undefined }) });
+	const session = (fake.debug.activeDebugSession = fake.fakeSession({
+		debuggee: () => ({ ...debuggee, machine: true, pid: undefined, path: undefined }),
+		tasks: () => ({ tasks: [{ address: '0x1', id: 2, parent: 0, name: 'kthreadd', state: 'S' }, { address: '0x2', id: 77, parent: 1, name: 'cat', state: 'R', processor: 1 }] }),
+	}));
 	const view = new Target();
 	const rows = await view.getChildren();
-	assert.equal(rows.length, 1);
+	assert.deepEqual(shown(rows).slice(1), ['Tasks | of its system']);
+	assert.deepEqual(session.asked.map((a: any) => a[0]), ['debuggee'], 'tasks are read when somebody looks');
+	assert.deepEqual(shown(await view.getChildren(rows[1])), ['2: kthreadd | S', '77: cat | R  on processor 1']);
 	assert.deepEqual(shown(await view.getChildren(rows[0])), ['0: orders | 725  stopped here', '1: processor | 726  frozen']);
 	assert.equal(title({ ...debuggee, path: undefined, pid: undefined, machine: true }), 'Machine');
 	view.dispose();
