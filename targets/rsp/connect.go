@@ -186,6 +186,9 @@ func (c *Conn) look(ctx context.Context) error {
 		return &targets.RefusedError{Op: "connecting to " + c.o.Peer, Text: "an lldb-server in platform mode listens there, which holds no process",
 			Fix: "Start one that does: lldb-server gdbserver HOST:PORT -- PROGRAM, or --attach PID."}
 	}
+	if isError(stop.reply) && c.kind.name == lldbName { // an lldb-server that was given no process yet
+		return nil
+	}
 	s, err := c.parseStop(stop.reply, nil)
 	if err != nil {
 		return &targets.ProtocolError{Op: "asking " + c.o.Peer + " why the debuggee waits", Sent: "?", Got: string(stop.reply)}
