@@ -190,10 +190,11 @@ func (o *observer) reply(packet []byte) {
 	o.news = o.news || len(o.state.Processes) != before
 }
 
-// add notes the process of a thread id such as p46d8.46d8; o.mu is held.
+// add notes the process of a thread id such as p46d8.46d8; o.mu is held. lldb-server
+// tells threads alone: the first one has the process's number.
 func (o *observer) add(id string) {
 	id, ok := strings.CutPrefix(id, "p")
-	if !ok {
+	if !ok && len(o.state.Processes) > 0 {
 		return
 	}
 	id, _, _ = strings.Cut(id, ".")

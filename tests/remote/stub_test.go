@@ -212,3 +212,23 @@ func TestImagesTravel(t *testing.T) {
 		t.Errorf("no image was sent\n%s", s.logs)
 	}
 }
+
+// TestOtherStub: lldb-server serves as well as gdbserver.
+func TestOtherStub(t *testing.T) {
+	t.Parallel()
+	s := serve(t, fmt.Sprintf("tcp:port=%d", free(t)), "--stub", "lldb-server-19")
+	client := fmt.Sprintf("tcp:server=localhost,port=%d", s.port)
+	r := debugger(t, "cdb", "-premote", client, "-c", "bp pacing!pace; g; dv; k; g; q", pacing())
+	if r.status != 0 || strings.Count(r.out, "Breakpoint 0 hit") != 2 || !strings.Contains(r.out, "n = 0n0") {
+		t.Errorf("%d %s%s", r.status, r.out, r.errs)
+	}
+	b := debugging(t, client, 0, onAndOn)
+	eventually(t, "there is a debuggee", func() bool { return len(stubs(s)) == 2 })
+	b.cmd.Process.Kill()
+	eventually(t, "nothing is left of it", func() bool { return len(stubs(s)) == 0 })
+	p := pace(t)
+	b = debugging(t, client, p.Process.Pid, "bp pacing!pace; g")
+	b.said.wait(t, "Breakpoint 0 hit")
+	b.cmd.Process.Kill()
+	walking(t, p.Process.Pid)
+}
