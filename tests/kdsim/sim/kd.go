@@ -91,6 +91,7 @@ type Target struct {
 	pc       uint64 // where it stopped
 	gotten   bool   // a context was read in this stop
 	slots    [32]slotState
+	body     func(data []byte)                   // serves requests in place of serve, where the machine is another
 	answered func(kind uint16, data []byte) bool // while asking or filing
 	staged   []byte                              // of SetContextEx
 	Stops    int                                 // state changes so far that were new
@@ -107,10 +108,12 @@ type slotState struct {
 // New makes a machine that is switched off until Run is first called.
 func New(g *Guest, o Options) (*Target, error) {
 	o.defaults()
-	t := &Target{o: o, g: g, rand: rand.New(rand.NewPCG(o.Seed, 0x6b64))}
+	t := &Target{o: o, g: g, rand: newRand(o.Seed)}
 	t.line = &serial{t: t}
 	return t, t.power()
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x6b64)) }
 
 // power starts the machine, for the first time or again.
 func (t *Target) power() error {
@@ -298,6 +301,10 @@ func (t *Target) arrived(kind uint16, data []byte) {
 	switch t.phase {
 	case commanded:
 		if kind == kindManipulate {
+			if t.body != nil {
+				t.body(data)
+				return
+			}
 			t.serve(data)
 		}
 	case asking, filing:
