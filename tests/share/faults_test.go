@@ -3,6 +3,7 @@ package share
 import (
 	"encoding/json"
 	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -120,7 +121,7 @@ func TestCut(t *testing.T) {
 
 	w.Signal(syscall.SIGSTOP) // it reads no more
 	fill := ".echo " + strings.Repeat("x", 8000)
-	a.Command(".for (r $t0 = 0; @$t0 < 0n3000; r $t0 = @$t0 + 1) { " + fill + " }") // 24 MB
+	a.Command(".for (r $t0 = 0; @$t0 < 0n1300; r $t0 = @$t0 + 1) { " + fill + " }") // 10 MB
 	works(t, a, thread)
 	limit := time.Now().Add(30 * time.Second)
 	for strings.Count(a.Command(".clients"), "last active") != 1 {
@@ -136,6 +137,41 @@ func TestCut(t *testing.T) {
 		t.Errorf("who joins then sees thread %d", got)
 	}
 	c.Disconnect(nil)
+	a.Disconnect(nil)
+}
+
+// TestTurnOfTheDead: who is cut off in the middle of a line gives the turn back.
+func TestTurnOfTheDead(t *testing.T) {
+	a, join := begin(t, anyPort, "")
+	b, killed := editor(t)
+	b.Start("attach", map[string]any{"remote": join}, "")
+	b.Stopped("breakpoint")
+	b.Send("evaluate", map[string]any{"expression": ".sleep 0n3000000", "context": "repl"})
+	a.WaitOutput("console", "> .sleep 0n3000000\n")
+	killed.cmd.Process.Kill()
+	if got := a.Command(".echo mine"); got != "mine" {
+		t.Errorf("the next line prints %q", got)
+	}
+	w := window.Open(t, "-remote", join)
+	w.Say(".sleep 0n3000001")
+	a.WaitOutput("console", "> .sleep 0n3000001\n")
+	w.Signal(syscall.SIGKILL)
+	if got := a.Command(".echo mine"); got != "mine" {
+		t.Errorf("the next line prints %q", got)
+	}
+	a.Disconnect(nil)
+}
+
+// TestHalfOpen: a guest that is silent for good is noticed.
+func TestHalfOpen(t *testing.T) {
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("takes half a minute; HEAVY=1 runs it")
+	}
+	a, join := begin(t, anyPort, "")
+	w := window.Open(t, "-remote", join)
+	w.Do("?? total")
+	w.Signal(syscall.SIGSTOP)
+	a.WaitOutput("console", "disconnected at")
 	a.Disconnect(nil)
 }
 
