@@ -38,9 +38,9 @@ func (m message) lines(levels bool) []string {
 }
 
 func showLog(c *command) error {
-	set, err := c.options("-", "r")
-	if err != nil {
-		return err
+	levels := len(c.args) > 0 && c.args[0] == "-r"
+	if levels {
+		c.args = c.args[1:]
 	}
 	if err := c.most(1); err != nil {
 		return err
@@ -51,13 +51,13 @@ func showLog(c *command) error {
 	}
 	if n == 0 {
 		for m := range c.messages() {
-			c.printf("%s\n", strings.Join(m.lines(set["r"]), "\n"))
+			c.printf("%s\n", strings.Join(m.lines(levels), "\n"))
 		}
 		return nil
 	}
 	var all []string
 	for m := range c.messages() {
-		all = append(all, m.lines(set["r"])...)
+		all = append(all, m.lines(levels)...)
 	}
 	if n > 0 {
 		all = all[max(0, len(all)-n):]
