@@ -180,6 +180,8 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 		}
 	}
 	switch st.Reason {
+	case targets.Prompt:
+		st.Text = st.Stop.Text
 	case targets.Interrupted:
 		if !ours && l.stray > 0 {
 			l.stray = 0
@@ -187,6 +189,10 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 		}
 		return ours && !l.pause
 	case targets.Breakpoint, targets.Stepped, targets.Unknown:
+		if st.Reason == targets.Unknown && st.Stop.Text != "" { // what the debuggee says for itself
+			st.Text = st.Stop.Text
+			return false
+		}
 		return l.judgeCode(ctx, st)
 	case targets.Watch:
 		return l.judgeWatch(ctx, st)

@@ -115,7 +115,9 @@ func (i *Interpreter) Start(ctx context.Context, line string, out io.Writer) err
 
 func (i *Interpreter) enter(ctx context.Context, line string, out io.Writer, wait bool) error {
 	line = strings.TrimRight(line, "\r\n")
-	if strings.TrimSpace(line) == "" {
+	if i.asked(ctx) {
+		line = answer(line)
+	} else if strings.TrimSpace(line) == "" {
 		line = i.repeat()
 	} else if text := strings.TrimSpace(line); text[0] != '*' {
 		i.previous = line

@@ -19,6 +19,9 @@ func (i *Interpreter) StopBlock(ctx context.Context, stop engine.Stop, out io.Wr
 	if stop.Text != "" {
 		fmt.Fprint(out, line(stop.Text))
 	}
+	if stop.Reason == targets.Prompt { // it answers nothing before it has its answer
+		return nil
+	}
 	s := i.o.Host.Session()
 	if s == nil {
 		return targets.ErrGone

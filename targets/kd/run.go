@@ -236,8 +236,9 @@ func (t *Target) Command(ctx context.Context, line string) (string, targets.Effe
 	a := &ask{op: "answering the target", kind: typeDebugIO, data: append(d, line...), runs: true, then: func(a *ask) {
 		if a.err == nil {
 			t.mu.Lock()
-			t.prompt, t.running = nil, true
+			t.prompt = nil
 			t.mu.Unlock()
+			t.continued(a)
 		}
 	}}
 	return "", targets.Effect{Resumed: true}, t.l.do(ctx, a)
