@@ -13,6 +13,7 @@ var objectRows = []row{
 	{"!drvobj", "!drvobj {Driver | Address} [Flags]", "a driver object; flags 1 devices, 2 dispatch routines", (*call).drvobj},
 	{"!devobj", "!devobj {Device | Address}", "a device object", (*call).devobj},
 	{"!devstack", "!devstack {Device | Address}", "the device objects attached above a device", (*call).devstack},
+	{"!unloaded", "!unloaded", "the drivers that the kernel remembers to have gone", (*call).unloadedCommand},
 }
 
 // object types that commands look up by name.
@@ -290,6 +291,15 @@ func (c *call) devstack() error {
 		}
 		driver := arch.Addr(c.get(d, "_DEVICE_OBJECT", "DriverObject"))
 		c.printf("%s%s  %-18s %s  %s\n", mark, Hex(d), c.unicode(c.at(driver, "_DRIVER_OBJECT", "DriverName")), Hex(c.get(d, "_DEVICE_OBJECT", "DeviceExtension")), c.objectName(d))
+	}
+	return c.end()
+}
+
+func (c *call) unloadedCommand() error {
+	rows := c.unloaded()
+	c.printf("Unloaded modules:\n")
+	for _, u := range rows {
+		c.printf("%s %s   %s\n", Tick(u.Start), Tick(u.End), u.Name)
 	}
 	return c.end()
 }

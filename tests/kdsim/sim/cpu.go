@@ -61,7 +61,6 @@ type processor struct {
 	touched uint64 // bits of DR6 for what was just touched
 	lookup  map[uint64]*frame
 	owned   map[uint64]*frame
-	seen    uint64 // state of the memory that lookup and owned are of
 	code    map[uint64]*decoded
 	fault   *fault
 }
@@ -90,14 +89,11 @@ func newProcessor(n int, mem *physical) *processor {
 
 // flush forgets translations.
 func (p *processor) flush() {
-	p.lookup, p.owned, p.seen = map[uint64]*frame{}, map[uint64]*frame{}, p.mem.copied
+	p.lookup, p.owned = map[uint64]*frame{}, map[uint64]*frame{}
 }
 
 // frameOf is the frame that holds va, nil when a page fault results.
 func (p *processor) frameOf(va uint64, write bool) *frame {
-	if p.seen != p.mem.copied {
-		p.flush()
-	}
 	in := p.lookup
 	if write {
 		in = p.owned
@@ -118,15 +114,7 @@ func (p *processor) frameOf(va uint64, write bool) *frame {
 		p.fault = &fault{vector: 14, code: code, coded: true}
 		return nil
 	}
-	var f *frame
-	if write {
-		if f = p.mem.writable(pa); p.seen != p.mem.copied {
-			p.flush()
-			in = p.owned
-		}
-	} else {
-		f = p.mem.readable(pa)
-	}
+	f := p.mem.frame(pa)
 	if f == nil { // a bus that nobody answers reads as ones
 		f = &frame{}
 		for i := range f {

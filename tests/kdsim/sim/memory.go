@@ -5,15 +5,11 @@ import "encoding/binary"
 // page is the size of a page of memory, bytes.
 const page = 0x1000
 
-// physical is sparse physical memory. A clone shares the pages of what it was
-// cloned from until one of the two writes.
+// physical is sparse physical memory.
 type physical struct {
 	pages map[uint64]*frame
-	base  map[uint64]*frame // shared, read only
-	size  uint64            // bytes; beyond lies nothing
-	free  uint64            // next frame never given out
-
-	copied uint64 // counts frames that were replaced: translations to them are stale
+	size  uint64 // bytes; beyond lies nothing
+	free  uint64 // next frame never given out
 }
 
 type frame [page]byte
@@ -22,49 +18,14 @@ func newPhysical(size uint64) *physical {
 	return &physical{pages: map[uint64]*frame{}, size: size, free: 16 * page}
 }
 
-// clone returns a copy; both go on as if alone.
-func (m *physical) clone() *physical {
-	shared := make(map[uint64]*frame, len(m.base)+len(m.pages))
-	for k, v := range m.base {
-		shared[k] = v
-	}
-	for k, v := range m.pages {
-		shared[k] = v
-	}
-	m.base, m.pages = shared, map[uint64]*frame{}
-	m.copied++
-	return &physical{pages: map[uint64]*frame{}, base: shared, size: m.size, free: m.free}
-}
-
-// readable is the frame at a physical address, nil where nothing is.
-func (m *physical) readable(pa uint64) *frame {
+// frame is the frame at a physical address, nil where nothing is.
+func (m *physical) frame(pa uint64) *frame {
 	pa &^= page - 1
-	if f := m.pages[pa]; f != nil {
-		return f
+	f := m.pages[pa]
+	if f == nil && pa < m.size {
+		f = &frame{}
+		m.pages[pa] = f
 	}
-	if f := m.base[pa]; f != nil {
-		return f
-	}
-	if pa >= m.size {
-		return nil
-	}
-	return m.writable(pa)
-}
-
-func (m *physical) writable(pa uint64) *frame {
-	pa &^= page - 1
-	if f := m.pages[pa]; f != nil {
-		return f
-	}
-	if pa >= m.size {
-		return nil
-	}
-	f := &frame{}
-	if old := m.base[pa]; old != nil {
-		*f = *old
-		m.copied++
-	}
-	m.pages[pa] = f
 	return f
 }
 
@@ -77,7 +38,7 @@ func (m *physical) take(n uint64) uint64 {
 
 func (m *physical) read(pa uint64, p []byte) int {
 	for n := 0; n < len(p); {
-		f := m.readable(pa + uint64(n))
+		f := m.frame(pa + uint64(n))
 		if f == nil {
 			return n
 		}
@@ -88,7 +49,7 @@ func (m *physical) read(pa uint64, p []byte) int {
 
 func (m *physical) write(pa uint64, p []byte) int {
 	for n := 0; n < len(p); {
-		f := m.writable(pa + uint64(n))
+		f := m.frame(pa + uint64(n))
 		if f == nil {
 			return n
 		}
