@@ -42,7 +42,10 @@ func (s *System) Modules(ctx context.Context, w systems.World) ([]targets.Module
 	if r.need != nil || ctx.Err() != nil {
 		return nil, r.end()
 	}
-	return out, nil // of a torn list, what could be read
+	if r.err != nil && len(s.loaded) > 0 {
+		return nil, r.err // what was read before is better than what a torn list has
+	}
+	return out, nil
 }
 
 // given is the kernel of the vmlinux that the user has named where it was linked to lie, for wishes
