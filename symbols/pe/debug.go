@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"dap-windbg/binfmt/mmap"
 	"dap-windbg/symbols"
@@ -113,6 +114,7 @@ func (i *Image) acceptable(path string) error {
 	if err == nil {
 		err = i.sameBuild(f)
 	}
+	runtime.KeepAlive(m) // the bytes go with it
 	return err
 }
 
