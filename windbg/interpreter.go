@@ -115,7 +115,8 @@ func (i *Interpreter) Start(ctx context.Context, line string, out io.Writer) err
 
 func (i *Interpreter) enter(ctx context.Context, line string, out io.Writer, wait bool) error {
 	line = strings.TrimRight(line, "\r\n")
-	if i.asked(ctx) {
+	asked := i.asked(ctx)
+	if asked {
 		line = answer(line)
 	} else if strings.TrimSpace(line) == "" {
 		line = i.repeat()
@@ -133,6 +134,9 @@ func (i *Interpreter) enter(ctx context.Context, line string, out io.Writer, wai
 	}
 	x := &exec{i: i, out: &hearing{out, i}, wait: wait, prompt: len(prompt)}
 	err := x.program(ctx, line)
+	if err == nil && asked && wait {
+		err = i.answered(ctx, line, x.out)
+	}
 	err = x.settle(ctx, err)
 	if err != nil {
 		fmt.Fprintln(out, errorText(err, x.prompt))

@@ -2,6 +2,7 @@ package windbg
 
 import (
 	"context"
+	"io"
 	"strings"
 
 	"dap-windbg/engine"
@@ -34,4 +35,18 @@ func answer(text string) string {
 		return text
 	}
 	return "!monitor " + text
+}
+
+// answered waits for the stop after an answer that was given, and shows it.
+func (i *Interpreter) answered(ctx context.Context, line string, out io.Writer) error {
+	s := i.o.Host.Session()
+	if s == nil || !strings.HasPrefix(line, "!monitor ") {
+		return nil
+	}
+	stop, err := s.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	i.meet(stop)
+	return i.StopBlock(ctx, stop, out)
 }
