@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -124,6 +125,7 @@ func Start(tb testing.TB, c Config) *VM {
 		args = append(args, "-S")
 	}
 	vm.cmd = exec.Command("qemu-system-x86_64", append(args, c.Args...)...)
+	vm.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that is killed leaves no guest behind
 	var noise bytes.Buffer
 	vm.cmd.Stdout, vm.cmd.Stderr = &noise, &noise
 	if err := vm.cmd.Start(); err != nil {
