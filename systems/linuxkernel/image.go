@@ -27,7 +27,22 @@ func (s *System) Image(ctx context.Context, w systems.World, m targets.Module) (
 	if err := r.end(); err != nil {
 		return nil, err
 	}
-	return newNames(symbols.Key{Path: m.Path, Name: m.Path, BuildID: m.BuildID}, uint64(m.Base), m.Size, table, "the kernel's table of symbols"), nil
+	n := newNames(symbols.Key{Path: m.Path, Name: m.Path, BuildID: m.BuildID}, uint64(m.Base), m.Size, table, "the kernel's table of symbols")
+	if u := r.moduleFrames(at, m.Base, s.banner()); u != nil {
+		n.Unwinder = u
+	}
+	if r.need != nil {
+		return nil, r.end()
+	}
+	return n, nil // without rules, where they cannot be had
+}
+
+// banner is what the kernel says of itself, "" unknown.
+func (s *System) banner() string {
+	if s.kernel == nil {
+		return ""
+	}
+	return s.kernel.Banner
 }
 
 // maxTable bounds a table of the kernel's that is read as a whole, bytes.
