@@ -123,6 +123,9 @@ func (s *Said) Wait() string {
 	return strings.TrimRight(prompt.ReplaceAllString(text, ""), "\n")
 }
 
+// Done reports whether the answer is there.
+func (s *Said) Done() bool { return strings.Contains(s.w.Text()[s.from:], s.end+"\n") }
+
 // await waits until what was written from a place on is as wanted.
 func (w *Window) await(from int, wanted func(string) bool, what string) string {
 	w.tb.Helper()
