@@ -132,7 +132,6 @@ type wires struct {
 	old   []func() // deliveries that may be repeated later
 	rand  *rand.Rand
 	bad   int // faults in a hundred datagrams
-	over  bool
 }
 
 func newWires(seed uint64, bad int) *wires {
