@@ -3,6 +3,7 @@
 package share
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -172,8 +173,18 @@ func TestJoin(t *testing.T) {
 		}
 	}
 	b.Break(source(), 9)
+	told := func(m *dapclient.Message) bool {
+		var body dap.BreakpointEventBody
+		return json.Unmarshal(m.Body, &body) == nil && body.Reason == "new" && body.Breakpoint.Line == 9
+	}
+	a.Event("breakpoint", told)
 	if got := w.Do("bl"); !strings.Contains(got, "loop.c @ 17") || !strings.Contains(got, "loop.c @ 9") {
 		t.Errorf("bl in the window is %q", got)
+	}
+	for _, m := range b.Seen("breakpoint") {
+		if told(m) {
+			t.Errorf("the second editor is told of its own breakpoint: %s", m.Body)
+		}
 	}
 	b.Disconnect(nil)
 	w.Await("disconnected at")
