@@ -55,13 +55,15 @@ func packet(payload string) string {
 
 // packets takes what came during a burst.
 func (c *console) packets() {
-	b := c.cur.burst
+	b, done := c.cur.burst, 0 // done: what has been dealt with
 	for i := 0; i < len(c.buf); i++ {
 		switch c.buf[i] {
 		case '+':
-			b.acked = true
+			b.acked, done = true, i+1
 		case '-':
-			c.question()
+			if done = i + 1; b.phase != leaving {
+				c.question()
+			}
 		case '$':
 			end := i + 1
 			for end < len(c.buf) && c.buf[end] != '#' && c.buf[end] != '$' {
@@ -79,6 +81,7 @@ func (c *console) packets() {
 			text := string(c.buf[i+1 : end])
 			good := packet(text) == string(c.buf[i:end+3])
 			i = end + 2
+			done = i + 1
 			c.answered(good, text)
 		}
 	}
@@ -94,6 +97,7 @@ func (c *console) packets() {
 		return
 	}
 	if b.phase == leaving {
+		c.buf = c.buf[done:]
 		c.await(c.silence / 4)
 		return
 	}

@@ -230,7 +230,8 @@ const maxSpoiled = 5
 
 // echoed looks for the echo of what was typed.
 func (c *console) echoed() {
-	if strings.HasSuffix(string(c.buf), c.cur.line) {
+	before, ok := strings.CutSuffix(string(c.buf), c.cur.line)
+	if ok && (before == "" || strings.HasSuffix(before, " ") || strings.HasSuffix(before, "\n")) {
 		c.echoing = false
 		c.write("\r")
 	}
@@ -315,6 +316,14 @@ func (c *console) page() {
 	c.await(c.silence)
 }
 
+// withoutNudge is what stands before the line that a nudge was typed on.
+func withoutNudge(text string) string {
+	if at := strings.LastIndex(text, "#\n"); at >= 0 {
+		return text[:strings.LastIndexByte(text[:at], '\n')+1]
+	}
+	return text
+}
+
 // afterEcho is what follows the echo of a line. A late prompt or a letter may
 // stand before the echo.
 func afterEcho(text, line string) (string, bool) {
@@ -353,6 +362,9 @@ func (c *console) prompted(tail []byte) {
 	}
 	if !c.cur.quiet {
 		text = rest
+	}
+	if c.nudges > 0 {
+		text = withoutNudge(text)
 	}
 	c.atPrompt, c.cpu, c.buf = true, cpu, c.buf[:0]
 	if c.cur.quiet {

@@ -266,8 +266,8 @@ func TestParsers(t *testing.T) {
 			t.Errorf("%s: %x %v", name, v, ok)
 		}
 	}
-	if bps := parseBreakpoints(s.answers["bl"][0]); len(bps) != 4 || bps[loop] != 1 {
-		t.Errorf("%v", bps)
+	if bps, whole := parseBreakpoints(s.answers["bl"][0]); len(bps) != 4 || bps[loop] != 1 || !whole {
+		t.Errorf("%v, %v", bps, whole)
 	}
 	if cpus := parseCPUs(s.answers["cpu"][0]); !slices.Equal(cpus, []int{0, 1}) {
 		t.Errorf("%v", cpus)

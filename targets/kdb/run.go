@@ -243,31 +243,61 @@ func (t *Target) SetTrap(ctx context.Context, tr targets.Trap) error {
 	if tr.Kind != targets.Software || tr.Space != (targets.Space{}) || tr.Condition != nil {
 		return fmt.Errorf("kdb's hardware breakpoints never spring, and it knows no conditions: %w", errors.ErrUnsupported)
 	}
-	out, err := t.command(ctx, fmt.Sprintf("setting a breakpoint at 0x%x", uint64(tr.Addr)), fmt.Sprintf("bp 0x%x", uint64(tr.Addr)))
-	var refused *targets.RefusedError
-	switch {
-	case errors.As(err, &refused) && refused.Code == diagDuplicate:
-		return nil
-	case err != nil:
-		return err
+	op := fmt.Sprintf("setting a breakpoint at 0x%x", uint64(tr.Addr))
+	for range maxSpoiled {
+		out, err := t.command(ctx, op, fmt.Sprintf("bp 0x%x", uint64(tr.Addr)))
+		var refused *targets.RefusedError
+		switch {
+		case errors.As(err, &refused) && refused.Code == diagDuplicate:
+			return nil
+		case err != nil:
+			return err
+		}
+		found, whole := parseBreakpoints(out)
+		if _, ok := found[tr.Addr]; ok && whole {
+			return nil
+		}
+		if found, err = t.list(ctx); err != nil { // the answer was damaged
+			return err
+		}
+		if _, ok := found[tr.Addr]; ok {
+			return nil
+		}
 	}
-	if _, ok := parseBreakpoints(out)[tr.Addr]; !ok {
-		return &targets.ProtocolError{Op: "setting a breakpoint", Sent: "bp", Got: out}
+	return &targets.ProtocolError{Op: op, Sent: "bp", Got: "no such breakpoint"}
+}
+
+// list asks for kdb's breakpoints, again when the answer was damaged.
+func (t *Target) list(ctx context.Context) (map[arch.Addr]int, error) {
+	var out string
+	for range maxSpoiled {
+		var err error
+		if out, err = t.command(ctx, "listing breakpoints", "bl"); err != nil {
+			return nil, err
+		}
+		if found, whole := parseBreakpoints(out); whole {
+			return found, nil
+		}
 	}
-	return nil
+	return nil, &targets.ProtocolError{Op: "listing breakpoints", Sent: "bl", Got: out[:min(len(out), 80)]}
 }
 
 // ClearTrap lifts a breakpoint. Its number is asked for, since people at the
 // console clear and set too.
 func (t *Target) ClearTrap(ctx context.Context, tr targets.Trap) error {
-	out, err := t.command(ctx, "listing breakpoints", "bl")
-	if err != nil {
-		return err
+	for range maxSpoiled {
+		found, err := t.list(ctx)
+		if err != nil {
+			return err
+		}
+		n, ok := found[tr.Addr]
+		if !ok {
+			return nil
+		}
+		out, err := t.command(ctx, "clearing a breakpoint", fmt.Sprintf("bc %d", n))
+		if err != nil && !isRefused(err) || strings.Contains(out, fmt.Sprintf("Breakpoint %d at 0x%x cleared", n, uint64(tr.Addr))) {
+			return err
+		}
 	}
-	n, ok := parseBreakpoints(out)[tr.Addr]
-	if !ok {
-		return nil
-	}
-	_, err = t.command(ctx, "clearing a breakpoint", fmt.Sprintf("bc %d", n))
-	return err
+	return &targets.ProtocolError{Op: fmt.Sprintf("clearing the breakpoint at 0x%x", uint64(tr.Addr)), Sent: "bc", Got: "it is still there"}
 }

@@ -21,6 +21,7 @@ var (
 	unknown      = regexp.MustCompile(`(?m)^Unknown kdb command: '(.*)'$`)
 	pair         = regexp.MustCompile(`\b([a-z][a-z0-9]*): ([0-9a-f]+)\b`)
 	breakpoint   = regexp.MustCompile(`(?m)BP #([0-9]+) at 0x([0-9a-f]+)`)
+	address      = regexp.MustCompile(`(?m)^    is \S+ +addr at ([0-9a-f]+), hardtype=`)
 	moduleLine   = regexp.MustCompile(`(?m)^(\S+) +([0-9]+)[0-9/ ]* 0x([0-9a-f]+) +(?:[0-9-]+ +)?\((\w+)\) 0x([0-9a-f]+)`)
 	expression   = regexp.MustCompile(`(?m)^\S+ = 0x([0-9a-f]+)`)
 )
@@ -107,17 +108,29 @@ func rawDigits(out string) string {
 	return digits
 }
 
-// parseBreakpoints reads the answer to bl or bp: numbers by address.
-func parseBreakpoints(out string) map[arch.Addr]int {
-	found := map[arch.Addr]int{}
-	for _, m := range breakpoint.FindAllStringSubmatch(out, -1) {
+// parseBreakpoints reads the answer to bl or bp: numbers by address. Each address
+// is told twice; whole tells that both agree.
+func parseBreakpoints(out string) (found map[arch.Addr]int, whole bool) {
+	found, whole = map[arch.Addr]int{}, true
+	for _, entry := range strings.Split(out, "\n\n") {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
+		m, again := breakpoint.FindStringSubmatch(entry), address.FindStringSubmatch(entry)
+		if m == nil || again == nil {
+			whole = false
+			continue
+		}
 		n, err1 := strconv.Atoi(m[1])
 		a, err2 := strconv.ParseUint(m[2], 16, 64)
-		if err1 == nil && err2 == nil {
-			found[arch.Addr(a)] = n
+		b, err3 := strconv.ParseUint(again[1], 16, 64)
+		if err1 != nil || err2 != nil || err3 != nil || a != b {
+			whole = false
+			continue
 		}
+		found[arch.Addr(a)] = n
 	}
-	return found
+	return found, whole
 }
 
 // parseModules reads the answer to lsmod.
