@@ -19,6 +19,15 @@ func has(t *testing.T, what, text string, patterns ...string) {
 	}
 }
 
+// idle stops a CPU where it has nothing to do, and looks at its stack: what a CPU does when
+// somebody breaks in nobody knows.
+func idle(t *testing.T, w *window.Window) {
+	t.Helper()
+	w.Do("bp /1 vmlinux!default_idle_call")
+	has(t, "the stop of an idle CPU", w.Do("g"), `vmlinux!default_idle_call`)
+	has(t, "its stack", w.Do("k"), `vmlinux!do_idle`, `vmlinux!cpu_startup_entry`, `vmlinux!(start_kernel|start_secondary)`)
+}
+
 // TestNoSymbols: a kernel that nobody has symbols of, moved by KASLR, with two CPUs.
 func TestNoSymbols(t *testing.T) {
 	kernel := guest.Debian(t, false)
@@ -28,8 +37,7 @@ func TestNoSymbols(t *testing.T) {
 	w := window.Open(t, "-k", vm.Stub())
 	has(t, "lm", w.Do("lm"), "^"+base[:8]+"`"+base[8:]+" .* vmlinux ")
 	has(t, "~", w.Do("~"), `CPU#0`, `CPU#1`)
-	has(t, "k", w.Do("k"), `vmlinux!start_kernel`)
-	has(t, "~1k", w.Do("~1 k"), `vmlinux!start_secondary`)
+	idle(t, w)
 	has(t, "dt", w.Do("dt task_struct comm"), `comm`)
 
 	w.Do("bu dummy!dummy_init_module")

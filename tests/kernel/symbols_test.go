@@ -151,6 +151,6 @@ func TestEarly(t *testing.T) {
 	vm.Ready()
 	w.Interrupt()
 	g.Wait()
-	has(t, "later", w.Do("k"), `vmlinux!start_kernel`)
+	idle(t, w)
 	w.End("qd")
 }

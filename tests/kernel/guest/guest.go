@@ -143,6 +143,7 @@ func Start(tb testing.TB, c Config) *VM {
 	vm.Console = vm.dial(serial, ended, &noise)
 	tb.Cleanup(func() { vm.Console.Close() })
 	go vm.listen()
+	vm.Monitor("info status") // it answers once the stub listens too
 	return vm
 }
 
