@@ -7,6 +7,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/systems"
+	"dap-windbg/targets"
 )
 
 // ErrNoKernel: no Windows kernel was found in the machine's memory.
@@ -60,9 +61,12 @@ func (r *reader) codeOfKernel() arch.Addr {
 	if err != nil {
 		return 0
 	}
-	if idt, ok := regs.Get("idt_base"); ok && idt != 0 {
-		if a := r.handler(arch.Addr(idt), 14); a != 0 && !r.stuck() {
-			return a
+	if q, ok := r.w.Target().(targets.Queryer); ok {
+		const pageFault = 14
+		if raw, err := q.Query(r.ctx, targets.SystemRegister, "idtr"); err == nil && len(raw) >= 8 {
+			if a := r.handler(arch.Addr(le64(raw)), pageFault); int64(a) < 0 || r.need != nil {
+				return a
+			}
 		}
 		_ = r.settle()
 	}

@@ -47,6 +47,7 @@ func run() error {
 	limit := flag.Int("noise-limit", 0, "damages in each direction, at most; 0: no limit")
 	network := flag.String("net", "", "speak KDNET to a debugger at this UDP `address`")
 	key := flag.String("key", "1.2.3.4", "of KDNET: four numbers in base 36")
+	stub := flag.String("gdb", "", "serve the machine at this TCP `address` as QEMU's GDB stub does, its kernel without a debugger")
 	images := flag.Bool("images", false, "build the guest, print the directory of its images, and end")
 	script := flag.String("script", "", "what happens by itself: `TICK:WORD,...`; words are "+words())
 	verbose := flag.Bool("v", false, "say what happens")
@@ -91,6 +92,8 @@ func run() error {
 	switch {
 	case *terminal:
 		return onTerminal(ctx, t, l)
+	case *stub != "":
+		return serveStub(ctx, t, *stub)
 	case *listen != "":
 		return serve(ctx, t, l, "tcp", *listen)
 	case *unix != "":
@@ -143,6 +146,22 @@ func overNet(ctx context.Context, g *sim.Guest, o sim.Options, address, key stri
 	}
 	fmt.Printf("poking %s\n", host)
 	return t.ServeNet(ctx, c)
+}
+
+// serveStub lets one debugger in.
+func serveStub(ctx context.Context, t *sim.Target, address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	fmt.Printf("listening %s\n", l.Addr())
+	c, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return t.ServeStub(ctx, c)
 }
 
 // onTerminal serves the line at the master's end of a pseudo-terminal. Its other end is
