@@ -19,6 +19,9 @@
 //   - That a breakpoint stays: the target removes those within 16 bytes of where
 //     it stops, and their handles are dead.
 //   - That unused fields are zero, or that echoed ones are what was sent.
+//   - That a packet's type and number are what was sent: checksums do not cover them.
+//   - That it knows of us: one that got no acknowledgement for a while runs on without a
+//     debugger, and begins its numbers anew when it is broken into.
 //   - That the line is clean: one through a terminal writes CR LF for LF, which
 //     damages the same packet in the same way for ever.
 //
@@ -27,7 +30,8 @@
 //
 // # Ladder
 //
-// framing (frame.go, crlf.go) → stop-and-wait with ids, resends and resets (link.go) →
+// framing (frame.go, crlf.go; kdnet.go for datagrams) → stop-and-wait (link.go, ids.go),
+// what comes (inbound.go) and what does not (recover.go) →
 // layouts as data (layout.go) → connecting and state changes (target.go,
 // stop.go) → memory, registers, traps, running. Another CPU is a row of the
 // layout tables.

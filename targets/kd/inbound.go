@@ -1,6 +1,166 @@
 package kd
 
-import "bytes"
+import (
+	"bytes"
+	"hash/maphash"
+)
+
+func (l *link) feed(b []byte) {
+	l.mute = false
+	if l.ids.datagrams {
+		l.datagram(b)
+		return
+	}
+	if l.draining >= 0 {
+		if l.draining += len(b); l.draining > drained {
+			l.silence()
+		} else {
+			l.gap.set(l.t.quiet)
+		}
+		return
+	}
+	l.frames.push(b)
+	for l.broken == nil {
+		p, raw, v := l.frames.next(false)
+		if v == unfinished {
+			break
+		}
+		if l.take(p, raw, v); l.draining >= 0 {
+			l.gap.set(l.t.quiet)
+			return
+		}
+	}
+	l.later = false
+	if l.frames.busy() {
+		l.gap.set(l.t.gap)
+	} else {
+		l.gap.off()
+	}
+}
+
+// datagram takes one packet.
+func (l *link) datagram(b []byte) {
+	p, _, v := packet{}, 0, damaged
+	if len(b) >= headerLen && (b[0] == dataLeader || b[0] == controlLeader) && bytes.Equal(b[:3], b[1:4]) {
+		p, _, v = decode(b, 0)
+	}
+	if v == whole { // what is none was checked on its way: it is noise of the far end
+		l.take(p, nil, v)
+	}
+}
+
+// silence: nothing came for a while. After damage the packet is asked for again, and
+// one that does not go on is damaged.
+func (l *link) silence() {
+	if l.draining >= 0 {
+		l.draining = -1
+		l.frames.drop()
+		if l.damage.row < l.t.retries {
+			l.control(typeResend, 0)
+		} else {
+			l.later = true
+			l.gap.set(storm)
+		}
+		return
+	}
+	if l.later {
+		l.later = false
+		l.control(typeResend, 0)
+		return
+	}
+	for {
+		p, raw, v := l.frames.next(true)
+		if v == unfinished {
+			return
+		}
+		if l.take(p, raw, v); l.draining >= 0 {
+			l.silence()
+			return
+		}
+	}
+}
+
+// take is what was found on the line.
+func (l *link) take(p packet, raw []byte, v verdict) {
+	switch {
+	case v == damaged && !p.control:
+		l.frames.drop()
+		l.draining = 0
+		l.spoilt(raw)
+	case v == damaged:
+	case p.control:
+		l.controlled(p)
+	default:
+		l.data(p)
+	}
+}
+
+var seed = maphash.MakeSeed()
+
+// spoilt counts a damaged packet and tells what is the matter when it is always the same.
+func (l *link) spoilt(raw []byte) {
+	d := &l.damage
+	h := maphash.Bytes(seed, raw)
+	if d.row++; h == d.hash {
+		d.same++
+	} else {
+		d.same, d.hash = 1, h
+	}
+	if d.same == sameDamage && !d.shown {
+		d.shown = true
+		l.told("The same packet of the target arrives damaged in the same way each time: something on the line changes bytes, such as a terminal that turns LF into CR LF. " +
+			"Set the line to raw, or have it undone with crlf=fix or by `dap-windbg kdsrv` at the other end.")
+	}
+}
+
+func (l *link) controlled(p packet) {
+	waiting := l.cur != nil && !l.acked
+	switch p.kind {
+	case typeAcknowledge:
+		if waiting && p.id == l.ids.next {
+			l.acknowledged()
+		}
+	case typeResend:
+		switch {
+		case waiting && l.tries < l.t.retries:
+			l.transmit()
+			if l.tries == 2*sameDamage && bytes.Contains(packet{data: l.cur.data}.body(), []byte("\n")) {
+				l.avoid = true
+				l.told("The target rejects the same packet again and again: something on the line changes bytes on their way to it. Packets without LF are tried.")
+			}
+		case l.ids.datagrams && l.ids.heard: // an acknowledgement was lost
+			l.control(typeAcknowledge, l.ids.expect-2)
+		}
+	case typeReset:
+		l.ids.reset()
+		l.resetBy, l.resets = true, 0
+		if l.calm.C == nil { // else two ends would answer each other for ever
+			l.reset()
+		}
+		if waiting {
+			l.transmit()
+		}
+	}
+}
+
+// acknowledged: the request under way has arrived.
+func (l *link) acknowledged() {
+	l.acked = true
+	l.ids.advance()
+	if l.cur.reply == nil {
+		if l.cur.runs {
+			l.gone, l.mute, l.wondered = l.cur, true, 0
+			l.probe.set(wonderPause)
+			if l.doubt == probes {
+				l.probe.set(l.t.ack)
+			}
+		}
+		l.finish(nil)
+		return
+	}
+	l.pause = l.t.reply
+	l.wait.set(l.pause)
+}
 
 // data takes a data packet: it is acknowledged at once, whatever it is.
 func (l *link) data(p packet) {
