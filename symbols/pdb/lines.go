@@ -41,7 +41,8 @@ type lineTable struct {
 	rows     []row // each on the line it was written on, those without code left out
 	sites    []site
 	inlinees map[uint32]inlinee
-	files    map[uint32]uint32 // offsets of checksums to those of names
+	files    map[uint32]uint32            // offsets of checksums to those of names
+	sums     map[uint32]symbols.SourceSum // by offsets of names
 }
 
 // inlinee is where a function that was inlined is written.
@@ -79,14 +80,17 @@ func (m *module) c13Part(kind uint32) iter.Seq[[]byte] {
 
 func (m *module) readLines() {
 	t := &m.lines
-	t.files = map[uint32]uint32{}
+	t.files, t.sums = map[uint32]uint32{}, map[uint32]symbols.SourceSum{}
 	for b := range m.c13Part(c13Checksums) {
 		for f := (&fields{b: b}); len(f.b) >= 6; {
 			at := uint32(len(b) - len(f.b))
 			name := f.u32()
 			n := int(f.u8())
-			f.u8()
-			f.take(n)
+			if kind := sumKinds[f.u8()]; kind != "" {
+				t.sums[name] = symbols.SourceSum{Kind: kind, Sum: f.take(n)}
+			} else {
+				f.take(n)
+			}
 			if used := len(b) - len(f.b); used&3 != 0 {
 				f.take(min(4-used&3, len(f.b)))
 			}
@@ -108,6 +112,27 @@ func (m *module) readLines() {
 		m.readSites(&m.procs[i])
 	}
 	t.rows = t.innermost()
+}
+
+// sumKinds are the kinds of checksums (CHKSUM_TYPE).
+var sumKinds = map[uint8]string{1: "MD5", 2: "SHA1", 3: "SHA256"}
+
+// SourceSum implements symbols.SourceSums.
+func (f *File) SourceSum(file string) (symbols.SourceSum, bool) {
+	for _, s := range f.sourceFiles() {
+		if s.name != file {
+			continue
+		}
+		for _, i := range s.modules {
+			t := f.module(i).lineTable()
+			for at, sum := range t.sums {
+				if f.texts.at(at) == file {
+					return symbols.SourceSum{Kind: sum.Kind, Sum: slices.Clone(sum.Sum)}, true
+				}
+			}
+		}
+	}
+	return symbols.SourceSum{}, false
 }
 
 // readRows reads one table of lines, of one contribution.

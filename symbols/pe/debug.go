@@ -32,6 +32,7 @@ var (
 	_ symbols.Indexer    = (*Image)(nil)
 	_ symbols.TailCaller = (*Image)(nil)
 	_ symbols.Parted     = (*Image)(nil)
+	_ symbols.SourceSums = (*Image)(nil)
 
 	_ answers = dwarf.Answers{}
 	_ answers = pdb.Answers{}
@@ -158,4 +159,12 @@ func (i *Image) PDB() string {
 		return ""
 	}
 	return i.pdb.path
+}
+
+// SourceSum implements symbols.SourceSums.
+func (i *Image) SourceSum(file string) (s symbols.SourceSum, ok bool) {
+	if i.pdb != nil {
+		i.pdb.guard.Do(func() { s, ok = i.pdb.SourceSum(file) })
+	}
+	return s, ok
 }

@@ -135,3 +135,26 @@ func TestInlines(t *testing.T) {
 		}
 	})
 }
+
+var reSum = regexp.MustCompile(`^(.*) \((MD5|SHA-?1|SHA-?256): ([0-9A-F]+)\)$`)
+
+// TestSourceSums: the checksum of each source is the dump's.
+func TestSourceSums(t *testing.T) {
+	each(t, func(t *testing.T, p program) {
+		compared := 0
+		for _, l := range output(t, "", "llvm-pdbutil-19", "dump", "-l", p.pdb) {
+			m := reSum.FindStringSubmatch(strings.TrimSpace(l))
+			if m == nil {
+				continue
+			}
+			sum, ok := p.image.SourceSum(m[1])
+			if !ok || sum.Kind != strings.ReplaceAll(m[2], "-", "") || fmt.Sprintf("%X", sum.Sum) != m[3] {
+				t.Errorf("%s: %s %X, the dump says %s %s", m[1], sum.Kind, sum.Sum, m[2], m[3])
+			}
+			compared++
+		}
+		if compared == 0 {
+			t.Error("no source has one")
+		}
+	})
+}
