@@ -162,6 +162,9 @@ func TestKGDBOther(t *testing.T) {
 	if s, _ := awaitStop(t, d); s.Thread.Thread != 2 || s.Addr != kgdbLoop {
 		t.Errorf("%+v", s)
 	}
+	if err := d.SetTrap(context.Background(), targets.Trap{Kind: targets.OnWrite, Addr: kgdbData, Size: 8}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%v", err)
+	}
 	step := targets.Resume{Threads: map[targets.ThreadID]targets.Action{{Thread: 1}: {Kind: targets.Step}}}
 	if err := d.Resume(context.Background(), step); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%v", err)
