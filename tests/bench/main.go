@@ -29,10 +29,15 @@ var (
 )
 
 func main() {
+	database := flag.String("database", "", "write the large program database below this folder, and end")
 	answers := flag.String("replay", "", "be the adapter that answers with this recording")
 	flag.Parse()
 	if *answers != "" {
 		replay(*answers)
+		return
+	}
+	if *database != "" {
+		writeDatabase(*database)
 		return
 	}
 	dir, err := os.MkdirTemp("", "dap-windbg-bench")
