@@ -75,10 +75,9 @@ func (g *guard) dismiss() {
 
 // entry is a debuggee in the guard's book.
 type entry struct {
-	g    *guard
-	m    message
-	mu   sync.Mutex
-	seen int // processes
+	g  *guard
+	mu sync.Mutex
+	m  message
 }
 
 // enter puts a debuggee into the book, with its wire, and with the pipe that its stub

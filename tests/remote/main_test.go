@@ -74,7 +74,6 @@ func pace(t testing.TB) *exec.Cmd {
 type server struct {
 	cmd  *exec.Cmd
 	port int
-	pipe string
 	said *text
 	logs *text
 	done chan struct{}

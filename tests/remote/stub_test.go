@@ -60,7 +60,7 @@ func TestFailedAttach(t *testing.T) {
 	good := pace(t).Process.Pid
 	for _, server := range []string{client, bareServer(t)} {
 		r := debugger(t, "cdb", "-premote", server, "-c", fmt.Sprintf(".attach 0n%d", taken), "-c", fmt.Sprintf(".attach 0n%d", good), "-c", "bp pacing!pace; g", "-c", ".detach", "-c", "q")
-		if r.status != 0 || !strings.Contains(r.out, "the far end refused") || !strings.Contains(r.out, "Breakpoint 0 hit") || !strings.Contains(r.out, "Detached") {
+		if r.status != 4 || !strings.Contains(r.out+r.errs, "the far end refused") || !strings.Contains(r.out, "Breakpoint 0 hit") || !strings.Contains(r.out, "Detached") {
 			t.Errorf("%s: %d %s%s", server, r.status, r.out, r.errs)
 		}
 	}
