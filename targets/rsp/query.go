@@ -23,6 +23,8 @@ func (t *Target) Query(ctx context.Context, k targets.Kind, annex string) ([]byt
 		return t.systemRegister(ctx, annex)
 	case k == targets.MSR:
 		return t.modelRegister(ctx, annex)
+	case k == targets.IOPort:
+		return t.readPort(ctx, annex)
 	}
 	if known := t.info.Load().auxv; k == targets.Auxv && len(known) > 0 {
 		return bytes.Clone(known), nil // it changes only when another image is executed
@@ -127,6 +129,10 @@ func (t *Target) Set(ctx context.Context, k targets.Kind, annex string, value []
 		return t.reportForks(value)
 	case targets.Siginfo:
 		return t.setSiginfo(ctx, annex, value)
+	case targets.IOPort:
+		return t.writePort(ctx, annex, value)
+	case targets.Reboot:
+		return t.reset(ctx)
 	}
 	r, offer := t.setting(k, value)
 	if r == nil || offer != "" && !t.c.feature(offer) {
