@@ -17,7 +17,7 @@ func TestConnected(t *testing.T) {
 	}{
 		{kd.Version{Build: 7601, Machine: 0x8664, Pointer: 8}, "Connected to Windows 7 7601 x64 target at (Wed Mar 19 20:56:31.371 2014 (UTC + 1:00)), ptr64 TRUE"},
 		{kd.Version{Build: 3790, Machine: 0x14c, Pointer: 4}, "Connected to Windows Server 2003 3790 x86 compatible target at (Wed Mar 19 20:56:31.371 2014 (UTC + 1:00)), ptr64 FALSE"},
-		{kd.Version{Build: 26100, Machine: 0xaa64, Pointer: 8}, "Connected to Windows 10 26100 ARM 64-bit (AArch64) target at (Wed Mar 19 20:56:31.371 2014 (UTC + 1:00)), ptr64 TRUE"},
+		{kd.Version{Build: 19045, Machine: 0xaa64, Pointer: 8}, "Connected to Windows 10 19045 ARM 64-bit (AArch64) target at (Wed Mar 19 20:56:31.371 2014 (UTC + 1:00)), ptr64 TRUE"},
 	} {
 		if got := connected(tt.v, at); got != tt.want {
 			t.Errorf("%s\n%s", got, tt.want)
