@@ -60,6 +60,7 @@ type loop struct {
 	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
 	own        map[targets.ThreadID]arch.Addr // threads that wait at a trap of the program's own
+	still      int                            // steps in a row that were to leave a trap and did not
 	refusedNow []targets.Trap
 	bps        []*breakpoint
 	plan       *plan

@@ -271,3 +271,19 @@ func (v *View) LookFrom(ctx context.Context, t Task) error {
 	}
 	return err
 }
+
+// mostStill bounds how often leaving a trap is tried: an instruction may jump to itself.
+const mostStill = 3
+
+// unmoved reports whether a thread was to step off a trap and is still there: QEMU ends a
+// step before the instruction when it has work of its own to do for the CPU. It is to be
+// stepped again, or the trap would spring once more for the same arrival.
+func (l *loop) unmoved(st *Stop, pc arch.Addr) bool {
+	at, leaving := l.hits[st.Thread]
+	again := leaving && at == pc && l.lifted[at] && st.Reason != targets.Breakpoint && l.still < mostStill &&
+		l.t.Info().Limits.Bits&targets.HardwareAgain != 0
+	if l.still++; !again {
+		l.still = 0
+	}
+	return again
+}

@@ -252,6 +252,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		st.Addr = pc
 	}
 	_, planted := l.traps.at(pc)
+	if l.unmoved(st, pc) {
+		return true
+	}
 	if st.Reason != targets.Breakpoint || !planted {
 		delete(l.hits, st.Thread)
 		if st.Reason == targets.Breakpoint {
