@@ -25,7 +25,6 @@ type kgdbKernel struct {
 	kdb     bool   // kdb has the line
 	line    string // typed at kdb, or at the kernel's console
 	printk  string // printed when the kernel runs
-	brk     bool   // a break came
 	packet  []byte // being received
 	inside  bool
 	unheard string // sent, without its acknowledgement
