@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dap-windbg/engine"
+	"dap-windbg/systems/winkernel"
 	"dap-windbg/targets/kd"
 )
 
@@ -98,31 +99,16 @@ func comOptions(c *Connection, name string, baud int) kd.Options {
 		Newlines: map[string]kd.Newlines{"off": kd.NewlinesOff, "fix": kd.NewlinesFix}[c.Get("crlf")]}
 }
 
-// windowsNames are products by the first build number of each.
-var windowsNames = []struct {
-	build uint16
-	name  string
-}{
-	{10240, "10"}, {9600, "8.1"}, {9200, "8"}, {7600, "7"}, {6000, "Vista"}, {3790, "Server 2003"}, {2600, "XP"}, {2195, "2000"},
-}
-
 var machineNames = map[uint16]string{0x14c: "x86 compatible", 0x8664: "x64", 0xaa64: "ARM 64-bit (AArch64)"}
 
 // connected is WinDbg's line of a connection that was made at now.
 func connected(v kd.Version, now time.Time) string {
-	product := ""
-	for _, w := range windowsNames {
-		if v.Build >= w.build {
-			product = w.name + " "
-			break
-		}
-	}
 	_, offset := now.Zone()
 	wide := "FALSE"
 	if v.Pointer == 8 {
 		wide = "TRUE"
 	}
-	return fmt.Sprintf("Connected to Windows %s%d %s target at (%s (UTC %c %d:%02d)), ptr64 %s", product, v.Build, machineNames[v.Machine],
+	return fmt.Sprintf("Connected to %s %d %s target at (%s (UTC %c %d:%02d)), ptr64 %s", winkernel.Product(int(v.Build)), v.Build, machineNames[v.Machine],
 		now.Format("Mon Jan _2 15:04:05.000 2006"), sign(offset), abs(offset)/3600, abs(offset)/60%60, wide)
 }
 

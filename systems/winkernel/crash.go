@@ -280,12 +280,12 @@ func (c *call) vertarget() error {
 	return err
 }
 
-// products are Windows versions by the first build of each.
+// products are Windows versions by the first build of each. Debuggers call all since 10 by that name.
 var products = []struct {
 	build int
 	name  string
 }{
-	{22000, "11"}, {10240, "10"}, {9600, "8.1"}, {9200, "8"}, {7600, "7"}, {6001, "Server 2008/Windows Vista"}, {6000, "Vista"}, {3790, "Server 2003"}, {2600, "XP"}, {2195, "2000"},
+	{10240, "10"}, {9600, "8.1"}, {9200, "8"}, {7600, "7"}, {6001, "Server 2008/Windows Vista"}, {6000, "Vista"}, {3790, "Server 2003"}, {2600, "XP"}, {2195, "2000"},
 }
 
 // Product is the name of a build, "Windows 7"; "Windows" when it is not known.

@@ -63,7 +63,7 @@ func TestTables(t *testing.T) {
 	if _, ok := bugcheckOf(0x999); ok {
 		t.Error("an unknown code is known")
 	}
-	for build, name := range map[int]string{7601: "Windows 7", 9600: "Windows 8.1", 19045: "Windows 10", 22631: "Windows 11", 1: "Windows"} {
+	for build, name := range map[int]string{7601: "Windows 7", 9600: "Windows 8.1", 19045: "Windows 10", 22631: "Windows 10", 1: "Windows"} {
 		if got := Product(build); got != name {
 			t.Errorf("%d: %s", build, got)
 		}
