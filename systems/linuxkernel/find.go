@@ -258,7 +258,8 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 		return k
 	}
 	var data []byte
-	at := f.readOnly(base)
+	var table *kallsyms
+	at, near := f.readOnly(base), false
 	for len(data) < maxSurvey {
 		p := make([]byte, surveyPiece)
 		n := f.read(at+arch.Addr(len(data)), p)
@@ -269,10 +270,17 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 			line, _, _ := strings.Cut(string(fresh[i:min(len(fresh), i+maxBanner)]), "\x00")
 			k.setBanner(line)
 		}
-		if k.BuildID == nil {
-			k.BuildID = buildID(fresh)
+		if near = near || bytes.Contains(fresh, digits); near && table == nil {
+			table = findKallsyms(data, base)
 		}
-		if n < len(p) || k.Banner != "" && k.BuildID != nil {
+		if id := f.noted(table); id != nil {
+			k.BuildID = id
+			break
+		}
+		if id := buildID(fresh); id != nil { // the vDSO's lies here too: the last one counts
+			k.BuildID = id
+		}
+		if n < len(p) {
 			break
 		}
 	}
@@ -286,7 +294,7 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 			return k
 		}
 	}
-	if table := findKallsyms(data, base); table != nil {
+	if table != nil {
 		at, _ := table.address("linux_banner")
 		k.bannerAt = arch.Addr(at)
 		k.table = table
@@ -295,6 +303,20 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 		}
 	}
 	return k
+}
+
+// noted is the build-id in the notes that a table of symbols leads to.
+func (f *finder) noted(table *kallsyms) []byte {
+	if table == nil {
+		return nil
+	}
+	from, ok := table.address("__start_notes")
+	to, ok2 := table.address("__stop_notes")
+	if !ok || !ok2 || to <= from || to-from > 64<<10 {
+		return nil
+	}
+	p := make([]byte, to-from)
+	return buildID(p[:f.read(arch.Addr(from), p)])
 }
 
 // readOnly is where the kernel's read-only data begin: a grain behind the end of its

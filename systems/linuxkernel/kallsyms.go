@@ -30,9 +30,11 @@ type kallsyms struct {
 // maxSymbols bounds a table; kernels have some 100,000 to 300,000.
 const maxSymbols = 4 << 20
 
+// digits are tokens of their own, for every digit is used in some name.
+var digits = []byte("0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00")
+
 // findKallsyms reads the table in data; base is the kernel's. Nil: there is none.
 func findKallsyms(data []byte, base arch.Addr) *kallsyms {
-	digits := []byte("0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00")
 	for at := 0; ; {
 		i := bytes.Index(data[at:], digits)
 		if i < 0 {

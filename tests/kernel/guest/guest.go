@@ -267,6 +267,10 @@ func (vm *VM) Monitor(line string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(vm.dir, "monitor"))
+	for err != nil && ctx.Err() == nil { // it is yet to be made
+		time.Sleep(10 * time.Millisecond)
+		c, err = new(net.Dialer).DialContext(ctx, "unix", filepath.Join(vm.dir, "monitor"))
+	}
 	if err != nil {
 		vm.tb.Fatal(err)
 	}
