@@ -269,6 +269,35 @@ func TestRefusedTrap(t *testing.T) {
 	s.run(How{})
 }
 
+// TestNoTrapThere: a step whose end cannot have a trap gets there by single steps, each
+// time, and over the same place from a breakpoint.
+func TestNoTrapThere(t *testing.T) {
+	leaf, work := fake.DemoNames["leaf"], fake.DemoNames["work"]
+	o := fake.Demo("main", 1)
+	o.NoTraps = []arch.Addr{work + 28}
+	s := over(t, fake.New(o), Options{})
+	s.stop()
+	s.set("t", Breakpoint{Addr: leaf})
+	for range 2 {
+		s.run(How{})
+		if s.run(How{Kind: StepOut}); s.pc() != work+28 {
+			t.Fatalf("stepped out to %x", s.pc())
+		}
+	}
+	s.set("t", Breakpoint{Addr: work + 23})
+	for range 2 {
+		s.run(How{})
+		if s.run(How{Kind: StepOver, Unit: ByInstruction}); s.pc() != work+28 {
+			t.Fatalf("over the call to %x", s.pc())
+		}
+	}
+	s.set("t", Breakpoint{Addr: leaf + 4}, Breakpoint{Addr: work + 23})
+	s.run(How{})
+	if stop := s.run(How{Kind: StepOver, Unit: ByInstruction}); s.pc() != leaf+4 || len(stop.Breakpoints) != 1 {
+		t.Errorf("a breakpoint on the way: %q at %x", stop.Text, s.pc())
+	}
+}
+
 // TestManyClients lets several clients set, read, run and pause at once.
 func TestManyClients(t *testing.T) {
 	s := over(t, fake.New(fake.Demo("main", 3)), Options{})

@@ -181,6 +181,9 @@ func (l *loop) launch(ctx context.Context) error {
 	if p.leg.kind != targets.Go || p.how.Only {
 		r.Threads[p.thread] = targets.Action{Kind: p.leg.kind, Lo: p.leg.lo, Hi: p.leg.hi}
 	}
+	if l.onFoot() {
+		r.Threads[p.thread] = targets.Action{Kind: targets.Step}
+	}
 	for id := range l.handed {
 		if a, ok := r.Threads[id]; ok {
 			r.Threads[id] = l.deliver(id, a)
@@ -240,6 +243,9 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 		if err := l.adjust(ctx); err != nil { // one by one, to learn which is refused
 			return err
 		}
+		if l.onFoot() {
+			return l.launch(ctx)
+		}
 		if err := l.tempRefused(); err != nil {
 			return err
 		}
@@ -261,6 +267,19 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 // saw notes that threads that go have seen of their exceptions what they were to see.
 func (l *loop) saw(r targets.Resume) {
 	maps.DeleteFunc(l.handed, func(id targets.ThreadID, _ targets.Deliver) bool { return r.Action(id).Kind != targets.Hold })
+}
+
+// onFoot reports whether the plan's thread goes by single steps to where a trap would
+// have ended its leg, since the far end refuses that trap: kernels run through some of
+// their code while they handle one.
+func (l *loop) onFoot() bool {
+	p := l.plan
+	if p.how.Kind == Go || p.how.Reverse || p.leg.kind != targets.Go {
+		return false
+	}
+	return slices.ContainsFunc(p.leg.temps, func(t temp) bool {
+		return !t.hard && !t.any && !t.catch && !t.jump && l.traps.refused[trapKey{addr: t.addr}] != nil
+	})
 }
 
 // tempRefused reports that the plan's own traps cannot be planted.

@@ -37,6 +37,8 @@ type Options struct {
 	Files map[string][]byte
 	// Bits are added to Info. NoStepOver makes the fake step off its own traps.
 	Bits targets.Features
+	// NoTraps are where software traps are refused.
+	NoTraps []arch.Addr
 }
 
 // Target is the debuggee. It implements everything a far end may; see Plain.
@@ -319,6 +321,9 @@ func (t *Target) plant(trap targets.Trap) error {
 	}
 	if r, _ := t.mem.find(uint64(trap.Addr)); r == nil {
 		return &targets.RefusedError{Op: "setting a trap", Text: fmt.Sprintf("there is no memory at 0x%x", uint64(trap.Addr))}
+	}
+	if trap.Kind == targets.Software && slices.Contains(t.o.NoTraps, trap.Addr) {
+		return &targets.RefusedError{Op: "setting a trap", Text: "the far end allows none there"}
 	}
 	t.traps[trapKey{trap.Kind, trap.Addr, trap.Size}] = trap
 	return nil
