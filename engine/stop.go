@@ -303,6 +303,12 @@ func (l *loop) stepEnded(ctx context.Context, st *Stop, pc arch.Addr) bool {
 	if p == nil || st.Reason == targets.Unknown {
 		return false
 	}
+	if p.thread == st.Thread && l.onFoot() {
+		p.off = false
+		if !p.sprang(ctx, l, st.Thread, pc) {
+			return true
+		}
+	}
 	if p.off {
 		p.off = false
 		if p.thread != st.Thread || p.leg.kind == targets.Go {
