@@ -250,7 +250,7 @@ func TestLoris(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
 	var conns []net.Conn
-	for range maxPending / 2 {
+	for range maxFrom - 1 {
 		conns = append(conns, v.raw(t, "127.0.0.1"))
 	}
 	began := time.Now()

@@ -32,6 +32,7 @@ type Options struct {
 const (
 	defaultClients = 64
 	maxPending     = 256 // connections in their handshake
+	maxFrom        = 128 // ... of one address
 )
 
 // Listener is a server's end.
@@ -49,6 +50,7 @@ type Listener struct {
 	ready   chan *Conn
 	failed  chan error // of a reverse connection
 	pending chan struct{}
+	from    crowd
 	clients atomic.Int32
 	all     sync.WaitGroup
 }
@@ -148,13 +150,55 @@ func (l *Listener) accept(ln net.Listener) {
 			l.sleep(100 * time.Millisecond) // out of descriptors, perhaps
 			continue
 		}
-		select {
-		case l.pending <- struct{}{}:
-			l.all.Go(func() { defer func() { <-l.pending }(); l.greet(raw) })
-		default:
+		if leave := l.room(raw.RemoteAddr().String()); leave != nil {
+			l.all.Go(func() { defer leave(); l.greet(raw) })
+		} else {
 			l.o.Log.Warn().Str("address", raw.RemoteAddr().String()).Msg("turned away: too many unfinished handshakes")
 			raw.Close()
 		}
+	}
+}
+
+// room takes room for a handshake, which leave gives back; nil when there is none.
+func (l *Listener) room(address string) (leave func()) {
+	place := origin(address)
+	if !l.from.enter(place) {
+		return nil
+	}
+	select {
+	case l.pending <- struct{}{}:
+		return func() { <-l.pending; l.from.leave(place) }
+	default:
+		l.from.leave(place)
+		return nil
+	}
+}
+
+// crowd counts unfinished handshakes by where they come from: those of one address
+// must leave room for others.
+type crowd struct {
+	mu sync.Mutex
+	at map[string]int
+}
+
+func (c *crowd) enter(place string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at[place] >= maxFrom {
+		return false
+	}
+	if c.at == nil {
+		c.at = map[string]int{}
+	}
+	c.at[place]++
+	return true
+}
+
+func (c *crowd) leave(place string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at[place]--; c.at[place] == 0 {
+		delete(c.at, place)
 	}
 }
 

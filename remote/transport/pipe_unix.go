@@ -62,6 +62,9 @@ func listenPipe(ctx context.Context, s *Spec, _ bool) ([]net.Listener, error) {
 	var c net.ListenConfig
 	ln, err := c.Listen(ctx, "unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) {
+		if st, err := os.Lstat(path); err == nil && st.Mode().Type() != os.ModeSocket { // a file refuses connections, too
+			return nil, fail(errors.New("there is a file of this name, and it is no pipe"), "choose another name")
+		}
 		if probe, dialled := net.Dial("unix", path); dialled == nil {
 			probe.Close()
 			return nil, fail(err, "another server has this name")

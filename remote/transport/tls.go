@@ -107,7 +107,10 @@ func tlsConfig(s Spec, server bool, now func() time.Time) (*tls.Config, error) {
 	if id.own != nil {
 		c.Certificates = []tls.Certificate{*id.own}
 	}
-	host := plainHost(s.Server)
+	host := plainHost(s.Server + s.Clicon) // one of them: who waits knows who is to come
+	if server {
+		host = "" // a client has no name: its certificate is one of the file
+	}
 	check := func(cs tls.ConnectionState) error { return accept(cs.PeerCertificates, id.trusted, pin, host, now()) }
 	switch {
 	case !server:

@@ -1,0 +1,148 @@
+//go:build linux
+
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestOrphan: the kernel shows a socket whose program has closed it as root's. What a
+// stranger has sent before he closed it is not taken for root's words.
+func TestOrphan(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	if !ours(there) {
+		t.Fatal("our own socket is taken for a stranger's")
+	}
+	conn.Close()
+	if ours(there) {
+		t.Error("a socket that nobody has open any more is taken for root's")
+	}
+}
+
+// TestPipeOwner: who may connect to a pipe is known by whose the other socket is, too:
+// its permissions are set only once it is there.
+func TestPipeOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	dir, err := os.MkdirTemp("/tmp", "pipe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "k")
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	l, err := Listen(ctx, Spec{Protocol: "npipe", Pipe: path}, Options{Service: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go echo(ctx, l)
+	if err := os.Chmod(path, 0o666); err != nil { // as it is for a moment where the umask lets it
+		t.Fatal(err)
+	}
+	text := `{"version":2,"nonce":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`
+	script := fmt.Sprintf("use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer=>'%s') or die $!; $s->autoflush; print $s qq{DWR\\n\\0\\x%02x}.q{%s}; print while <$s>", path, len(text), text)
+	for uid, answered := range map[uint32]bool{0: true, 65534: false} {
+		cmd := exec.CommandContext(ctx, "perl", "-e", script)
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		out, _ := cmd.CombinedOutput()
+		if strings.Contains(string(out), `refused":"version`) != answered {
+			t.Errorf("user %d: %q", uid, out)
+		}
+	}
+}
+
+// TestPipeKeepsFiles: a socket that a killed server has left gives way to a new one; a
+// file that is none stays.
+func TestPipeKeepsFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "thesis")
+	if err := os.WriteFile(path, []byte("years of work"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Listen(t.Context(), Spec{Protocol: "npipe", Pipe: path}, Options{Service: "test"})
+	if err == nil {
+		l.Close()
+		t.Error("a server took the place of a file")
+	}
+	if text, err := os.ReadFile(path); string(text) != "years of work" {
+		t.Errorf("%q %v", text, err)
+	}
+	left := filepath.Join(t.TempDir(), "left")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: left, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+	if l, err = Listen(t.Context(), Spec{Protocol: "npipe", Pipe: left}, Options{Service: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+}
+
+// TestReverseName: a client that waits knows by clicon who is to come. A certificate of
+// an issuer that it trusts, but for another host, is not enough.
+func TestReverseName(t *testing.T) {
+	now := time.Now()
+	der, _, err := selfSigned("issuer", []string{"elsewhere.example"}, now, now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{"localhost": false, "elsewhere.example": true} {
+		c, err := tlsConfig(Spec{Protocol: "ssl", Proto: "tls1", Clicon: host}, false, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var named x509.HostnameError
+		err = c.VerifyConnection(tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}})
+		if right := err != nil && !errors.As(err, &named); right != want { // no issuer of this machine, so that much is wrong
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+// TestCrowd: connections of one address do not take the room of others.
+func TestCrowd(t *testing.T) {
+	v := newVictim(t)
+	for range maxPending + 10 {
+		v.raw(t, "127.0.0.3")
+	}
+	if got := guess(t, v.raw(t, "127.0.0.4"), nil); got != "" {
+		t.Errorf("a client from elsewhere: %q", got)
+	}
+}
