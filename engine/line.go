@@ -51,7 +51,12 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 	into := p.how.Kind == StepInto && (x.indirect || p.wantsAny(ctx, l, x.calls))
 	ranged := l.t.Info().Limits.Bits&targets.StepRange != 0
 	brief := len(x.calls) == 0 && !x.indirect && !x.loops
+	var bodies []temp
+	if into && !ranged && l.t.Info().Machine && !x.indirect && !x.unknown {
+		bodies = p.bodies(ctx, l, x.calls)
+	}
 	switch {
+	case bodies != nil:
 	case ranged && (brief || into || x.unknown):
 		p.leg = leg{kind: targets.Step, lo: p.from.lo, hi: p.from.hi, brief: brief}
 		if fn := p.mark.fn; p.leg.lo <= fn && fn < p.leg.hi {
@@ -62,7 +67,7 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 		p.leg = leg{kind: targets.Step, brief: true}
 		return nil
 	}
-	p.leg = leg{kind: targets.Go}
+	p.leg = leg{kind: targets.Go, temps: bodies}
 	for _, a := range x.out {
 		p.leg.temps = append(p.leg.temps, temp{addr: a, frame: true})
 	}
@@ -70,6 +75,28 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 		return p.addReturn(ctx, l)
 	}
 	return nil
+}
+
+// bodies are traps in all functions that a statement may call, nil when one of them is
+// not to be entered, as it may call the others. On a machine each instruction stepped
+// costs as much as a stop.
+func (p *plan) bodies(ctx context.Context, l *loop, calls []arch.Addr) (out []temp) {
+	for _, a := range calls {
+		body, ok := l.wantsInto(ctx, a, p.how.Target)
+		if !ok {
+			return nil
+		}
+		out = append(out, temp{addr: body, minSP: 1, body: true})
+	}
+	return out
+}
+
+// entered decides at the body of a function that the statement calls: the handler of an
+// interrupt may have called it.
+func (p *plan) entered(ctx context.Context, l *loop) (done bool, err error) {
+	l.due = &refresher{l: l, id: p.thread} // it is the step's end but for that, and read in one flight
+	f, err := l.physical(ctx, p.thread)
+	return err != nil || f.Return == 0 || f.Return > p.from.lo && f.Return <= p.from.hi, nil
 }
 
 // addReturn adds the trap where the plan's frame returns to.
@@ -89,6 +116,9 @@ func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done b
 	pc := r.PC()
 	if p.inner {
 		return true, nil
+	}
+	if p.leg.sprung(pc).body {
+		return p.entered(ctx, l)
 	}
 	side := p.side(ctx, l, r)
 	if side == 0 && p.mark.fn != 0 && l.functionAt(pc) != p.mark.fn {

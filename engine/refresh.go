@@ -58,7 +58,9 @@ func (r *refresher) ops() (ops []targets.Op) {
 	}
 	if regs, ok := r.l.known(r.id); ok {
 		r.stack = r.l.stackRead(regs)
-		ops = append(ops, r.stack)
+		if n, _ := r.l.mem.get(targets.Space{}, r.stack.Addr, make([]byte, len(r.stack.Data))); n == 0 {
+			ops = append(ops, r.stack)
+		}
 	}
 	r.sent = true
 	return ops

@@ -49,6 +49,7 @@ type temp struct {
 	minSP arch.Addr // not while SP is below, 0: whatever
 	catch bool      // where an exception is caught
 	ret   bool      // where the plan's frame returns to
+	body  bool      // in a function that is stepped into
 
 	caught bool // where a handler goes on that has caught an exception
 	jump   bool // a function that jumps out of frames

@@ -234,7 +234,11 @@ func (l *loop) judgeSignal(ctx context.Context, st *Stop) (quiet bool) {
 	return l.judgeException(ctx, st)
 }
 
+// pcOf is a thread's PC, by what came with the stop where it tells that.
 func (l *loop) pcOf(ctx context.Context, id targets.ThreadID) (arch.Addr, bool) {
+	if p := l.partial; l.regs[id] == nil && p != nil && id == l.last.Thread && p.PC() != 0 {
+		return p.PC(), true
+	}
 	r, err := l.quick(ctx, id)
 	if err != nil {
 		return 0, false

@@ -40,7 +40,7 @@ var session = []step{
 	{"p", []string{"sample.c @ 17"}, 6000, 0},
 	{"p", []string{"sample.c @ 18"}, 6000, 0},
 	{"dv", []string{"extension = 0xffffe000`", "round = ", "first = 0n"}, 2000, 0},
-	{"t", []string{"SampleScale"}, 9000, 0}, // three stops: at the call, in it, behind its beginning,
+	{"t", []string{"SampleScale"}, 6000, 0},
 	{"gu", []string{"sample!SampleGreet"}, 9000, 0},
 	{"bc *", nil, 0, 0},
 	{"!drvobj sample 3", []string{`\Driver\sample`, "DriverEntry:", "sample!DriverEntry", "IRP_MJ_DEVICE_CONTROL", "sample!SampleControl"}, 20000, 0},
