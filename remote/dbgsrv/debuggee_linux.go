@@ -121,16 +121,19 @@ func image(pid int64) string {
 
 // interruptSingle signals a process that does not lead its group: gdbserver signals
 // the group of that number, which does not exist.
-func interruptSingle(pid int64) bool {
-	group, err := syscall.Getpgid(int(pid))
-	return err == nil && group != int(pid) && syscall.Kill(int(pid), syscall.SIGINT) == nil
+func interruptSingle(h held) bool {
+	group, err := syscall.Getpgid(int(h.PID))
+	return err == nil && group != int(h.PID) && h.signal(syscall.SIGINT)
 }
 
 // relay passes the protocol until either side ends, then parts from what is held.
 func (d *debuggee) relay(ctx context.Context, client *transport.Stream) {
 	defer d.end()
 	defer client.Close()
-	defer context.AfterFunc(ctx, func() { client.Close() })()
+	defer context.AfterFunc(ctx, func() {
+		client.Close()
+		d.wire.SetWriteDeadline(time.Now().Add(partLimit)) // a stub that takes nothing must not hide that
+	})()
 	lost := make(chan struct{}) // the client
 	go func() {
 		defer close(lost)
@@ -150,6 +153,7 @@ func (d *debuggee) relay(ctx context.Context, client *transport.Stream) {
 	case <-back:
 		d.log.Warn().Str("said", d.lastWords()).Msg("the stub has ended")
 		client.Close()
+		d.wire.SetWriteDeadline(time.Now().Add(partLimit))
 		<-lost
 	}
 }
@@ -227,10 +231,8 @@ func running(pid int64) bool {
 }
 
 // signal signals the process, if that is still the same one.
-func (h held) signal(s syscall.Signal) {
-	if h.Began != 0 && began(h.PID) == h.Began {
-		syscall.Kill(int(h.PID), s)
-	}
+func (h held) signal(s syscall.Signal) bool {
+	return h.Began != 0 && began(h.PID) == h.Began && syscall.Kill(int(h.PID), s) == nil
 }
 
 // began is when a process was started, in ticks since the machine was; 0 when there is

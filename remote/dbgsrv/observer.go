@@ -12,8 +12,8 @@ import (
 // needed to part from the debuggees in the client's place. It never changes what
 // passes, but takes out the byte that asks for a stop when interrupt has done that.
 type observer struct {
-	interrupt func(pid int64) bool // makes a process stop whose group the stub could not signal
-	changed   func(parting)        // is told each time there is something else to part from
+	interrupt func(held) bool // makes a process stop whose group the stub could not signal
+	changed   func(parting)   // is told each time there is something else to part from
 
 	mu      sync.Mutex
 	state   parting
@@ -93,7 +93,7 @@ func (o *observer) fromClient(p []byte) []byte {
 
 // interrupted stops a process in a way that the stub does not know; o.mu is held.
 func (o *observer) interrupted() bool {
-	return o.interrupt != nil && len(o.state.Processes) > 0 && o.interrupt(o.state.Processes[0].PID)
+	return o.interrupt != nil && len(o.state.Processes) > 0 && o.interrupt(o.state.Processes[0])
 }
 
 // fromStub looks at bytes on their way to the client.

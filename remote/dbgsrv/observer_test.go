@@ -71,7 +71,7 @@ func TestObserver(t *testing.T) {
 // in another way, and only that byte.
 func TestInterrupt(t *testing.T) {
 	stopped := int64(0)
-	o := &observer{interrupt: func(pid int64) bool { stopped = pid; return true }}
+	o := &observer{interrupt: func(h held) bool { stopped = h.PID; return true }}
 	before := "> ^C$X0,3:a^Cb#00\n"
 	if got := talkTo(o, before); got != "\x03$X0,3:a\x03b#00" || stopped != 0 {
 		t.Errorf("%q %d", got, stopped)

@@ -94,14 +94,18 @@ func readPackets(conn net.Conn, out chan<- string) {
 		} else if err != nil {
 			continue
 		}
-		text, err := br.ReadString('#')
+		begin, err := br.ReadSlice('#')
+		text := strings.TrimSuffix(string(begin), "#") // of a packet without an end, what the reader holds
+		for err == bufio.ErrBufferFull {
+			_, err = br.ReadSlice('#')
+		}
 		if err != nil {
 			return
 		}
 		io.WriteString(conn, "+")
-		if len(text) > 1 {
+		if text != "" {
 			select {
-			case out <- text[:len(text)-1]:
+			case out <- text:
 			case <-time.After(partLimit): // nobody waits any more
 				return
 			}

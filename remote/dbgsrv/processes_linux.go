@@ -11,9 +11,6 @@ import (
 	"syscall"
 )
 
-// maxCommand bounds a command line in the list, bytes: anybody can have one of megabytes.
-const maxCommand = 4096
-
 // Processes lists the processes of this machine.
 func Processes() ([]Process, error) {
 	entries, err := os.ReadDir("/proc")

@@ -43,6 +43,9 @@ type FileInfo struct {
 	Size int64 `json:"size"`
 }
 
+// maxCommand bounds a command line in the list, bytes: anybody can have one of megabytes.
+const maxCommand = 4096
+
 // Process is a row of the process list.
 type Process struct {
 	PID     int64  `json:"pid"`
@@ -164,8 +167,25 @@ func (c *client) processes(_ context.Context, call *transport.Call) error {
 	if err != nil {
 		return err
 	}
+	if all, err = fitting(all, transport.MaxReply); err != nil {
+		return err
+	}
 	call.Reply(all)
 	return nil
+}
+
+// fitting cuts command lines until the list has at most room bytes: others' processes,
+// and what they are called, must not keep anybody from his own.
+func fitting(all []Process, room int) ([]Process, error) {
+	for longest := maxCommand; longest > 0; longest /= 2 {
+		for i := range all {
+			all[i].Command = all[i].Command[:min(longest, len(all[i].Command))]
+		}
+		if text, err := json.Marshal(all); err != nil || len(text) <= room {
+			return all, err
+		}
+	}
+	return nil, fmt.Errorf("there are too many processes to be listed (%d)", len(all))
 }
 
 func (c *client) pending(_ context.Context, call *transport.Call) error {

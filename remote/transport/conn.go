@@ -97,6 +97,9 @@ func (c *Conn) Done() <-chan struct{} { return c.session.CloseChan() }
 // Ping measures a round trip.
 func (c *Conn) Ping() (time.Duration, error) { return c.session.Ping() }
 
+// MaxReply bounds the reply to a call as JSON, bytes.
+const MaxReply = maxHeader - 1<<10
+
 // header begins a stream: what it is for, and what the opener asks. answer is the
 // other end's word on it.
 type header struct {
