@@ -323,6 +323,7 @@ func (l *loop) settleTable(ctx context.Context) {
 		l.compile(ctx, b)
 	}
 	l.noteOld(ctx)
+	l.trial.refuse(l)
 	l.refusedNow = nil
 	if l.state == StateRunning || !l.hiding && l.state == StateStopped && l.doubtful() {
 		_ = l.adjust(ctx)

@@ -298,6 +298,48 @@ func TestNoTrapThere(t *testing.T) {
 	}
 }
 
+// TestHardwareTried: whether hardware traps spring is found out once, when the debuggee
+// goes with the first.
+func TestHardwareTried(t *testing.T) {
+	leaf, work := fake.DemoNames["leaf"], fake.DemoNames["work"]
+	for _, deaf := range []bool{false, true} {
+		o := fake.Demo("main", 1)
+		o.Deaf, o.Bits = deaf, targets.HardwareUnproven
+		f := fake.New(o)
+		s := over(t, f, Options{})
+		s.stop()
+		s.set("s", Breakpoint{Addr: work})
+		s.set("h", Breakpoint{Addr: leaf, Hardware: true})
+		stop := s.run(How{})
+		if s.pc() != work { // main begins with two plain instructions, then comes the call
+			if !deaf || s.pc() != fake.DemoNames["main"]+4 {
+				t.Fatalf("deaf %v: %q at %x", deaf, stop.Text, s.pc())
+			}
+			stop = s.run(How{})
+		} else if deaf {
+			t.Fatalf("%q: nothing was tried", stop.Text)
+		}
+		if s.pc() != work {
+			t.Fatalf("deaf %v: %q at %x", deaf, stop.Text, s.pc())
+		}
+		st := s.set("h", Breakpoint{Addr: leaf, Hardware: true})[0]
+		if st.Verified == deaf || deaf && !strings.Contains(st.Message, "never spring") {
+			t.Errorf("deaf %v: %+v", deaf, st)
+		}
+		want := map[bool]arch.Addr{false: leaf, true: work}[deaf]
+		if stop = s.run(How{}); s.pc() != want {
+			t.Errorf("deaf %v: %q at %x", deaf, stop.Text, s.pc())
+		}
+		if err := s.Resume(s.ctx, How{Until: []arch.Addr{leaf}, Hardware: true}); deaf != (err != nil) {
+			t.Errorf("deaf %v: until there by hardware: %v", deaf, err)
+		}
+		s.Close(s.ctx, targets.Detach)
+		if left := f.Planted(); len(left) > 0 {
+			t.Errorf("traps left at %x", left)
+		}
+	}
+}
+
 // TestManyClients lets several clients set, read, run and pause at once.
 func TestManyClients(t *testing.T) {
 	s := over(t, fake.New(fake.Demo("main", 3)), Options{})

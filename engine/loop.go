@@ -57,6 +57,7 @@ type loop struct {
 	frame    int
 
 	traps      *trapTable
+	trial      trial
 	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
 	own        map[targets.ThreadID]arch.Addr // threads that wait at a trap of the program's own

@@ -159,6 +159,14 @@ func (l *loop) launch(ctx context.Context) error {
 	p.addCatch(ctx, l)
 	p.bound(l)
 	clear(l.lifted)
+	if l.trial.due(l) {
+		if begun, err := l.trial.begin(ctx, l); begun || err != nil {
+			return err
+		}
+	}
+	if l.trial.deaf != nil && slices.ContainsFunc(p.leg.temps, func(t temp) bool { return t.hard }) {
+		return l.trial.deaf
+	}
 	r := targets.Resume{Reverse: p.how.Reverse && !p.leg.ahead, Threads: map[targets.ThreadID]targets.Action{}}
 	if id, at, ok := l.departing(); ok && !l.letsGo(ctx, id, at) {
 		l.lifted[at] = true
@@ -243,6 +251,11 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 	if run.Err != nil && len(plant)+len(lift) > 0 && !errors.Is(run.Err, targets.ErrGone) {
 		if err := l.adjust(ctx); err != nil { // one by one, to learn which is refused
 			return err
+		}
+		if l.trial.prevented(l) {
+			l.trial.on = false
+			l.trial.wait(l)
+			return l.launch(ctx)
 		}
 		if l.onFoot() {
 			return l.launch(ctx)
@@ -346,6 +359,7 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 			add(a)
 		}
 	}
+	l.trial.traps(out)
 	l.condense(out)
 	for a := range l.lifted {
 		delete(out, trapKey{addr: a})

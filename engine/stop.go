@@ -174,6 +174,11 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 
 // judge decides about a stop: quiet ones are not told, the debuggee goes on.
 func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
+	if l.trial.on {
+		if decided, quiet := l.trial.judge(ctx, l, st); decided {
+			return quiet
+		}
+	}
 	if l.creeps() {
 		if decided, quiet := l.crept(ctx, st); decided {
 			return quiet

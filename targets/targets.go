@@ -55,15 +55,16 @@ type Limits struct {
 type Features uint32
 
 const (
-	StepRange     Features = 1 << iota // Action.Range is honoured by the far end
-	Conditions                         // Trap.Condition is evaluated by the far end
-	ReverseStep                        // Resume.Reverse with Step
-	ReverseGo                          // Resume.Reverse with Go
-	TrapsAdvance                       // after a software trap PC is already the trap's address (no adjustment needed)
-	LiveMemory                         // memory can be read while the debuggee runs
-	NoStepOver                         // the far end steps off its own traps
-	HotTraps                           // time goes on while it waits: a trap in code that interrupts run springs again and again
-	HardwareAgain                      // a hardware code trap springs again until the thread is stepped off it, as a software one does
+	StepRange        Features = 1 << iota // Action.Range is honoured by the far end
+	Conditions                            // Trap.Condition is evaluated by the far end
+	ReverseStep                           // Resume.Reverse with Step
+	ReverseGo                             // Resume.Reverse with Go
+	TrapsAdvance                          // after a software trap PC is already the trap's address (no adjustment needed)
+	LiveMemory                            // memory can be read while the debuggee runs
+	NoStepOver                            // the far end steps off its own traps
+	HotTraps                              // time goes on while it waits: a trap in code that interrupts run springs again and again
+	HardwareUnproven                      // hardware traps may be taken and never spring: they have to be tried first
+	HardwareAgain                         // a hardware code trap springs again until the thread is stepped off it, as a software one does
 )
 
 // Space names an address space. Its zero value is "where the stop is".

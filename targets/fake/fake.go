@@ -37,6 +37,8 @@ type Options struct {
 	Files map[string][]byte
 	// Bits are added to Info. NoStepOver makes the fake step off its own traps.
 	Bits targets.Features
+	// Deaf makes hardware traps never spring.
+	Deaf bool
 	// NoTraps are where software traps are refused.
 	NoTraps []arch.Addr
 }

@@ -144,7 +144,7 @@ func (r *run) one(g going) (over bool) {
 		return t.halt(stop)
 	}
 	for kind := targets.Software; kind <= targets.Hardware; kind++ {
-		if _, planted := t.traps[trapKey{kind, pc, 0}]; planted && t.o.Bits&targets.NoStepOver == 0 {
+		if _, planted := t.traps[trapKey{kind, pc, 0}]; planted && t.o.Bits&targets.NoStepOver == 0 && !(kind == targets.Hardware && t.o.Deaf) {
 			stop := t.stop(th, targets.Breakpoint)
 			stop.Kind = kind
 			return t.halt(stop)
