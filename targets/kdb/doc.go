@@ -14,8 +14,8 @@
 //     columns.
 //   - That a break-in arrives before a stop: the g of break-and-g then lies on
 //     the command line and would let the kernel go.
-//   - That hardware breakpoints work: they are accepted and never spring, so
-//     they are refused here.
+//   - That hardware breakpoints work: Linux 6.1 accepts them, and none ever
+//     springs, so Info tells that they have to be tried.
 //   - That the console is at a prompt at all: a running kernel's console belongs
 //     to somebody else, and nothing but Enter is typed there unasked.
 //

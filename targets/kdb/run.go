@@ -234,18 +234,37 @@ func (t *Target) WriteMemory(ctx context.Context, s targets.Space, addr arch.Add
 
 const diagDuplicate = -12
 
-// SetTrap plants a code breakpoint. Breakpoints of kdb are of every processor
-// and do not show in memory while it holds the kernel.
+// trapLine is kdb's command for a breakpoint; it knows no conditions.
+func trapLine(tr targets.Trap) (string, bool) {
+	if tr.Space != (targets.Space{}) || tr.Condition != nil {
+		return "", false
+	}
+	switch tr.Kind {
+	case targets.Software:
+		return fmt.Sprintf("bp 0x%x", uint64(tr.Addr)), true
+	case targets.Hardware:
+		return fmt.Sprintf("bph 0x%x inst", uint64(tr.Addr)), true
+	case targets.OnWrite:
+		return fmt.Sprintf("bph 0x%x dataw %d", uint64(tr.Addr), max(tr.Size, 1)), true
+	case targets.OnAccess:
+		return fmt.Sprintf("bph 0x%x datar %d", uint64(tr.Addr), max(tr.Size, 1)), true
+	}
+	return "", false
+}
+
+// SetTrap plants a breakpoint. Those of kdb are of every processor and do not show in
+// memory while it holds the kernel.
 func (t *Target) SetTrap(ctx context.Context, tr targets.Trap) error {
 	if err := t.stopped(); err != nil {
 		return err
 	}
-	if tr.Kind != targets.Software || tr.Space != (targets.Space{}) || tr.Condition != nil {
-		return fmt.Errorf("kdb's hardware breakpoints never spring, and it knows no conditions: %w", errors.ErrUnsupported)
+	line, ok := trapLine(tr)
+	if !ok {
+		return fmt.Errorf("kdb knows no such breakpoint: %w", errors.ErrUnsupported)
 	}
 	op := fmt.Sprintf("setting a breakpoint at 0x%x", uint64(tr.Addr))
 	for range maxSpoiled {
-		out, err := t.command(ctx, op, fmt.Sprintf("bp 0x%x", uint64(tr.Addr)))
+		out, err := t.command(ctx, op, line)
 		var refused *targets.RefusedError
 		switch {
 		case errors.As(err, &refused) && refused.Code == diagDuplicate:

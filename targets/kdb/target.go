@@ -265,7 +265,7 @@ func (t *Target) lost(err error) {
 func (t *Target) Info() targets.Info {
 	return targets.Info{
 		Set: t.set, OS: "linux", Machine: true, Attached: true, Stub: "kdb",
-		Limits: targets.Limits{MemoryBytes: burstMax * burstChunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver | targets.HotTraps},
+		Limits: targets.Limits{MemoryBytes: burstMax * burstChunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver | targets.HotTraps | targets.HardwareUnproven},
 	}
 }
 

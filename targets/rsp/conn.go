@@ -60,6 +60,7 @@ type Conn struct {
 	noted      chan string       // stops notified in non-stop mode
 	losses     []string          // what was asked for and the far end does not do
 	extended   bool              // `!` was sent
+	platform   bool              // see platform.go
 	whole      *Target           // what the far end held when we came
 	first      *stopReply        // the stop it waited in
 

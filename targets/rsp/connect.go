@@ -182,9 +182,9 @@ func (c *Conn) look(ctx context.Context) error {
 		c.kind = qemuUserStub
 	}
 	c.readActions(string(actions.reply))
-	if len(stop.reply) == 0 && c.kind.name == lldbName {
-		return &targets.RefusedError{Op: "connecting to " + c.o.Peer, Text: "an lldb-server in platform mode listens there, which holds no process",
-			Fix: "Start one that does: lldb-server gdbserver HOST:PORT -- PROGRAM, or --attach PID."}
+	if len(stop.reply) == 0 && c.kind.name == lldbName { // what it holds is behind other ports
+		c.platform = true
+		return nil
 	}
 	if isError(stop.reply) && c.kind.name == lldbName { // an lldb-server that was given no process yet
 		return nil

@@ -232,10 +232,6 @@ func (t *Target) kgdbPackets(r targets.Resume) ([]string, error) {
 	return []string{"c"}, nil
 }
 
-// errDeafTraps: Linux 6.1 takes hardware breakpoints of kgdb, arms them, and none ever
-// springs. One that seems to stand and does not is worse than none.
-var errDeafTraps = fmt.Errorf("kgdb accepts hardware breakpoints, but they never spring: %w", errors.ErrUnsupported)
-
 // kgdbRefusal says in words what the stub refused a trap for; its errors are Linux's
 // numbers in decimal.
 func kgdbRefusal(e *targets.RefusedError, reply string) {

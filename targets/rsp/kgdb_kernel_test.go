@@ -323,11 +323,14 @@ func (k *kgdbKernel) serve(text string) {
 		}
 		k.answer("OK")
 	case "Z", "z":
-		fmt.Sscanf(rest, "0,%x,%x", &at, &size)
+		var kind int
+		fmt.Sscanf(rest, "%d,%x,%x", &kind, &at, &size)
 		_, there := k.memory[at]
 		switch {
-		case rest[0] != '0' && rest[0] != '1' || !there:
+		case !there:
 			k.answer("E22")
+		case kind > 0: // taken, and never sprung
+			k.answer("OK")
 		case verb == "Z" && k.traps[at]:
 			k.answer("E17")
 		case verb == "z" && !k.traps[at]:

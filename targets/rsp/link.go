@@ -20,6 +20,9 @@ func (c *Conn) Processes(ctx context.Context) ([]targets.Process, error) {
 		return nil, err
 	}
 	defer done()
+	if c.platform {
+		return c.platformProcesses(ctx)
+	}
 	return c.processes(ctx)
 }
 
@@ -80,7 +83,7 @@ func (c *Conn) extend() []*request {
 // first, for gdbserver answers nothing but rubbish after an attach that failed;
 // where one fails all the same, such a connection is given up.
 func (c *Conn) Attach(ctx context.Context, pid int64) (targets.Target, error) {
-	op := fmt.Sprintf("attaching to process %d", pid)
+	op := attaching(pid)
 	done, err := c.turn(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -92,12 +95,18 @@ func (c *Conn) Attach(ctx context.Context, pid int64) (targets.Target, error) {
 			return nil, err
 		}
 		if !slices.ContainsFunc(list, func(p targets.Process) bool { return p.PID == pid }) {
-			return nil, &targets.RefusedError{Op: op, Text: "there is no such process at the far end", Fix: "List the processes of the far end with .tlist."}
+			return nil, noSuchProcess(pid)
 		}
 	}
 	r := ask("vAttach;%x", pid)
 	return c.take(ctx, op, append(c.extend(), r), r, true)
 }
+
+func noSuchProcess(pid int64) error {
+	return &targets.RefusedError{Op: attaching(pid), Text: "there is no such process at the far end", Fix: "List the processes of the far end with .tlist."}
+}
+
+func attaching(pid int64) string { return fmt.Sprintf("attaching to process %d", pid) }
 
 // Launch starts a program, which waits before its first instruction.
 func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, error) {
@@ -109,9 +118,15 @@ func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, e
 		return nil, err
 	}
 	defer done()
-	reqs := c.extend()
+	r := ask("%s", c.runPacket(p))
+	return c.take(ctx, "starting "+p.Path, append(c.extend(), append(c.startSettings(p), r)...), r, false)
+}
+
+// startSettings are requests that say how a program is started.
+func (c *Conn) startSettings(p targets.Program) (reqs []*request) {
+	lldb := c.kind.name == lldbName // which offers none of them and knows some, one by another name
 	add := func(offer, format string, args ...any) {
-		if c.feature(offer) {
+		if c.feature(offer) || lldb {
 			reqs = append(reqs, ask(format, args...))
 		}
 	}
@@ -119,9 +134,15 @@ func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, e
 	if p.ASLR {
 		random = 0
 	}
-	add("QDisableRandomization", "QDisableRandomization:%d", random)
-	add("QStartupWithShell", "QStartupWithShell:%d", shellFor(p.Args))
-	add("QSetWorkingDir", "QSetWorkingDir:%s", toHex(p.Dir))
+	if lldb {
+		add("", "QSetDisableASLR:%d", random)
+	} else {
+		add("QDisableRandomization", "QDisableRandomization:%d", random)
+		add("QStartupWithShell", "QStartupWithShell:%d", shellFor(p.Args))
+	}
+	if !lldb || p.Dir != "" {
+		add("QSetWorkingDir", "QSetWorkingDir:%s", toHex(p.Dir))
+	}
 	add("QEnvironmentReset", "QEnvironmentReset")
 	for _, kv := range p.Env {
 		if strings.Contains(kv, "=") {
@@ -130,8 +151,7 @@ func (c *Conn) Launch(ctx context.Context, p targets.Program) (targets.Target, e
 			add("QEnvironmentUnset", "QEnvironmentUnset:%s", toHex(kv))
 		}
 	}
-	r := ask("%s", c.runPacket(p))
-	return c.take(ctx, "starting "+p.Path, append(reqs, r), r, false)
+	return reqs
 }
 
 // runPacket spells a start: with the arguments one by one, or where single-inf-arg is
@@ -222,7 +242,8 @@ func (c *Conn) describe(ctx context.Context, s *stopReply, attached bool) (targe
 	d := c.description(s.thread.process)
 	actions := ask("vCont?")
 	reqs := append([]*request{ask("Hg%s", s.thread)}, d.requests()...)
-	reqs = append(append(reqs, actions), c.settings()...)
+	dialect, more := c.dialect()
+	reqs = append(append(append(reqs, actions), c.settings()...), more...)
 	if err := c.exchange(ctx, reqs...); err != nil {
 		return nil, err
 	}
@@ -231,6 +252,7 @@ func (c *Conn) describe(ctx context.Context, s *stopReply, attached bool) (targe
 	if err != nil {
 		return nil, err
 	}
+	dialect.learn(c, in)
 	in.Attached = attached || in.Attached
 	c.mu.Lock()
 	c.general = s.thread

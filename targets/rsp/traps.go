@@ -47,8 +47,6 @@ func (t *Target) mayTrap(trap targets.Trap) error {
 	switch {
 	case int(trap.Kind) >= len(trapCodes):
 		return errors.ErrUnsupported
-	case c.line != nil && trap.Kind != targets.Software:
-		return errDeafTraps
 	case trap.Space.Physical, trap.Space.Root != 0:
 		return errors.ErrUnsupported
 	case len(trap.Condition) > 0 && !c.feature("ConditionalBreakpoints"):
