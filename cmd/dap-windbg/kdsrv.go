@@ -21,9 +21,10 @@ const kdsrvHelp = `Give the lines of this machine to kernel debuggers elsewhere.
 
 Usage: dap-windbg kdsrv -t TRANSPORT [options]
 
-  -t TRANSPORT          what to listen on, for example tcp:port=1234,password=secret
+  -t TRANSPORT          what to listen on, for example tcp:port=1234,password=secret;
+                        @FILE reads it from a file, since command lines are no secrets
   --allow LINE          a line that clients may open, or a pattern such as /dev/ttyUSB*; may be given
-                        several times. Without it: serial ports, pseudo terminals and pipes
+                        several times. Without it: serial ports and pseudo terminals
   --max-clients N       clients at a time (64)
   --log FILE            write the log there (standard error)
 `
@@ -51,7 +52,7 @@ func parseLineServer(argv []string) (a serverArgs, allow []string, err error) {
 		}
 		switch option {
 		case "-t":
-			if a.transport, err = launch.ParseConnection(value, launch.ServerSide); err != nil {
+			if a.transport, err = launch.ReadConnection(value, launch.ServerSide); err != nil {
 				return a, nil, err
 			}
 		case "--allow":

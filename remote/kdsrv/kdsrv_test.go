@@ -123,7 +123,7 @@ func frames(t *testing.T, l *Line, want int) (out [][]byte) {
 // What arrives is byte for byte what was sent, whole packets at a time, although the
 // lines give single bytes.
 func TestTwoLines(t *testing.T) {
-	s := start(t, Options{}, "secret")
+	s := start(t, Options{Allow: []string{"/*/*/*/*"}}, "secret")
 	var all sync.WaitGroup
 	for i, mangled := range []bool{false, true} {
 		path, far := socket(t)
@@ -198,7 +198,7 @@ func TestBytes(t *testing.T) {
 // TestOneClient: a line has one client, the second hears who that is; a line that was
 // given back is free.
 func TestOneClient(t *testing.T) {
-	s := start(t, Options{}, "")
+	s := start(t, Options{Allow: []string{"/*/*/*/*"}}, "")
 	path, far := socket(t)
 	l, err := open(t, s, Request{Port: path, Pipe: true}, nil)
 	must(t, err)
@@ -230,7 +230,12 @@ func TestAllow(t *testing.T) {
 		r     Request
 		ok    bool
 	}{
-		{nil, Request{Port: path, Pipe: true}, true},
+		{nil, Request{Port: path, Pipe: true}, false},
+		{nil, Request{Port: path}, false},
+		{nil, Request{Port: "/dev/null"}, false},
+		{nil, Request{Port: "/dev/ttyS0/../null"}, false},
+		{nil, Request{Port: "/dev/ttyNone"}, true},
+		{[]string{path}, Request{Port: path, Pipe: true}, true},
 		{nil, Request{Port: "127.0.0.1", TCP: 1}, false},
 		{[]string{filepath.Join(filepath.Dir(path), "*")}, Request{Port: path, Pipe: true}, true},
 		{[]string{"/dev/ttyUSB*"}, Request{Port: path, Pipe: true}, false},
@@ -244,14 +249,14 @@ func TestAllow(t *testing.T) {
 			l.Close()
 		}
 	}
-	if _, err := open(t, start(t, Options{}, ""), Request{Port: "/dev/no-such-line"}, nil); err == nil || !strings.Contains(err.Error(), "Unable to open /dev/no-such-line") {
+	if _, err := open(t, start(t, Options{}, ""), Request{Port: "/dev/ttyNone"}, nil); err == nil || !strings.Contains(err.Error(), "Unable to open /dev/ttyNone") {
 		t.Errorf("a line that is not there: %v", err)
 	}
 }
 
 // TestAway: a line that goes away is told and opened again, and goes on.
 func TestAway(t *testing.T) {
-	s := start(t, Options{}, "")
+	s := start(t, Options{Allow: []string{"/*/*/*/*"}}, "")
 	path, far := socket(t)
 	events := make(chan Event, 8)
 	l, err := open(t, s, Request{Port: path, Pipe: true}, func(e Event) { events <- e })
@@ -270,9 +275,66 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestDeaf: a line whose far end takes nothing holds up a client's bytes, and nothing
+// else: when the client has gone, the line is the next one's.
+func TestDeaf(t *testing.T) {
+	s := start(t, Options{}, "")
+	master, slave, err := pty.Open()
+	must(t, err)
+	defer master.Close()
+	defer slave.Close()
+	r := Request{Port: slave.Name(), Bytes: true}
+	l, err := open(t, s, r, nil)
+	must(t, err)
+	l.stream.SetWriteDeadline(time.Now().Add(time.Second)) // until nothing more can be under way
+	for err == nil {
+		_, err = l.Write(make([]byte, maxFrame))
+	}
+	must(t, l.Close())
+	for end := time.Now().Add(limit); ; {
+		_, err := open(t, s, r, nil)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			io.CopyN(io.Discard, master, 1) // what holds the line goes on
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestReverse: a server that connects to its client ends with it.
+func TestReverse(t *testing.T) {
+	ctx, stop := context.WithTimeout(context.Background(), limit)
+	defer stop()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	port := probe.Addr().(*net.TCPAddr).Port
+	probe.Close()
+	spec := transport.Spec{Protocol: "tcp", Clicon: "127.0.0.1", Port: port}
+	served := make(chan error, 1)
+	go func() {
+		for { // the client comes first; when it listens is not told
+			ln, err := transport.Listen(ctx, spec, transport.Options{Service: Service})
+			if err == nil {
+				err = New(Options{}).Serve(ctx, ln)
+				ln.Close()
+			}
+			if err == nil || ctx.Err() != nil {
+				served <- errors.Join(err, ctx.Err())
+				return
+			}
+		}
+	}()
+	conn, err := transport.Dial(ctx, spec, transport.Options{Service: Service})
+	must(t, err)
+	must(t, conn.Close())
+	must(t, <-served)
+}
+
 // TestStrange: what is no request is refused, and the server serves on.
 func TestStrange(t *testing.T) {
-	s := start(t, Options{}, "")
+	s := start(t, Options{Allow: []string{"/*/*/*/*"}}, "")
 	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
 	conn, err := transport.Dial(ctx, s, transport.Options{Service: Service})

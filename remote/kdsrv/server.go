@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,8 +47,9 @@ type Opened struct {
 // Options of a server.
 type Options struct {
 	// Allow lists the lines that clients may open: names, or patterns as of
-	// filepath.Match. Empty: serial devices, pseudo terminals and pipes, but nothing over
-	// TCP, which would make the server a way into its network.
+	// filepath.Match. Empty: serial ports and pseudo terminals. Anything else may be more
+	// than a line: a socket leads to a program that does what it is told, a host into the
+	// server's network, and some devices do something when they are opened.
 	Allow []string
 	Log   zerolog.Logger
 }
@@ -64,7 +65,7 @@ type Server struct {
 // New returns a server without clients.
 func New(o Options) *Server { return &Server{o: o, owner: map[string]string{}} }
 
-// Serve takes clients until ctx ends.
+// Serve takes clients until ctx ends; of a reverse server, the one.
 func (s *Server) Serve(ctx context.Context, ln *transport.Listener) error {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -76,10 +77,15 @@ func (s *Server) Serve(ctx context.Context, ln *transport.Listener) error {
 		if err != nil {
 			return err
 		}
-		all.Go(func() {
+		serve := func() {
 			defer conn.Close()
 			conn.Serve(ctx, func(ctx context.Context, c *transport.Call) { s.call(ctx, who(conn), c) })
-		})
+		}
+		if ln.Spec().Reverse() { // one client, and then no more
+			serve()
+			return nil
+		}
+		all.Go(serve)
 	}
 }
 
@@ -125,11 +131,21 @@ func (r Request) spec() (line.Spec, error) {
 	return s, nil
 }
 
+// serials are the names of serial ports and pseudo terminals: of Linux, macOS, Windows.
+var serials = regexp.MustCompile(`^(/dev/tty[A-Z][^/]*|/dev/pts/[0-9]+|/dev/(tty|cu)\.[^/]+|\\\\\.\\(?i:com)[0-9]+)$`)
+
+func isSerial(name string) bool {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	return serials.MatchString(name)
+}
+
 // allowed reports whether clients may open s.
 func (o *Options) allowed(s line.Spec) bool {
 	name := s.String()
 	if len(o.Allow) == 0 {
-		return s.TCP == 0 && (s.Pipe || runtime.GOOS == "windows" || !filepath.IsLocal(name))
+		return s.TCP == 0 && !s.Pipe && isSerial(name)
 	}
 	for _, p := range o.Allow {
 		ok, err := filepath.Match(p, name)
@@ -228,7 +244,10 @@ func (s *Server) relay(ctx context.Context, client string, spec line.Spec, r Req
 	out = &writer{w: stream}
 	ready.Unlock()
 	s.o.Log.Info().Str("line", spec.String()).Str("client", client).Msg("a line was opened")
-	stop := context.AfterFunc(ctx, func() { stream.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		stream.Close()
+		l.Close() // it may be a write to the line that waits
+	})
 	defer stop()
 	var in sync.WaitGroup
 	in.Go(func() {

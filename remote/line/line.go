@@ -1,6 +1,7 @@
 package line
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -123,7 +125,7 @@ func open(ctx context.Context, s Spec) (Line, error) {
 			return nil, errors.New("no carrier")
 		}
 	}
-	return &device{p}, nil
+	return &device{p: p, over: make(chan struct{})}, nil
 }
 
 // dial connects with small packets sent at once: a target waits for the
@@ -147,7 +149,11 @@ type stream struct{ io.ReadWriteCloser }
 func (stream) SendBreak() error { return fmt.Errorf("a break on this line: %w", errors.ErrUnsupported) }
 
 // device is a serial device or pseudo terminal.
-type device struct{ p serial.Port }
+type device struct {
+	p     serial.Port
+	over  chan struct{} // closed by Close
+	close sync.Once
+}
 
 func (d *device) Read(p []byte) (int, error) {
 	n, err := d.p.Read(p)
@@ -157,10 +163,10 @@ func (d *device) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write goes on where the device took a part.
+// Write goes on where the device took a part, until Close.
 func (d *device) Write(p []byte) (int, error) {
 	for n := 0; ; {
-		k, err := d.p.Write(p[n:])
+		k, err := d.put(p[n:])
 		if n += k; err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR) || n == len(p) {
 			if n == len(p) {
 				err = nil
@@ -173,5 +179,31 @@ func (d *device) Write(p []byte) (int, error) {
 	}
 }
 
-func (d *device) Close() error     { return d.p.Close() }
+// put is one write. One to a far end that takes nothing cannot be called back: when the
+// device is closed meanwhile it is left to itself, and ends when the far end does.
+func (d *device) put(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	b := bytes.Clone(p)
+	go func() {
+		n, err := d.p.Write(b)
+		done <- result{n, err}
+	}()
+	select {
+	case r := <-done:
+		return r.n, r.err
+	case <-d.over:
+		return 0, io.ErrClosedPipe
+	}
+}
+
+// Close ends reads and writes.
+func (d *device) Close() error {
+	d.close.Do(func() { close(d.over) })
+	return d.p.Close()
+}
+
 func (d *device) SendBreak() error { return d.p.Break(250 * time.Millisecond) }
