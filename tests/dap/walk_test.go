@@ -325,8 +325,9 @@ func (w *walker) cleanEnd(marker string) {
 	if s := w.p.state; s != nil && !s.Success() {
 		w.t.Errorf("the debugger ended with %v", s)
 	}
+	var left []int
 	w.until("what the debugger started to end", func() bool {
-		left := marked(marker)
+		left = marked(marker)
 		if w.kept { // the program may live, but nobody holds it
 			left = slices.DeleteFunc(left, func(pid int) bool {
 				exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
@@ -340,6 +341,11 @@ func (w *walker) cleanEnd(marker string) {
 		}
 		return len(left) == 0
 	})
+	for _, pid := range left {
+		letter, tracer := state(w.t, pid)
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		w.t.Logf("%d is there, %q, state %s, traced by %d", pid, bytes.ReplaceAll(line, []byte{0}, []byte{' '}), letter, tracer)
+	}
 	w.after()
 }
 
