@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 
 	"dap-windbg/engine"
@@ -19,6 +20,7 @@ type debuggee struct {
 	target  targets.Target
 	server  *localServer  // the gdbserver we run for it, nil none
 	guard   *guard        // parts from it should we be killed
+	wire    io.Closer     // its own connection, besides the process server's; nil none
 	created bool          // we started the program
 	image   bool          // a file that nobody runs: nothing of a system is there
 	done    chan struct{} // Run has returned
@@ -34,6 +36,9 @@ func (g *debuggee) free() {
 		g.guard.dismiss()
 		if g.server != nil {
 			g.server.stop()
+		}
+		if g.wire != nil {
+			g.wire.Close()
 		}
 	})
 }

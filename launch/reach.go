@@ -101,7 +101,7 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	t := conn.Target()
 	if t == nil {
 		g.dismiss()
-		d.setLink(&stubLink{Conn: conn, d: d})
+		d.setLink(d.linkOver(conn, c))
 		d.tell(0, noDebuggeeYet)
 		return nil, nil
 	}
@@ -109,8 +109,8 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	return &debuggee{target: t, guard: g}, nil
 }
 
-// stub dials a GDB stub.
-func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn, *guard, error) {
+// stubOptions are what c and p say about how to speak to a stub.
+func (d *Debugger) stubOptions(c *Connection, p *Plan) rsp.Options {
 	o := rsp.Options{
 		Timeout: p.Timeout, ThreadEvents: c.Bool("threadevents", false) || c.Bool("threadEvents", false),
 		NonStop: c.Bool("nonstop", false), OS: p.OS, Trace: d.trace, Log: d.hooks.Log,
@@ -121,6 +121,12 @@ func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn,
 	if v := c.Get("os"); v != "" {
 		o.OS = v
 	}
+	return o
+}
+
+// stub dials a GDB stub.
+func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn, *guard, error) {
+	o := d.stubOptions(c, p)
 	if a, ok := c.Arg("cmd"); ok {
 		o.Peer = strings.Join(a.Argv, " ")
 		rw, err := dialCommand(a.Argv)

@@ -9,8 +9,8 @@ import (
 	"dap-windbg/targets/rsp"
 )
 
-// processServer is a far end that gives us processes: a gdbserver --multi, or a
-// process server of ours.
+// processServer is a far end that gives us processes: a gdbserver --multi, an
+// lldb-server platform, or a process server of ours.
 type processServer interface {
 	Processes(ctx context.Context) ([]targets.Process, error)
 	// begin makes the debuggee of p; nil when p names none.
@@ -72,10 +72,18 @@ func (d *Debugger) server(ctx context.Context, p *Plan) (processServer, error) {
 			return nil, err
 		}
 		g.dismiss() // guards watch one process
-		link = &stubLink{Conn: conn, d: d, left: conn.Target()}
+		link = d.linkOver(conn, p.ProcessServer)
 	}
 	d.setLink(link)
 	return link, nil
+}
+
+// linkOver is the process server behind conn, a stub's that c leads to.
+func (d *Debugger) linkOver(conn *rsp.Conn, c *Connection) processServer {
+	if conn.Platform() {
+		return &platformLink{Conn: conn, d: d, at: c}
+	}
+	return &stubLink{Conn: conn, d: d, left: conn.Target()}
 }
 
 // stubLink is a gdbserver --multi, or another stub that starts and attaches.

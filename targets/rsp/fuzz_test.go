@@ -241,11 +241,13 @@ func FuzzLists(f *testing.F) {
 	f.Add([]byte(`<library-list><library name="k.dll"><segment address="0x7b001000"/></library></library-list>`))
 	f.Add([]byte(`<threads><thread id="p1.2" core="1" name="x"/></threads>`))
 	f.Add([]byte(`[{"name":"probe","reason":"signal","registers":{"16":"70"},"signal":19,"tid":29324}]`))
+	f.Add([]byte(`pid:3;ppid:2;uid:0;gid:0;euid:0;egid:0;name:2f62696e2f7368;args:7368-2d63;`))
 	f.Add([]byte(`<osdata type="processes"><item><column name="pid">1</column><column name="command">x</column></item></osdata>`))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		parseLinkMap(p)
 		parseLibraries(p)
 		parseProcesses(p)
+		parsePlatformProcess(p)
 		tg := &Target{c: &Conn{}}
 		in := &processInfo{}
 		in.Set = arch.AMD64.DefaultSet()

@@ -207,7 +207,11 @@ func (c *Conn) take(ctx context.Context, op string, reqs []*request, last *reque
 	if c.nonstop {
 		return nil, &targets.RefusedError{Op: op, Text: "in non-stop mode one process is held at a time", Fix: "Connect without nonstop=true."}
 	}
+	const untraced = "The server may not be allowed to trace it: run it as the same user or root, and see /proc/sys/kernel/yama/ptrace_scope there."
 	if err := c.exchange(ctx, reqs...); err != nil {
+		if errors.As(err, new(*lostError)) && attached && c.kind.name == lldbName { // which ends of it
+			return nil, &targets.RefusedError{Op: op, Text: "its debug server has ended; perhaps another debugger holds the process", Fix: untraced}
+		}
 		return nil, err
 	}
 	c.mu.Lock()
@@ -220,7 +224,7 @@ func (c *Conn) take(ctx context.Context, op string, reqs []*request, last *reque
 		e := refusal(op, last.reply)
 		e.Fix = "The program must exist and be executable at the far end."
 		if attached {
-			e.Fix = "The server may not be allowed to trace it: run it as the same user or root, and see /proc/sys/kernel/yama/ptrace_scope there."
+			e.Fix = untraced
 			if c.kind.failing {
 				c.fail(e)
 			}

@@ -4,8 +4,10 @@ import (
 	"debug/elf"
 	"debug/pe"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"testing"
@@ -86,18 +88,69 @@ func TestReal(t *testing.T) {
 	}
 }
 
-// TestPlatform: an lldb-server in platform mode is told from one that holds a process.
+// TestPlatform: an lldb-server in platform mode is told from one that holds a process,
+// lists those of its machine, and starts servers that attach and start.
 func TestPlatform(t *testing.T) {
-	port := targettest.LLDBPlatform.Serve(t, "platform")
+	program := targettest.Gdbserver.Build(t, "../../tests/programs/pacing.c")
+	port := targettest.LLDBPlatform.Serve(t, program)
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Connect(soon(t), conn, Options{})
-	if err == nil {
-		c.Close()
+	ctx := soon(t)
+	c, err := Connect(ctx, conn, Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if refused := new(targets.RefusedError); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "lldb-server gdbserver") {
-		t.Errorf("a platform: %v", err)
+	defer c.Close()
+	list, err := c.Processes(ctx)
+	me := slices.IndexFunc(list, func(p targets.Process) bool { return p.PID == int64(os.Getpid()) })
+	who, _ := user.Current()
+	if !c.Platform() || c.Target() != nil || err != nil || me < 0 || list[me].User != who.Username || list[me].Command != strings.Join(os.Args, " ") {
+		t.Errorf("platform %v, holds %v, process %d of %d, %v", c.Platform(), c.Target(), me, len(list), err)
+	}
+	if _, err := c.Lookup(ctx, 1<<30); !errors.As(err, new(*targets.RefusedError)) {
+		t.Errorf("a process that is not: %v", err)
+	}
+	if env, err := c.Environment(ctx); err != nil || !slices.Contains(env, "PATH="+os.Getenv("PATH")) {
+		t.Errorf("its environment: %v, %v", env, err)
+	}
+	var pids []int64
+	for range 3 { // one after the other
+		s, err := c.StartServer(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", s.Port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stub, err := Connect(ctx, wire, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		debuggee, err := stub.Launch(ctx, targets.Program{Path: program})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := c.Lookup(ctx, debuggee.Info().Process); err != nil || p.Command != program {
+			t.Errorf("the debuggee is %v, %v", p, err)
+		}
+		pids = append(pids, debuggee.Info().Process)
+		if err := errors.Join(debuggee.Close(ctx, targets.Kill), stub.Close(), c.AwaitEnd(ctx, s)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, pid := range pids { // whose parent may take its time
+		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil && !strings.Contains(string(state), "State:\tZ") {
+			t.Errorf("process %d is left\n%s", pid, state)
+		}
+	}
+	s, err := c.StartServer(ctx) // which nobody wants
+	if err == nil {
+		err = errors.Join(c.EndServer(ctx, s), c.AwaitEnd(ctx, s))
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
