@@ -239,7 +239,7 @@ func (c *call) add(ctx context.Context, b engine.Breakpoint) error {
 		if old[s.ID] || s.Owner != b.Owner {
 			continue
 		}
-		if !s.Verified && b.Addr == 0 && !b.Deferred {
+		if !s.Verified && len(s.Addrs) == 0 && b.Addr == 0 && !b.Deferred {
 			c.printf("Bp expression '%s' could not be resolved, adding deferred bp\n", wish(b))
 			if s.File != "" && s.Message != "" { // which of its lines have code
 				c.printf("%s\n", s.Message)
