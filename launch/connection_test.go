@@ -137,6 +137,16 @@ func TestHostAndPort(t *testing.T) {
 	}
 }
 
+// TestMisspelt: a password whose word is misspelt is not printed either.
+func TestMisspelt(t *testing.T) {
+	for _, word := range []string{"passwrd", "Pasword", "pwd", "passphrase", "pass"} {
+		_, err := ParseConnection("tcp:server=a,"+word+" =hush,port=5005", AnyRole)
+		if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "port=5005") {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
+
 // TestSecrets: what lets others in is not printed.
 func TestSecrets(t *testing.T) {
 	for text, secret := range map[string]string{"tcp:server=a,port=5005,password=hush": "hush", "net:port=50000,key=1.2.3.hush": "hush"} {

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,32 +32,11 @@ func (p *parser) fail(at int, format string, a ...any) *ConnectionError {
 	return &ConnectionError{Msg: fmt.Sprintf(format, a...), Column: at + 1, Source: mask(p.src)}
 }
 
+// secrets are passwords, also where the word is misspelt.
+var secrets = regexp.MustCompile(`(?i)((pass[a-z]*|p[a-z]*w[a-z]*d[a-z]*) *=)[^,}]*`)
+
 // mask hides the value of every password in s.
-func mask(s string) string {
-	low, out := strings.ToLower(s), s
-	for from := 0; ; {
-		i := strings.Index(low[from:], "password")
-		if i < 0 {
-			return out
-		}
-		i += from + len("password")
-		j := i
-		for j < len(low) && low[j] == ' ' {
-			j++
-		}
-		if j >= len(low) || low[j] != '=' {
-			from = i
-			continue
-		}
-		end := j + 1
-		for end < len(low) && low[end] != ',' && low[end] != '}' {
-			end++
-		}
-		out = out[:j+1] + "*" + out[end:]
-		low = strings.ToLower(out)
-		from = j + 2
-	}
-}
+func mask(s string) string { return secrets.ReplaceAllString(s, "$1*") }
 
 // connection parses src[lo:hi].
 func (p *parser) connection(lo, hi int, r Role, depth int) (*Connection, error) {

@@ -20,6 +20,7 @@ const (
 	braces                     // { } protects a semicolon
 	paths                      // a semicolon without a blank behind it separates paths
 	local                      // touches this machine's files: refused when Secure
+	owners                     // reaches beyond the debuggee: refused to guests of a shared session
 	powerful                   // begins or ends debuggees: refused after .secure
 	absent                     // there is no such thing here
 	live                       // with stopped: may look at a running debuggee whose memory is read as it runs

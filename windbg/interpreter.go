@@ -368,6 +368,11 @@ func (x *exec) command(ctx context.Context, st statement) error {
 	if x.i.guards > 0 && st.cmd.Needs&local != 0 {
 		return &Error{Text: st.cmd.Name + " is not for guests of a shared session, nor for what they may have set up: it touches this machine's files"}
 	}
+	if st.cmd.Needs&owners != 0 {
+		if err := c.forOwner(); err != nil {
+			return err
+		}
+	}
 	if x.i.refuses(st.cmd.Needs) {
 		return &Error{Text: fmt.Sprintf("%s is not allowed in secure mode", st.cmd.Name)}
 	}

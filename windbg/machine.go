@@ -39,7 +39,7 @@ var machineCommands = []command{
 	{"dg", "dg First [Last]", "segment descriptors by their selectors", stopped, ofMachine("segment descriptors are a kernel's", displayDescriptors)},
 	{".reboot", ".reboot", "restart the machine now", stopped | powerful, ofMachine("a process is started again by .restart", reboot)},
 	{".crash", ".crash", "have the machine's system crash now", stopped | powerful, ofMachine("a process is ended by .kill", crash)},
-	{".kdfiles", ".kdfiles [MapFile|Folder|-c]", "driver files that the machine gets when it asks for them", stopped | powerful, ofMachine("driver files are a kernel's", driverFiles)},
+	{".kdfiles", ".kdfiles [MapFile|Folder|-c]", "driver files that the machine gets when it asks for them", stopped | local | powerful, ofMachine("driver files are a kernel's", driverFiles)},
 	{".cache", ".cache [flushall]", "memory is read once a stop; flushall reads it again", stopped, machineCache},
 }
 

@@ -20,6 +20,9 @@ func (c *call) showPath(kind, title string, plus bool, value string) error {
 	h := c.i.o.Host
 	expanded := ""
 	if value != "" {
+		if err := c.forOwner(); err != nil {
+			return err
+		}
 		if old := h.Path(kind); plus && old != "" {
 			value = strings.TrimRight(old, ";") + ";" + value
 		}

@@ -67,6 +67,15 @@ func (i *Interpreter) guarded() (end func()) {
 	return func() { i.guards-- }
 }
 
+// forOwner refuses a guest, and what a guest may have set up, what reaches beyond the
+// debuggee: programs, processes and files of the owner's that nobody has shared.
+func (c *call) forOwner() error {
+	if c.i.guards == 0 {
+		return nil
+	}
+	return &Error{Text: c.cmd.Name + " is not for guests of a shared session, nor for what they may have set up: it reaches beyond the debuggee", Fix: "ask whose session it is"}
+}
+
 func (c *call) sharing(ctx context.Context) (Sharing, error) {
 	if c.i.o.Sharing == nil {
 		return nil, &Error{Text: "This session cannot be shared", Fix: "begin it with `dap-windbg cdb`, or in an editor"}

@@ -26,7 +26,7 @@ var sourceCommands = []command{
 	{"ls", "ls [.] [first][,count]", "source lines", stopped, listSource},
 	{"lsa", "lsa [.] Addr[,first[,count]]", "source lines around an address", stopped, listSourceAt},
 	{"lsp", "lsp [-a] [Lead Trail]", "source lines shown at a stop before and after the current one; -a by lsa", anytime, sourceWindow},
-	{"lsf", "lsf File", "load a source file for ls", stopped, loadSource},
+	{"lsf", "lsf File", "load a source file for ls", stopped | owners, loadSource},
 	{"lsf-", "lsf- File", "forget a source file", stopped, forgetSource},
 	{"lsc", "lsc", "source file and line that ls goes on with", stopped, listSourceFile},
 	{".open", ".open [-m Addr] File; .open -a Addr", "find a source file, as a module recorded it, or that of an address", stopped, openSource},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,7 +99,7 @@ func (t *Seat) turn(ctx context.Context, line string, out io.Writer, run func(co
 		b.Begin()
 	}
 	if s.crowd() && !quiet(line) {
-		s.say(t, t.title()+" "+s.in.Prompt(ctx)+line+"\n")
+		s.say(t, t.title()+" "+s.in.Prompt(ctx)+passwords.ReplaceAllString(line, "$1*")+"\n")
 	}
 	o := &tee{s: s, but: t, out: out}
 	s.work(true)
@@ -109,6 +110,9 @@ func (t *Seat) turn(ctx context.Context, line string, out io.Writer, run func(co
 	}
 	return run(ctx, line, o)
 }
+
+// passwords are for whom they are told, and not for those who see the line of another.
+var passwords = regexp.MustCompile(`(?i)(password\s*=\s*)[^,;}\s]+`)
 
 // quiet are lines that the others are not shown.
 func quiet(line string) bool {

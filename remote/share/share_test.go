@@ -253,6 +253,16 @@ func TestGuests(t *testing.T) {
 		{bob, ".endsrv 0", "Only whose session it is"},
 		{bob, ".logopen " + file, "touches this machine's files"},
 		{bob, "$$<" + file, "touches this machine's files"},
+		{bob, ".kdfiles /etc", "touches this machine's files"},
+		{bob, ".create /bin/true", "reaches beyond the debuggee"},
+		{bob, ".attach 1", "reaches beyond the debuggee"},
+		{bob, "lsf /etc/passwd", "reaches beyond the debuggee"},
+		{bob, ".srcpath /etc", "reaches beyond the debuggee"},
+		{bob, ".symfix", "reaches beyond the debuggee"},
+		{bob, ".srcpath", "Source search path"},
+		{bob, "as k lsf /etc/passwd", ""},
+		{s.Owner(), "k", "reaches beyond the debuggee"},
+		{s.Owner(), "ad *", ""},
 		{bob, ".shell ls", "touches this machine's files"},
 		{s.Owner(), ".shell ls", "not allowed in a shared session"},
 		{bob, "as k .writemem " + file + " @rip L1", ""},
@@ -279,6 +289,19 @@ func TestGuests(t *testing.T) {
 		if strings.Contains(out.String(), file) {
 			t.Errorf("a guest's breakpoint has opened a file: %s", out.String())
 		}
+	}
+}
+
+// TestEcho: the others see what somebody has typed, but no password.
+func TestEcho(t *testing.T) {
+	s, _ := session(t, Options{})
+	listen(t, s)
+	_, ear := guest(t, s, "bob@there")
+	s.Owner().Exec(t.Context(), ".echo a; .server tcp:port=x,Password = Secret12,hidden; .echo b", io.Discard)
+	s.Owner().Exec(t.Context(), ".echo over", io.Discard)
+	ear.await(t, "\nover\n")
+	if got := ear.String(); strings.Contains(got, "Secret12") || !strings.Contains(got, ".server tcp:port=x,Password = *,hidden; .echo b") {
+		t.Error(got)
 	}
 }
 
