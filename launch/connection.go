@@ -77,11 +77,16 @@ func (c *Connection) Get(key string) string {
 // Has reports whether key is present.
 func (c *Connection) Has(key string) bool { _, ok := c.Arg(key); return ok }
 
-// Arg returns the argument called key.
+// Arg returns the argument called key. What kdsrv: does not have itself is its line's.
 func (c *Connection) Arg(key string) (Arg, bool) {
 	for _, a := range c.Args {
 		if a.Key == key {
 			return a, true
+		}
+	}
+	if c.Protocol == "kdsrv" && key != "trans" {
+		if a, ok := c.Arg("trans"); ok && a.Nested != nil {
+			return a.Nested.Arg(key)
 		}
 	}
 	return Arg{}, false
