@@ -347,13 +347,19 @@ func (s *session) source(r *request, a *dap.SourceArguments) (any, error) {
 		id = a.Source.SourceReference
 	}
 	ref, ok := s.sources.refs[id]
-	if !ok {
-		if a.Source != nil && a.Source.Path != "" {
-			return sourceText(s.sources.read(a.Source.Path))
+	if !ok && a.Source != nil && a.Source.Path != "" {
+		path := s.sources.read(a.Source.Path)
+		if s.o.Guest == nil {
+			return sourceText(path)
 		}
+		if ref.file, ok = s.sources.recorded[filepath.Clean(path)]; !ok {
+			return nil, fmt.Errorf("%s is no source that the debug information names, and other files of the session's machine are not for guests", path)
+		}
+	}
+	if !ok {
 		return nil, fmt.Errorf("there is no source %d", id)
 	}
-	if local, ok := s.sources.local(ref.file); ok {
+	if local, ok := s.sources.local(ref.file); ok && s.o.Guest == nil { // a guest's rules are of its own machine
 		return sourceText(local)
 	}
 	es := s.engine()

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,42 @@ func TestAway(t *testing.T) {
 	}
 	if got := a.Command(".clients"); strings.Contains(got, "elsewhere") {
 		t.Errorf("who has left is among %q", got)
+	}
+	a.Disconnect(nil)
+}
+
+// TestOthersFiles: of the session's machine a guest reads the sources that debug
+// information names, whatever it calls itself and whatever its rules say.
+func TestOthersFiles(t *testing.T) {
+	a, join := begin(t, anyPort, "")
+	secret := filepath.Join(t.TempDir(), filepath.Base(source()))
+	if err := os.WriteFile(secret, []byte("hush"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range [][]string{nil, elsewhere} {
+		b, _ := editor(t, from...)
+		b.Start("attach", map[string]any{"remote": join, "sourceMap": map[string]string{filepath.Dir(source()): filepath.Dir(secret)}}, "")
+		src := top(t, b, b.Stopped("").ThreadId).Source
+		if src == nil || src.Path != secret {
+			t.Fatalf("by the rule the source is %+v", src)
+		}
+		if why := b.Fail("source", map[string]any{"source": map[string]any{"path": "/etc/passwd"}}); !strings.Contains(why, "/etc/passwd") {
+			t.Errorf("any file: %q", why)
+		}
+		answer, err := b.Answer(b.Send("source", map[string]any{"source": map[string]any{"path": secret}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body dap.SourceResponseBody
+		json.Unmarshal(answer.Body, &body)
+		if answer.Success && body.Content != string(text) {
+			t.Errorf("by a rule the guest has read %q", body.Content)
+		}
+		b.Disconnect(nil)
 	}
 	a.Disconnect(nil)
 }
