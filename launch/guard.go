@@ -32,6 +32,11 @@ type journalState struct {
 	signal  bool // 0x03 does not reach it
 }
 
+// guardSignals are what a guard sends to a process. stop is none that ends it: when a
+// trap is met before it, it stays pending, and is handed over once the process is let
+// go. resume takes that back.
+type guardSignals struct{ stop, resume, kill func(pid int64) error }
+
 // readJournal reads a journal to its end.
 func readJournal(r io.Reader) journalState {
 	s := journalState{traps: map[string]bool{}}
@@ -71,21 +76,23 @@ func (r leisurely) Read(p []byte) (int, error) {
 }
 
 // RunGuard is the guard's whole life: journal is its standard input, conn the
-// connection it holds. interrupt signals a process of this machine.
-func RunGuard(journal io.Reader, conn net.Conn, interrupt, kill func(pid int64) error) {
+// connection it holds. The signals are for processes of this machine.
+func RunGuard(journal io.Reader, conn net.Conn, signals guardSignals) {
 	s := readJournal(journal)
 	if s.ended || s.process == 0 {
 		return
 	}
 	if s.kill {
-		kill(s.process)
+		signals.kill(s.process)
 		return
 	}
 	conn.SetDeadline(time.Now().Add(guardStop + guardPart)) // a far end that takes nothing holds no guard
 	packets := make(chan string, 64)
 	go readPackets(conn, packets)
 	if s.running {
-		if !s.signal || interrupt(s.process) != nil {
+		if s.signal && signals.stop(s.process) == nil {
+			defer signals.resume(s.process)
+		} else {
 			conn.Write([]byte{0x03})
 		}
 		await(packets, guardStop, func(p string) bool { return strings.IndexByte("TSWX", p[0]) >= 0 })

@@ -30,7 +30,7 @@ func TestGuardParts(t *testing.T) {
 		said <- b.String()
 		far.Close()
 	}()
-	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nZ0,402000,1\nz0,402000,1\n"), near, nil, nil)
+	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nZ0,402000,1\nz0,402000,1\n"), near, guardSignals{})
 	if got := <-said; !strings.HasPrefix(got, "$z0,401000,1#") || strings.Contains(got, "402000") {
 		t.Errorf("it said %q", got)
 	}
@@ -41,17 +41,17 @@ func TestGuardGivesUp(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	defer near.Close()
-	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nrun\n"), near, nil, nil)
+	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nrun\n"), near, guardSignals{})
 }
 
 // TestGuardDismissed: an orderly end leaves the connection alone.
 func TestGuardDismissed(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	RunGuard(strings.NewReader("process 42 kill stub\nZ0,401000,1\nend\n"), near, nil, func(int64) error {
+	RunGuard(strings.NewReader("process 42 kill stub\nZ0,401000,1\nend\n"), near, guardSignals{kill: func(int64) error {
 		t.Error("it killed the process")
 		return nil
-	})
+	}})
 	near.Close()
 	if said, err := io.ReadAll(far); len(said) > 0 || err != nil {
 		t.Errorf("it said %q, %v", said, err)

@@ -104,8 +104,13 @@ func GuardMain() error {
 		return err
 	}
 	defer conn.Close()
-	RunGuard(leisurely{os.Stdin}, conn,
-		func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGINT) },
-		func(pid int64) error { return syscall.Kill(int(pid), syscall.SIGKILL) })
+	RunGuard(leisurely{os.Stdin}, conn, theSignals())
 	return nil
+}
+
+func theSignals() guardSignals {
+	send := func(s syscall.Signal) func(int64) error {
+		return func(pid int64) error { return syscall.Kill(int(pid), s) }
+	}
+	return guardSignals{stop: send(syscall.SIGSTOP), resume: send(syscall.SIGCONT), kill: send(syscall.SIGKILL)}
 }
