@@ -270,11 +270,16 @@ func play(t testing.TB, system ...systems.System) (*Interpreter, *stageHost) {
 
 // begin puts a new stage on; end takes it off.
 func (h *stageHost) begin(system ...systems.System) (end func()) {
+	return h.over(newStage(), system...)
+}
+
+// over is begin with a far end that is more than a stage.
+func (h *stageHost) over(target targets.Target, system ...systems.System) (end func()) {
 	var of systems.System
 	if len(system) > 0 {
 		of = system[0]
 	}
-	s := engine.New(newStage(), engine.Options{System: of, Store: stageStore{}, Model: &eval.Model{}, Emit: func(engine.Event) {}})
+	s := engine.New(target, engine.Options{System: of, Store: stageStore{}, Model: &eval.Model{}, Emit: func(engine.Event) {}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
