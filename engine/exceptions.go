@@ -53,6 +53,9 @@ var statuses = map[uint32]struct {
 	0xc0000409: {"sbo", "Security check failure or stack buffer overrun", false}, 0xc0000420: {"asrt", "Assertion failure", true}, 0xe06d7363: {"eh", "C++ EH exception", false},
 }
 
+// StatusName is what an exception of Windows is called, "" when it has no name.
+func StatusName(code uint32) string { return statuses[code].name }
+
 func signalName(n int) string {
 	if s, ok := signals[n]; ok {
 		return s.name

@@ -16,8 +16,8 @@ import (
 // windowsNames are the ends of Windows images' names.
 var windowsNames = []string{".exe", ".dll", ".sys", ".drv", ".efi"}
 
-// ofWindows reports whether m is an image of Windows: it has a time stamp, or is named so.
-func (m *Module) ofWindows() bool {
+// OfWindows reports whether m is an image of Windows: it has a time stamp, or is named so.
+func (m *Module) OfWindows() bool {
 	return m.Stamp != 0 || strings.Contains(m.Path, `\`) || slices.Contains(windowsNames, strings.ToLower(path.Ext(m.Path)))
 }
 
@@ -28,7 +28,7 @@ func (l *loop) identified(ctx context.Context, ms []*Module) (again []*Module) {
 		return nil
 	}
 	for _, m := range ms {
-		if m == nil || !m.Tried || m.Image != nil || m.seen || !m.ofWindows() {
+		if m == nil || !m.Tried || m.Image != nil || m.seen || !m.OfWindows() {
 			continue
 		}
 		m.seen = true

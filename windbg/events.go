@@ -258,6 +258,9 @@ func (c *call) signalRecord(ctx context.Context) error {
 	if err := c.end(); err != nil {
 		return err
 	}
+	if c.v.Live().Info().OS == "windows" {
+		return c.windowsRecord(ctx, addr)
+	}
 	ptr := pointerSize(c.v)
 	data, known, err := c.read(ctx, addr, uint64(12+2*ptr+4))
 	if err != nil {

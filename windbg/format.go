@@ -234,6 +234,9 @@ func symbolStatus(m *engine.Module) (kind, path string) {
 	case symbols.PDB:
 		return "private pdb symbols", m.Image.Path()
 	case symbols.Exports:
+		if m.OfWindows() {
+			return "export symbols", m.Image.Path()
+		}
 		return "service symbols: ELF Export Symbols", m.Image.Path()
 	}
 	return "no symbols", m.Image.Path()
