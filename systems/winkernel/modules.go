@@ -76,9 +76,13 @@ func (r *reader) kernelModules(k *Kernel) ([]entry, uint64) {
 		}
 		_ = r.settle()
 	}
+	until := arch.Addr(0)
 	for range maxList {
 		if at == k.Modules || at == 0 || r.need != nil {
 			break
+		}
+		if n := len(rows); n > 0 && at+(at-rows[n-1].at) > until {
+			until = r.ahead(rows[n-1].at, at)
 		}
 		e, ok := r.entry(at)
 		if !ok {
@@ -91,6 +95,27 @@ func (r *reader) kernelModules(k *Kernel) ([]entry, uint64) {
 		at = e.flink
 	}
 	return rows, counter
+}
+
+// Entries that the kernel made one after the other lie one behind the other in its
+// pool, each with its name behind it: so many that may follow are read in one request.
+const (
+	closeBy  = 0x180 // no further from one to the next, bytes
+	together = 16
+	pageSize = 0x1000
+)
+
+// ahead reads the entry at, and what follows it on its page, when it lies close behind
+// the one before. It returns where what was read ends.
+func (r *reader) ahead(before, at arch.Addr) arch.Addr {
+	d := at - before
+	if at <= before || d > closeBy || r.stuck() {
+		return 0
+	}
+	end := at + min(together*d, pageSize-at%pageSize)
+	r.read(at, make([]byte, end-at))
+	_ = r.settle()
+	return end
 }
 
 // entry reads one entry and its name.

@@ -53,6 +53,7 @@ func run() error {
 	verbose := flag.Bool("v", false, "say what happens")
 	var o sim.Options
 	flag.IntVar(&o.Processors, "cpus", 2, "number of processors")
+	flag.IntVar(&o.Modules, "modules", 0, "modules in the kernel's list, at least; 0: those that are there")
 	flag.Uint64Var(&o.Seed, "seed", 1, "of the garbage in unused fields")
 	flag.BoolVar(&o.Strict, "strict", false, "treat data in place of an acknowledgement as Singularity does")
 	flag.BoolVar(&o.NoContextEx, "nocontextex", false, "do not know GetContextEx")

@@ -36,6 +36,8 @@ type computer struct {
 	ticks  uint64
 	booted bool
 
+	crowded int // how many modules the kernel's list is to have, 0: those that are there
+
 	pollBreak func() bool   // a clock tick looks at the line
 	restart   bool          // the guest asked for it
 	command   func() uint32 // what the demonstration thread is to do
@@ -235,6 +237,7 @@ func (c *computer) port(p *processor, port uint16, size int, out bool, v uint32)
 		return c.ordered
 	case port == portBooted:
 		c.booted = true
+		c.crowd()
 	default:
 		return ^uint32(0)
 	}

@@ -20,6 +20,7 @@ type Options struct {
 	ShortReport bool          // the machine speaks as a boot debugger: no data list, no 64-bit flag
 	Script      []Command     // what happens by itself
 	Alone       bool          // nobody debugs it when it starts; a break-in finds it running
+	Modules     int           // at least as many are in the kernel's list once it has booted; 0: those that are there
 	Files       bool          // asks the debugger for drivers it may replace
 	Log         func(string)  // told what happens; nil: nobody
 }
@@ -121,6 +122,7 @@ func (t *Target) power() error {
 	if err != nil {
 		return err
 	}
+	c.crowded = t.o.Modules
 	t.adopt(c)
 	return nil
 }
