@@ -162,7 +162,7 @@ func serve(logFile *string) *cobra.Command {
 				}
 			}
 			fmt.Println("Listening on", ln.Addr())
-			return adapter.Listen(c.Context(), ln, options(log))
+			return adapter.Listen(c.Context(), transport.Own(ln), options(log)) // programs are started as us
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4711", "address, which must be of this machine only")

@@ -86,8 +86,13 @@ func parseServer(argv []string) (serverArgs, error) {
 		default:
 			return bad("unknown option '%s'", option)
 		}
-		if err != nil {
+		switch n := numbers[option]; {
+		case option == "-t" && err != nil:
 			return a, err
+		case option == "--idle" && (err != nil || a.idle < 0):
+			return bad("--idle: '%s' is no time such as 30m", argv[i])
+		case n != nil && (err != nil || *n < 1):
+			return bad("%s: '%s' is no number above 0", option, argv[i])
 		}
 	}
 	if a.transport == nil {

@@ -44,6 +44,41 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
+// TestOwn: a listener for its user alone serves him, and hangs up on others.
+func TestOwn(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := Own(plain)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte("welcome"))
+			conn.Close()
+		}
+	}()
+	script := fmt.Sprintf("cat </dev/tcp/127.0.0.1/%d", plain.Addr().(*net.TCPAddr).Port)
+	for uid, want := range map[uint32]string{65534: "", 0: "welcome"} {
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		if out, _ := cmd.Output(); string(out) != want {
+			t.Errorf("user %d hears %q", uid, out)
+		}
+	}
+	ln.Close()
+	<-done
+}
+
 // TestPipeOwner: who may connect to a pipe is known by whose the other socket is, too:
 // its permissions are set only once it is there.
 func TestPipeOwner(t *testing.T) {
