@@ -41,11 +41,12 @@ func (l *line) has(set *[lineSize / 64]uint64, i int) bool { return set[i/64]>>(
 // cache is what is known of the debuggee's memory during one stop.
 type cache struct {
 	lines map[spot]*line
-	round arch.Addr // reads are widened to multiples of it
+	round arch.Addr                   // reads are widened to multiples of it
+	shown map[targets.ThreadID]uint64 // see loop.shown
 }
 
 func newCache(round int) *cache {
-	return &cache{lines: make(map[spot]*line), round: arch.Addr(round)}
+	return &cache{lines: make(map[spot]*line), round: arch.Addr(round), shown: map[targets.ThreadID]uint64{}}
 }
 
 func (c *cache) line(s targets.Space, a arch.Addr) *line {
@@ -116,19 +117,24 @@ type stopMemory struct {
 
 func (m *stopMemory) ReadMemory(ctx context.Context, addr arch.Addr, p []byte) (int, error) {
 	if m.space.Root != 0 {
-		return m.l.throughTables(ctx, m.space.Root, addr, p, m.at, m.at)
+		return m.l.throughTables(ctx, m.space.Root, addr, p, m.reach(ctx), m.reach(ctx))
 	}
-	return m.at(m.space, addr, p)
+	return m.at(ctx, m.space, addr, p)
+}
+
+func (m *stopMemory) reach(ctx context.Context) spaceReader {
+	return func(s targets.Space, a arch.Addr, p []byte) (int, error) { return m.at(ctx, s, a, p) }
 }
 
 // at reads a space that the far end knows.
-func (m *stopMemory) at(s targets.Space, addr arch.Addr, p []byte) (int, error) {
+func (m *stopMemory) at(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
 	n, bad := m.l.mem.get(s, addr, p)
 	switch {
 	case n == len(p):
 		return n, nil
 	case bad:
-		return n, &targets.FaultError{Addr: addr + arch.Addr(n)}
+		more, err := m.l.reveal(ctx, s, addr+arch.Addr(n), p[n:], m.reach(ctx), m.reach(ctx))
+		return n + more, err
 	}
 	m.wants = append(m.wants, want{s, addr + arch.Addr(n), max(len(p)-n, m.l.onStack(addr+arch.Addr(n), m.window))})
 	return n, &symbols.NeedError{Addr: addr + arch.Addr(n), Size: len(p) - n}
@@ -226,8 +232,8 @@ func (l *loop) keep(r *targets.MemoryRead) {
 
 // read fills p through the cache, fetching what it misses.
 func (l *loop) read(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	reach := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.read(ctx, s, a, p) }
 	if s.Root != 0 {
-		reach := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.read(ctx, s, a, p) }
 		return l.throughTables(ctx, s.Root, addr, p, reach, reach)
 	}
 	if len(p) >= directRead {
@@ -242,7 +248,8 @@ func (l *loop) read(ctx context.Context, s targets.Space, addr arch.Addr, p []by
 		}
 		at := addr + arch.Addr(done)
 		if bad {
-			return done, &targets.FaultError{Addr: at}
+			n, err := l.reveal(ctx, s, at, p[done:], reach, reach)
+			return done + n, err
 		}
 		exact := &targets.MemoryRead{Space: s, Addr: at, Data: make([]byte, len(p)-done)}
 		wide := l.mem.merge([]want{{s, at, len(exact.Data)}})[0]

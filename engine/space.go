@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"dap-windbg/arch"
+	"dap-windbg/symbols"
 	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
@@ -118,6 +119,56 @@ func (l *loop) throughTables(ctx context.Context, root uint64, addr arch.Addr, p
 		}
 		done += n
 		if err != nil {
+			return done, err
+		}
+	}
+	return len(p), nil
+}
+
+// shown is the root by which all of the system is seen where a CPU that stopped does not
+// see it, 0 where it does. It is found out when something cannot be read, once a stop.
+func (l *loop) shown(ctx context.Context, look spaceReader) (uint64, error) {
+	hides, ok := l.o.System.(systems.Isolator)
+	if !ok || l.state != StateStopped {
+		return 0, nil
+	}
+	if root, known := l.mem.shown[l.selected]; known {
+		return root, nil
+	}
+	r, err := l.registers(ctx, l.selected)
+	if err != nil {
+		return 0, err
+	}
+	root, err := hides.Root(r, func(physical uint64, p []byte) error {
+		_, err := look(targets.Space{Physical: true}, arch.Addr(physical), p)
+		return err
+	})
+	if need := (*symbols.NeedError)(nil); errors.As(err, &need) {
+		return 0, err
+	}
+	l.mem.shown[l.selected] = root
+	return root, nil
+}
+
+// reveal has access reach p at addr, which the stop's own address space does not map,
+// where it belongs to a system that is hidden from programs.
+func (l *loop) reveal(ctx context.Context, s targets.Space, addr arch.Addr, p []byte, access, look spaceReader) (int, error) {
+	none := &targets.FaultError{Addr: addr}
+	if s != spaceHere || int64(addr) >= 0 {
+		return 0, none
+	}
+	root, err := l.shown(ctx, look)
+	if err != nil {
+		return 0, err
+	}
+	tables, err := l.paging(ctx)
+	if root == 0 || err != nil {
+		return 0, none
+	}
+	for done := 0; done < len(p); {
+		a := addr + arch.Addr(done)
+		n, err := throughPage(tables, root, a, p[done:min(len(p), done+faultSize-int(a%faultSize))], access, look)
+		if done += n; err != nil {
 			return done, err
 		}
 	}

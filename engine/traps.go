@@ -243,9 +243,9 @@ func (l *loop) refuse(x targets.Trap, err error) {
 
 // write stores p, under planted traps too.
 func (l *loop) write(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
+	look := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.read(ctx, s, a, p) }
+	reach := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.write(ctx, s, a, p) }
 	if s.Root != 0 {
-		look := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.read(ctx, s, a, p) }
-		reach := func(s targets.Space, a arch.Addr, p []byte) (int, error) { return l.write(ctx, s, a, p) }
 		return l.throughTables(ctx, s.Root, addr, p, reach, look)
 	}
 	if _, ok := l.t.(targets.Writer); !ok {
@@ -276,6 +276,11 @@ func (l *loop) write(ctx context.Context, s targets.Space, addr arch.Addr, p []b
 	}
 	if w.Err != nil {
 		l.dropMemory()
+		if fault := (*targets.FaultError)(nil); errors.As(w.Err, &fault) && fault.Addr == addr {
+			if n, err := l.reveal(ctx, s, addr, p, reach, look); err == nil || n > 0 {
+				return n, err
+			}
+		}
 		return 0, w.Err
 	}
 	for _, sh := range shadows {

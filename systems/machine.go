@@ -49,6 +49,14 @@ type Restarter interface {
 	Forget()
 }
 
+// Isolator is a system that is not mapped in the address spaces of its programs.
+type Isolator interface {
+	// Root is the page table root that maps all of the system, for a CPU with the
+	// registers r whose own root does not; 0 where nothing is hidden. look reads physical
+	// memory and follows the rule of symbols.NeedError.
+	Root(r *arch.Registers, look func(physical uint64, p []byte) error) (uint64, error)
+}
+
 // Noticer names functions that are entered when the module list has changed or, of what
 // goes, when its memory is still there. Each of those that exist is watched.
 type Noticer interface {

@@ -169,6 +169,18 @@ type cpu struct {
 	offset arch.Addr
 }
 
+// maxPerCPU bounds what the static variables of a processor take: some 200 KB.
+const maxPerCPU = 16 << 20
+
+// ownEach reports whether each processor has its own of the variable with a symbol at a.
+func (r *reader) ownEach(a arch.Addr) bool {
+	first, _ := r.lookup("__per_cpu_start")
+	if end, ok := r.lookup("__per_cpu_end"); ok {
+		return a >= first && a < end
+	}
+	return a >= first && a-first < maxPerCPU
+}
+
 // perCPU is where a processor's own of a variable lies. Until 6.14 the variables were
 // linked from 0 on, later they lie in the image as others do.
 func (r *reader) perCPU(name string, on cpu) arch.Addr {

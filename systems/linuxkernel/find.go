@@ -31,10 +31,16 @@ type finder struct {
 	t    targets.Target
 	s    *System
 	lost error // of the wire; what fails on the way to memory is an answer
+
+	entered bool // the CPU's interrupt table is a kernel's, wherever that lies
+
+	looked bool // for root
+	root   uint64
+	tables *arch.Paging
 }
 
-// find looks for the kernel: where the CPU's interrupt table leads, else by a scan;
-// an image of Options.Images counts when the build-id in memory is its own.
+// find looks for the kernel: where the CPU's interrupt table leads, else by a scan, else
+// by its vmcoreinfo; an image of Options.Images counts when the build-id in memory is its own.
 func (s *System) find(ctx context.Context, w systems.World) (*Kernel, error) {
 	f := &finder{ctx: ctx, t: w.Target(), s: s}
 	if set := f.t.Info().Set; set == nil || set.Arch != arch.AMD64 {
@@ -44,6 +50,9 @@ func (s *System) find(ctx context.Context, w systems.World) (*Kernel, error) {
 		return nil, ErrNoKernel
 	}
 	k := f.kernel()
+	if k == nil && f.entered {
+		k = f.byCoreInfo()
+	}
 	if f.lost != nil {
 		return nil, f.lost
 	}
@@ -88,7 +97,8 @@ func (f *finder) read(a arch.Addr, p []byte) int {
 	if err == nil {
 		return len(p)
 	}
-	return max(0, min(n, len(p)))
+	n = max(0, min(n, len(p)))
+	return n + f.reveal(a+arch.Addr(n), p[n:])
 }
 
 func (f *finder) mapped(a arch.Addr) bool { return f.read(a, make([]byte, 16)) == 16 }
@@ -104,8 +114,10 @@ func (f *finder) handler() arch.Addr {
 	if f.note(err); err != nil || len(raw) < 8 {
 		return 0
 	}
+	table := arch.Addr(binary.LittleEndian.Uint64(raw))
+	f.entered = int64(table) < 0
 	var gate [16]byte
-	if f.read(arch.Addr(binary.LittleEndian.Uint64(raw)), gate[:]) < len(gate) {
+	if f.read(table, gate[:]) < len(gate) {
 		return 0
 	}
 	le := binary.LittleEndian
@@ -174,13 +186,8 @@ func (f *finder) check(img symbols.Image, slide uint64, how string) *Kernel {
 	if id == nil || !bytes.Equal(id, img.Key().BuildID) {
 		return nil
 	}
-	k := &Kernel{Base: arch.Addr(img.LinkBase() + slide), Slide: slide, Size: img.Size(), BuildID: id, How: how, Path: img.Path()}
-	if at, ok := linked(img, "linux_banner"); ok {
-		k.setBanner(f.text(arch.Addr(at+slide), maxBanner))
-		if k.Banner != "" {
-			k.bannerAt = arch.Addr(at + slide)
-		}
-	}
+	k := &Kernel{BuildID: id, How: how}
+	f.adopt(k, img, slide)
 	return k
 }
 

@@ -226,6 +226,9 @@ func perCPUVariable(c *command) error {
 		return err
 	}
 	name := bare(strings.Trim(c.args[0], `"`))
+	if !c.ownEach(c.symbol(name)) && !c.stuck() {
+		return failed("%s is no per-CPU variable: the kernel has one of it for all processors", name)
+	}
 	for _, on := range c.online() {
 		if only != ^uint64(0) && only != uint64(on.number) {
 			continue

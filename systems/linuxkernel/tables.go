@@ -22,7 +22,7 @@ var memoryRows = []row{
 	{"!vmstat", "!vmstat [Pattern]", "the kernel's counters of memory and its events", memoryEvents},
 	{"!percpu", "!percpu Name [CPU]", "a per-CPU variable on each processor", perCPUVariable},
 	{"!per_cpu", "!per_cpu Name [CPU]", "as !percpu", perCPUVariable},
-	{"!kaslr", "!kaslr", "where the kernel lies, and how far from where it was linked", showSlide},
+	{"!kaslr", "!kaslr [-p]", "where the kernel lies, and how far from where it was linked, with what its vmcoreinfo says; -p looks for that in physical memory", showSlide},
 }
 
 // levels names the tables of a walk, from the root down.
@@ -103,6 +103,9 @@ func (c *command) root() (uint64, error) {
 		return 0, err
 	}
 	if cr3, ok := regs.Get("cr3"); ok {
+		if root, err := c.s.Root(regs, c.physicalMemory); err == nil && root != 0 {
+			return root, nil
+		}
 		return cr3 & frameBits, nil
 	}
 	root := c.kernelRoot()
@@ -310,6 +313,10 @@ func (c *command) leaves(table uint64, level int, base, lo, hi uint64, f func(pi
 }
 
 func showSlide(c *command) error {
+	set, err := c.options("-", "p")
+	if err != nil {
+		return err
+	}
 	if err := c.most(0); err != nil {
 		return err
 	}
@@ -323,5 +330,5 @@ func showSlide(c *command) error {
 	} else {
 		c.printf("KASLR slide is not known without a vmlinux of build-id %x\n", k.BuildID)
 	}
-	return nil
+	return showCoreInfo(c, k, set["p"])
 }
