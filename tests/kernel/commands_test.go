@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,6 +33,8 @@ func commands(t *testing.T, vm *guest.VM, args ...string) {
 	command := vm.Run("cat /proc/" + sleeper + "/cmdline")
 	interrupts := vm.Run("cat /proc/interrupts")
 
+	core := vm.Run("cat /sys/kernel/vmcoreinfo")
+
 	w := window.Open(t, append([]string{"-k", vm.Stub()}, args...)...)
 	sameTasks(t, tasks, answer(w, "!ps"))
 	if got := answer(w, "!dmesg"); strings.TrimSpace(got) != strings.TrimSpace(log) {
@@ -54,6 +57,8 @@ func commands(t *testing.T, vm *guest.VM, args ...string) {
 	has(t, "!stacks", answer(w, "!stacks 0 nanosleep"), `sleep\]$`, `Blocked +vmlinux!`)
 	has(t, "!running", answer(w, "!running -i"), `^ +0  ffff[0-9a-f]{12} `, `^ +1  ffff[0-9a-f]{12} `)
 	has(t, "!percpu", answer(w, "!percpu current_task"), `^CPU 0 `, `^CPU 1 `)
+	has(t, "!percpu of what all share", answer(w, "!percpu init_task"), `init_task is no per-CPU variable`)
+	sameCoreInfo(t, core, w)
 	has(t, "!timer", answer(w, "!timer"), ` ns +vmlinux!tick_sched_timer$`, ` ticks +vmlinux!delayed_work_timer_fn$`)
 	has(t, "!idt", answer(w, "!idt"), `^0e:\t[0-9a-f]{16} vmlinux!asm_exc_page_fault$`, `irq 4 ttyS0 \(serial8250_interrupt\)$`)
 	has(t, "!slab", answer(w, "!slab task_struct"), `ffff[0-9a-f]{12} +\d+ +\d+ +[1-9]\d+ +[1-9]\d* +task_struct$`)
@@ -126,6 +131,18 @@ func sameModules(t *testing.T, proc, lsmod string) {
 	if !slices.Equal(want, got) {
 		t.Errorf("the guest has the modules %q, !lsmod %q", want, got)
 	}
+}
+
+// sameCoreInfo compares where the kernel was found with what it says of itself, and where that lies.
+func sameCoreInfo(t *testing.T, sys string, w *window.Window) {
+	t.Helper()
+	place, _, _ := strings.Cut(sys, " ")
+	at, err := strconv.ParseUint(place, 0, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has(t, "!kaslr", answer(w, "!kaslr"), `^Kernel base = ffffffff.[0-9a-f]{8}, found by `, `^vmcoreinfo agrees: KERNELOFFSET=[0-9a-f]+, build-id [0-9a-f]{40}$`)
+	has(t, "!kaslr -p", answer(w, "!kaslr -p"), fmt.Sprintf(`^vmcoreinfo note at physical address 0x%x$`, at), `^vmcoreinfo agrees: KERNELOFFSET=`)
 }
 
 // sameMounts compares the device, path, type and first flag of /proc/mounts with !mount.

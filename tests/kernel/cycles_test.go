@@ -93,3 +93,32 @@ func TestReset(t *testing.T) {
 		t.Errorf("after detaching the guest says %q", got)
 	}
 }
+
+// TestReboot: .reboot starts the machine anew, which is noticed.
+func TestReboot(t *testing.T) {
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("only with HEAVY=1")
+	}
+	vm := guest.Start(t, guest.Config{Kernel: guest.Debian(t, false)}).Ready()
+	w := window.Open(t, "-k", vm.Stub())
+	w.Do("bu vmlinux!proc_pid_status")
+	from := len(vm.Log())
+	w.Do(".reboot")
+	g := w.Say("g")
+	vm.WaitLog(guest.Prompt, from)
+	w.Interrupt()
+	g.Wait()
+	has(t, "what is told", w.Text(), `The machine was restarted|Shutdown occurred`)
+	g = w.Say("g")
+	cat := vm.Begin("cat /proc/1/status >/dev/null")
+	has(t, "the stop", g.Wait(), `Breakpoint 0 hit`, `vmlinux!proc_pid_status`)
+	w.Do("bc *")
+	g = w.Say("g")
+	cat.Wait()
+	w.Interrupt()
+	g.Wait()
+	w.End("qd")
+	if got := vm.Run("echo alive"); got != "alive\n" {
+		t.Errorf("after detaching the guest says %q", got)
+	}
+}

@@ -113,7 +113,7 @@ func (w *Window) Say(line string) *Said {
 	return s
 }
 
-var prompt = regexp.MustCompile(`(?m)^(\d+(:\d+)*: ?(kd)?> )+`)
+var prompt = regexp.MustCompile(`(?m)^(\d+(:\d+)*: ?(kd)?> |kd> )+`)
 
 // Wait returns the answer, without prompts.
 func (s *Said) Wait() string {
