@@ -5,7 +5,7 @@ N ?= 50
 FUZZTIME ?= 60s
 PACKAGES ?= ./...
 READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
-RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/... ./remote/share
+RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/... ./remote/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-dev deb:libc6-dbg=libc6-dbg \
 	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux curl=curl debuginfod=debuginfod \
 	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \
@@ -52,7 +52,7 @@ test: install build cross
 	$(GO) vet ./...
 	cd tests/testsupport && npm ci --no-audit --no-fund --loglevel=error
 	cd vscode-extension && npm ci --no-audit --no-fund --loglevel=error && npm test
-	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v -E '/(engine|adapter|targets|launch|console|windbg)(/|$$)')
+	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v -E '^dap-windbg/(engine|adapter|targets|launch|console|windbg|remote)(/|$$)')
 	$(GO) test -race -timeout 20m $(RACE)
 
 test-heavy: test
