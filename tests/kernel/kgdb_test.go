@@ -22,15 +22,39 @@ type debugged struct {
 }
 
 func debug(t *testing.T, protocol string, cpus int) *debugged {
+	t.Helper()
+	d := start(t, cpus, "nokaslr")
+	d.Ready()
+	d.open(d.line.Connection(protocol, d.kernel))
+	return d
+}
+
+// start starts a machine with kgdb, which nobody debugs yet.
+func start(t *testing.T, cpus int, args string) *debugged {
+	t.Helper()
 	if os.Getenv("HEAVY") == "" {
 		t.Skip("only with HEAVY=1: it builds a kernel")
 	}
 	k, module, _ := guest.KGDB(t)
 	l := &guest.Line{}
-	vm := guest.Start(t, guest.Config{Kernel: k, CPUs: cpus, Append: "nokaslr", Debug: l, Files: map[string]string{"lib/modules/dwtest.ko": module}}).Ready()
-	w := window.Open(t, "-y", strings.TrimSuffix(module, "/dwtest.ko"), "-k", l.Connection(protocol, k))
-	w.Do("~") // it has connected
-	return &debugged{vm, w, t, k, module, l}
+	vm := guest.Start(t, guest.Config{Kernel: k, CPUs: cpus, Append: args, Debug: l, Files: map[string]string{"lib/modules/dwtest.ko": module}})
+	return &debugged{VM: vm, t: t, kernel: k, module: module, line: l}
+}
+
+// open opens a command window on a connection.
+func (d *debugged) open(connection string) {
+	d.t.Helper()
+	d.Window = window.Open(d.t, "-y", strings.TrimSuffix(d.module, "/dwtest.ko"), "-k", connection)
+	d.Do("~") // it has connected
+}
+
+// parts detaches, and sees that the guest lives.
+func (d *debugged) parts() {
+	d.t.Helper()
+	d.End("qd")
+	if got := d.Run("echo alive"); got != "alive\n" {
+		d.t.Errorf("after detaching the guest says %q", got)
+	}
 }
 
 // during runs a command in the guest while the kernel runs, and breaks in again.

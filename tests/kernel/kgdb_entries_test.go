@@ -1,0 +1,163 @@
+package kernel
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"dap-windbg/tests/kernel/guest"
+	"dap-windbg/tests/kernel/window"
+)
+
+// TestKernelHardware: that the CPU's breakpoints never spring under the kernel's own
+// debugger is found out when the kernel goes with the first, and said.
+func TestKernelHardware(t *testing.T) {
+	for _, protocol := range []string{"kgdb", "kdb"} {
+		t.Run(protocol, func(t *testing.T) {
+			d := debug(t, protocol, 1)
+			if text := d.Do("ba e1 vmlinux!ksys_write"); strings.Contains(text, "spring") {
+				t.Fatalf("nothing was tried yet: %s", text)
+			}
+			has(t, "the trial", d.Do("g"), `Unable to insert breakpoint 0 .*never spring`, `vmlinux!kgdb_breakpoint`)
+			has(t, "another", d.Do("ba e1 vmlinux!ksys_read"), `never spring`)
+			d.Do("bc *")
+			d.Do("bp vmlinux!ksys_write")
+			g := d.Say("g")
+			call := d.Begin("echo hello >/dev/null")
+			has(t, "by software", g.Wait(), `Breakpoint \d hit`, `vmlinux!ksys_write`)
+			d.Do("bc *")
+			g = d.Say("g")
+			call.Wait()
+			d.Interrupt()
+			g.Wait()
+			d.parts()
+		})
+	}
+}
+
+// lineServer gives a machine's line to debuggers elsewhere, and returns the transport
+// by which they reach it.
+func lineServer(t *testing.T, l *guest.Line) string {
+	t.Helper()
+	binary, err := window.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	port := free.Addr().(*net.TCPAddr).Port
+	cmd := exec.Command(binary, "kdsrv", "-t", fmt.Sprintf("tcp:port=%d,password=secret", port), "--allow", fmt.Sprintf("127.0.0.1:%d", l.Port))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	var said strings.Builder
+	for in := bufio.NewScanner(out); in.Scan(); {
+		fmt.Fprintln(&said, in.Text())
+		if strings.HasPrefix(in.Text(), "0: ") {
+			go io.Copy(io.Discard, out)
+			return fmt.Sprintf("tcp:server=127.0.0.1,port=%d,password=secret", port)
+		}
+	}
+	t.Fatalf("the server does not listen:\n%s", said.String())
+	return ""
+}
+
+// TestKernelOverServer: a kernel whose line another machine gives.
+func TestKernelOverServer(t *testing.T) {
+	for _, protocol := range []string{"kgdb", "kdb"} {
+		t.Run(protocol, func(t *testing.T) {
+			d := start(t, 2, "nokaslr")
+			d.Ready()
+			server := lineServer(t, d.line)
+			d.open("kdsrv:server=@{" + server + "},trans=@{" + d.line.Connection(protocol, d.kernel) + "}")
+			has(t, "k", d.Do("k"), `vmlinux!kgdb_breakpoint`, `vmlinux!sysrq_handle_dbg`)
+			d.Do("bp vmlinux!ksys_write")
+			g := d.Say("g")
+			call := d.Begin("echo hello >/dev/null")
+			has(t, "the stop", g.Wait(), `Breakpoint 0 hit`, `vmlinux!ksys_write`)
+			d.Do("bc *")
+			g = d.Say("g")
+			call.Wait()
+			d.Interrupt()
+			has(t, "the break-in", g.Wait(), `vmlinux!kgdb_breakpoint`)
+			d.parts()
+		})
+	}
+}
+
+// boots waits at a line until the kernel waits for its debugger.
+func boots(t *testing.T, l *guest.Line) {
+	t.Helper()
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(guest.Patience))
+	for in := bufio.NewScanner(c); in.Scan(); {
+		if strings.Contains(in.Text(), "Waiting for connection from remote gdb") {
+			return
+		}
+	}
+	t.Fatal("the kernel does not wait for its debugger")
+}
+
+// TestKernelWaits: a kernel that waits for its debugger while it boots.
+func TestKernelWaits(t *testing.T) {
+	for _, protocol := range []string{"kgdb", "kdb"} {
+		t.Run(protocol, func(t *testing.T) {
+			d := start(t, 1, "nokaslr kgdbwait")
+			boots(t, d.line)
+			d.open(d.line.Connection(protocol, d.kernel))
+			has(t, "k", d.Do("k"), `vmlinux!kgdb_breakpoint`, `vmlinux!kernel_init`)
+			g := d.Say("g")
+			d.WaitLog("built-in commands", 0) // the shell flushes its input before
+			d.Interrupt()
+			has(t, "the break-in", g.Wait(), `vmlinux!kgdb_breakpoint`)
+			d.parts()
+		})
+	}
+}
+
+// TestKernelReset: the machine is reset under the debugger, and debugged again.
+func TestKernelReset(t *testing.T) {
+	for _, protocol := range []string{"kgdb", "kdb"} {
+		t.Run(protocol, func(t *testing.T) {
+			d := debug(t, protocol, 1)
+			d.Do("bp vmlinux!ksys_write")
+			d.Do("bd *")
+			g := d.Say("g")
+			d.Run("true") // it runs
+			from := len(d.Log())
+			d.Monitor("system_reset")
+			d.WaitLog(guest.Prompt, from)
+			d.Interrupt()
+			g.Wait()
+			d.Do(".restart")
+			has(t, "k", d.Do("k"), `vmlinux!kgdb_breakpoint`, `vmlinux!sysrq_handle_dbg`)
+			d.Do("be *")
+			g = d.Say("g")
+			call := d.Begin("echo hello >/dev/null")
+			has(t, "the stop", g.Wait(), `Breakpoint 0 hit`, `vmlinux!ksys_write`)
+			d.Do("bc *")
+			g = d.Say("g")
+			call.Wait()
+			d.Interrupt()
+			g.Wait()
+			d.parts()
+		})
+	}
+}
