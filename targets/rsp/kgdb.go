@@ -219,7 +219,7 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 
 // kgdbPackets spells a resume: the stub steps or continues the processor that
 // stopped, and lets the others run when that continues; c.mu is held.
-func (t *Target) kgdbPackets(r targets.Resume) ([]string, error) {
+func (t *Target) kgdbPackets(r targets.Resume, deliver bool) ([]string, error) {
 	own := t.id(t.thread)
 	for id, a := range r.Threads {
 		if id != own && a.Kind == targets.Step {
@@ -228,6 +228,9 @@ func (t *Target) kgdbPackets(r targets.Resume) ([]string, error) {
 	}
 	if r.Action(own).Kind == targets.Step {
 		return []string{"s"}, nil
+	}
+	if deliver && t.delivered(own, r.Action(own).Deliver) != 0 {
+		return []string{"C09"}, nil // the kernel deals with the exception; after c it would fault again
 	}
 	return []string{"c"}, nil
 }

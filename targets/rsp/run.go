@@ -205,7 +205,7 @@ func (t *Target) resumePackets(r targets.Resume, deliver bool) ([]string, error)
 		return t.reversePackets(r)
 	}
 	if t.c.line != nil {
-		return t.kgdbPackets(r)
+		return t.kgdbPackets(r, deliver)
 	}
 	if t.c.vCont == nil {
 		return t.plainPackets(r, deliver)
