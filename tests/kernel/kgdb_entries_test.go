@@ -132,6 +132,25 @@ func TestKernelWaits(t *testing.T) {
 	}
 }
 
+// TestKernelOops: an oops enters the debugger; the kernel goes on behind it.
+func TestKernelOops(t *testing.T) {
+	for _, protocol := range []string{"kgdb"} {
+		t.Run(protocol, func(t *testing.T) {
+			d := debug(t, protocol, 1)
+			d.during("insmod /lib/modules/dwtest.ko")
+			g := d.Say("g")
+			oops := d.Begin("(echo null >/proc/dwtest)")
+			has(t, "the oops", g.Wait(), `dwtest!dw_write|dwtest!dw_`)
+			has(t, "k", d.Do("k"), `dwtest!dw_write`)
+			g = d.Say("g")
+			oops.Wait()
+			d.Interrupt()
+			has(t, "the break-in behind it", g.Wait(), `vmlinux!kgdb_breakpoint`)
+			d.parts()
+		})
+	}
+}
+
 // TestKernelReset: the machine is reset under the debugger, and debugged again.
 func TestKernelReset(t *testing.T) {
 	for _, protocol := range []string{"kgdb", "kdb"} {
