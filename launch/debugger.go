@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -199,8 +200,14 @@ func (d *Debugger) emit(e engine.Event) {
 	d.hooks.Emit(e)
 }
 
+// lastOutput bounds the wait for a program's last output.
+const lastOutput = 500 * time.Millisecond
+
 func (d *Debugger) settle(s *localServer) {
-	drained(s.taps, lastOutput, s.exited)
+	select {
+	case <-s.exited:
+	case <-time.After(lastOutput):
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.held {
