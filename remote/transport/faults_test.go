@@ -396,7 +396,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(good.Bytes())
 	s := &secret{salt: random(16), key: random(32)}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		_, err := serveHandshake(newTalk(&duplex{bytes.NewReader(in)}, nil), policy{service: "test", secret: s,
+		_, err := serveHandshake(newTalk(&duplex{bytes.NewReader(in)}, nil), policy{service: "test", secret: s, known: func() bool { return true },
 			try:   func(check func() bool) trial { return map[bool]trial{true: right, false: wrong}[check()] },
 			admit: func() bool { return true }})
 		if err == nil {

@@ -175,6 +175,7 @@ type asked struct{ client, service string }
 type policy struct {
 	service, title string
 	secret         *secret                 // nil: no password
+	known          func() bool             // whose program the client is, is known well enough to answer it
 	try            func(func() bool) trial // runs a check of a password, or does not
 	admit          func() bool             // there is room for one more
 }
@@ -184,6 +185,9 @@ func serveHandshake(t *talk, p policy) (asked, error) {
 	var h hello
 	if err := t.receive(true, &h); err != nil {
 		return asked{}, err
+	}
+	if !p.known() { // asked only now: a socket that its program has yet to accept has no owner
+		return asked{}, errStranger
 	}
 	a := asked{printable(h.Client, 64), printable(h.Service, 16)}
 	c := challenge{Version: Version, Service: p.service, Title: p.title, Nonce: random(nonceSize)}

@@ -215,10 +215,6 @@ func (l *Listener) greet(raw net.Conn) {
 			l.failed <- err
 		}
 	}
-	if !l.open && !ours(raw) {
-		fail(errStranger)
-		return
-	}
 	conn, binding, err := secure(raw, l.tls, true)
 	if err != nil {
 		fail(err)
@@ -227,6 +223,7 @@ func (l *Listener) greet(raw net.Conn) {
 	admitted := false
 	a, err := serveHandshake(newTalk(conn, binding), policy{
 		service: l.o.Service, title: l.o.Title, secret: l.secret,
+		known: func() bool { return l.open || ours(raw) },
 		try: func(check func() bool) trial {
 			raw.SetDeadline(time.Now().Add(handshakeLimit + l.gate.longest))
 			return l.gate.try(origin(address), check)

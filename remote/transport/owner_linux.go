@@ -14,8 +14,8 @@ import (
 // of this user, or of root: on loopback, everybody of the machine is a neighbour, and a
 // pipe has its permissions only once it is there. The kernel tells whose a socket is:
 // that of a pipe by SO_PEERCRED (unix(7)), others in /proc/net/tcp: local address, remote
-// address, in the eighth column the user, in the tenth the inode. A socket that nobody
-// has open any more has the inode 0, and is shown as root's whose ever it was.
+// address, in the eighth column the user, in the tenth the inode. A socket that no program
+// has open, any more or before it accepts it, has the inode 0 and is shown as root's.
 func ours(conn net.Conn) bool {
 	if pipe, ok := conn.(*net.UnixConn); ok {
 		return friend(peer(pipe))

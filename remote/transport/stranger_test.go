@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -41,6 +42,24 @@ func TestOrphan(t *testing.T) {
 	conn.Close()
 	if ours(there) {
 		t.Error("a socket that nobody has open any more is taken for root's")
+	}
+}
+
+// TestLateAccept: whose program the other end is, is asked once it has spoken. A server
+// that connects to a waiting client is there before the client has accepted it, and the
+// socket has no owner until then.
+func TestLateAccept(t *testing.T) {
+	var said bytes.Buffer
+	newTalk(&said, nil).send(true, hello{Version: Version, Service: "test", Nonce: random(nonceSize)})
+	in := bytes.NewReader(said.Bytes())
+	_, err := serveHandshake(newTalk(&duplex{in}, nil), policy{service: "test", known: func() bool {
+		if in.Len() > 0 {
+			t.Error("asked before the client has spoken")
+		}
+		return false
+	}})
+	if err != errStranger {
+		t.Errorf("a stranger: %v", err)
 	}
 }
 
