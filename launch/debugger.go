@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -200,14 +199,8 @@ func (d *Debugger) emit(e engine.Event) {
 	d.hooks.Emit(e)
 }
 
-// lastOutput bounds the wait for a program's last output.
-const lastOutput = 500 * time.Millisecond
-
 func (d *Debugger) settle(s *localServer) {
-	select {
-	case <-s.exited:
-	case <-time.After(lastOutput):
-	}
+	drained(s.taps, lastOutput, s.exited)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.held {

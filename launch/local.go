@@ -36,6 +36,7 @@ type localServer struct {
 	met      atomic.Bool  // somebody has connected: it ends by itself when he leaves
 	wake     int64        // a running process that it attaches to
 	hung     sync.WaitGroup
+	taps     []*tap // of its streams, while it runs here
 
 	// Of a process server's debuggee: the wire to its stub, which ends with it; why it
 	// has no input; and how its images are opened. All nil for one of this machine.
@@ -180,22 +181,20 @@ func (s *localServer) start(ctx context.Context, open func(context.Context, stri
 	}
 	s.hung.Add(2)
 	var said lineLog
-	go func() { defer s.hung.Done(); copyOutput(streams.output, paced) }()
-	go func() { defer s.hung.Done(); s.readErrors(errRead, port, &said, paced) }()
+	out, errs := &tap{file: streams.output}, &tap{file: errRead}
+	s.taps = []*tap{out, errs}
+	go func() { defer s.hung.Done(); out.copyTo(func(text string) { paced(text, false) }) }()
+	go func() { defer s.hung.Done(); readErrors(errs, port, &said, paced) }()
 	go func() {
 		s.cmd.Wait()
 		ended()
 		// A program that outlives its debugger may hold the streams open.
 		done := make(chan struct{})
 		go func() { s.hung.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(300 * time.Millisecond):
-			errRead.Close()
-			streams.close()
-			<-done
-		}
+		drained(s.taps, lastOutput, done)
+		errRead.Close()
 		streams.close()
+		<-done
 		close(s.exited)
 	}()
 	timer := time.NewTimer(serverStart)
@@ -238,23 +237,10 @@ func serverFault(attach int64, said string) error {
 }
 
 // readErrors passes the shared error stream on without gdbserver's own lines.
-func (s *localServer) readErrors(r io.Reader, port chan<- string, said *lineLog, output func(string, bool)) {
+func readErrors(t *tap, port chan<- string, said *lineLog, output func(string, bool)) {
 	f := sieve{port: port, said: said, output: func(text string) { output(text, true) }}
-	copyOutput(r, func(text string, _ bool) { f.take(text) })
+	t.copyTo(f.take)
 	f.end()
-}
-
-func copyOutput(r io.Reader, output func(string, bool)) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := r.Read(buf)
-		if n > 0 {
-			output(string(buf[:n]), false)
-		}
-		if err != nil {
-			return
-		}
-	}
 }
 
 // dial connects to the server.
@@ -286,7 +272,7 @@ func (s *localServer) stop() {
 	select {
 	case <-s.exited:
 		return
-	case <-time.After(time.Second):
+	case <-time.After(serverStart / 3):
 	}
 	s.kill()
 	<-s.exited

@@ -112,12 +112,16 @@ func (l *serverLink) streams(ctx context.Context, id dbgsrv.Debug, wire io.Close
 		defer close(s.exited)
 		defer ended()
 		defer text.Close()
-		copyOutput(text, func(text string, _ bool) {
-			if l.d.hooks.Room != nil {
+		for buf := make([]byte, 32<<10); ; {
+			n, err := text.Read(buf)
+			if n > 0 && l.d.hooks.Room != nil {
 				l.d.hooks.Room(alive)
 			}
-			f.take(text)
-		})
+			f.take(string(buf[:n]))
+			if err != nil {
+				break
+			}
+		}
 		f.end()
 	}()
 	return s

@@ -16,7 +16,7 @@ import (
 // streams are a debuggee's standard input and output.
 type streams struct {
 	childIn, childOut *os.File
-	output            io.ReadCloser
+	output            *os.File
 	input             io.WriteCloser
 }
 
