@@ -16,8 +16,9 @@ int main(int argc, char **argv)
         return 0;
     }
     int many = argc > 1 ? atoi(argv[1]) : 10, bad = 0, good = 0;
+    pid_t *pids = calloc(many, sizeof *pids);
     for (int i = 0; i < many; i++) {
-        if (fork() == 0) {
+        if ((pids[i] = fork()) == 0) {
             char num[20];
             snprintf(num, sizeof num, "%d", i);
             if (i % 2) { execl("/proc/self/exe", argv[0], "work", num, (char *)0); _exit(9); }
@@ -26,8 +27,13 @@ int main(int argc, char **argv)
             _exit(work(p) < 0);
         }
     }
-    int st;
-    while (wait(&st) > 0) { if (WIFSIGNALED(st)) bad++; else if (WEXITSTATUS(st)==0) good++; }
+    int st, n;
+    for (pid_t pid; (pid = wait(&st)) > 0;) {
+        if (WIFSIGNALED(st)) bad++; else if (WEXITSTATUS(st)==0) good++;
+        for (n = 0; n < many && pids[n] != pid;) n++;
+        if (n % 5 == 3 ? !WIFSIGNALED(st) || WTERMSIG(st) != SIGSEGV : st != 0)
+            printf("worker %d, process %d (%x): wait status 0x%x\n", n, pid, pid, st);
+    }
     printf("bad %d good %d\n", bad, good);
     return bad > 0;
 }
