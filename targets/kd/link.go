@@ -1,6 +1,7 @@
 package kd
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -141,12 +142,12 @@ func (l *link) start() {
 }
 
 func (l *link) read() {
+	buf := make([]byte, 8192)
 	for {
-		buf := make([]byte, 8192)
 		n, err := l.rw.Read(buf)
 		if n > 0 {
 			select {
-			case l.in <- buf[:n]:
+			case l.in <- bytes.Clone(buf[:n]):
 			case <-l.closing:
 				return
 			}
