@@ -88,7 +88,7 @@ func newComputer(g *Guest, processors int) (*computer, error) {
 	c.userData(demo)
 	c.loaderBlock(processors, kernel, hal, demo)
 	for i := range processors {
-		p := newProcessor(i, c.mem)
+		p := newProcessor(i, c.mem, &g.code)
 		p.cr3, p.ports = c.root, c.port
 		p.gs = pcrBase + uint64(i)*0x8000
 		p.gdt, p.gdtSize, p.tr = pcrBase+uint64(i)*0x8000+0x7000, 0x57, 0x40

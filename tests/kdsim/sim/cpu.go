@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -58,10 +59,11 @@ type processor struct {
 	halted  bool
 	time    uint64 // instructions executed
 
-	touched uint64 // bits of DR6 for what was just touched
-	lookup  map[uint64]*frame
-	owned   map[uint64]*frame
-	code    map[uint64]*decoded
+	touched uint64         // bits of DR6 for what was just touched
+	lookup  translations   // for reading
+	owned   translations   // for writing
+	code    [1024]*decoded // recently executed, by the low bits of where they are
+	known   *sync.Map      // the guest's: instructions that another machine decoded, by address
 	fault   *fault
 }
 
@@ -72,16 +74,27 @@ type fault struct {
 	coded  bool // an error code is pushed
 }
 
-type decoded struct {
-	inst  x86asm.Inst
-	bytes []byte
-	gs    bool
-	rep   byte
-	size  int // operand size, bytes
+// translations remembers where recently used pages lie, by their low bits.
+type translations [64]struct {
+	page  uint64 // and 1 more, so that 0 is none
+	frame *frame
 }
 
-func newProcessor(n int, mem *physical) *processor {
-	p := &processor{number: n, mem: mem, cs: 0x10, ss: 0x18, flags: 2, cr0: 0x80050031, cr4: 0x6f8, msr: map[uint32]uint64{}, code: map[uint64]*decoded{}}
+// decoded is an instruction; it does not change, and machines share it.
+type decoded struct {
+	inst   x86asm.Inst
+	at     uint64 // its address
+	bytes  []byte
+	gs     bool
+	rep    byte
+	size   int // operand size, bytes
+	kind   condition
+	cc     int // number of the condition, in opcodes
+	string int // bytes that a string instruction moves or stores at once, 0: it is none
+}
+
+func newProcessor(n int, mem *physical, known *sync.Map) *processor {
+	p := &processor{number: n, mem: mem, known: known, cs: 0x10, ss: 0x18, flags: 2, cr0: 0x80050031, cr4: 0x6f8, msr: map[uint32]uint64{}}
 	p.dr[6], p.dr[7] = 0xffff0ff0, 0x400
 	p.flush()
 	return p
@@ -89,17 +102,18 @@ func newProcessor(n int, mem *physical) *processor {
 
 // flush forgets translations.
 func (p *processor) flush() {
-	p.lookup, p.owned = map[uint64]*frame{}, map[uint64]*frame{}
+	p.lookup, p.owned = translations{}, translations{}
 }
 
 // frameOf is the frame that holds va, nil when a page fault results.
 func (p *processor) frameOf(va uint64, write bool) *frame {
-	in := p.lookup
+	in := &p.lookup
 	if write {
-		in = p.owned
+		in = &p.owned
 	}
-	if f := in[va/page]; f != nil {
-		return f
+	at := &in[va/page%uint64(len(in))]
+	if at.page == va/page+1 {
+		return at.frame
 	}
 	pa, entry, _, ok := p.mem.walk(p.cr3, va)
 	if !ok || write && entry&pteWrite == 0 {
@@ -122,7 +136,7 @@ func (p *processor) frameOf(va uint64, write bool) *frame {
 		}
 		return f
 	}
-	in[va/page] = f
+	at.page, at.frame = va/page+1, f
 	return f
 }
 
@@ -178,6 +192,12 @@ func (p *processor) store(va uint64, size int, v uint64) {
 	if p.dr[7]&0xff != 0 {
 		p.watch(va, size, true)
 	}
+	if int(va%page)+size <= page {
+		if f := p.frameOf(va, true); f != nil {
+			put(f[va%page:], size, v)
+		}
+		return
+	}
 	if p.frameOf(va, true) == nil || p.frameOf(va+uint64(size)-1, true) == nil {
 		return
 	}
@@ -187,6 +207,19 @@ func (p *processor) store(va uint64, size int, v uint64) {
 			return
 		}
 		f[(va+uint64(i))%page] = byte(v >> (8 * i))
+	}
+}
+
+func put(b []byte, size int, v uint64) {
+	switch size {
+	case 1:
+		b[0] = byte(v)
+	case 2:
+		binary.LittleEndian.PutUint16(b, uint16(v))
+	case 4:
+		binary.LittleEndian.PutUint32(b, uint32(v))
+	default:
+		binary.LittleEndian.PutUint64(b, v)
 	}
 }
 
@@ -219,15 +252,20 @@ func (p *processor) fetch() *decoded {
 		return nil
 	}
 	p.fault = nil
-	if d := p.code[p.ip]; d != nil && len(d.bytes) <= n && string(d.bytes) == string(raw[:len(d.bytes)]) {
-		return d
+	recent := &p.code[p.ip%uint64(len(p.code))]
+	if (*recent).is(p.ip, raw[:n]) {
+		return *recent
+	}
+	if d, _ := p.known.Load(p.ip); d != nil && d.(*decoded).is(p.ip, raw[:n]) {
+		*recent = d.(*decoded)
+		return *recent
 	}
 	inst, err := x86asm.Decode(raw[:n], 64)
 	if err != nil {
 		p.fault = &fault{vector: 6}
 		return nil
 	}
-	d := &decoded{inst: inst, bytes: append([]byte{}, raw[:inst.Len]...)}
+	d := &decoded{inst: inst, at: p.ip, bytes: append([]byte{}, raw[:inst.Len]...)}
 	for _, x := range inst.Prefix {
 		switch x &^ (x86asm.PrefixImplicit | x86asm.PrefixIgnored) {
 		case x86asm.PrefixGS:
@@ -237,8 +275,15 @@ func (p *processor) fetch() *decoded {
 		}
 	}
 	d.size = d.operandSize()
-	p.code[p.ip] = d
+	d.classify()
+	*recent = d
+	p.known.Store(p.ip, d)
 	return d
+}
+
+// is says whether d is the instruction at ip, which begins with raw.
+func (d *decoded) is(ip uint64, raw []byte) bool {
+	return d != nil && d.at == ip && len(d.bytes) <= len(raw) && string(d.bytes) == string(raw[:len(d.bytes)])
 }
 
 // event is why a processor's run ended.

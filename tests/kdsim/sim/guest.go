@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 //go:embed guest
@@ -19,6 +20,7 @@ type Guest struct {
 	Dir               string // where the files lie: ntoskrnl.exe, ntkrnlmp.pdb, sample.sys ...
 	kernel, hal, demo *image
 	driver            *image
+	code              sync.Map // what machines decoded: *decoded by address
 }
 
 // flags of the compiler: no vector registers, and frames that can be unwound.

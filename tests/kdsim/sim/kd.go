@@ -166,6 +166,7 @@ func (t *Target) Run(now time.Time) (out [][]byte, next time.Time, err error) {
 			if err := t.power(); err != nil {
 				return nil, now, err
 			}
+			t.line.begin()
 		}
 		if t.phase == running {
 			if !t.work() {

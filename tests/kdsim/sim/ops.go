@@ -221,6 +221,26 @@ func (p *processor) holds(cc int) bool {
 	return v != (cc%2 == 1)
 }
 
+// condition is what an instruction does where its condition holds.
+type condition int
+
+const (
+	always condition = iota // it has none
+	jumping
+	taking // a conditional move
+	setting
+)
+
+// classify finds out once what the execution of d asks each time.
+func (d *decoded) classify() {
+	for kind, of := range map[condition]map[x86asm.Op]int{jumping: jumps, taking: moves, setting: sets} {
+		if cc, ok := of[d.inst.Op]; ok {
+			d.kind, d.cc = kind, cc
+		}
+	}
+	d.string = stringSizes[d.inst.Op]
+}
+
 // Instructions with a condition, by its number.
 var jumps = map[x86asm.Op]int{x86asm.JO: 0, x86asm.JNO: 1, x86asm.JB: 2, x86asm.JAE: 3, x86asm.JE: 4, x86asm.JNE: 5, x86asm.JBE: 6, x86asm.JA: 7,
 	x86asm.JS: 8, x86asm.JNS: 9, x86asm.JP: 10, x86asm.JNP: 11, x86asm.JL: 12, x86asm.JGE: 13, x86asm.JLE: 14, x86asm.JG: 15}
@@ -231,23 +251,22 @@ var sets = map[x86asm.Op]int{x86asm.SETO: 0, x86asm.SETNO: 1, x86asm.SETB: 2, x8
 
 // execute does one instruction; ip is behind it.
 func (p *processor) execute(d *decoded) event {
-	if cc, ok := jumps[d.inst.Op]; ok {
-		if p.holds(cc) {
+	switch d.kind {
+	case jumping:
+		if p.holds(d.cc) {
 			p.ip = p.value(d, 0, 8)
 		}
 		return ran
-	}
-	if cc, ok := moves[d.inst.Op]; ok {
+	case taking:
 		v := p.value(d, 1, d.size)
-		if !p.holds(cc) {
+		if !p.holds(d.cc) {
 			v = p.value(d, 0, d.size)
 		}
 		p.put(d, 0, d.size, v)
 		return ran
-	}
-	if cc, ok := sets[d.inst.Op]; ok {
+	case setting:
 		v := uint64(0)
-		if p.holds(cc) {
+		if p.holds(d.cc) {
 			v = 1
 		}
 		p.put(d, 0, 1, v)

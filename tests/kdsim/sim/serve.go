@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,12 +16,12 @@ import (
 func (t *Target) Serve(ctx context.Context, conn io.ReadWriter) error {
 	in, bad := make(chan []byte, 64), make(chan error, 1)
 	go func() {
+		b := make([]byte, 4096)
 		for {
-			b := make([]byte, 4096)
 			n, err := conn.Read(b)
 			if n > 0 {
 				select {
-				case in <- b[:n]:
+				case in <- bytes.Clone(b[:n]):
 				case <-ctx.Done():
 					return
 				}

@@ -134,10 +134,13 @@ func (p *processor) moving(d *decoded) bool {
 	return true
 }
 
+// stringSizes is how many bytes the string instructions move or store at once.
+var stringSizes = map[x86asm.Op]int{x86asm.STOSB: 1, x86asm.STOSW: 2, x86asm.STOSD: 4, x86asm.STOSQ: 8,
+	x86asm.MOVSB: 1, x86asm.MOVSW: 2, x86asm.MOVSD: 4, x86asm.MOVSQ: 8}
+
 // strings does the repeated moves and stores.
 func (p *processor) strings(d *decoded) bool {
-	size := map[x86asm.Op]int{x86asm.STOSB: 1, x86asm.STOSW: 2, x86asm.STOSD: 4, x86asm.STOSQ: 8,
-		x86asm.MOVSB: 1, x86asm.MOVSW: 2, x86asm.MOVSD: 4, x86asm.MOVSQ: 8}[d.inst.Op]
+	size := d.string
 	if size == 0 {
 		return false
 	}
@@ -147,6 +150,9 @@ func (p *processor) strings(d *decoded) bool {
 		by = -by
 	}
 	for d.rep == 0 || p.r[rcx] != 0 {
+		if d.rep != 0 && p.fill(uint64(size), move) {
+			continue
+		}
 		v := p.r[rax]
 		if move {
 			v = p.load(p.r[rsi], size)
@@ -166,6 +172,42 @@ func (p *processor) strings(d *decoded) bool {
 		}
 		p.r[rcx]--
 	}
+	return true
+}
+
+// fill does at once as much of a repeated store or move as is within a page, upwards
+// and watched by nobody; false when that is nothing, and where a fault results.
+func (p *processor) fill(size uint64, move bool) bool {
+	to, from := p.r[rdi], p.r[rsi]
+	n := min(p.r[rcx], (page-to%page)/size)
+	if move {
+		n = min(n, (page-from%page)/size)
+	}
+	if n < 2 || p.flags&flagD != 0 || p.dr[7]&0xff != 0 {
+		return false
+	}
+	f := p.frameOf(to, true)
+	if f == nil {
+		p.fault = nil // told in its order
+		return false
+	}
+	out := f[to%page:][:n*size]
+	if move {
+		g := p.frameOf(from, false)
+		if g == nil || g == f { // what overlaps is repeated piece by piece
+			p.fault = nil
+			return false
+		}
+		copy(out, g[from%page:])
+		p.r[rsi] += n * size
+	} else {
+		put(out, int(size), p.r[rax])
+		for done := int(size); done < len(out); done *= 2 {
+			copy(out[done:], out[:done])
+		}
+	}
+	p.r[rdi] += n * size
+	p.r[rcx] -= n
 	return true
 }
 
