@@ -7,134 +7,18 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
 	"dap-windbg/targets/wire"
+	"dap-windbg/tests/dapclient"
 )
-
-// line is a long way between two ends: each byte takes its time, and the line can be
-// cut: nothing gets through, and nobody is told.
-type line struct {
-	ln    net.Listener
-	to    string
-	delay time.Duration
-
-	mu    sync.Mutex
-	cut   chan struct{} // non-nil while cut; closed when whole again
-	conns []net.Conn
-	all   sync.WaitGroup
-}
-
-// stretch puts a line in front of a port of this machine.
-func stretch(t testing.TB, port int, delay time.Duration) *line {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{ln: ln, to: fmt.Sprintf("127.0.0.1:%d", port), delay: delay}
-	l.all.Go(l.serve)
-	t.Cleanup(l.close)
-	return l
-}
-
-func (l *line) port() int { return l.ln.Addr().(*net.TCPAddr).Port }
-
-func (l *line) close() {
-	l.ln.Close()
-	l.mend()
-	l.drop()
-	l.all.Wait()
-}
-
-// drop closes both ends of all connections.
-func (l *line) drop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.conns {
-		c.Close()
-	}
-}
-
-func (l *line) sever() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.cut == nil {
-		l.cut = make(chan struct{})
-	}
-}
-
-func (l *line) mend() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.cut != nil {
-		close(l.cut)
-		l.cut = nil
-	}
-}
-
-func (l *line) serve() {
-	for {
-		near, err := l.ln.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", l.to)
-		if err != nil {
-			near.Close()
-			continue
-		}
-		l.mu.Lock()
-		l.conns = append(l.conns, near, far)
-		l.mu.Unlock()
-		l.all.Go(func() { l.carry(near, far) })
-		l.all.Go(func() { l.carry(far, near) })
-	}
-}
-
-// carry moves bytes one way; each piece arrives delay after it was sent.
-func (l *line) carry(from, to net.Conn) {
-	type piece struct {
-		due  time.Time
-		data []byte
-	}
-	way := make(chan piece, 1<<12)
-	l.all.Go(func() {
-		defer to.Close()
-		for p := range way {
-			time.Sleep(time.Until(p.due))
-			l.mu.Lock()
-			cut := l.cut
-			l.mu.Unlock()
-			if cut != nil {
-				<-cut
-			}
-			if _, err := to.Write(p.data); err != nil {
-				break
-			}
-		}
-		for range way {
-		}
-	})
-	defer close(way)
-	for {
-		buf := make([]byte, 16<<10)
-		n, err := from.Read(buf)
-		if n > 0 {
-			way <- piece{time.Now().Add(l.delay), buf[:n]}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
 
 // trips counts the round trips of the debug protocol since the last call: a chain of
 // requests, each of which waits for the reply to the one before.
@@ -159,8 +43,9 @@ func (c *trips) count(t *testing.T) int {
 }
 
 // TestFarAway: over a line of 25 and of 50 ms each way, what a user waits for is the
-// round trips that it is anywhere: the relays on the way add none. The times in the
-// log are what it feels like, in round trips of the line.
+// round trips that it is anywhere: the relays on the way add none. They are counted in
+// the trace of the debug protocol, and on the line itself, where whatever travels counts.
+// The times in the log are what it feels like, in round trips of the line.
 func TestFarAway(t *testing.T) {
 	for _, delay := range []time.Duration{25 * time.Millisecond, 50 * time.Millisecond} {
 		t.Run(delay.String(), func(t *testing.T) {
@@ -178,13 +63,16 @@ func TestFarAway(t *testing.T) {
 			c.count(t)
 			do := func(what string, limit int, f func() error) {
 				t.Helper()
-				began := time.Now()
+				began, before := time.Now(), l.flights()
 				if err := f(); err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
-				took := time.Since(began)
+				took, flights := time.Since(began), l.flights()-before
 				n := c.count(t)
-				t.Logf("%-32s %d of %d trips, feels like %.2f", what, n, limit, float64(took)/float64(2*delay))
+				t.Logf("%-32s %d of %d trips, %d flights, %v, feels like %.2f", what, n, limit, flights, took.Round(time.Millisecond), float64(took)/float64(2*delay))
+				if flights > limit {
+					t.Errorf("%s: %d flights over the line, want at most %d", what, flights, limit)
+				}
 				if n > limit {
 					t.Errorf("%s: %d round trips, want at most %d", what, n, limit)
 				}
@@ -203,8 +91,8 @@ func TestFarAway(t *testing.T) {
 			do("step over", 3, step(engine.StepOver))
 			do("step over", 3, step(engine.StepOver))
 			do("step out", 3, step(engine.StepOut))
-			do("step over a call to a breakpoint", 4, step(engine.StepOver))
-			do("continue", 4, step(engine.Go))
+			do("step over a call to a breakpoint", 3, step(engine.StepOver))
+			do("continue", 3, step(engine.Go))
 			do("read 64 KiB", 1, func() error {
 				return d.Session().Do(ctx, func(ctx context.Context, v *engine.View) error {
 					libc, ok := v.ModuleByName("libc_so")
@@ -217,6 +105,79 @@ func TestFarAway(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFarEditor: what an editor's user waits for at a step: the stop, and all that the
+// editor then shows of it.
+func TestFarEditor(t *testing.T) {
+	const steps, limit = 12, 3
+	for _, delay := range []time.Duration{25 * time.Millisecond, 50 * time.Millisecond} {
+		t.Run(delay.String(), func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+			l := stretch(t, s.port, delay)
+			e := editor(t)
+			e.Start("launch", map[string]any{"program": pacing(), "processServer": fmt.Sprintf("tcp:server=localhost,port=%d,password=p1", l.port())}, pacingSource(t), 23)
+			thread := e.Stopped("breakpoint").ThreadId
+			refresh := func() {
+				e.Do("threads", nil, nil)
+				for _, scope := range e.Scopes(e.Stack(thread, 20)[0].Id) {
+					if !scope.Expensive {
+						e.Variables(scope.VariablesReference)
+					}
+				}
+			}
+			refresh()
+			var took []time.Duration
+			most := 0
+			for n := range steps {
+				began, before := time.Now(), l.flights()
+				e.Do("next", map[string]any{"threadId": thread}, nil)
+				e.Event("stopped", nil)
+				refresh()
+				took = append(took, time.Since(began))
+				flights := l.flights() - before
+				if most = max(most, flights); flights > limit {
+					t.Errorf("step %d: %d flights over the line, want at most %d", n, flights, limit)
+				}
+			}
+			slices.Sort(took)
+			t.Logf("a step and what is shown of it, %d times: at most %d flights, %v to %v, feels like %.2f, mostly", steps, most, took[0].Round(time.Millisecond), took[steps-1].Round(time.Millisecond), float64(took[steps/2])/float64(2*delay))
+		})
+	}
+}
+
+// editor is a debug adapter as an editor starts it.
+func editor(t *testing.T) *dapclient.Client {
+	t.Helper()
+	cmd := exec.Command(binary)
+	cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "XDG_CACHE_HOME="+t.TempDir())
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return dapclient.New(t, struct {
+		io.Reader
+		io.WriteCloser
+	}{out, in})
+}
+
+// pacingSource is the path of the program's source, as its debug information has it.
+func pacingSource(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../programs/pacing.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestCut: a line that is cut for five seconds goes on where it was; what was typed
