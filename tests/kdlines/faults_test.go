@@ -7,12 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,25 +15,8 @@ import (
 	"dap-windbg/arch"
 	"dap-windbg/targets"
 	"dap-windbg/targets/kd"
-	"dap-windbg/targets/wire"
 	"dap-windbg/tests/kdsim/sim"
 )
-
-// patience bounds a whole session in virtual time; nothing in it may hang.
-const patience = 10 * time.Minute
-
-func guest(t testing.TB) *sim.Guest {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := sim.Build(filepath.Join(cache, "dap-windbg-kdsim"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
 
 // exports reads the names that an image exports, by offset from its base. The images
 // are linked so that file and memory agree about headers.
@@ -191,93 +168,58 @@ func (s *session) run() {
 	s.must(s.k.Close(s.ctx, targets.Detach))
 }
 
-// traceTo traces when somebody wants to look.
-func traceTo(w io.Writer) *wire.Trace {
-	if os.Getenv("KD_TRACE") == "" {
-		return nil
-	}
-	return wire.NewTrace(w, nil)
-}
-
-// debug runs a session over a line and returns what it wrote down.
-func debug(t testing.TB, g *sim.Guest, o sim.Options, to, from *way) (log string, took time.Duration) {
-	host, far := newLine(to, from)
-	defer func() {
-		host.Close()
-		time.Sleep(5 * time.Second) // all ends
-	}()
-	var trace bytes.Buffer
-	defer func() {
-		if name := os.Getenv("KD_TRACE"); name != "" { // to be looked at
-			os.WriteFile(name, trace.Bytes(), 0o600)
-		}
-	}()
+// converse runs a session over a line and returns what it wrote down, and how long its
+// slowest operation took.
+func converse(t *testing.T, g *sim.Guest, o sim.Options, to, from *way) (log string, took time.Duration) {
 	o.Tick = 50 * time.Millisecond
-	for i := range uint64(500) { // the breakpoint is come by for ever
-		o.Script = append(o.Script, sim.Command{Tick: 10 * (i + 1), Do: sim.Commands["burst"]})
-	}
-	machine, err := sim.New(g, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	served := make(chan error, 1)
-	go func() { served <- machine.Serve(ctx, far) }()
 	start := time.Now()
-	k, err := kd.Connect(ctx, host, kd.Options{Break: true, Trace: traceTo(&trace)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, k := plug(t, g, o, 10, to, from) // the breakpoint is come by for ever
 	s := &session{t: t, ctx: ctx, k: k}
 	s.slowest = time.Since(start)
 	s.mark = time.Now()
 	s.run()
-	far.Close()
-	<-served
 	return s.log.String(), s.slowest
 }
 
-// schedules is how many are tried.
-func schedules() int {
-	if os.Getenv("HEAVY") != "" {
-		return 20000
-	}
-	return 2000
+// clean is what a session over a line without faults writes down.
+func clean(t *testing.T, g *sim.Guest) (log string) {
+	synctest.Test(t, func(t *testing.T) { log, _ = converse(t, g, sim.Options{}, &way{}, &way{}) })
+	return log
 }
 
 // TestSchedules: finitely many faults change nothing.
 func TestSchedules(t *testing.T) {
 	g := guest(t)
-	names := slices.Sorted(maps.Keys(faults))
-	var want string
-	synctest.Test(t, func(t *testing.T) { want, _ = debug(t, g, sim.Options{}, &way{}, &way{}) })
+	want := clean(t, g)
 	t.Logf("the clean line:\n%s", want)
-	longest := time.Duration(0)
-	for seed := range schedules() {
-		name := fmt.Sprint(seed)
-		ok := t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := rand.New(rand.NewPCG(uint64(seed), 1))
-				ways := [2]*way{}
-				for i := range ways {
-					ways[i] = &way{rand: rand.New(rand.NewPCG(uint64(seed), uint64(2+i))), names: names, left: r.IntN(30), every: 1 + r.IntN(20),
-						delay: time.Duration(r.IntN(4)) * time.Millisecond}
-				}
-				ways[0].orders = true
-				got, took := debug(t, g, sim.Options{Seed: uint64(seed), Strict: seed%3 == 0, Retries: 100, BootRetries: 100}, ways[0], ways[1])
-				longest = max(longest, took)
-				if got != want {
-					t.Errorf("got\n%s", got)
-				}
-				if took > 30*time.Second {
-					t.Errorf("an operation took %v", took)
-				}
-			})
-		})
-		if !ok && os.Getenv("ALL") == "" {
-			break
+	var longest slowest
+	each(t, schedules(), func(t *testing.T, seed int) {
+		to, from := quality{faults: 30, between: 20, delay: 4}.ways(seed, 1, named())
+		got, took := converse(t, g, sim.Options{Seed: uint64(seed), Strict: seed%3 == 0, Retries: 100, BootRetries: 100}, to, from)
+		longest.note(took)
+		if got != want || took > hang {
+			t.Errorf("after %v got\n%s", took, got)
 		}
-	}
-	t.Logf("the slowest operation took %v of the line's time", longest)
+	})
+	t.Logf("the slowest operation took %v of the line's time", longest.took)
+}
+
+// TestMangled: a line that writes CR LF for each LF of the target, or passes through
+// two such terminals, gives what a clean line gives; with faults, too.
+func TestMangled(t *testing.T) {
+	g := guest(t)
+	want := clean(t, g)
+	var longest slowest
+	each(t, schedules()/20, func(t *testing.T, seed int) {
+		to, from := quality{faults: 10, between: 20, delay: 1}.ways(seed, 11, named("CR LF"))
+		if from.always = lf; seed%2 == 1 {
+			from.always = func(p []byte) []byte { return lf(lf(p)) }
+		}
+		got, took := converse(t, g, sim.Options{Seed: uint64(seed), Retries: 100, BootRetries: 100}, to, from)
+		longest.note(took)
+		if got != want || took > hang {
+			t.Errorf("after %v got\n%s", took, got)
+		}
+	})
+	t.Logf("the slowest operation took %v of the line's time", longest.took)
 }

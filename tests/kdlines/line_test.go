@@ -46,10 +46,11 @@ var faults = map[string]fault{
 		i := r.IntN(len(p))
 		return [][]byte{p[:i], pause, p[i:]}
 	},
-	"CR LF": func(r *rand.Rand, p []byte) [][]byte {
-		return [][]byte{bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))}
-	},
+	"CR LF": func(r *rand.Rand, p []byte) [][]byte { return [][]byte{lf(p)} },
 }
+
+// lf is what a terminal makes of line ends.
+func lf(p []byte) []byte { return bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")) }
 
 // way is one direction of a line.
 type way struct {
@@ -63,9 +64,9 @@ type way struct {
 	left   int      // faults still to come
 	every  int      // writes between faults, about
 	always func([]byte) []byte
-	delay  time.Duration
-	orders bool // this way leads to the target
-	total  int  // bytes
+	delay  time.Duration // of the line, which is slower than its ends
+	orders bool          // this way leads to the target
+	total  int           // bytes
 }
 
 func (w *way) write(p []byte) (int, error) {
@@ -77,9 +78,10 @@ func (w *way) write(p []byte) (int, error) {
 		pieces = faults[w.names[w.rand.IntN(len(w.names))]](w.rand, p)
 		w.hush(pieces, p)
 	}
-	time.Sleep(w.delay)
+	time.Sleep(w.delay) // on the clock of the test, which costs nothing
 	for _, q := range pieces {
 		if q == nil {
+			// Shorter and longer than all deadlines within a packet.
 			time.Sleep(time.Duration(w.rand.IntN(3000)) * time.Millisecond / 2)
 			continue
 		}
