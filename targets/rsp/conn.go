@@ -89,6 +89,7 @@ type Conn struct {
 	err      error
 	targets  map[int64]*Target
 	children map[int64]*child
+	spread   bool     // an interrupt went to more than the process that was meant
 	general  threadID // thread that g and m speak of; zero: the stopped one
 	noTrap   [5]bool  // kinds the far end does not know
 	noX      bool     // binary writes are unknown

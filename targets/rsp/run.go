@@ -18,6 +18,7 @@ type run struct {
 	t          *Target // who began it
 	interrupts int
 	since      time.Time   // of the first interrupt
+	victims    []*Target   // each was interrupted by itself
 	hidden     bool        // it is being stopped for requests, see turn
 	drains     bool        // its stop is nobody's, see drain
 	told       bool        // its stop was told to somebody
@@ -27,16 +28,6 @@ type run struct {
 	stopped    bool          // the stop came; it may still be settled
 	timer      *time.Timer
 }
-
-// interruptAgain is when an interrupt that had no effect is repeated: a far end
-// that reads it in one piece with the resume may not see it.
-const interruptAgain = 500 * time.Millisecond
-
-// interruptLimit is when an interrupt counts as failed.
-const interruptLimit = 10 * time.Second
-
-// echoLife is how many resumes an interrupt that came too late may spoil.
-const echoLife = 3
 
 // Resume lets the debuggee run; the traps of r travel in the same flight. When
 // it returns an error, the debuggee waits (it may have moved) and no Stop comes
@@ -335,103 +326,6 @@ func (t *Target) reversePackets(r targets.Resume) ([]string, error) {
 		return nil, fmt.Errorf("running backwards: %w", errors.ErrUnsupported)
 	}
 	return []string{verb}, nil
-}
-
-// Interrupt asks for a stop. It does nothing when the debuggee waits already.
-func (t *Target) Interrupt(context.Context) error {
-	c := t.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
-	}
-	if t.gone {
-		return targets.ErrGone
-	}
-	switch {
-	case t.motion == nil:
-	case t.lends != nil:
-		c.pause(t, nil)
-	case c.run != nil:
-		t.motion.asked = true
-		c.interrupt()
-	default: // another's stop holds it already
-		t.motion.asked = true
-		c.done.Add(1)
-		go c.pausedAlready(t)
-	}
-	return nil
-}
-
-// interrupt sends 0x03, and again until the stop comes or it counts as failed;
-// c.mu is held.
-func (c *Conn) interrupt() {
-	rn := c.run
-	if rn == nil {
-		return
-	}
-	if rn.interrupts++; rn.interrupts == 1 {
-		rn.since = time.Now()
-	}
-	if rn.stopped { // should it run on, pump repeats this
-		return
-	}
-	if c.nonstop {
-		if c.enqueue([]*request{ask("vCont;t%s", rn.t.wholeProcess())}); rn.timer != nil {
-			rn.timer.Stop()
-		}
-		rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })
-		return
-	}
-	for _, born := range c.children {
-		born.interrupted = true
-	}
-	broken := c.o.Break != nil && c.o.Break(c.victim(rn).info.Load().pid) == nil
-	if !broken && c.sent == len(c.queue) { // else pump sends it behind the resume
-		c.emit(c.flightNumber(), []byte{interrupt})
-	}
-	if rn.timer != nil {
-		rn.timer.Stop()
-	}
-	rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })
-}
-
-// victim is the process an interrupt is meant for; c.mu is held.
-func (c *Conn) victim(rn *run) *Target {
-	moving := c.moving()
-	for _, t := range moving {
-		if t.motion.asked {
-			return t
-		}
-	}
-	if rn.t.motion == nil && len(moving) > 0 {
-		return moving[0]
-	}
-	return rn.t
-}
-
-func (c *Conn) repeat(rn *run) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.run != rn || rn.stopped || c.err != nil {
-		return
-	}
-	if time.Since(rn.since) < min(interruptLimit, c.o.Timeout) {
-		c.interrupt()
-		return
-	}
-	if c.line == nil { // which has told what to do
-		rn.t.events.Put(targets.Output{Console: true, Text: deaf.Error() + ". " + deaf.Hint() + "\n"})
-	}
-	rn.interrupts = 0 // the next Interrupt tries anew
-	close(rn.deaf)
-	rn.deaf = make(chan struct{})
-}
-
-// deaf is what came of an interrupt that had no effect.
-var deaf = &targets.RefusedError{
-	Op: "interrupting the debuggee", Text: "the far end does not stop it",
-	Fix: "gdbserver can only interrupt a process it attached to when that leads its process group (setsid PROGRAM); start the program by gdbserver, or signal it over there.",
 }
 
 // holdUp: a trap of a flight with a resume was refused. If the resume has left

@@ -27,7 +27,7 @@ func (c *Conn) pump() {
 		}
 		c.put(r.flight.number, packet)
 		c.sent++
-		if r.resume && c.run != nil && c.run.interrupts > 0 {
+		if r.resume && c.run != nil && c.run.interrupts > 0 && !c.strike(c.run) {
 			c.put(c.flightNumber(), []byte{interrupt})
 		}
 	}

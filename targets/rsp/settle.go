@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"dap-windbg/arch"
@@ -50,7 +49,11 @@ func (c *Conn) stopCame(rn *run, p []byte) {
 		c.endRun()
 		return
 	}
-	if t != nil && !c.nonstop && c.isEcho(t, s, rn) {
+	switch {
+	case c.nonstop:
+	case t == nil:
+		c.linger(rn)
+	case c.isEcho(t, s, rn):
 		c.again(rn)
 		return
 	}
@@ -118,29 +121,6 @@ func (c *Conn) ownerOf(s *stopReply, rn *run) *Target {
 	return rn.t
 }
 
-// isEcho tells a stop that answers an interrupt of an earlier run: the debuggee
-// had stopped by itself, and the far end kept the interrupt for later. An interrupt
-// may go to all processes of a group, of which one stop is reported at once.
-func (c *Conn) isEcho(t *Target, s *stopReply, rn *run) bool {
-	asked := !s.named && !s.gone && s.signal == gdbSIGINT
-	was := t.echo
-	switch {
-	case asked && rn.interrupts == 0 && was > 0:
-		t.echo--
-		return true
-	case rn.interrupts == 0:
-		t.echo = max(0, was-1)
-		return false
-	}
-	for _, other := range c.targets {
-		other.echo = echoLife
-	}
-	if asked && rn.interrupts == 1 && was == 0 {
-		t.echo = 0
-	}
-	return false
-}
-
 // again lets run on what nobody had to know stopped; c.mu is held.
 func (c *Conn) again(rn *run) {
 	moving := c.moving()
@@ -158,7 +138,7 @@ func (c *Conn) again(rn *run) {
 		return
 	}
 	if rn.stopped = false; !c.wanted(rn) {
-		rn.interrupts = 0
+		rn.interrupts, rn.victims = 0, nil
 	}
 	reqs := make([]*request, len(packets))
 	for i, s := range packets {
@@ -170,11 +150,6 @@ func (c *Conn) again(rn *run) {
 	if rn.interrupts > 0 { // pump has sent it; see that it has an effect
 		rn.timer = time.AfterFunc(interruptAgain, func() { c.repeat(rn) })
 	}
-}
-
-// wanted reports whether somebody waits for the stop of rn; c.mu is held.
-func (c *Conn) wanted(rn *run) bool {
-	return rn.hidden || slices.ContainsFunc(c.moving(), func(t *Target) bool { return t.motion.asked || t.motion.orphan })
 }
 
 // ended: a process is no more. One that nobody held does not matter.
@@ -210,7 +185,7 @@ func (c *Conn) tell(t *Target, rn *run, s *stopReply) {
 		t.signals[stop.Thread] = s.signal
 	}
 	if stop.Child != nil {
-		born := &child{thread: s.child, traps: maps.Clone(t.traps)}
+		born := &child{thread: s.child, traps: maps.Clone(t.traps), interrupted: c.spread && (rn.interrupts > 0 || t.echo > 0)}
 		if s.vfork {
 			born.lender = t
 		}
@@ -293,7 +268,7 @@ func (t *Target) trapKindAt(s *stopReply) targets.TrapKind {
 
 // guess finds the reason of a stop whose far end does not name it.
 func (t *Target) guess(s *stopReply, rn *run, pc arch.Addr) targets.Reason {
-	asked := rn != nil && rn.interrupts > 0
+	asked := rn != nil && rn.interrupts > 0 && (rn.reached(t) || t.echo > 0 || t.c.nonstop)
 	switch {
 	case asked && (s.signal == 0 || s.signal == gdbSIGINT || s.signal == 17 || s.signal == 19):
 		return targets.Interrupted
