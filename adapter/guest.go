@@ -30,6 +30,9 @@ type Guest struct {
 type Shared interface {
 	// Act hears what the client does to the debuggee without a command line: "step over".
 	Act(what string)
+	// Break hears of a pause: the line at work is ended, another client's too if this one
+	// may; others reports that it was. It does not wait.
+	Break() (others bool)
 }
 
 // turn is in the mailbox behind what happened before the turn of a line.

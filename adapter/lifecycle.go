@@ -122,7 +122,8 @@ func (s *session) hasOpened(o opened) {
 		return
 	}
 	s.dbg, s.console, s.phase = o.dbg, o.console, configuring
-	s.present.Store(&presence{dbg: o.dbg})
+	shared, _ := o.console.(Shared)
+	s.present.Store(&presence{o.dbg, shared})
 	s.sources.rules = s.plan.SourceMap
 	s.sources.dirs = func() string { return o.dbg.Path("src") }
 	if stop, ok := s.lastStop(s.ctx); ok {

@@ -105,7 +105,8 @@ type session struct {
 
 // presence is what the reader needs to break in.
 type presence struct {
-	dbg Debugger
+	dbg    Debugger
+	shared Shared // the console, nil: it is nobody else's
 }
 
 func newSession(parent context.Context, o Options) *session {
@@ -198,6 +199,9 @@ func (s *session) accept(m *incoming) {
 	case "pause":
 		if !s.running.Load() {
 			s.lines.cancelAll()
+		}
+		if p := s.present.Load(); p != nil && p.shared != nil {
+			p.shared.Break()
 		}
 	}
 	s.pending.add(r)

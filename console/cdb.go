@@ -181,6 +181,9 @@ func (w *window) loop(ctx context.Context) {
 		w.scr.Prompt("", "")
 		line, err := w.read(ctx, prompt)
 		if errors.Is(err, readline.ErrInterrupt) {
+			if w.share.Shared() { // somebody else may be at work
+				w.seat.BreakIn()
+			}
 			continue
 		}
 		if err != nil {
@@ -255,15 +258,20 @@ func (w *window) exec(ctx context.Context, line string) {
 	signal.Notify(keys, os.Interrupt)
 	defer signal.Stop(keys)
 	go func() {
-		for n := 0; ; n++ {
+		for again := false; ; {
 			select {
 			case <-ctx.Done():
 				return
 			case <-keys:
-				if !w.breakIn(ctx) || n > 0 {
+				if w.seat.Break() { // a line of another's, for which this one waits
+					w.dbg.GiveUpTransfers()
+					continue
+				}
+				if !w.breakIn(ctx) || again {
 					cancel()
 					w.dbg.GiveUpTransfers()
 				}
+				again = true
 			}
 		}
 	}()

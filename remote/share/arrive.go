@@ -20,6 +20,16 @@ type arrival struct {
 	err     error
 }
 
+// shown reports whether it was come to.
+func (a *arrival) shown() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // pastStops is how many arrivals are remembered.
 const pastStops = 32
 
@@ -68,10 +78,11 @@ func (s *Session) shows(stop engine.Stop) bool {
 func (t *Seat) Arrive(ctx context.Context, stop engine.Stop, out io.Writer) (resumed bool, err error) {
 	s := t.s
 	if !s.shared.Load() {
-		if err := s.take(ctx); err != nil {
+		ctx, done, err := s.take(ctx, &work{})
+		if err != nil {
 			return false, err
 		}
-		defer s.give()
+		defer done()
 		return s.in.Arrive(ctx, stop, out)
 	}
 	a := s.find(stop.Number)
@@ -96,20 +107,30 @@ func (s *Session) come(ctx context.Context, a *arrival) (resumed bool, err error
 
 // arrive runs the commands of a stop and shows it, unless the debuggee has gone on.
 func (s *Session) arrive(a *arrival) {
-	defer close(a.done)
-	if a.err = s.take(s.life); a.err != nil {
+	defer func() {
+		close(a.done)
+		s.mu.Lock()
+		s.news()
+		s.mu.Unlock()
+	}()
+	w := &work{}
+	ctx, done, err := s.take(s.life, w)
+	if err != nil {
+		a.err = err
 		return
 	}
-	defer s.give()
+	defer done()
 	if !s.halted(a) {
 		a.resumed = true
 		return
 	}
 	o := &tee{s: s}
 	defer o.flush()
-	s.work(true)
-	defer s.work(false)
-	a.resumed, a.err = s.in.Arrive(s.life, a.stop, o)
+	s.begin(w)
+	a.resumed, a.err = s.in.Arrive(ctx, a.stop, o)
+	if ctx.Err() != nil && !a.resumed { // its commands were ended; where the debuggee is, is shown
+		a.err = s.in.StopBlock(s.life, a.stop, o)
+	}
 }
 
 // halted waits until all processes have halted, and reports whether a is still the

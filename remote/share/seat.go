@@ -41,32 +41,6 @@ func (t *Seat) Window() {
 	t.window = true
 }
 
-// take begins a turn.
-func (s *Session) take(ctx context.Context) error {
-	select {
-	case s.line <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case s.line <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.life.Done():
-		return context.Canceled
-	}
-}
-
-func (s *Session) give() { <-s.line }
-
-// work notes that a line is at work, or no more.
-func (s *Session) work(on bool) {
-	s.mu.Lock()
-	s.lining = on
-	s.mu.Unlock()
-}
-
 // Start is windbg.Interpreter's, in turn.
 func (t *Seat) Start(ctx context.Context, line string, out io.Writer) error {
 	return t.turn(ctx, line, out, t.s.in.Start)
@@ -89,21 +63,27 @@ func (t *Seat) Exec(ctx context.Context, line string, out io.Writer) error {
 
 func (t *Seat) turn(ctx context.Context, line string, out io.Writer, run func(context.Context, string, io.Writer) error) error {
 	s := t.s
-	if err := s.take(ctx); err != nil {
+	if t.guest != nil && strings.TrimSpace(line) == ".remote_exit" { // waits for nobody
+		t.guest.Leave()
+		return nil
+	}
+	shown := passwords.ReplaceAllString(line, "$1*")
+	w := &work{by: t, line: shown}
+	ctx, done, err := s.take(ctx, w)
+	if err != nil {
 		fmt.Fprintln(out, "The line was not run: another one was at work.")
 		return err
 	}
-	defer s.give()
+	defer done()
 	t.touch()
 	if b, ok := out.(interface{ Begin() }); ok {
 		b.Begin()
 	}
 	if s.crowd() && !quiet(line) {
-		s.say(t, t.title()+" "+s.in.Prompt(ctx)+passwords.ReplaceAllString(line, "$1*")+"\n")
+		s.say(t, t.title()+" "+s.in.Prompt(ctx)+shown+"\n")
 	}
 	o := &tee{s: s, but: t, out: out}
-	s.work(true)
-	defer s.work(false)
+	s.begin(w)
 	defer o.flush()
 	if t.guest != nil {
 		ctx = windbg.AsGuest(ctx, t.guest)
@@ -118,6 +98,16 @@ var passwords = regexp.MustCompile(`(?i)(password\s*=\s*)[^,;}\s]+`)
 func quiet(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || line[0] == '*' || strings.HasPrefix(line, "$$ ") || line == "$$" || strings.HasPrefix(line, ".printf")
+}
+
+// hear tells this seat alone.
+func (t *Seat) hear(text string) {
+	if text == "" {
+		return
+	}
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	t.emit(engine.Output{Text: text, Category: engine.FromDebugger})
 }
 
 func (t *Seat) touch() {
@@ -177,8 +167,51 @@ func (t *Seat) FormatEvent(e engine.Event) string {
 // IsCommand is windbg.Interpreter's.
 func (t *Seat) IsCommand(line string) bool { return t.s.in.IsCommand(line) }
 
-// Prompt is windbg.Interpreter's.
-func (t *Seat) Prompt(ctx context.Context) string { return t.s.in.Prompt(ctx) }
+// Prompt is windbg.Interpreter's. In a shared session it shows that somebody else is at
+// work for long, or the debugger for one of the editors.
+func (t *Seat) Prompt(ctx context.Context) string {
+	s := t.s
+	if !s.shared.Load() {
+		return s.in.Prompt(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, slowAfter)
+	defer cancel()
+	for {
+		wait, changed := t.othersWork()
+		if wait == 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-time.After(wait):
+			return busyPrompt
+		case <-ctx.Done():
+			return busyPrompt
+		}
+	}
+	if text := s.in.Prompt(ctx); ctx.Err() == nil {
+		return text
+	}
+	return busyPrompt
+}
+
+// busyPrompt is the interpreter's for a debuggee that runs.
+const busyPrompt = "*BUSY* "
+
+// othersWork tells how long, if it goes on, something of another's may still be at work
+// until the seat's prompt shows it: 0 nothing is, less than 0 it has been too long already.
+func (t *Seat) othersWork() (wait time.Duration, changed <-chan struct{}) {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	w := t.s.work
+	if w == nil || w.by == t {
+		return 0, t.s.changed
+	}
+	if wait = slowAfter - time.Since(w.since); wait == 0 {
+		wait = -1
+	}
+	return wait, t.s.changed
+}
 
 // Complete is windbg.Interpreter's; there is nothing while a line is at work.
 func (t *Seat) Complete(ctx context.Context, line string) []windbg.Completion {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"dap-windbg/engine"
@@ -27,7 +26,7 @@ type server struct {
 type wires struct {
 	ctx  context.Context
 	cut  context.CancelFunc
-	open sync.WaitGroup
+	open door
 }
 
 func newWires() *wires {
@@ -47,8 +46,13 @@ func (s *Session) Serve(ctx context.Context, text string) (clients []string, not
 	if err != nil {
 		return nil, "", err
 	}
-	s.shared.Store(true)
 	s.mu.Lock()
+	if s.life.Err() != nil {
+		s.mu.Unlock()
+		l.Close()
+		return nil, "", errEnding
+	}
+	s.shared.Store(true)
 	x := &server{listener: l}
 	for slices.ContainsFunc(s.servers, func(o *server) bool { return o.id == x.id }) {
 		x.id++
@@ -56,7 +60,7 @@ func (s *Session) Serve(ctx context.Context, text string) (clients []string, not
 	s.servers = append(s.servers, x)
 	slices.SortFunc(s.servers, func(a, b *server) int { return a.id - b.id })
 	s.mu.Unlock()
-	s.wires.open.Go(func() { s.accept(x) })
+	s.wires.open.run(func() { s.accept(x) })
 	return l.ClientStrings(), advice(l), nil
 }
 
@@ -99,16 +103,23 @@ func (s *Session) EndServer(id int) error {
 	return x.listener.Close()
 }
 
+var errEnding = errors.New("the debug session is ending")
+
+// accept lets in whoever comes. A reverse server has one client, and ends with it.
 func (s *Session) accept(x *server) {
+	spec := x.listener.Spec()
 	for {
 		c, err := x.listener.Accept(s.life)
-		if err == nil {
-			s.wires.open.Go(func() { s.welcome(c, x.listener.Spec().Protocol) })
+		switch {
+		case err == nil && !spec.Reverse():
+			s.wires.open.run(func() { s.welcome(c, spec.Protocol) })
 			continue
+		case err == nil:
+			s.welcome(c, spec.Protocol)
+			err = errors.New("its client has left")
 		}
-		if s.life.Err() == nil && x.listener.Spec().Reverse() {
-			s.say(nil, "Server "+x.listener.Spec().String()+" has ended: "+err.Error()+"\n")
-			s.EndServer(x.id)
+		if s.life.Err() == nil && spec.Reverse() && s.EndServer(x.id) == nil {
+			s.say(nil, "Server "+spec.String()+" has ended: "+err.Error()+"\n")
 		}
 		return
 	}
@@ -127,16 +138,13 @@ func (s *Session) welcome(c *transport.Conn, protocol string) {
 			call.Refuse(fmt.Errorf("a debug session has no streams of kind %.20q", call.Kind))
 			return
 		}
-		if s.life.Err() != nil {
-			call.Refuse(errors.New("the debug session is ending"))
+		if !s.guests.enter() {
+			call.Refuse(errEnding)
 			return
 		}
-		s.guests.Add(1)
-		defer s.guests.Done()
-		t := &Seat{s: s, who: c.Client, name: nameOf(c.Client), via: protocol + " " + c.Address, emit: func(engine.Event) {}, active: time.Now()}
-		if t.who == "" {
-			t.name = "somebody"
-		}
+		defer s.guests.leave()
+		who := plain(c.Client)
+		t := &Seat{s: s, who: who, name: nameOf(who), via: protocol + " " + c.Address, emit: func(engine.Event) {}, active: time.Now()}
 		stream, err := call.Accept(nil)
 		if err != nil {
 			return

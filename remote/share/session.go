@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -42,24 +43,26 @@ type Session struct {
 	in    *windbg.Interpreter
 	owner *Seat
 
-	line   chan struct{} // held by who runs a command line
-	shared atomic.Bool   // a server has been opened
-	life   context.Context
-	end    context.CancelFunc
-	guests sync.WaitGroup
-	wires  *wires
+	line     chan struct{} // held by who runs a command line
+	shared   atomic.Bool   // a server has been opened
+	life     context.Context
+	end      context.CancelFunc
+	guests   door
+	wires    *wires
+	breaking atomic.Bool // a break-in is on its way
 
-	mu      sync.Mutex
-	seats   []*Seat // the owner's first
-	servers []*server
-	coming  []*Seat // have a number, but hear of nothing yet
-	running bool
-	lining  bool // a command line is at work
-	byLine  bool // one let the debuggee run
-	runs    int
-	at      *arrival   // the stop that the debuggee is in
-	past    []*arrival // the latest ones, newest last
-	changed chan struct{}
+	mu       sync.Mutex
+	seats    []*Seat // the owner's first
+	servers  []*server
+	coming   []*Seat // have a number, but hear of nothing yet
+	running  bool
+	work     *work // has the turn, nil nothing
+	brokenIn int   // the latest of runs that was broken into
+	byLine   bool  // one let the debuggee run
+	runs     int
+	at       *arrival   // the stop that the debuggee is in
+	past     []*arrival // the latest ones, newest last
+	changed  chan struct{}
 }
 
 // New makes a Session whose owner hears of events by emit, which must not block.
@@ -107,21 +110,9 @@ func (s *Session) Close() {
 	for _, x := range servers {
 		x.listener.Close()
 	}
-	within(closeTime, s.guests.Wait)
+	s.guests.shut(closeTime)
 	s.wires.cut()
-	within(closeTime, s.wires.open.Wait)
-}
-
-// within runs f and returns when it has, or when d has passed.
-func within(d time.Duration, f func()) {
-	done := make(chan struct{})
-	go func() { f(); close(done) }()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-done:
-	case <-t.C:
-	}
+	s.wires.open.shut(closeTime)
 }
 
 // Emit receives every event of the debugger, in order, and passes it on. It does not
@@ -140,7 +131,7 @@ func (s *Session) Emit(e engine.Event) {
 		}
 	case engine.Resumed:
 		s.leave()
-		s.running, s.byLine = true, s.lining
+		s.running, s.byLine = true, s.lining()
 		s.runs++
 	case engine.Ended:
 		s.leave()
@@ -258,13 +249,29 @@ func (s *Session) Clients() []string {
 	return out
 }
 
+// plain is a name as a client tells it, without what could be taken for something of
+// ours where it is shown or kept: brackets, bars, line ends, marks that turn the writing
+// round. Blanks within stay.
+func plain(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || strings.ContainsRune("@._-+$\\ ", r) {
+			return r
+		}
+		return '?'
+	}, text))
+}
+
 // hostOf is the machine of user@host; a client without a user's name tells it alone.
 func hostOf(client string) string { return client[strings.LastIndexByte(client, '@')+1:] }
 
 // nameOf turns user@host, as a client tells it, into HOST\user.
 func nameOf(client string) string {
-	user, host, ok := strings.Cut(client, "@")
-	if !ok {
+	host := hostOf(client)
+	user := strings.TrimSuffix(strings.TrimSuffix(client, host), "@")
+	switch {
+	case client == "":
+		return "somebody"
+	case user == "" || host == "":
 		return client
 	}
 	return host + `\` + user

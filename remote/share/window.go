@@ -3,6 +3,7 @@ package share
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -22,11 +23,20 @@ type window struct {
 
 	mu     sync.Mutex
 	queue  []engine.Event
+	held   int                // bytes in queue, about
+	most   int                // of held
+	lost   loss               // since queue was full
 	done   int                // lines
 	cancel context.CancelFunc // of the line at work, nil none
 	left   bool               // by .remote_exit
 	wake   chan struct{}
 }
+
+// loss is what a window was not fast enough for.
+type loss struct{ bytes, events int }
+
+// eventSize is what an event counts for in a queue, beside its text.
+const eventSize = 256
 
 // maxLines is how many lines of one window wait.
 const maxLines = 64
@@ -34,7 +44,7 @@ const maxLines = 64
 func (s *Session) serveWindow(t *Seat, rw io.ReadWriteCloser) {
 	ctx, leave := context.WithCancel(s.life)
 	defer leave()
-	w := &window{s: s, t: t, to: rw, lines: make(chan string, maxLines), wake: make(chan struct{}, 1)}
+	w := &window{s: s, t: t, to: rw, most: s.o.Patience, lines: make(chan string, maxLines), wake: make(chan struct{}, 1)}
 	t.window, t.emit = true, w.emit
 	t.guest = &windbg.Guest{Leave: func() { w.mu.Lock(); w.left = true; w.mu.Unlock(); leave() }}
 	if err := s.enter(t); err != nil {
@@ -63,11 +73,21 @@ func (s *Session) serveWindow(t *Seat, rw io.ReadWriteCloser) {
 	send(rw, parted, []byte(why))
 }
 
-// emit queues an event; output that follows output joins it.
+// emit queues an event; output that follows output joins it. What does not fit, and what
+// comes behind that, is lost, and the window is told how much.
 func (w *window) emit(e engine.Event) {
 	w.mu.Lock()
 	n := len(w.queue)
 	o, isText := e.(engine.Output)
+	if w.held+len(o.Text)+eventSize > w.most || w.lost != (loss{}) {
+		w.lost.bytes += len(o.Text)
+		if !isText {
+			w.lost.events++
+		}
+		w.mu.Unlock()
+		return
+	}
+	w.held += len(o.Text)
 	if n > 0 && isText {
 		if last, ok := w.queue[n-1].(engine.Output); ok && last.Category == o.Category && len(last.Text) < 64<<10 {
 			last.Text += o.Text
@@ -77,6 +97,7 @@ func (w *window) emit(e engine.Event) {
 		}
 	}
 	w.queue = append(w.queue, e)
+	w.held += eventSize
 	w.mu.Unlock()
 	w.stir()
 }
@@ -104,7 +125,7 @@ func (w *window) read(ctx context.Context, r io.Reader) {
 				return
 			}
 		case breaking:
-			w.breakIn(ctx)
+			w.breakIn()
 		case asking:
 			w.complete(ctx, string(text))
 		default:
@@ -114,6 +135,8 @@ func (w *window) read(ctx context.Context, r io.Reader) {
 }
 
 func (w *window) complete(ctx context.Context, line string) {
+	ctx, cancel := context.WithTimeout(ctx, completeTime)
+	defer cancel()
 	list := []candidate{}
 	for _, c := range w.t.Complete(ctx, line) {
 		list = append(list, candidate(c))
@@ -121,19 +144,19 @@ func (w *window) complete(ctx context.Context, line string) {
 	sendJSON(w.to, completed, list)
 }
 
-// breakIn stops a running debuggee, else it ends this window's line.
-func (w *window) breakIn(ctx context.Context) {
+// completeTime bounds the search for completions, for which nobody waits longer.
+const completeTime = time.Second
+
+// breakIn stops a running debuggee, else it ends this window's line, at work or waiting,
+// and what else the seat may end.
+func (w *window) breakIn() {
 	w.s.mu.Lock()
 	running := w.s.running
 	w.s.mu.Unlock()
-	if es := w.s.dbg.Session(); es != nil && running {
-		w.t.Act("break")
-		go es.Interrupt(ctx)
-		return
-	}
+	w.t.BreakIn()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.cancel != nil {
+	if w.cancel != nil && !running {
 		w.cancel()
 	}
 }
@@ -188,7 +211,9 @@ func (w *window) show(ctx context.Context) {
 				return
 			}
 		}
-		if now, ok := w.prompt(ctx); ok && (first || now != last) {
+		changed := w.s.Changed()
+		now, ok, later := w.prompt(ctx)
+		if ok && (first || now != last) {
 			if !fresh {
 				send(w.to, printed, []byte("\n"))
 				fresh = true
@@ -198,6 +223,8 @@ func (w *window) show(ctx context.Context) {
 		}
 		select {
 		case <-w.wake:
+		case <-changed:
+		case <-later:
 		case <-ctx.Done():
 			for text := w.take(&fresh); text != ""; text = w.take(&fresh) {
 				send(w.to, printed, []byte(text))
@@ -215,45 +242,39 @@ func (w *window) show(ctx context.Context) {
 const gather = 2 * time.Millisecond
 
 // prompt is what the window is ready with; false while there is something to show or a
-// line of its own at work.
-func (w *window) prompt(ctx context.Context) (readiness, bool) {
+// line of its own at work, or for a moment another's: later says when to ask again.
+func (w *window) prompt(ctx context.Context) (r readiness, ok bool, later <-chan time.Time) {
 	w.mu.Lock()
-	r := readiness{Done: w.done}
+	r.Done = w.done
 	busy := len(w.queue) > 0 || w.cancel != nil
 	w.mu.Unlock()
 	busy = busy || ctx.Err() != nil // the line that is done may have been the last
 	if busy {
-		return r, false
+		return r, false, nil
 	}
+	wait, _ := w.t.othersWork()
 	w.s.mu.Lock()
 	r.Busy = w.s.running
-	if a := w.s.at; a != nil && a.block {
-		select {
-		case <-a.done:
-		default:
-			busy = true
-			go func() { // the prompt follows what is shown of the stop
-				select {
-				case <-a.done:
-					w.stir()
-				case <-ctx.Done():
-				}
-			}()
-		}
-	}
+	a := w.s.at
 	w.s.mu.Unlock()
-	if busy {
-		return r, false
+	switch {
+	case wait > 0:
+		return r, false, time.After(wait)
+	case wait < 0:
+		r.Prompt = busyPrompt
+		return r, true, nil
+	case a != nil && a.block && !a.shown(): // the prompt follows what is shown of the stop
+		return r, false, nil
 	}
 	r.Prompt = w.t.Prompt(ctx)
-	return r, true
+	return r, true, nil
 }
 
 // take is the text of what is queued.
 func (w *window) take(fresh *bool) string {
 	w.mu.Lock()
-	queue := w.queue
-	w.queue = nil
+	queue, lost := w.queue, w.lost
+	w.queue, w.held, w.lost = nil, 0, loss{}
 	w.mu.Unlock()
 	var b bytes.Buffer
 	add := func(text string) {
@@ -281,6 +302,9 @@ func (w *window) take(fresh *bool) string {
 		default:
 			line(w.t.FormatEvent(e))
 		}
+	}
+	if lost != (loss{}) {
+		line(fmt.Sprintf("Lost here, for it came faster than this window was served: %d bytes of output, %d events.", lost.bytes, lost.events))
 	}
 	return b.String()
 }
