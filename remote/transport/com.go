@@ -32,7 +32,7 @@ type hub struct {
 
 // channel is one of a line's: a server waits on it, or a connection is there.
 type channel struct {
-	arrived chan *comConn // of a server; nil at a client
+	arrived chan *comConn // of a server: a client that nobody has taken yet; nil at a client
 	conn    *comConn
 }
 
@@ -69,7 +69,7 @@ func join(ctx context.Context, s Spec, server bool) (*hub, *channel, error) {
 	}
 	c := &channel{}
 	if server {
-		c.arrived = make(chan *comConn)
+		c.arrived = make(chan *comConn, 1)
 	}
 	h.channels[byte(s.Channel)] = c
 	h.users++
@@ -77,11 +77,13 @@ func join(ctx context.Context, s Spec, server bool) (*hub, *channel, error) {
 }
 
 // leave gives the channel up, and the line with its last one.
-func (h *hub) leave(number byte) {
+func (h *hub) leave(number byte, c *channel) {
 	hubs.Lock()
 	defer hubs.Unlock()
 	h.mu.Lock()
-	delete(h.channels, number)
+	if h.channels[number] == c {
+		delete(h.channels, number)
+	}
 	h.users--
 	last := h.users == 0
 	h.mu.Unlock()
@@ -142,20 +144,31 @@ func (h *hub) frame(f frame) {
 		if conn != nil {
 			conn.die(net.ErrClosed)
 		}
-		conn = newComConn(h, f.channel, f.session, false)
-		h.mu.Lock()
-		c.conn = conn
-		h.mu.Unlock()
-		select {
-		case c.arrived <- conn:
-		default: // nobody waits yet; it hails again
-			conn.die(net.ErrClosed)
+		if conn = h.enter(c, f); conn == nil {
 			return
 		}
 	case conn == nil || conn.session != f.session:
 		return
 	}
 	conn.take(f)
+}
+
+// enter makes the connection that a hail asks for, nil when the server has gone
+// meanwhile. It waits for the server, however long that takes to look: to say farewell to a
+// client that hails again would end what it gets then, too.
+func (h *hub) enter(c *channel, hail frame) *comConn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.channels[hail.channel] != c {
+		return nil
+	}
+	select {
+	case <-c.arrived: // has died by now
+	default:
+	}
+	c.conn = newComConn(h, hail.channel, hail.session, false)
+	c.arrived <- c.conn
+	return c.conn
 }
 
 // send writes a frame.
@@ -202,11 +215,23 @@ func (l *comListener) Accept() (net.Conn, error) {
 func (l *comListener) Close() error {
 	l.once.Do(func() {
 		close(l.over)
+		leave := func() { l.h.leave(l.number, l.c) }
 		l.h.mu.Lock()
 		conn := l.c.conn
+		var waiting *comConn
+		select {
+		case waiting = <-l.c.arrived:
+		default:
+		}
+		if conn == nil || conn == waiting { // nobody hails any more
+			delete(l.h.channels, l.number)
+		}
 		l.h.mu.Unlock()
-		if conn == nil || !conn.last(func() { l.h.leave(l.number) }) {
-			l.h.leave(l.number)
+		if waiting != nil {
+			waiting.die(net.ErrClosed)
+		}
+		if conn == nil || !conn.last(leave) {
+			leave()
 		}
 	})
 	return nil
@@ -222,7 +247,7 @@ func dialCom(ctx context.Context, s Spec) (net.Conn, error) {
 	}
 	number := byte(s.Channel)
 	conn := newComConn(h, number, [4]byte(random(4)), true)
-	conn.last(func() { h.leave(number) })
+	conn.last(func() { h.leave(number, c) })
 	h.mu.Lock()
 	c.conn = conn
 	h.mu.Unlock()

@@ -274,14 +274,16 @@ func (c *comConn) Write(p []byte) (int, error) {
 	return sent, nil
 }
 
-// drainTime is how long Close waits for what was written to arrive.
-const drainTime = time.Second
+// drainTime is how long Close waits for what was written to arrive: some of it may have
+// to be sent again.
+func (h *hub) drainTime() time.Duration { return min(3*h.pause(), handshakeLimit) }
 
 // Close says farewell once what was written has arrived, or will not.
 func (c *comConn) Close() error {
-	timer := time.AfterFunc(drainTime, func() { c.changed.Broadcast() })
+	limit := c.h.drainTime()
+	timer := time.AfterFunc(limit, c.changed.Broadcast)
 	defer timer.Stop()
-	by := time.Now().Add(drainTime)
+	by := time.Now().Add(limit)
 	c.mu.Lock()
 	for len(c.unacked) > 0 && c.err == nil && !c.ended && !late(by) {
 		c.changed.Wait()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -106,6 +107,43 @@ func TestSerial(t *testing.T) {
 			again.Close()
 		})
 	}
+}
+
+// TestSerialServerIsSlow: a server that looks late who hails it has the client all the
+// same, the last one where one has given up.
+func TestSerialServerIsSlow(t *testing.T) {
+	a, b := cable(t, 0)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	lns, err := listenCom(ctx, &Spec{Protocol: "com", Device: a, Baud: 115200}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func() net.Conn {
+		c, err := dialCom(ctx, Spec{Protocol: "com", Device: b, Baud: 115200})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	dial().Close()
+	last := dial()
+	defer last.Close()
+	last.Write([]byte("hello"))
+	far, err := lns[0].Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(far, got); err != nil || string(got) != "hello" {
+		t.Errorf("%q, %v", got, err)
+	}
+	far.Write([]byte("there"))
+	if _, err := io.ReadFull(last, got); err != nil || string(got) != "there" {
+		t.Errorf("%q, %v", got, err)
+	}
+	far.Close()
+	lns[0].Close()
 }
 
 // bulk sends n bytes and wants them back.
