@@ -14,7 +14,7 @@ import (
 func (d *Debugger) farLine(ctx context.Context, c, trans *Connection) (*kdsrv.Line, error) {
 	a, _ := c.Arg("server") // the parser has seen it
 	server := a.Nested
-	conn, err := transport.Dial(ctx, server.Transport(), transport.Options{Service: kdsrv.Service, Log: d.hooks.Log})
+	conn, err := transport.Dial(ctx, server.Transport(), d.reaching(kdsrv.Service))
 	if err != nil {
 		return nil, reached(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"dap-windbg/engine"
 	"dap-windbg/remote/dbgsrv"
 	"dap-windbg/remote/transport"
 	"dap-windbg/targets"
@@ -27,10 +28,17 @@ type serverLink struct {
 	d    *Debugger
 }
 
+// reaching are the options of a connection to a server of a service. The user sees what one meets that
+// is waited for.
+func (d *Debugger) reaching(service string) transport.Options {
+	return transport.Options{Service: service, Log: d.hooks.Log, Stranger: func(address string, err error) {
+		d.tell(engine.Important, "%s is not the server that is waited for: %v. Still waiting.", address, err)
+	}}
+}
+
 // dialServer connects to the process server that c names.
-func dialServer(ctx context.Context, c *Connection, o transport.Options) (*transport.Conn, error) {
-	o.Service = dbgsrv.Service
-	conn, err := transport.Dial(ctx, c.Transport(), o)
+func (d *Debugger) dialServer(ctx context.Context, c *Connection) (*transport.Conn, error) {
+	conn, err := transport.Dial(ctx, c.Transport(), d.reaching(dbgsrv.Service))
 	return conn, reached(err)
 }
 

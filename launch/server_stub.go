@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"dap-windbg/remote/transport"
 	"dap-windbg/targets"
 	"dap-windbg/targets/rsp"
 )
@@ -61,7 +60,7 @@ func (d *Debugger) server(ctx context.Context, p *Plan) (processServer, error) {
 		if s.Clear() {
 			d.tell(0, "warning: %s: what travels is not encrypted; ssl: is", s.Protocol)
 		}
-		conn, err := dialServer(ctx, p.ProcessServer, transport.Options{})
+		conn, err := d.dialServer(ctx, p.ProcessServer)
 		if err != nil {
 			return nil, err
 		}

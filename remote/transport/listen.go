@@ -25,6 +25,9 @@ type Options struct {
 	MaxClients int
 	// Step, at a client, is told of each layer that is passed.
 	Step func(Layer, string)
+	// Stranger, at a client that waits for its server, is told of others who came, from
+	// goroutines of their own. The wait goes on.
+	Stranger func(address string, err error)
 	// Now is the time that certificates are judged by, nil time.Now.
 	Now func() time.Time
 }
@@ -315,28 +318,16 @@ func Dial(ctx context.Context, s Spec, o Options) (*Conn, error) {
 			return nil, err
 		}
 	}
-	var raw net.Conn
 	if s.Reverse() {
-		open := s.Password != "" || s.Secure()
-		if !open && !local(s.Clicon) {
-			return nil, unguarded(s, "a server on another machine")
-		}
-		if raw, err = wait(ctx, s, open); err == nil && !open && !ours(raw) {
-			raw.Close()
-			err = &Error{Layer: Port, What: "who connected cannot be trusted", Err: errStranger, Fix: "give both ends the same password="}
-		}
-	} else {
-		raw, err = m.dial(ctx, s)
+		return wait(ctx, s, o, config)
 	}
+	raw, err := m.dial(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	o.Step(Port, "connected to "+raw.RemoteAddr().String())
 	return meet(ctx, s, o, raw, config)
 }
-
-// errStranger: without a password, who may connect is known by whose his program is.
-var errStranger = errors.New("it belongs to another user of this machine, and there is no password")
 
 // meet does a client's handshakes.
 func meet(ctx context.Context, s Spec, o Options, raw net.Conn, config *tls.Config) (*Conn, error) {

@@ -147,48 +147,6 @@ type reverseAddr string
 func (reverseAddr) Network() string  { return "reverse" }
 func (a reverseAddr) String() string { return string(a) }
 
-// wait is the client's side of a reverse connection: the first one that comes.
-func wait(ctx context.Context, s Spec, open bool) (net.Conn, error) {
-	lns, err := media[s.Protocol].listen(ctx, &s, open)
-	if err != nil {
-		return nil, err
-	}
-	type accepted struct {
-		conn net.Conn
-		err  error
-	}
-	first := make(chan accepted)
-	over := make(chan struct{})
-	var all sync.WaitGroup
-	for _, ln := range lns {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			conn, err := ln.Accept()
-			select {
-			case first <- accepted{conn, err}:
-			case <-over:
-				if conn != nil {
-					conn.Close()
-				}
-			}
-		}()
-	}
-	defer func() {
-		close(over)
-		for _, ln := range lns {
-			ln.Close()
-		}
-		all.Wait()
-	}()
-	select {
-	case a := <-first:
-		return a.conn, a.err
-	case <-ctx.Done():
-		return nil, &Error{Layer: Port, What: fmt.Sprintf("nobody connected to port %d", s.Port), Err: ctx.Err(), Fix: bothSides}
-	}
-}
-
 // local reports whether host is this machine by its name alone.
 func local(host string) bool {
 	h := plainHost(host)

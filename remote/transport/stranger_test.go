@@ -200,3 +200,75 @@ func TestCrowd(t *testing.T) {
 		t.Errorf("a client from elsewhere: %q", got)
 	}
 }
+
+// TestStrangersComeFirst: a client that waits for its server goes on waiting when others
+// come, also while one of them says nothing.
+func TestStrangersComeFirst(t *testing.T) {
+	for _, password := range []string{"", "p1"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		port := freePort(t)
+		told := make(chan error, 8)
+		type met struct {
+			conn *Conn
+			err  error
+		}
+		done := make(chan met, 1)
+		go func() {
+			c, err := Dial(ctx, Spec{Protocol: "tcp", Clicon: "localhost", Port: port, Password: password},
+				Options{Service: "test", Stranger: func(_ string, err error) { told <- err }})
+			done <- met{c, err}
+		}()
+		at := fmt.Sprintf("127.0.0.1:%d", port)
+		reach := func() net.Conn {
+			for ctx.Err() == nil {
+				if c, err := net.Dial("tcp", at); err == nil {
+					return c
+				}
+			}
+			t.Fatal("nobody waits")
+			return nil
+		}
+		defer reach().Close() // says nothing
+		browser := reach()
+		browser.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+		defer browser.Close()
+		if err := <-told; !strings.Contains(err.Error(), "does not speak the remote protocol") {
+			t.Errorf("of a browser: %v", err)
+		}
+		if os.Geteuid() == 0 && password == "" {
+			cmd := exec.CommandContext(ctx, "bash", "-c", fmt.Sprintf("cat </dev/tcp/127.0.0.1/%d", port))
+			cmd.Dir = "/"
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			if out, _ := cmd.Output(); len(out) > 0 {
+				t.Errorf("another user hears %q", out)
+			}
+			if err := <-told; !errors.Is(err, errStranger) {
+				t.Errorf("of another user: %v", err)
+			}
+		}
+		l, err := Listen(ctx, Spec{Protocol: "tcp", Clicon: "localhost", Port: port, Password: password}, Options{Service: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go echo(ctx, l)
+		if m := <-done; m.err != nil {
+			t.Errorf("password %q: %v", password, m.err)
+		} else {
+			say(t, ctx, m.conn)
+			m.conn.Close()
+		}
+		l.Close()
+	}
+}
+
+// freePort is a port that nobody uses now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
