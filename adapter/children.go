@@ -20,6 +20,8 @@ import (
 // as debugServer. The door is on the loopback interface and serves nothing else.
 type Children struct {
 	Nursery launch.Nursery
+	// Own makes a listener of this machine serve programs of its user alone; nil: all.
+	Own func(net.Listener) net.Listener
 
 	mu       sync.Mutex
 	port     int
@@ -49,6 +51,9 @@ func (c *Children) open(ctx context.Context, o Options) (port int, err error) {
 		return p, err
 	}
 	c.port = ln.Addr().(*net.TCPAddr).Port
+	if c.Own != nil {
+		ln = c.Own(ln)
+	}
 	go Listen(ctx, &door{ln, &c.sessions}, o)
 	return c.port, nil
 }

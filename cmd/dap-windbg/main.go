@@ -116,7 +116,7 @@ func commands(status *int) *cobra.Command {
 // options wires the command language into the adapter, which does not know it.
 func options(log zerolog.Logger) adapter.Options {
 	return adapter.Options{
-		Children:  &adapter.Children{},
+		Children:  &adapter.Children{Own: transport.Own},
 		Log:       log,
 		Processes: console.Processes,
 		Plan: func(request string, args json.RawMessage, trusted bool) (launch.Plan, error) {
