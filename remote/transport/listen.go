@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/user"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -363,6 +364,9 @@ func whoAmI() string {
 	name := os.Getenv("USER")
 	if name == "" {
 		name = os.Getenv("USERNAME")
+	}
+	if u, err := user.Current(); name == "" && err == nil {
+		name = u.Username[strings.LastIndexByte(u.Username, '\\')+1:]
 	}
 	return strings.Trim(name+"@"+host, "@")
 }
