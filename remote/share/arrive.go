@@ -109,9 +109,7 @@ func (s *Session) come(ctx context.Context, a *arrival) (resumed bool, err error
 func (s *Session) arrive(a *arrival) {
 	defer func() {
 		close(a.done)
-		s.mu.Lock()
-		s.news()
-		s.mu.Unlock()
+		s.tellNews()
 	}()
 	w := &work{}
 	ctx, done, err := s.take(s.life, w)

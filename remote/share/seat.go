@@ -176,41 +176,50 @@ func (t *Seat) Prompt(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, slowAfter)
 	defer cancel()
-	for {
-		wait, changed := t.othersWork()
-		if wait == 0 {
-			break
+	for ctx.Err() == nil {
+		work, changed := t.others()
+		switch work {
+		case slow:
+			return busyPrompt
+		case none:
+			if text := s.in.Prompt(ctx); ctx.Err() == nil {
+				return text
+			}
 		}
 		select {
 		case <-changed:
-		case <-time.After(wait):
-			return busyPrompt
 		case <-ctx.Done():
-			return busyPrompt
 		}
 	}
-	if text := s.in.Prompt(ctx); ctx.Err() == nil {
-		return text
-	}
+	time.AfterFunc(slowAfter, s.tellNews) // nobody tells when the debugger has done what an editor asked for
 	return busyPrompt
 }
 
 // busyPrompt is the interpreter's for a debuggee that runs.
 const busyPrompt = "*BUSY* "
 
-// othersWork tells how long, if it goes on, something of another's may still be at work
-// until the seat's prompt shows it: 0 nothing is, less than 0 it has been too long already.
-func (t *Seat) othersWork() (wait time.Duration, changed <-chan struct{}) {
+// pace is how long something has been at work.
+type pace uint8
+
+const (
+	none pace = iota // nothing is
+	brief
+	slow
+)
+
+// others is what of others' is at work. changed is closed when that may have changed.
+func (t *Seat) others() (p pace, changed <-chan struct{}) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	w := t.s.work
-	if w == nil || w.by == t {
-		return 0, t.s.changed
+	switch w := t.s.work; {
+	case w == nil || w.by == t:
+		p = none
+	case w.slow:
+		p = slow
+	default:
+		p = brief
 	}
-	if wait = slowAfter - time.Since(w.since); wait == 0 {
-		wait = -1
-	}
-	return wait, t.s.changed
+	return p, t.s.changed
 }
 
 // Complete is windbg.Interpreter's; there is nothing while a line is at work.

@@ -155,6 +155,12 @@ func (s *Session) news() {
 	s.changed = make(chan struct{})
 }
 
+func (s *Session) tellNews() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.news()
+}
+
 // say passes text on to every seat but one, nil all.
 func (s *Session) say(except *Seat, text string) {
 	if text == "" {

@@ -10,13 +10,13 @@ import (
 
 // work is what has the turn: somebody's line, or the coming to a stop.
 type work struct {
-	by    *Seat  // nil: the commands of a stop, which are nobody's in particular
-	line  string // as the others are shown it
-	since time.Time
-	end   context.CancelFunc
+	by   *Seat  // nil: the commands of a stop, which are nobody's in particular
+	line string // as the others are shown it
+	end  context.CancelFunc
 
 	// Under Session.mu:
 	begun  bool // it may let the debuggee run
+	slow   bool // it has been at work for slowAfter
 	broken bool // who may end it has broken in once, while the debuggee ran for it
 }
 
@@ -46,18 +46,22 @@ func (s *Session) take(ctx context.Context, w *work) (turn context.Context, done
 			return nil, nil, err
 		}
 	}
-	w.since = time.Now()
 	turn, w.end = context.WithCancel(ctx)
 	s.mu.Lock()
 	s.work = w
 	s.mu.Unlock()
+	late := time.AfterFunc(slowAfter, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.slow = true
+		s.news()
+	})
 	return turn, func() {
 		w.end()
+		late.Stop()
 		s.mu.Lock()
 		s.work = nil
-		if s.shared.Load() {
-			s.news()
-		}
+		s.news()
 		s.mu.Unlock()
 		s.give()
 	}, nil
@@ -126,9 +130,13 @@ func (t *Seat) Break() (others bool) {
 	switch {
 	case first:
 		return false
-	case w.endedBy(t):
+	case w.by == t:
 		w.end()
-		return w.by != t
+		return false
+	case w.endedBy(t):
+		t.Act("break")
+		w.end()
+		return true
 	}
 	t.hear(fmt.Sprintf("At work: %s\nWho has typed it can end it, and whose session it is.\n", w.title()))
 	return false

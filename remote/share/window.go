@@ -212,8 +212,7 @@ func (w *window) show(ctx context.Context) {
 			}
 		}
 		changed := w.s.Changed()
-		now, ok, later := w.prompt(ctx)
-		if ok && (first || now != last) {
+		if now, ok := w.prompt(ctx); ok && (first || now != last) {
 			if !fresh {
 				send(w.to, printed, []byte("\n"))
 				fresh = true
@@ -224,7 +223,6 @@ func (w *window) show(ctx context.Context) {
 		select {
 		case <-w.wake:
 		case <-changed:
-		case <-later:
 		case <-ctx.Done():
 			for text := w.take(&fresh); text != ""; text = w.take(&fresh) {
 				send(w.to, printed, []byte(text))
@@ -242,32 +240,30 @@ func (w *window) show(ctx context.Context) {
 const gather = 2 * time.Millisecond
 
 // prompt is what the window is ready with; false while there is something to show or a
-// line of its own at work, or for a moment another's: later says when to ask again.
-func (w *window) prompt(ctx context.Context) (r readiness, ok bool, later <-chan time.Time) {
+// line of its own at work, or for a moment another's.
+func (w *window) prompt(ctx context.Context) (r readiness, ok bool) {
 	w.mu.Lock()
 	r.Done = w.done
 	busy := len(w.queue) > 0 || w.cancel != nil
 	w.mu.Unlock()
 	busy = busy || ctx.Err() != nil // the line that is done may have been the last
 	if busy {
-		return r, false, nil
+		return r, false
 	}
-	wait, _ := w.t.othersWork()
+	work, _ := w.t.others()
 	w.s.mu.Lock()
 	r.Busy = w.s.running
 	a := w.s.at
 	w.s.mu.Unlock()
 	switch {
-	case wait > 0:
-		return r, false, time.After(wait)
-	case wait < 0:
+	case work == slow:
 		r.Prompt = busyPrompt
-		return r, true, nil
-	case a != nil && a.block && !a.shown(): // the prompt follows what is shown of the stop
-		return r, false, nil
+		return r, true
+	case work == brief, a != nil && a.block && !a.shown(): // the prompt follows what is shown of the stop
+		return r, false
 	}
 	r.Prompt = w.t.Prompt(ctx)
-	return r, true, nil
+	return r, true
 }
 
 // take is the text of what is queued.
