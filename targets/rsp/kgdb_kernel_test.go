@@ -37,6 +37,10 @@ type kgdbKernel struct {
 	ever    map[uint64]bool // every trap that was set
 	noise   *rand.Rand      // nil: a good line
 	clean   int             // bytes since the last that was spoilt
+	slow    int             // requests that are taken only when more comes
+	halting bool            // pauses within an answer until more comes
+	late    string          // a request not taken yet
+	rest    string          // of an answer
 }
 
 const (
@@ -184,10 +188,25 @@ func (k *kgdbKernel) prompt(b byte) {
 // answer sends a packet, and again until it is acknowledged.
 func (k *kgdbKernel) answer(text string) {
 	k.unheard = string(frame(nil, text))
+	if half := len(k.unheard) / 2; k.halting {
+		k.print(k.unheard[:half])
+		k.rest = k.unheard[half:]
+		return
+	}
 	k.print(k.unheard)
 }
 
 func (k *kgdbKernel) stub(b byte) {
+	if k.rest != "" {
+		k.print(k.rest)
+		k.rest = ""
+	}
+	if k.late != "" {
+		text := k.late
+		k.late = ""
+		k.print("+")
+		k.serve(text)
+	}
 	switch {
 	case k.unheard != "" && b == '+':
 		k.unheard = ""
@@ -209,6 +228,11 @@ func (k *kgdbKernel) stub(b byte) {
 			text := string(k.packet[:n-3])
 			if string(frame(nil, text)) != "$"+string(k.packet) {
 				k.print("-")
+				return
+			}
+			if k.slow > 0 {
+				k.slow--
+				k.late = text
 				return
 			}
 			k.print("+")

@@ -104,7 +104,7 @@ type kgdbLine struct {
 	broke   time.Time // the last attempt to break in
 	advised bool
 	found   bool // the stub has listened before
-	waited  bool // for the rest of a packet
+	waits   int  // for the rest of a packet
 	echoes  bool // the far end shows what is typed: its console is on this line
 	fromKDB bool // the kernel waited in kdb
 	shown   bool // what was typed last
@@ -258,7 +258,7 @@ func (l *kgdbLine) take(b byte) {
 	}
 	hash := bytes.IndexByte(l.packet, '#')
 	switch {
-	case b == '$' && hash < 0, b < ' ', b > '~', len(l.packet) > maxKGDBPacket:
+	case b == '$', b < ' ', b > '~', len(l.packet) > maxKGDBPacket:
 		l.noPacket()
 		l.take(b)
 		return
@@ -444,7 +444,7 @@ func (l *kgdbLine) settle() {
 	case l.state == kgdbStopped && l.sent != nil:
 		l.await(l.k.Silence)
 	case l.state == kgdbRunning && (len(l.text) > 0 || l.packet != nil):
-		l.waited = false
+		l.waits = 0
 		l.await(textPause)
 	}
 }

@@ -23,26 +23,25 @@ func (l *kgdbLine) paused() {
 var stopBegun = regexp.MustCompile(`^\$([ST][0-9a-f]{0,2}|[ST][0-9a-f]{2}.*|O[0-9a-f]*(#.?)?)?$`)
 
 // halfPacket: a running kernel began what may be a packet. One that is slow is waited
-// for; of one that has lost its end another copy is asked for.
+// for; then another copy is asked for, since it may have lost its end; then it is text.
 func (l *kgdbLine) halfPacket() {
-	switch {
-	case l.packet == nil:
-	case !stopBegun.Match(l.packet) || len(l.packet) == 1 && l.waited:
-		l.noPacket()
-	case !l.waited:
-		l.waited = true
-		l.await(l.k.Silence)
-	default:
-		l.packet = nil
-		l.write("-")
-		l.await(l.k.Silence)
+	if l.packet == nil {
+		return
 	}
+	if l.waits++; !stopBegun.Match(l.packet) || l.waits > 2 || l.waits > 1 && len(l.packet) == 1 {
+		l.noPacket()
+		return
+	}
+	if l.waits == 2 {
+		l.write("-")
+	}
+	l.await(l.k.Silence)
 }
 
 // unheard: a request has no answer. One that was acknowledged arrived, and its answer
-// is lost; - makes the stub repeat it.
+// is lost; - makes the stub repeat it. Of an answer that has only begun the rest may
+// come yet: it stays a packet.
 func (l *kgdbLine) unheard() {
-	l.packet = nil
 	switch {
 	case l.sent == nil:
 	case l.acked:

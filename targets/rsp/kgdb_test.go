@@ -174,6 +174,31 @@ func TestKGDBOther(t *testing.T) {
 	}
 }
 
+// TestKGDBSlow: a kernel that takes its time is asked again, and what it has begun to say
+// is neither lost nor taken for text of its console.
+func TestKGDBSlow(t *testing.T) {
+	k := newKGDBKernel()
+	d := kgdbTarget(t, k, patientKGDB)
+	awaitStop(t, d)
+	for i := range 8 {
+		k.mu.Lock()
+		if k.halting = i >= 4; !k.halting {
+			k.slow = 1 + i%2
+		}
+		k.mu.Unlock()
+		cpu := i % 2
+		if r, err := d.Registers(context.Background(), targets.ThreadID{Thread: int64(cpu + 1)}); err != nil || uint64(r.PC()) != k.pc[cpu] {
+			t.Errorf("%v, %v", r, err)
+		}
+	}
+	if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := awaitStop(t, d); text != "" {
+		t.Errorf("shown as the console's: %q", text)
+	}
+}
+
 // TestKGDBNoise: on a line that drops, doubles and adds bytes nothing hangs, what is
 // read is right, and no trap is set that nobody asked for.
 func TestKGDBNoise(t *testing.T) {
