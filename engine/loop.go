@@ -353,6 +353,9 @@ func (l *loop) nowRunning(hidden bool) {
 	l.state = StateRunning
 	l.ran = true
 	l.forget()
+	if l.plan == nil { // the far end let it run: what it stops for and nobody is told of goes on
+		l.plan = &plan{thread: l.selected, leg: leg{kind: targets.Go}}
+	}
 	if !hidden {
 		step := l.plan != nil && l.plan.how.Kind != Go
 		thread := l.selected

@@ -257,7 +257,11 @@ func (t *Target) fill(ctx context.Context, m *machine, annex string, pattern []b
 	return err
 }
 
-// leave sends what the target goes on from without an answer.
+// leave sends what the target goes on from without an answer, and tells that it does.
 func (t *Target) leave(ctx context.Context, op string, request []byte) error {
-	return t.l.do(ctx, &ask{op: op, kind: typeManipulate, data: request, runs: true, then: t.continued})
+	return t.l.do(ctx, &ask{op: op, kind: typeManipulate, data: request, runs: true, then: func(a *ask) {
+		if t.continued(a); a.err == nil {
+			t.put(targets.Running{Text: op})
+		}
+	}})
 }

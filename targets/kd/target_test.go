@@ -296,6 +296,9 @@ func TestReboot(t *testing.T) {
 	ctx := patience(t)
 	stop(t, k)
 	must(t, k.Set(ctx, targets.Reboot, "", nil))
+	if _, ok := (<-k.Events()).(targets.Running); !ok {
+		t.Error("a target that restarts was not told to run")
+	}
 	if s := stop(t, k); s.Reason != targets.Reset {
 		t.Errorf("%+v", s)
 	}

@@ -103,5 +103,15 @@ func TestEditor(t *testing.T) {
 	if !strings.Contains(all, `sample: hello from \Driver\sample`) {
 		t.Errorf("the debug console has no DbgPrint:\n%s", all)
 	}
+	c.Command("sxe bpe") // the client has ticked no boxes
+	c.Command(".crash") // the machine runs on without being asked to, and stops again
+	c.Event("continued", nil)
+	c.Stopped("")
+	c.Command(".reboot")
+	c.Event("continued", nil)
+	c.WaitOutput("important", "Shutdown occurred at the target")
+	c.WaitOutput("stdout", "Kernel-mode miniature, 2 processors")
+	c.Do("pause", map[string]any{"threadId": stop.ThreadId}, nil)
+	c.Stopped("pause")
 	c.Disconnect(map[string]any{"terminateDebuggee": false})
 }

@@ -107,4 +107,5 @@ func TestNet(t *testing.T) {
 		{"ed nt!DemoCommand 4", nil, 0, 0},
 		{"g", []string{"*** Fatal System Error: 0x000000d1"}, 0, 0},
 	})
+	reboots(t, w, &counted{})
 }

@@ -70,6 +70,12 @@ func runSession(t *testing.T, w *window.Window, line *counted, name string) {
 	in, out, reads := line.traffic()
 	t.Logf("%-46s %6d bytes out %6d in %3d reads", "attach to the running machine, banner", in, out, reads)
 	do(t, w, line, session)
+	reboots(t, w, line)
+}
+
+// reboots restarts the machine and goes on with what comes up.
+func reboots(t *testing.T, w *window.Window, line *counted) {
+	t.Helper()
 	w.Do(".reboot")
 	w.Await("Shutdown occurred at the target: the machine was started anew.")
 	stopped(t, w)
