@@ -89,22 +89,60 @@ func RunGuard(journal io.Reader, conn net.Conn, signals guardSignals) {
 	conn.SetDeadline(time.Now().Add(guardStop + guardPart)) // a far end that takes nothing holds no guard
 	packets := make(chan string, 64)
 	go readPackets(conn, packets)
+	pending := false
 	if s.running {
 		if s.signal && signals.stop(s.process) == nil {
 			defer signals.resume(s.process)
+			stopOf(packets)
 		} else {
 			conn.Write([]byte{0x03})
+			pending = strings.HasPrefix(stopOf(packets), "T05")
 		}
-		await(packets, guardStop, func(p string) bool { return strings.IndexByte("TSWX", p[0]) >= 0 })
 	}
-	var out strings.Builder
+	var lift []string
 	for t := range s.traps {
-		out.WriteString(rspPacket("z" + t))
+		lift = append(lift, "z"+t)
 	}
-	out.WriteString(rspPacket("D;" + strconv.FormatInt(s.process, 16)))
+	if pending {
+		ask(conn, packets, lift)
+		lift = nil
+		drain(conn, packets)
+	}
+	ask(conn, packets, append(lift, "D;"+strconv.FormatInt(s.process, 16)))
+}
+
+// drain is for a stop by a trap that came before the one that 0x03 asks for: that is
+// still to come, as a signal that ends the process once it is let go. With the traps
+// lifted, it is what the process meets next.
+func drain(conn net.Conn, packets <-chan string) {
+	conn.SetDeadline(time.Now().Add(2*guardStop + guardPart))
+	io.WriteString(conn, rspPacket("vCont;c"))
+	if stopOf(packets) == "" { // 0x03 was lost, as it may be while the far end is about to stop
+		conn.Write([]byte{0x03})
+		stopOf(packets)
+	}
+}
+
+// stopOf waits for a stop, "" for none in time.
+func stopOf(packets <-chan string) (stop string) {
+	await(packets, guardStop, func(p string) bool {
+		if strings.IndexByte("TSWX", p[0]) >= 0 {
+			stop = p
+		}
+		return stop != ""
+	})
+	return stop
+}
+
+// ask sends packets together and waits for as many answers.
+func ask(conn net.Conn, packets <-chan string, list []string) {
+	var out strings.Builder
+	for _, p := range list {
+		out.WriteString(rspPacket(p))
+	}
 	io.WriteString(conn, out.String())
-	left := len(s.traps) + 1
-	await(packets, guardPart, func(string) bool { left--; return left == 0 })
+	left := len(list)
+	await(packets, guardPart, func(string) bool { left--; return left <= 0 })
 }
 
 // rspPacket frames a packet of plain text.

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"debug/elf"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,10 +16,14 @@ import (
 )
 
 // TestGuardBehindATrap: a process that met a trap before the guard's signal, and one
-// that meets the signal first, run on.
+// that meets the signal first, run on: here, and (by the stub) on another machine.
 func TestGuardBehindATrap(t *testing.T) {
 	program := targettest.Gdbserver.Build(t, "../tests/programs/pacing.c", "-no-pie")
-	for _, place := range []string{"pace", "_fini"} { // which is gone through at each pace, and at the end
+	for _, c := range []struct {
+		place string // which is gone through at each pace, or at the end
+		near  bool
+	}{{"pace", true}, {"_fini", true}, {"pace", false}, {"_fini", false}} {
+		place := c.place
 		port := targettest.Gdbserver.Serve(t, program)
 		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
 		if err != nil {
@@ -43,13 +49,18 @@ func TestGuardBehindATrap(t *testing.T) {
 		if _, err := fmt.Sscanf(ask("qC"), "QC%x", &pid); err != nil || ask("Z"+trap) != "OK" {
 			t.Fatalf("the debuggee is %d: %v", pid, err)
 		}
-		fmt.Fprint(conn, rspPacket("vCont;c"))
+		var stop string // that waits to be read
 		if place == "pace" {
-			awaitState(t, pid, "t")
+			stop = rspPacket(ask("vCont;c"))
+			if !c.near { // the stub has read 0x03 just before it saw the trap
+				syscall.Kill(int(pid), syscall.SIGINT)
+			}
 		} else {
+			fmt.Fprint(conn, rspPacket("vCont;c"))
 			awaitState(t, pid, "S")
 		}
-		RunGuard(strings.NewReader(journalProcess(pid, false, true)+"\nZ"+trap+"\nrun\n"), conn, theSignals())
+		conn = &unread{conn, io.MultiReader(strings.NewReader(stop), replies)}
+		RunGuard(strings.NewReader(journalProcess(pid, false, c.near)+"\nZ"+trap+"\nrun\n"), conn, theSignals())
 		conn.Close()
 		awaitState(t, pid, "S")
 		if state := processStatus(pid); !strings.Contains(state, "\nTracerPid:\t0\n") {
@@ -58,6 +69,14 @@ func TestGuardBehindATrap(t *testing.T) {
 		theSignals().kill(pid)
 	}
 }
+
+// unread is a connection of which something was read that is to be read again.
+type unread struct {
+	net.Conn
+	r io.Reader
+}
+
+func (u *unread) Read(p []byte) (int, error) { return u.r.Read(p) }
 
 func address(t *testing.T, program, function string) uint64 {
 	t.Helper()
