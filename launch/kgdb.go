@@ -83,7 +83,10 @@ const bitsPerByte = 10
 
 func (d *Debugger) kgdbTarget(ctx context.Context, c *Connection, p *Plan, l line.Line, name string, baud int) (targets.Target, error) {
 	k := rsp.KGDB{Advice: enterAdvice + "\n", Speed: baud / bitsPerByte, Tell: func(text string) { d.tell(engine.FromDebugger, "%s", text) }}
-	if c.Get("sysrq") != "none" {
+	switch c.Get("enter") {
+	case "esc":
+		k.BreakIn = func() error { return escape(l) }
+	case "", "break":
 		k.BreakIn = func() error { return sysrq(l) }
 	}
 	conn, err := rsp.ConnectKGDB(ctx, l, rsp.Options{Peer: name, Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log}, k)
@@ -99,6 +102,13 @@ func sysrq(l line.Line) error {
 		return err
 	}
 	_, err := io.WriteString(l, "g")
+	return err
+}
+
+// escape is what the kdb patch before Linux 2.6.35 enters by on a serial console
+// (kdb v4.4: "the control sequence <esc>KDB").
+func escape(l line.Line) error {
+	_, err := io.WriteString(l, kdb.Escape)
 	return err
 }
 

@@ -86,11 +86,11 @@ var protocols = []protocol{
 	}, "EXDI, a GDB stub of a machine"},
 	{"kgdb", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "port", need: true}, {name: "server"}, {name: "baud", kind: baudRate, alias: "baudrate"},
-		{name: "sysrq", kind: choice, oneOf: []string{"break", "none"}}, {name: "vmlinux"},
+		{name: "enter", kind: choice, oneOf: []string{"esc", "break", "none"}, alias: "sysrq"}, {name: "vmlinux"},
 	}, "Linux kgdb over a line"},
 	{"kdb", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "port", need: true}, {name: "server"}, {name: "baud", kind: baudRate, alias: "baudrate"},
-		{name: "enter", kind: choice, oneOf: []string{"esc", "break", "none"}}, {name: "vmlinux"},
+		{name: "enter", kind: choice, oneOf: []string{"esc", "break", "none"}, alias: "sysrq"}, {name: "vmlinux"},
 	}, "Linux kdb text console"},
 	{"qemu", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "server", need: true}, {name: "port", kind: tcpPort, need: true},

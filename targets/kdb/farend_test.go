@@ -1,6 +1,7 @@
 package kdb
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -123,6 +124,9 @@ type farEnd struct {
 	plain   bool // it has no kgdb
 	packet  []byte
 	bursts  int
+	patch   bool   // is the kdb patch of old kernels, which ESC KDB enters
+	app     []byte // what the program at its console has been given
+	keys    []byte // all that was typed
 }
 
 func newFarEnd(t testing.TB) *farEnd {
@@ -164,6 +168,7 @@ func (f *farEnd) Write(p []byte) (int, error) {
 	if f.closed {
 		return 0, io.ErrClosedPipe
 	}
+	f.keys = append(f.keys, p...)
 	for _, b := range p {
 		f.key(b)
 	}
@@ -174,6 +179,8 @@ func (f *farEnd) key(b byte) {
 	switch {
 	case f.stub:
 		f.stubKey(b)
+	case f.running && f.patch:
+		f.program(b)
 	case f.running:
 		if f.held != "" && b == 'g' { // the stop came first, the letter lies on the line
 			f.running = false
@@ -212,6 +219,21 @@ func (f *farEnd) key(b byte) {
 			f.bursts++
 			f.print("+$S05#b8")
 		}
+	}
+}
+
+// program takes a key at the console of a running kernel with the kdb patch: all but the
+// last of its sequence reach the program that reads there.
+func (f *farEnd) program(b byte) {
+	switch seen := bytes.HasSuffix(append(f.app, b), []byte(Escape)); {
+	case seen:
+		f.running = false
+		f.print(fmt.Sprintf("\nEntering kdb (current=0xc0318000, pid 0) on processor %d due to Keyboard Entry\n", f.cpu))
+		f.prompt()
+	case b == killLine[0]:
+		f.app = nil
+	default:
+		f.app = append(f.app, b)
 	}
 }
 

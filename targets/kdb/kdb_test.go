@@ -1,6 +1,7 @@
 package kdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -193,6 +194,50 @@ func TestNoPrompt(t *testing.T) {
 	k := connect(t, f, Options{Silence: 400 * time.Millisecond, Enter: true})
 	if s := stop(t, k); s.Reason != targets.Initial || s.Addr != breakPC {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestEscape: the kdb patch of old kernels is entered by ESC KDB, at the connection and
+// later; what of it lies at the console's program is erased once the kernel runs.
+func TestEscape(t *testing.T) {
+	f := newFarEnd(t)
+	f.running, f.patch = true, true
+	k := connect(t, f, Options{Silence: 400 * time.Millisecond, Enter: true, Escape: true})
+	if s := stop(t, k); s.Reason != targets.Initial || s.Addr != breakPC {
+		t.Errorf("%+v", s)
+	}
+	at := func() (app, keys string) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return string(f.app), string(f.keys)
+	}
+	for range 2 {
+		must(t, k.Resume(patience(t), letGo))
+		app, before := at()
+		if app != "" {
+			t.Errorf("the program at the console has %q", app)
+		}
+		must(t, k.Interrupt(patience(t)))
+		if s := stop(t, k); s.Reason != targets.Interrupted || s.Thread != threadOf(0) {
+			t.Errorf("%+v", s)
+		}
+		if app, keys := at(); keys[len(before):] != "\x1bKDB" || app != "\x1bKD" {
+			t.Errorf("typed %q, the program has %q", keys[len(before):], app)
+		}
+	}
+}
+
+// TestNoEscape: nothing but what was configured enters a running kernel.
+func TestNoEscape(t *testing.T) {
+	f := newFarEnd(t)
+	f.running, f.patch = true, true
+	if _, err := Connect(patience(t), f, Options{Silence: 100 * time.Millisecond, Enter: true}); err == nil {
+		t.Error("connected")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if bytes.ContainsRune(f.keys, '\x1b') {
+		t.Errorf("typed %q", f.keys)
 	}
 }
 

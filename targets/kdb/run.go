@@ -23,6 +23,13 @@ func (t *Target) letGo(ctx context.Context, line string) error {
 	t.running = true
 	t.mu.Unlock()
 	_, err := t.c.run(ctx, &typed{line: line, lets: true})
+	t.mu.Lock()
+	left := t.escaped && err == nil
+	t.escaped = t.escaped && !left
+	t.mu.Unlock()
+	if left {
+		t.keys(killLine)
+	}
 	if err != nil && ctx.Err() == nil {
 		t.mu.Lock()
 		t.running = false
@@ -92,11 +99,16 @@ func (t *Target) Interrupt(ctx context.Context) error {
 	return nil
 }
 
+// Escape is what the kdb patch of old kernels is entered by. All but its last character
+// reach the program that reads the console too, and lie there once the kernel runs.
+const Escape = "\x1bKDB"
+
 func (t *Target) breakIn() error {
 	if t.o.Escape {
-		if !t.c.post(func() { t.c.write("\x1bKDB") }) {
-			return targets.ErrGone
-		}
+		t.mu.Lock()
+		t.escaped = true
+		t.mu.Unlock()
+		t.keys(Escape)
 		return nil
 	}
 	if t.o.Break == nil {

@@ -45,6 +45,7 @@ type Target struct {
 	cpu     int // the console's current one
 	asked   bool
 	parting bool
+	escaped bool            // what broke in is yet to be erased at the console
 	slow    bool            // kgdb does not help
 	words   map[string]bool // the kernel's commands, nil: not asked yet
 	err     error

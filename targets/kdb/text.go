@@ -16,7 +16,7 @@ var (
 	moreAtEnd    = regexp.MustCompile(`(?:^|\n)more> $`)
 	endAtEnd     = regexp.MustCompile(`Enter <q> to end, <cr> or <space> to continue:$`)
 	offersKDB    = regexp.MustCompile(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
-	entering     = regexp.MustCompile(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?) @ 0x([0-9a-f]+)`)
+	entering     = regexp.MustCompile(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?)(?: @ 0x([0-9a-f]+))?(?:\n|$)`)
 	diagnosis    = regexp.MustCompile(`(?m)^diag: (-[0-9]+): (.*)$`)
 	unknown      = regexp.MustCompile(`(?m)^Unknown kdb command: '(.*)'$`)
 	pair         = regexp.MustCompile(`\b([a-z][a-z0-9]*): ([0-9a-f]+)\b`)
@@ -46,7 +46,7 @@ func parseEntry(text string) (entry, bool) {
 	task, err1 := strconv.ParseUint(m[1], 16, 64)
 	pid, err2 := strconv.ParseInt(m[2], 10, 64)
 	cpu, err3 := strconv.Atoi(m[3])
-	pc, err4 := strconv.ParseUint(m[6], 16, 64)
+	pc, err4 := strconv.ParseUint("0"+m[6], 16, 64) // not told of a keyboard's entry and of a switch
 	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || cpu >= maxCPUs {
 		return entry{}, false
 	}
