@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"dap-windbg/remote/transport"
 )
@@ -101,9 +102,9 @@ func (s *Server) start(log zerolog.Logger) (*debuggee, error) {
 }
 
 // note keeps the guard's book, and the log, up to date.
-func (d *debuggee) note(p parting) {
-	if d.entry.update(p) {
-		for _, h := range p.Processes {
+func (d *debuggee) note(n news) {
+	if d.entry.update(n) {
+		for _, h := range n.Processes {
 			how := "attached"
 			if h.Created {
 				how = "started"
@@ -146,6 +147,9 @@ func (d *debuggee) relay(ctx context.Context, client *transport.Stream) {
 	}()
 	select {
 	case <-lost:
+		if d.observer.overflown() {
+			d.log.Warn().Int("limit", maxTraps).Msg("let go: it set more traps than can be lifted in its place")
+		}
 		client.Close()
 		d.wire.SetReadDeadline(time.Unix(1, 0)) // the answers are the parting's from now on
 		<-back
@@ -171,13 +175,17 @@ func (d *debuggee) lastWords() string {
 	return strings.TrimSpace(string(said[:n]))
 }
 
-// pass copies what look returns.
+// pass copies what look returns, until that is nil.
 func pass(from io.Reader, to io.Writer, look func([]byte) []byte) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if _, err := to.Write(look(buf[:n])); err != nil {
+			out := look(buf[:n])
+			if out == nil {
+				return
+			}
+			if _, err := to.Write(out); err != nil {
 				return
 			}
 		}
@@ -232,7 +240,20 @@ func running(pid int64) bool {
 
 // signal signals the process, if that is still the same one.
 func (h held) signal(s syscall.Signal) bool {
-	return h.Began != 0 && began(h.PID) == h.Began && syscall.Kill(int(h.PID), s) == nil
+	if h.Began == 0 {
+		return false
+	}
+	fd, err := unix.PidfdOpen(int(h.PID), 0) // stays that process's, whoever gets the number
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	switch {
+	case began(h.PID) != h.Began:
+		return false
+	case err != nil: // Linux before 5.3
+		return syscall.Kill(int(h.PID), s) == nil
+	}
+	return unix.PidfdSendSignal(fd, s, nil, 0) == nil
 }
 
 // began is when a process was started, in ticks since the machine was; 0 when there is

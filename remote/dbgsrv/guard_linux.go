@@ -1,15 +1,19 @@
 package dbgsrv
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A guard is a small process of ours that knows all debuggees and holds the wires to
@@ -26,18 +30,25 @@ type guard struct {
 	next int
 }
 
-// message is a line in the guard's book: a debuggee's state, or its end.
+// message is a line in the guard's book: a debuggee's state, or its end. Of traps it
+// has what has changed since the last one.
 type message struct {
-	ID   int     `json:"id"`
-	Stub int     `json:"stub"` // process id
-	Part parting `json:"part"`
-	Gone bool    `json:"gone,omitempty"`
+	ID    int      `json:"id"`
+	Stub  held     `json:"stub"`
+	Part  parting  `json:"part"`
+	Fresh bool     `json:"fresh,omitempty"` // no trap of earlier messages is planted
+	Plant []string `json:"plant,omitempty"`
+	Lift  []string `json:"lift,omitempty"`
+	Gone  bool     `json:"gone,omitempty"`
 }
 
 const noteLimit = 100 * time.Millisecond
 
-// maxNote bounds a message: some thousand traps.
-const maxNote = 128 << 10
+// maxNote bounds a message, and noteTraps the traps in one, so that it does.
+const (
+	maxNote   = 128 << 10
+	noteTraps = 512
+)
 
 func startGuard(argv []string) (*guard, error) {
 	if len(argv) == 0 {
@@ -78,12 +89,15 @@ type entry struct {
 	g  *guard
 	mu sync.Mutex
 	m  message
+	// behind: a message was lost, so the guard does not know which traps there are
+	behind bool
 }
 
-// enter puts a debuggee into the book, with its wire, and with the pipe that its stub
-// writes to: the stub would die of it when nobody had the other end.
+// enter puts a debuggee into the book, with its wire, with the pipe that its stub
+// writes to (the stub would die of it when nobody had the other end), and with a
+// descriptor of the stub's process where there are such: numbers are used again.
 func (g *guard) enter(wire *net.UnixConn, text *os.File, stub int) *entry {
-	e := &entry{g: g, m: message{Stub: stub}}
+	e := &entry{g: g, m: message{Stub: held{PID: int64(stub), Began: began(int64(stub))}}}
 	if g == nil {
 		return e
 	}
@@ -91,41 +105,71 @@ func (g *guard) enter(wire *net.UnixConn, text *os.File, stub int) *entry {
 	g.next++
 	e.m.ID = g.next
 	g.mu.Unlock()
-	if f, err := wire.File(); err == nil {
-		defer f.Close()
-		if raw, err := text.SyscallConn(); err == nil {
-			raw.Control(func(fd uintptr) { e.send(syscall.UnixRights(int(f.Fd()), int(fd))) })
-		}
+	f, err := wire.File()
+	if err != nil {
+		return e
 	}
+	defer f.Close()
+	raw, err := text.SyscallConn()
+	if err != nil {
+		return e
+	}
+	raw.Control(func(fd uintptr) {
+		fds := []int{int(f.Fd()), int(fd)}
+		if process, err := unix.PidfdOpen(stub, 0); err == nil {
+			defer unix.Close(process)
+			fds = append(fds, process)
+		}
+		e.send(e.m, syscall.UnixRights(fds...))
+	})
 	return e
 }
 
 // update tells what has changed, and returns whether there is a new process.
-func (e *entry) update(p parting) (born bool) {
+func (e *entry) update(n news) (born bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	born = len(p.Processes) > len(e.m.Part.Processes)
-	e.m.Part = p
-	e.send(nil)
+	born = len(n.Processes) > len(e.m.Part.Processes)
+	e.m.Part = n.parting
+	m := e.m
+	plant, lift := n.plant, n.lift
+	if e.behind {
+		m.Fresh, plant, lift = true, n.traps(), nil
+	}
+	e.behind = false
+	for first := true; first || len(plant)+len(lift) > 0; first = false {
+		m.Lift, lift = beginning(lift)
+		m.Plant, plant = beginning(plant)
+		e.behind = !e.send(m, nil) || e.behind
+		m.Fresh = false
+	}
 	return born
+}
+
+// beginning parts a list where a message ends.
+func beginning(list []string) (now, later []string) {
+	n := min(len(list), noteTraps)
+	return list[:n], list[n:]
 }
 
 func (e *entry) dismiss() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.m.Gone, e.m.Part = true, parting{}
-	e.send(nil)
+	e.send(message{ID: e.m.ID, Stub: e.m.Stub, Gone: true}, nil)
 }
 
-func (e *entry) send(rights []byte) {
+// send reports whether the guard has got the message.
+func (e *entry) send(m message, rights []byte) bool {
 	if e.g == nil {
-		return
+		return true
 	}
-	text, err := json.Marshal(e.m)
-	if err == nil && len(text) <= maxNote {
-		e.g.sock.SetWriteDeadline(time.Now().Add(noteLimit)) // a guard that was stopped must not stop us
-		e.g.sock.WriteMsgUnix(text, rights, nil)
+	text, err := json.Marshal(m)
+	if err != nil || len(text) > maxNote {
+		return false
 	}
+	e.g.sock.SetWriteDeadline(time.Now().Add(noteLimit)) // a guard that was stopped must not stop us
+	_, _, err = e.g.sock.WriteMsgUnix(text, rights, nil)
+	return err == nil
 }
 
 // Guard is the guard's whole life: descriptor 3 is the socket.
@@ -147,9 +191,11 @@ func Guard() error {
 type book map[int]*kept
 
 type kept struct {
-	wire *net.UnixConn
-	text *os.File
-	m    message
+	wire  *net.UnixConn
+	text  *os.File
+	stub  *os.File // a descriptor of the process, nil: there are none
+	m     message
+	traps map[string]bool
 }
 
 // guardPause is how long the book is left to fill, so that a guard does not wake at each
@@ -190,18 +236,28 @@ func (b book) take(text, oob []byte) {
 	}
 	k := b[m.ID]
 	if k == nil {
-		k = &kept{}
+		k = &kept{traps: map[string]bool{}}
 		b[m.ID] = k
 	}
-	if wire, text := received(oob); wire != nil {
-		k.wire, k.text = wire, text
+	k.receive(oob)
+	if m.Fresh {
+		clear(k.traps)
+	}
+	for _, t := range m.Lift { // first: what was lifted may have been planted again
+		delete(k.traps, t)
+	}
+	for _, t := range m.Plant {
+		k.traps[t] = true
 	}
 	if k.m = m; m.Gone {
-		if k.wire != nil {
-			k.wire.Close()
-			k.text.Close()
-		}
+		k.close()
 		delete(b, m.ID)
+	}
+}
+
+func (k *kept) close() {
+	for _, c := range []io.Closer{k.wire, k.text, k.stub} {
+		c.Close() // of what is not there, an error
 	}
 }
 
@@ -209,51 +265,68 @@ func (b book) take(text, oob []byte) {
 func (b book) part() {
 	var all sync.WaitGroup
 	for _, k := range b {
-		all.Go(func() {
-			if k.wire == nil {
-				syscall.Kill(k.m.Stub, syscall.SIGKILL)
-				return
-			}
-			for _, h := range k.m.Part.Processes {
-				k.m.Part.Running = k.m.Part.Running || running(h.PID)
-			}
-			wake := part(k.wire, k.m.Part)
-			for end := time.Now().Add(partLimit); lives(k.m.Stub); time.Sleep(guardPause) {
-				if time.Now().After(end) {
-					syscall.Kill(k.m.Stub, syscall.SIGKILL)
-					break
-				}
-			}
-			k.wire.Close()
-			wake()
-		})
+		all.Go(k.part)
 	}
 	all.Wait()
 }
 
-// lives reports whether a stub, which is not our child, has not ended yet.
-func lives(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, state, _ := bytes.Cut(text, []byte(") "))
-	return err == nil && len(state) > 0 && state[0] != 'Z'
+func (k *kept) part() {
+	defer k.close()
+	if k.wire == nil {
+		k.m.Stub.signal(syscall.SIGKILL)
+		return
+	}
+	p := k.m.Part
+	p.Traps = slices.Sorted(maps.Keys(k.traps))
+	for _, h := range p.Processes {
+		p.Running = p.Running || running(h.PID)
+	}
+	wake := part(k.wire, p)
+	if !k.ended(partLimit) {
+		k.m.Stub.signal(syscall.SIGKILL)
+		k.ended(partLimit)
+	}
+	k.wire.Close()
+	wake()
 }
 
-// received is what came with a message: a wire and the pipe, nil nothing.
-func received(oob []byte) (*net.UnixConn, *os.File) {
+// ended waits for the stub's end: its descriptor becomes readable (pidfd_open(2)).
+func (k *kept) ended(limit time.Duration) bool {
+	if k.stub == nil { // Linux before 5.3 tells nobody but the parent
+		time.Sleep(limit)
+		return began(k.m.Stub.PID) != k.m.Stub.Began
+	}
+	for end := time.Now().Add(limit); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(k.stub.Fd()), Events: unix.POLLIN}}, max(int(time.Until(end).Milliseconds()), 0))
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
+
+// receive takes what came with a message: a wire, the pipe, and perhaps the process.
+func (k *kept) receive(oob []byte) {
 	list, err := syscall.ParseSocketControlMessage(oob)
 	if err != nil || len(list) == 0 {
-		return nil, nil
+		return
 	}
 	fds, err := syscall.ParseUnixRights(&list[0])
-	if err != nil || len(fds) != 2 {
-		return nil, nil
-	}
-	f, text := os.NewFile(uintptr(fds[0]), "stub"), os.NewFile(uintptr(fds[1]), "text")
-	defer f.Close()
-	conn, err := net.FileConn(f)
 	if err != nil {
-		text.Close()
-		return nil, nil
+		return
 	}
-	return conn.(*net.UnixConn), text
+	var files []*os.File
+	for i, fd := range fds {
+		files = append(files, os.NewFile(uintptr(fd), [...]string{"stub", "text", "process"}[min(i, 2)]))
+	}
+	if len(files) < 2 {
+		return
+	}
+	defer files[0].Close()
+	k.text = files[1]
+	if len(files) > 2 {
+		k.stub = files[2]
+	}
+	if conn, err := net.FileConn(files[0]); err == nil {
+		k.wire = conn.(*net.UnixConn)
+	}
 }

@@ -2,6 +2,7 @@ package dbgsrv
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +14,15 @@ import (
 // passes, but takes out the byte that asks for a stop when interrupt has done that.
 type observer struct {
 	interrupt func(held) bool // makes a process stop whose group the stub could not signal
-	changed   func(parting)   // is told each time there is something else to part from
+	changed   func(news)      // is told each time there is something else to part from
 
 	mu      sync.Mutex
-	state   parting
-	news    bool // state has changed since it was told
+	state   parting // without its traps
+	traps   map[string]bool
+	full    bool // there are more traps than are kept
+	news    bool // what is not told yet
+	plant   []string
+	lift    []string
 	created bool // what the last vRun or vAttach was
 	client  framer
 	server  framer
@@ -26,10 +31,24 @@ type observer struct {
 // parting is what somebody must know who parts from debuggees without the client.
 type parting struct {
 	Processes []held   `json:"processes"`
-	Traps     []string `json:"traps"` // "0,401136,1"
-	Running   bool     `json:"-"`     // a stop is needed first; somebody else has to find out by himself
+	Traps     []string `json:"-"` // "0,401136,1"
+	Running   bool     `json:"-"` // a stop is needed first; somebody else has to find out by himself
 	NonStop   bool     `json:"nonstop"`
 }
+
+// news is what has changed of a parting.
+type news struct {
+	parting              // without its traps
+	plant, lift []string // of its traps
+	traps       func() []string
+}
+
+// Bounds of what is remembered of traps: a client that has more is let go, for they
+// could not be lifted in its place.
+const (
+	maxTraps = 1 << 16
+	maxTrap  = 64 // bytes of one's description; a longer one is none
+)
 
 // held is a process that the stub holds.
 type held struct {
@@ -70,7 +89,8 @@ func (f *framer) take(c byte) (ended bool) {
 	return false
 }
 
-// fromClient looks at bytes on their way to the stub and returns those to pass on.
+// fromClient looks at bytes on their way to the stub and returns those to pass on; nil
+// when the client is to be let go.
 func (o *observer) fromClient(p []byte) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -88,6 +108,9 @@ func (o *observer) fromClient(p []byte) []byte {
 		}
 	}
 	o.tell()
+	if o.full {
+		return nil
+	}
 	return out
 }
 
@@ -132,14 +155,7 @@ func (o *observer) request(packet []byte) {
 	word, rest, _ := strings.Cut(text, ";")
 	switch {
 	case packet[0] == 'Z' || packet[0] == 'z':
-		trap := word[1:] // a condition may follow
-		i := slices.Index(s.Traps, trap)
-		switch {
-		case packet[0] == 'Z' && i < 0:
-			s.Traps = append(s.Traps, trap)
-		case packet[0] == 'z' && i >= 0:
-			s.Traps = slices.Delete(s.Traps, i, i+1)
-		}
+		o.trap(packet[0] == 'Z', word[1:]) // a condition may follow
 	case word == "vCont" || text == "c" || text == "s" || packet[0] == 'C' || packet[0] == 'S':
 		s.Running = true
 		return
@@ -161,6 +177,32 @@ func (o *observer) request(packet []byte) {
 		return
 	}
 	o.news = true
+}
+
+// trap notes that one is planted or lifted; o.mu is held.
+func (o *observer) trap(planted bool, which string) {
+	switch {
+	case planted == o.traps[which] || len(which) > maxTrap:
+	case !planted:
+		delete(o.traps, which)
+		o.plant, o.lift = instead(o.plant, o.lift, which)
+	case len(o.traps) == maxTraps:
+		o.full = true
+	default:
+		if o.traps == nil {
+			o.traps = map[string]bool{}
+		}
+		o.traps[which] = true
+		o.lift, o.plant = instead(o.lift, o.plant, which)
+	}
+}
+
+// instead takes which back from a list, or puts it into the other one.
+func instead(from, to []string, which string) (_, _ []string) {
+	if i := slices.Index(from, which); i >= 0 {
+		return slices.Delete(from, i, i+1), to
+	}
+	return from, append(to, which)
 }
 
 // reply is a packet of the stub; o.mu is held. Only stops are of interest, and what
@@ -210,26 +252,41 @@ func (o *observer) drop(id string) {
 	pid, err := strconv.ParseInt(id, 16, 64)
 	o.state.Processes = slices.DeleteFunc(o.state.Processes, func(h held) bool { return err != nil || h.PID == pid })
 	if len(o.state.Processes) == 0 {
-		o.state.Traps = nil
+		for t := range o.traps {
+			o.plant, o.lift = instead(o.plant, o.lift, t)
+		}
+		clear(o.traps)
 	}
 }
 
 // tell passes news on; o.mu is held.
 func (o *observer) tell() {
 	if o.news && o.changed != nil {
-		o.changed(o.state.clone())
+		o.changed(news{o.state.clone(), o.plant, o.lift, o.planted})
 	}
-	o.news = false
+	o.news, o.plant, o.lift = false, nil, nil
 }
+
+// overflown reports whether there were too many traps.
+func (o *observer) overflown() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.full
+}
+
+// planted lists the traps; o.mu is held.
+func (o *observer) planted() []string { return slices.Sorted(maps.Keys(o.traps)) }
 
 // know is what is known now.
 func (o *observer) know() parting {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state.clone()
+	p := o.state.clone()
+	p.Traps = o.planted()
+	return p
 }
 
 func (p parting) clone() parting {
-	p.Processes, p.Traps = slices.Clone(p.Processes), slices.Clone(p.Traps)
+	p.Processes = slices.Clone(p.Processes)
 	return p
 }

@@ -3,6 +3,7 @@
 package dbgsrv
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"net"
@@ -17,9 +18,13 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"dap-windbg/remote/transport"
 )
+
+// patience bounds every wait: whoever is not done by then hangs.
+const patience = 20 * time.Second
 
 // served is a server and a client's connection to it.
 func served(t *testing.T, o Options) *transport.Conn {
@@ -46,7 +51,7 @@ func served(t *testing.T, o Options) *transport.Conn {
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Error("the server does not end")
 		}
 	})
@@ -56,34 +61,45 @@ func served(t *testing.T, o Options) *transport.Conn {
 // TestStuckStub: a stub takes nothing any more while its client goes on to write. When
 // the client has vanished the server parts from the stub all the same.
 func TestStuckStub(t *testing.T) {
-	stub := filepath.Join(t.TempDir(), "stub") // the server has its process number before the stream is there
+	stub := filepath.Join(t.TempDir(), "stub")
 	number := stub + ".pid"
-	if err := os.WriteFile(stub, []byte("#!/bin/sh\necho $$ >"+number+".new\nmv "+number+".new "+number+"\nexec sleep 1000\n"), 0o700); err != nil {
+	if err := os.WriteFile(stub, []byte("#!/bin/sh\necho $$ >"+number+"\nexec sleep 1000\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := syscall.Mkfifo(number, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fifo, err := os.OpenFile(number, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fifo.Close()
+	fifo.SetReadDeadline(time.Now().Add(patience))
 	c := served(t, Options{Stub: stub})
 	var d Debug
 	s, err := c.Open(t.Context(), KindDebug, nil, &d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := 0
-	for end := time.Now().Add(20 * time.Second); pid == 0; time.Sleep(time.Millisecond) {
-		text, _ := os.ReadFile(number)
-		if pid, _ = strconv.Atoi(strings.TrimSpace(string(text))); time.Now().After(end) {
-			t.Fatal("the stub was not started")
-		}
+	line, err := bufio.NewReader(fifo).ReadString('\n')
+	if err != nil {
+		t.Fatal("the stub was not started: ", err)
 	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(line))
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kept{stub: os.NewFile(uintptr(process), "stub")}
+	defer k.stub.Close()
 	s.SetWriteDeadline(time.Now().Add(2 * time.Second)) // until nothing more can be under way
 	for chunk := make([]byte, 64<<10); err == nil; {
 		_, err = s.Write(chunk)
 	}
 	c.Close()
-	for end := time.Now().Add(20 * time.Second); lives(pid); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatal("the stub lives on without a client")
-		}
+	if !k.ended(patience) {
+		syscall.Kill(pid, syscall.SIGKILL)
+		t.Fatal("the stub lives on without a client")
 	}
 }
 

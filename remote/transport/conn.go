@@ -40,6 +40,7 @@ const (
 	headerLimit = 10 * time.Second
 	maxHeader   = 1 << 20 // bytes of a stream's request or answer
 	maxStreams  = 64      // that the other end may have open
+	maxHalves   = 1024    // that are open at one end at least
 )
 
 func newConn(raw net.Conn, server bool) (*Conn, error) {
@@ -189,6 +190,9 @@ func (c *Conn) Serve(ctx context.Context, handle func(context.Context, *Call)) {
 	for {
 		ys, err := c.session.AcceptStream()
 		if err != nil {
+			return
+		}
+		if c.session.NumStreams() > maxHalves { // it closes none of those that we have closed
 			return
 		}
 		s := &Stream{Stream: ys}

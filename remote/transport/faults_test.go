@@ -413,3 +413,38 @@ func FuzzHandshake(f *testing.F) {
 type duplex struct{ io.Reader }
 
 func (*duplex) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestHalfClosed: streams that one end alone has closed are as many as are kept, and then
+// the connection ends; others live on.
+func TestHalfClosed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	l, err := Listen(ctx, Spec{Protocol: "tcp"}, Options{Service: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go echo(ctx, l)
+	dial := func() *Conn {
+		c, err := Dial(ctx, Spec{Protocol: "tcp", Server: "localhost", Port: l.Spec().Port}, Options{Service: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	other, c := dial(), dial()
+	defer other.Close()
+	defer c.Close()
+	for n := 0; ; n++ {
+		s, err := c.session.OpenStream()
+		if err != nil {
+			break
+		}
+		if n > 2*maxHalves {
+			t.Fatal("there is no end of it")
+		}
+		sendJSON(s, header{Kind: "unknown"}) // refused, closed there, and kept open here
+	}
+	<-c.Done()
+	say(t, ctx, other)
+}
