@@ -65,6 +65,7 @@ type console struct {
 	buf      []byte // since the last prompt or print
 	cur      *typed
 	echoing  bool // cur's text was typed, its Enter was not
+	taken    bool // Enter was typed behind the right echo: what is in buf is the answer
 	spoiled  int  // times that cur's text did not arrive as it was typed
 	nudges   int  // in this answer
 	letter   bool // the g of a break-in was typed into a running kernel
@@ -206,12 +207,13 @@ func (c *console) next() {
 // begin types the text of a line. Its Enter waits for the echo, which tells that
 // the kernel read it as it was typed.
 func (c *console) begin() {
-	c.nudges = 0
+	c.nudges, c.taken = 0, false
 	switch t := c.cur; {
 	case t.burst != nil:
 		c.write(hello)
 		c.await(c.silence / 4)
 	case t.quiet || t.line == "":
+		c.taken = true
 		c.write(t.line + "\r")
 		c.await(c.silence / 4)
 	default:
@@ -232,7 +234,7 @@ const maxSpoiled = 5
 func (c *console) echoed() {
 	before, ok := strings.CutSuffix(string(c.buf), c.cur.line)
 	if ok && (before == "" || strings.HasSuffix(before, " ") || strings.HasSuffix(before, "\n")) {
-		c.echoing = false
+		c.echoing, c.taken, c.buf = false, true, c.buf[:0]
 		c.write("\r")
 	}
 	c.await(c.silence / 4)
@@ -284,13 +286,13 @@ func (c *console) feed(p []byte) {
 	}
 }
 
-// letRun sees the echo of a line that lets the kernel run.
+// letRun sees that a line was taken which lets the kernel run.
 func (c *console) letRun() bool {
-	rest, ok := afterEcho(string(c.buf), c.cur.line)
-	if ok {
-		c.buf = append(c.buf[:0], rest...)
+	if !c.taken || len(c.buf) == 0 {
+		return false
 	}
-	return ok
+	c.buf = append(c.buf[:0], strings.TrimPrefix(string(c.buf), "\n")...)
+	return true
 }
 
 // print passes on whole lines of a running kernel; the line that tells of a stop
@@ -324,21 +326,6 @@ func withoutNudge(text string) string {
 	return text
 }
 
-// afterEcho is what follows the echo of a line. A late prompt or a letter may
-// stand before the echo.
-func afterEcho(text, line string) (string, bool) {
-	for {
-		first, rest, ok := strings.Cut(text, "\n")
-		if !ok {
-			return "", false
-		}
-		if strings.HasSuffix(strings.TrimRight(first, " "), line) && (line != "" || first == "") {
-			return rest, true
-		}
-		text = rest
-	}
-}
-
 // prompted: the console waits for a line.
 func (c *console) prompted(tail []byte) {
 	cpu, _ := strconv.Atoi(string(promptAtEnd.FindSubmatch(tail)[1]))
@@ -351,17 +338,16 @@ func (c *console) prompted(tail []byte) {
 		}
 		return
 	}
-	rest, ok := afterEcho(text, c.cur.line)
-	if !ok && c.spoiled > 0 && strings.Contains(text, spoil[:3]) {
+	switch {
+	case c.cur.quiet:
+	case c.taken:
+		text = strings.TrimPrefix(text, "\n")
+	case strings.Contains(text, "x x"): // the line that was spoilt is over
 		c.again()
 		return
-	}
-	if !ok && !c.cur.quiet {
+	default:
 		c.await(c.silence / 4)
 		return // a prompt from before the line was typed
-	}
-	if !c.cur.quiet {
-		text = rest
 	}
 	if c.nudges > 0 {
 		text = withoutNudge(text)
@@ -415,12 +401,14 @@ func (c *console) paused() {
 	case c.cur != nil && c.echoing:
 		c.unechoed()
 	case c.cur != nil && !c.cur.quiet && c.nudges < maxNudges:
-		if c.nudges++; strings.HasSuffix(string(c.buf), c.cur.line) { // Enter was lost
+		if c.nudges++; c.taken && len(c.buf) == 0 { // Enter was lost, or what shows that it was taken
 			c.write("\r")
 		} else if !c.cur.lets {
 			c.write(nudge)
 		}
 		c.await(c.silence / 4)
+	case c.cur != nil && c.cur.lets && c.taken:
+		c.finish("", nil) // it runs and prints nothing
 	case c.cur != nil:
 		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
 	case !c.atPrompt && strings.Contains(string(c.buf), "Entering kdb") && c.nudges < maxNudges:

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -370,16 +371,17 @@ func FuzzConsole(f *testing.F) {
 	f.Add("more> \r\n[1]kdb> [0]kdb> ")
 	f.Add("Entering kdb (current=0x1, pid 1) on processor 1 due to Breakpoint @ 0x1\r\n[0]kdb> ")
 	f.Fuzz(func(t *testing.T, noise string) {
-		far := newFarEnd(t)
-		far.print(noise)
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		k, err := Connect(ctx, far, Options{Silence: 20 * time.Millisecond})
-		if ctx.Err() != nil {
-			t.Fatal(err)
-		}
-		if err == nil {
-			k.Close(ctx, targets.Leave)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			far := newFarEnd(t)
+			far.print(noise)
+			ctx := patience(t)
+			k, err := Connect(ctx, far, Options{Silence: 20 * time.Millisecond})
+			if ctx.Err() != nil {
+				t.Fatal(err)
+			}
+			if err == nil {
+				k.Close(ctx, targets.Leave)
+			}
+		})
 	})
 }

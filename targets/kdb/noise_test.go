@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dap-windbg/arch"
@@ -87,55 +89,68 @@ func (f *farEnd) planted() []uint64 {
 	return out
 }
 
+// seeds is how many bad lines are tried.
+func seeds() int64 {
+	if os.Getenv("HEAVY") != "" {
+		return 500
+	}
+	return 10
+}
+
 // TestNoise: on a line that loses, doubles and adds characters nothing hangs, memory
 // is read as it is, and no breakpoint is set that nobody asked for.
 func TestNoise(t *testing.T) {
-	for seed := range int64(10) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			f := newFarEnd(t)
-			f.plain = seed%2 == 1
-			n := &noisyLine{farEnd: f, r: rand.New(rand.NewSource(seed)), quiet: true}
-			k, err := Connect(patience(t), n, Options{Silence: 200 * time.Millisecond})
-			must(t, err)
-			defer k.Close(context.Background(), targets.Leave)
-			stop(t, k)
-			n.n.Lock()
-			n.quiet = false
-			n.n.Unlock()
-			ctx := patience(t)
-			for i := range 10 {
-				at := arch.Addr(0xffffffffc0002340)
-				p := make([]byte, 16)
-				if _, err := k.ReadMemory(ctx, targets.Space{}, at, p); err != nil {
-					t.Fatalf("reading: %v; typed %q", err, f.history())
-				}
-				for j, b := range p {
-					if b != f.s.memory[uint64(at)+uint64(j)] {
-						t.Fatalf("byte %d is %x", j, b)
-					}
-				}
-				trap := targets.Trap{Addr: loop + arch.Addr(i)}
-				if err := k.SetTrap(ctx, trap); err != nil {
-					t.Fatalf("setting: %v", err)
-				}
-				if got := f.planted(); len(got) != 1 || got[0] != uint64(trap.Addr) {
-					t.Fatalf("breakpoints at %x instead of %x", got, trap.Addr)
-				}
-				if err := k.ClearTrap(ctx, trap); err != nil {
-					t.Fatalf("clearing: %v", err)
-				}
-				if got := f.planted(); len(got) != 0 {
-					t.Fatalf("breakpoints at %x are left", got)
-				}
-			}
-			n.n.Lock()
-			defer n.n.Unlock()
-			if n.faults == 0 {
-				t.Error("the line was good")
-			}
-		})
+	faults := 0
+	for seed := range seeds() {
+		synctest.Test(t, func(t *testing.T) { faults += noise(t, seed) })
 	}
+	t.Logf("%d lines had %d faults", seeds(), faults)
+}
+
+func noise(t *testing.T, seed int64) (faults int) {
+	t.Helper()
+	f := newFarEnd(t)
+	f.plain = seed%2 == 1
+	n := &noisyLine{farEnd: f, r: rand.New(rand.NewSource(seed)), quiet: true}
+	k, err := Connect(patience(t), n, Options{Silence: 200 * time.Millisecond})
+	must(t, err)
+	defer k.Close(context.Background(), targets.Leave)
+	stop(t, k)
+	n.n.Lock()
+	n.quiet = false
+	n.n.Unlock()
+	ctx := patience(t)
+	for i := range 10 {
+		at := arch.Addr(0xffffffffc0002340)
+		p := make([]byte, 16)
+		if _, err := k.ReadMemory(ctx, targets.Space{}, at, p); err != nil {
+			t.Fatalf("seed %d, reading: %v; typed %q", seed, err, f.history())
+		}
+		for j, b := range p {
+			if b != f.s.memory[uint64(at)+uint64(j)] {
+				t.Fatalf("seed %d: byte %d is %x", seed, j, b)
+			}
+		}
+		trap := targets.Trap{Addr: loop + arch.Addr(i)}
+		if err := k.SetTrap(ctx, trap); err != nil {
+			t.Fatalf("seed %d, setting: %v", seed, err)
+		}
+		if got := f.planted(); len(got) != 1 || got[0] != uint64(trap.Addr) {
+			t.Fatalf("seed %d: breakpoints at %x instead of %x", seed, got, trap.Addr)
+		}
+		if err := k.ClearTrap(ctx, trap); err != nil {
+			t.Fatalf("seed %d, clearing: %v", seed, err)
+		}
+		if got := f.planted(); len(got) != 0 {
+			t.Fatalf("seed %d: breakpoints at %x are left", seed, got)
+		}
+	}
+	n.n.Lock()
+	defer n.n.Unlock()
+	if n.faults == 0 {
+		t.Errorf("seed %d: the line was good", seed)
+	}
+	return n.faults
 }
 
 // TestBurst: much memory is read by kgdb, where the kernel changes over; else by the

@@ -3,11 +3,12 @@ package rsp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dap-windbg/arch"
@@ -202,51 +203,56 @@ func TestKGDBSlow(t *testing.T) {
 // TestKGDBNoise: on a line that drops, doubles and adds bytes nothing hangs, what is
 // read is right, and no trap is set that nobody asked for.
 func TestKGDBNoise(t *testing.T) {
-	for seed := range int64(12) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			k := newKGDBKernel()
-			how := patientKGDB
-			d := kgdbTarget(t, k, how)
-			awaitStop(t, d)
-			k.mu.Lock()
-			k.noise = rand.New(rand.NewSource(seed))
-			k.mu.Unlock()
-			ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
-			defer cancel()
-			asked := map[uint64]bool{}
-			for i := range 12 {
-				p := make([]byte, 100)
-				at := kgdbData + arch.Addr(64*i)
-				if n, err := d.ReadMemory(ctx, targets.Space{}, at, p); n != len(p) || err != nil {
-					t.Fatalf("reading: %d, %v", n, err)
-				}
-				for j, b := range p {
-					if b != byte((64*i+j)*7) {
-						t.Fatalf("byte %d at %x is %x", j, at, b)
-					}
-				}
-				trap := targets.Trap{Addr: kgdbLoop + arch.Addr(i%2)}
-				asked[uint64(trap.Addr)] = true
-				if err := d.SetTrap(ctx, trap); err != nil {
-					t.Fatalf("setting: %v", err)
-				}
-				if got := k.planted(); !got[trap.Addr] || len(got) != 1 {
-					t.Fatalf("traps %v instead of %x", got, trap.Addr)
-				}
-				if err := d.ClearTrap(ctx, trap); err != nil {
-					t.Fatalf("clearing: %v", err)
-				}
-				if got := k.planted(); len(got) != 0 {
-					t.Fatalf("traps %v are left", got)
-				}
+	seeds := int64(12)
+	if os.Getenv("HEAVY") != "" {
+		seeds = 500
+	}
+	for seed := range seeds {
+		synctest.Test(t, func(t *testing.T) { kgdbNoise(t, seed) })
+	}
+}
+
+func kgdbNoise(t *testing.T, seed int64) {
+	t.Helper()
+	k := newKGDBKernel()
+	d := kgdbTarget(t, k, patientKGDB)
+	awaitStop(t, d)
+	k.mu.Lock()
+	k.noise = rand.New(rand.NewSource(seed))
+	k.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
+	defer cancel()
+	asked := map[uint64]bool{}
+	for i := range 12 {
+		p := make([]byte, 100)
+		at := kgdbData + arch.Addr(64*i)
+		if n, err := d.ReadMemory(ctx, targets.Space{}, at, p); n != len(p) || err != nil {
+			t.Fatalf("seed %d, reading: %d, %v", seed, n, err)
+		}
+		for j, b := range p {
+			if b != byte((64*i+j)*7) {
+				t.Fatalf("seed %d: byte %d at %x is %x", seed, j, at, b)
 			}
-			for a := range k.ever {
-				if !asked[a] {
-					t.Errorf("a trap was set at %x", a)
-				}
-			}
-		})
+		}
+		trap := targets.Trap{Addr: kgdbLoop + arch.Addr(i%2)}
+		asked[uint64(trap.Addr)] = true
+		if err := d.SetTrap(ctx, trap); err != nil {
+			t.Fatalf("seed %d, setting: %v", seed, err)
+		}
+		if got := k.planted(); !got[trap.Addr] || len(got) != 1 {
+			t.Fatalf("seed %d: traps %v instead of %x", seed, got, trap.Addr)
+		}
+		if err := d.ClearTrap(ctx, trap); err != nil {
+			t.Fatalf("seed %d, clearing: %v", seed, err)
+		}
+		if got := k.planted(); len(got) != 0 {
+			t.Fatalf("seed %d: traps %v are left", seed, got)
+		}
+	}
+	for a := range k.ever {
+		if !asked[a] {
+			t.Errorf("seed %d: a trap was set at %x", seed, a)
+		}
 	}
 }
 
@@ -257,16 +263,18 @@ func FuzzKGDB(f *testing.F) {
 	f.Add("KGDB or $3#33 for KDB\n")
 	f.Add("more> $#00-+$O41#e4")
 	f.Fuzz(func(t *testing.T, noise string) {
-		k := newKGDBKernel()
-		k.print(noise)
-		ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
-		defer cancel()
-		c, err := ConnectKGDB(ctx, k, Options{Peer: "ttyS0", Timeout: 500 * time.Millisecond}, KGDB{Silence: 5 * time.Millisecond})
-		if ctx.Err() != nil {
-			t.Fatal(err)
-		}
-		if err == nil {
-			c.Target().Close(ctx, targets.Leave)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			k := newKGDBKernel()
+			k.print(noise)
+			ctx, cancel := context.WithTimeout(context.Background(), targettest.Patience)
+			defer cancel()
+			c, err := ConnectKGDB(ctx, k, Options{Peer: "ttyS0", Timeout: 500 * time.Millisecond}, KGDB{Silence: 5 * time.Millisecond})
+			if ctx.Err() != nil {
+				t.Fatal(err)
+			}
+			if err == nil {
+				c.Target().Close(ctx, targets.Leave)
+			}
+		})
 	})
 }
