@@ -26,7 +26,11 @@ type noisyLine struct {
 	faults int
 }
 
-func (n *noisyLine) spoil(p []byte) []byte {
+// printk is what a kernel prints when it likes.
+const printk = "\n[   12.345678] eth0: Link is Up - 1Gbps/Full\n"
+
+// spoil makes kinds of faults: the last is that the kernel prints.
+func (n *noisyLine) spoil(p []byte, kinds int) []byte {
 	n.n.Lock()
 	defer n.n.Unlock()
 	if n.quiet {
@@ -40,13 +44,14 @@ func (n *noisyLine) spoil(p []byte) []byte {
 		}
 		n.clean = 0
 		n.faults++
-		switch n.r.Intn(3) {
+		switch n.r.Intn(kinds) {
 		case 0:
 		case 1:
 			out = append(out, b, b)
 		case 2:
-			out = append(out, b)
-			out = append(out, '~')
+			out = append(out, b, '~')
+		case 3:
+			out = append(append(out, b), printk...)
 		}
 	}
 	return out
@@ -54,8 +59,8 @@ func (n *noisyLine) spoil(p []byte) []byte {
 
 func (n *noisyLine) Read(p []byte) (int, error) {
 	for {
-		k, err := n.farEnd.Read(p[:len(p)/2])
-		out := n.spoil(p[:k:k])
+		k, err := n.farEnd.Read(p[:len(p)/16])
+		out := n.spoil(p[:k:k], 4)
 		if len(out) > 0 || err != nil {
 			return copy(p, out), err
 		}
@@ -63,7 +68,7 @@ func (n *noisyLine) Read(p []byte) (int, error) {
 }
 
 func (n *noisyLine) Write(p []byte) (int, error) {
-	if _, err := n.farEnd.Write(n.spoil(append([]byte(nil), p...))); err != nil {
+	if _, err := n.farEnd.Write(n.spoil(append([]byte(nil), p...), 3)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

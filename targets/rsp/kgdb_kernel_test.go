@@ -68,8 +68,9 @@ func newKGDBKernel() *kgdbKernel {
 	return k
 }
 
-// spoil drops, doubles or puts something between bytes.
-func (k *kgdbKernel) spoil(p []byte) []byte {
+// spoil drops, doubles or puts something between bytes; the fourth kind is what the
+// kernel prints.
+func (k *kgdbKernel) spoil(p []byte, kinds int) []byte {
 	if k.noise == nil {
 		return p
 	}
@@ -81,19 +82,21 @@ func (k *kgdbKernel) spoil(p []byte) []byte {
 			continue
 		}
 		k.clean = 0
-		switch k.noise.Intn(3) {
+		switch k.noise.Intn(kinds) {
 		case 0:
 		case 1:
 			out = append(out, b, b)
 		case 2:
 			out = append(out, "~x"[k.noise.Intn(2)], b)
+		case 3:
+			out = append(append(out, b), "\r\n[   12.345678] eth0: Link is Up\r\n"...)
 		}
 	}
 	return out
 }
 
 func (k *kgdbKernel) print(s string) {
-	k.out = append(k.out, k.spoil([]byte(s))...)
+	k.out = append(k.out, k.spoil([]byte(s), 4)...)
 	k.cond.Broadcast()
 }
 
@@ -125,7 +128,7 @@ func (k *kgdbKernel) Write(p []byte) (int, error) {
 	if k.closed {
 		return 0, io.ErrClosedPipe
 	}
-	for _, b := range k.spoil(p) {
+	for _, b := range k.spoil(p, 3) {
 		switch {
 		case k.running:
 			k.console(b)
