@@ -3,6 +3,7 @@ package pdb
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/bits"
 	"sort"
 )
@@ -182,6 +183,47 @@ func (s *stream) view(off, n uint32) ([]byte, bool) {
 		out = append(out, b[:min(len(b), int(n)-len(out))]...)
 	}
 	return out, true
+}
+
+// extent is a piece of a stream that is read where it lies: it may be large, and a
+// copy of it would cost more than all that is asked of it.
+type extent struct {
+	s        *stream
+	at, size uint32
+}
+
+func (s *stream) extent(at, size uint32) (extent, bool) {
+	return extent{s, at, size}, uint64(at)+uint64(size) <= uint64(s.size)
+}
+
+// words is how many words of 4 bytes it has.
+func (e extent) words() uint32 { return e.size / 4 }
+
+// word is the i-th of them.
+func (e extent) word(i uint32) uint32 {
+	b, ok := e.s.view(e.at+4*i, 4)
+	if !ok {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(b)
+}
+
+// each yields all words by their numbers.
+func (e extent) each() iter.Seq2[uint32, uint32] {
+	return func(yield func(uint32, uint32) bool) {
+		for i, n := uint32(0), e.words(); i < n; {
+			b := e.s.part(e.at + 4*i)
+			if len(b) < 4 { // it continues elsewhere
+				b, _ = e.s.view(e.at+4*i, 4)
+			}
+			for ; len(b) >= 4 && i < n; b = b[4:] {
+				if !yield(i, binary.LittleEndian.Uint32(b)) {
+					return
+				}
+				i++
+			}
+		}
+	}
 }
 
 // all returns the whole stream.

@@ -56,8 +56,8 @@ type typeTable struct {
 	s          *stream
 	begin, end uint32 // of the records in s
 	limit      uint32 // number behind the last type
-	hints      []byte // (number, offset), one for every few thousand bytes of records
-	hashes     []byte // of each type, a bucket number
+	hints      extent // (number, offset), one for every few thousand bytes of records
+	hashes     extent // of each type, a bucket number
 	buckets    uint32
 
 	once  sync.Once
@@ -88,10 +88,10 @@ func readTypes(c *container, number uint16) (*typeTable, error) {
 	t.limit = min(u(12), firstIndex+u(16)/4)
 	if hs, err := c.stream(binary.LittleEndian.Uint16(h[20:])); err == nil {
 		t.buckets = u(28)
-		if b, ok := hs.view(u(32), u(36)); ok && u(24) == 4 {
+		if b, ok := hs.extent(u(32), u(36)); ok && u(24) == 4 {
 			t.hashes = b
 		}
-		if b, ok := hs.view(u(40), u(44)); ok {
+		if b, ok := hs.extent(u(40), u(44)); ok {
 			t.hints = b
 		}
 	}
@@ -117,9 +117,9 @@ func (t *typeTable) record(index uint32) (record, bool) {
 // before returns the nearest place known that is not behind a type.
 func (t *typeTable) before(index uint32) mark {
 	hint := func(i int) mark {
-		return mark{binary.LittleEndian.Uint32(t.hints[8*i:]), t.begin + binary.LittleEndian.Uint32(t.hints[8*i+4:])}
+		return mark{t.hints.word(2 * uint32(i)), t.begin + t.hints.word(2*uint32(i)+1)}
 	}
-	i := sort.Search(len(t.hints)/8, func(i int) bool { return hint(i).index > index })
+	i := sort.Search(int(t.hints.words()/2), func(i int) bool { return hint(i).index > index })
 	if i > 0 {
 		if m := hint(i - 1); m.index >= firstIndex && m.at >= t.begin && m.at < t.end && index-m.index < 1<<12 {
 			return m
@@ -207,15 +207,15 @@ func (t *typeTable) define(name, unique string, accept func(*tag) bool) uint32 {
 }
 
 func (t *typeTable) byHash(name string, accept func(*tag) bool) uint32 {
-	if t.buckets == 0 || len(t.hashes) < 4 {
+	if t.buckets == 0 || t.hashes.words() == 0 {
 		return t.byPass(accept)
 	}
 	want := hash(name) % t.buckets
-	for i := 0; 4*i+4 <= len(t.hashes); i++ {
-		if binary.LittleEndian.Uint32(t.hashes[4*i:]) != want {
+	for i, bucket := range t.hashes.each() {
+		if bucket != want {
 			continue
 		}
-		index := firstIndex + uint32(i)
+		index := firstIndex + i
 		if r, ok := t.record(index); ok {
 			if g, ok := tagOf(r); ok && !g.forward() && accept(&g) {
 				return index

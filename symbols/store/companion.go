@@ -75,7 +75,7 @@ func (s *Store) companion(ctx context.Context, c symbols.Companion) (string, err
 		q.windows = windowsDatabase(c)
 	}
 	fit := func(f *file) bool {
-		if c.Accept == nil {
+		if c.Accept == nil || q.windows != nil { // a database was looked into when it was loaded
 			return true
 		}
 		err := c.Accept(f.path)
