@@ -5,8 +5,8 @@
 //	kdsim -pty                       over a pseudo-terminal, whose name it prints
 //	kdsim -net HOST:PORT -key w.x.y.z  KDNET, to a debugger that listens there
 //
-// The guest is built with clang-19 and lld-19; -images prints where its images
-// and PDBs lie.
+// The guest is built with clang-19 and lld-19 (-gcc: MinGW's GCC), for x64 or with -x86
+// for x86, with PDBs or with -dwarf 5 as MinGW does; -images prints where its images lie.
 package main
 
 import (
@@ -48,6 +48,10 @@ func run() error {
 	network := flag.String("net", "", "speak KDNET to a debugger at this UDP `address`")
 	key := flag.String("key", "1.2.3.4", "of KDNET: four numbers in base 36")
 	stub := flag.String("gdb", "", "serve the machine at this TCP `address` as QEMU's GDB stub does, its kernel without a debugger")
+	var k sim.Kind
+	flag.BoolVar(&k.Narrow, "x86", false, "be a 32-bit machine")
+	flag.IntVar(&k.DWARF, "dwarf", 0, "version of the DWARF in the images, as MinGW's compilers write it; 0: PDBs beside them")
+	flag.BoolVar(&k.GCC, "gcc", false, "compile the guest by MinGW's GCC; with -dwarf")
 	images := flag.Bool("images", false, "build the guest, print the directory of its images, and end")
 	script := flag.String("script", "", "what happens by itself: `TICK:WORD,...`; words are "+words())
 	verbose := flag.Bool("v", false, "say what happens")
@@ -63,13 +67,16 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	g, err := sim.Build(filepath.Join(cache, "dap-windbg-kdsim"))
+	g, err := sim.BuildKind(filepath.Join(cache, "dap-windbg-kdsim"), k)
 	if err != nil {
 		return err
 	}
 	if *images {
 		fmt.Println(g.Dir)
 		return nil
+	}
+	if k.Narrow && *stub != "" {
+		return fmt.Errorf("-gdb serves a 64-bit machine alone")
 	}
 	if o.Script, err = parseScript(*script); err != nil {
 		return err

@@ -6,26 +6,35 @@ import (
 	"unicode/utf16"
 )
 
-// Where things lie, as in a 64-bit Windows 8.1.
-const (
-	kernelBase = 0xfffff80112600000
-	halBase    = 0xfffff80112400000
-	driverBase = 0xfffff88004120000
-	poolBase   = 0xffffe00000000000
-	poolSize   = 0x400000
-	stackBase  = 0xffffd00020000000
-	pcrBase    = 0xffffd00021000000
-	loaderBase = 0xffffd00022000000
-	sharedPage = 0xfffff78000000000 // KUSER_SHARED_DATA
-	oddBase    = 0xffffc00000000000 // transition, prototype and paged-out pages
-	selfMap    = 0x1ed
-	userImage  = 0x7ff6a0000000
-	userPeb    = 0x7ff6a1000000
-	memorySize = 64 << 20
-)
+// layout is where things lie in memory.
+type layout struct {
+	kernel, hal, driver uint64
+	pool, poolSize      uint64
+	stack, pcr, loader  uint64
+	shared              uint64 // KUSER_SHARED_DATA
+	odd                 uint64 // transition, prototype and paged-out pages
+	image, peb          uint64 // of the user process
+	self                int    // entry of the root that leads to the root
+	from                int    // first entry of the root that all address spaces share
+	large               uint64 // size of a large page
+}
+
+// layouts are as in a 64-bit Windows 8.1 and as in 32-bit systems, by the width of an address.
+var layouts = map[int]layout{
+	8: {kernel: 0xfffff80112600000, hal: 0xfffff80112400000, driver: 0xfffff88004120000, pool: 0xffffe00000000000, poolSize: 0x400000,
+		stack: 0xffffd00020000000, pcr: 0xffffd00021000000, loader: 0xffffd00022000000, shared: 0xfffff78000000000, odd: 0xffffc00000000000,
+		image: 0x7ff6a0000000, peb: 0x7ff6a1000000, self: 0x1ed, from: 256, large: 2 << 20},
+	4: {kernel: 0x80400000, hal: 0x80a00000, driver: 0xf7510000, pool: 0x82000000, poolSize: 0x400000,
+		stack: 0xf8a00000, pcr: 0xf8b00000, loader: 0x80b00000, shared: 0xffdf0000, odd: 0xe1000000,
+		image: 0x400000, peb: 0x7ffd8000, self: 0x300, from: 512, large: 4 << 20},
+}
+
+const memorySize = 64 << 20
 
 // computer is the machine with its guest in memory.
 type computer struct {
+	word   int // bytes of an address
+	at     layout
 	mem    *physical
 	cpus   []*processor
 	guest  *Guest
@@ -48,57 +57,78 @@ type computer struct {
 
 // newComputer puts the guest into memory, ready to start on its first processor.
 func newComputer(g *Guest, processors int) (*computer, error) {
-	c := &computer{mem: newPhysical(memorySize), guest: g}
-	c.root = c.mem.take(1)
-	for i := 256; i < 512; i++ { // one kernel half for all address spaces
-		if i != selfMap {
-			c.mem.put64(c.root+uint64(i)*8, c.mem.take(1)|ptePresent|pteWrite|pteDirty)
-		}
-	}
-	c.user = c.mem.take(1)
-	for i := 256; i < 512; i++ {
-		c.mem.put64(c.user+uint64(i)*8, c.mem.u64(c.root+uint64(i)*8))
-	}
-	for _, r := range []uint64{c.root, c.user} {
-		c.mem.put64(r+selfMap*8, r|ptePresent|pteWrite|pteDirty)
-	}
-	kernel, err := place(c.mem, c.root, g.kernel, kernelBase, `\SystemRoot\system32\ntoskrnl.exe`, 0)
+	c := &computer{word: g.kernel.word, at: layouts[g.kernel.word], mem: newPhysical(memorySize), guest: g}
+	c.mem.two = c.word == 4
+	c.spaces()
+	kernel, err := place(c.mem, c.root, g.kernel, c.at.kernel, `\SystemRoot\system32\ntoskrnl.exe`, 0)
 	if err != nil {
 		return nil, err
 	}
 	c.kernel = kernel
-	hal, err := place(c.mem, c.root, g.hal, halBase, `\SystemRoot\system32\hal.dll`, 0, kernel)
+	hal, err := place(c.mem, c.root, g.hal, c.at.hal, `\SystemRoot\system32\hal.dll`, 0, kernel)
 	if err != nil {
 		return nil, err
 	}
-	demo, err := place(c.mem, c.user, g.demo, userImage, `C:\demo\demo.exe`, pteUser)
+	demo, err := place(c.mem, c.user, g.demo, c.at.image, `C:\demo\demo.exe`, pteUser)
 	if err != nil {
 		return nil, err
 	}
-	for at := uint64(poolBase); at < poolBase+poolSize; at += 2 << 20 { // large pages
-		frames := (c.mem.free + 2<<20 - 1) &^ (2<<20 - 1)
-		c.mem.free = frames + 2<<20
-		c.mem.enter(c.root, at, frames|ptePresent|pteWrite|pteDirty|pteNX, 2<<20)
+	for at := c.at.pool; at < c.at.pool+c.at.poolSize; at += c.at.large { // large pages
+		frames := (c.mem.free + c.at.large - 1) &^ (c.at.large - 1)
+		c.mem.free = frames + c.at.large
+		for _, r := range []uint64{c.root, c.user} {
+			c.mem.enter(r, at, frames|ptePresent|pteWrite|pteDirty|pteNX, c.at.large)
+		}
 	}
-	c.mem.provide(c.root, stackBase, uint64(processors)*0x8000, pteWrite|pteNX)
-	c.mem.provide(c.root, pcrBase, uint64(processors)*0x8000, pteWrite|pteNX)
-	c.mem.provide(c.root, loaderBase, 0x4000, pteWrite|pteNX)
-	c.mem.provide(c.root, sharedPage, page, pteWrite|pteNX)
+	for at, size := range map[uint64]uint64{c.at.stack: uint64(processors) * 0x8000, c.at.pcr: uint64(processors) * 0x8000, c.at.loader: 0x4000, c.at.shared: page} {
+		c.mem.provide(c.root, at, size, pteWrite|pteNX)
+	}
 	c.oddPages()
 	c.userData(demo)
 	c.loaderBlock(processors, kernel, hal, demo)
 	for i := range processors {
-		p := newProcessor(i, c.mem, &g.code)
+		p := newProcessor(i, c.word, c.mem, &g.code)
 		p.cr3, p.ports = c.root, c.port
-		p.gs = pcrBase + uint64(i)*0x8000
-		p.gdt, p.gdtSize, p.tr = pcrBase+uint64(i)*0x8000+0x7000, 0x57, 0x40
-		p.r[rsp] = stackBase + uint64(i)*0x8000 + 0x7000 - 0x28
-		p.r[rcx] = loaderBase
-		p.ip = kernelBase + uint64(g.kernel.entry)
+		p.gs = c.at.pcr + uint64(i)*0x8000
+		p.gdt, p.gdtSize, p.tr = p.gs+0x7000, 0x57, 0x40
+		p.r[rsp] = c.at.stack + uint64(i)*0x8000 + 0x7000 - 0x28
+		p.r[rcx] = c.at.loader
+		if c.word == 4 { // the argument is on the stack
+			c.write(c.root, p.r[rsp]+4, c.at.loader)
+		}
+		p.ip = c.at.kernel + uint64(g.kernel.entry)
 		p.halted = i > 0
 		c.cpus = append(c.cpus, p)
 	}
 	return c, nil
+}
+
+// spaces makes the page tables of the system and of a user process: one kernel half for
+// both, and in each an entry that leads to itself.
+func (c *computer) spaces() {
+	put := func(root uint64, i int, v uint64) {
+		if c.word == 4 {
+			c.mem.put32(root+uint64(i)*4, v)
+			return
+		}
+		c.mem.put64(root+uint64(i)*8, v)
+	}
+	c.root, c.user = c.mem.take(1), c.mem.take(1)
+	for i := c.at.from; i < 2*c.at.from; i++ {
+		if i != c.at.self && i != int(c.at.pool/c.at.large) { // but where a large page lies
+			table := c.mem.take(1) | ptePresent | pteWrite | pteDirty
+			put(c.root, i, table)
+			put(c.user, i, table)
+		}
+	}
+	for _, r := range []uint64{c.root, c.user} {
+		put(r, c.at.self, r|ptePresent|pteWrite|pteDirty)
+	}
+}
+
+// write puts an address into memory.
+func (c *computer) write(root, va, v uint64) {
+	c.mem.writeAt(root, va, binary.LittleEndian.AppendUint64(nil, v)[:c.word])
 }
 
 // oddPages makes entries of pages that are not valid: one in transition, one
@@ -106,47 +136,64 @@ func newComputer(g *Guest, processors int) (*computer, error) {
 func (c *computer) oddPages() {
 	frame := c.mem.take(1)
 	c.mem.write(frame, []byte("in transition"))
-	c.mem.enter(c.root, oddBase, frame|1<<11|4<<5, page)
-	c.mem.enter(c.root, oddBase+page, 0x8a0012345<<16|1<<10, page)
-	c.mem.enter(c.root, oddBase+2*page, 0x1234<<32|4<<5, page)
+	c.mem.enter(c.root, c.at.odd, frame|1<<11|4<<5, page)
+	if c.word == 4 {
+		c.mem.enter(c.root, c.at.odd+page, 0x12345<<11|1<<10, page)
+		c.mem.enter(c.root, c.at.odd+2*page, 0x1234<<12|4<<5, page)
+		return
+	}
+	c.mem.enter(c.root, c.at.odd+page, 0x8a0012345<<16|1<<10, page)
+	c.mem.enter(c.root, c.at.odd+2*page, 0x1234<<32|4<<5, page)
+}
+
+// environment is where the members lie that userData writes: of PEB, PEB_LDR_DATA,
+// LDR_DATA_TABLE_ENTRY, RTL_USER_PROCESS_PARAMETERS and TEB (winternl.h, public
+// descriptions), by the width of an address.
+var environment = map[int]struct{ image, ldr, params, session, lists, base, entry, size, full, name, check, stamp, path, line, self, id, peb uint64 }{
+	8: {0x10, 0x18, 0x20, 0x2c0, 0x10, 0x30, 0x38, 0x40, 0x48, 0x58, 0x80, 0x9c, 0x60, 0x70, 0x30, 0x40, 0x60},
+	4: {0x08, 0x0c, 0x10, 0x1d4, 0x0c, 0x18, 0x1c, 0x20, 0x24, 0x2c, 0x40, 0x44, 0x38, 0x40, 0x18, 0x20, 0x30},
 }
 
 // userData writes the process environment, and a list of its modules.
 func (c *computer) userData(demo *placed) {
-	c.mem.provide(c.user, userPeb, 0x4000, pteWrite|pteUser|pteNX)
-	put := func(off, v uint64) { c.mem.writeAt(c.user, userPeb+off, binary.LittleEndian.AppendUint64(nil, v)) }
+	e, w, peb := environment[c.word], uint64(c.word), c.at.peb
+	c.mem.provide(c.user, peb, 0x4000, pteWrite|pteUser|pteNX)
+	put := func(off, v uint64) { c.write(c.user, peb+off, v) }
+	put32 := func(off, v uint64) {
+		c.mem.writeAt(c.user, peb+off, binary.LittleEndian.AppendUint32(nil, uint32(v)))
+	}
 	text := func(off, to uint64, s string) {
 		b := wide(s)
-		c.mem.writeAt(c.user, userPeb+to, b)
-		put(off, uint64(len(b)-2)|uint64(len(b))<<16)
-		put(off+8, userPeb+to)
+		c.mem.writeAt(c.user, peb+to, b)
+		put32(off, uint64(len(b)-2)|uint64(len(b))<<16)
+		put(off+w, peb+to)
 	}
-	const ldr, entry, params = 0x1000, 0x1100, 0x1800
-	put(0x10, demo.at)
-	put(0x18, userPeb+ldr)
-	put(0x20, userPeb+params)
-	put(0x2c0, 1)
-	put(ldr, 0x58|1<<32)
+	const ldr, entry, params, teb = 0x1000, 0x1100, 0x1800, 0x3000
+	put(e.image, demo.at)
+	put(e.ldr, peb+ldr)
+	put(e.params, peb+params)
+	put32(e.session, 1)
+	put32(ldr, 0x58)
+	put32(ldr+4, 1)
 	for i := uint64(0); i < 3; i++ { // three lists through one entry
-		head, link := userPeb+ldr+0x10+16*i, userPeb+entry+16*i
-		put(ldr+0x10+16*i, link)
-		put(ldr+0x18+16*i, link)
-		put(entry+16*i, head)
-		put(entry+16*i+8, head)
+		head, link := ldr+e.lists+2*w*i, entry+2*w*i
+		for _, at := range []uint64{0, w} {
+			put(head+at, peb+link)
+			put(link+at, peb+head)
+		}
 	}
-	put(entry+0x30, demo.at)
-	put(entry+0x38, demo.at+uint64(demo.entry))
-	put(entry+0x40, uint64(len(demo.mem)))
-	text(entry+0x48, 0x1300, demo.path)
-	text(entry+0x58, 0x1400, "demo.exe")
-	put(entry+0x80-4, uint64(demo.check)<<32)
-	put(entry+0x98, uint64(demo.stamp)<<32)
-	text(params+0x60, 0x1500, demo.path)
-	text(params+0x70, 0x1600, demo.path+` /quick`)
-	const teb = 0x3000
-	put(teb+0x30, userPeb+teb)
-	put(teb+0x40, 0x1a4)
-	put(teb+0x60, userPeb)
+	put(entry+e.base, demo.at)
+	put(entry+e.entry, demo.at+uint64(demo.entry))
+	put32(entry+e.size, uint64(len(demo.mem)))
+	text(entry+e.full, 0x1300, demo.path)
+	text(entry+e.name, 0x1400, "demo.exe")
+	put32(entry+e.check, uint64(demo.check))
+	put32(entry+e.stamp, uint64(demo.stamp))
+	text(params+e.path, 0x1500, demo.path)
+	text(params+e.line, 0x1600, demo.path+` /quick`)
+	put(teb+e.self, peb+teb)
+	put(teb+e.id, 0x1a4)
+	put(teb+e.peb, peb)
 }
 
 func wide(s string) []byte {
@@ -185,14 +232,14 @@ func (c *computer) loaderBlock(processors int, kernel, hal, demo *placed) {
 	le.PutUint32(b[8:], 1)
 	le.PutUint32(b[12:], 9600)
 	for i := range processors {
-		le.PutUint64(b[16+8*i:], pcrBase+uint64(i)*0x8000)
-		le.PutUint64(b[80+8*i:], stackBase+uint64(i)*0x8000+0x7000)
+		le.PutUint64(b[16+8*i:], c.at.pcr+uint64(i)*0x8000)
+		le.PutUint64(b[80+8*i:], c.at.stack+uint64(i)*0x8000+0x7000)
 	}
-	for i, v := range []uint64{c.root, c.user, userPeb, userPeb + 0x3000, poolBase, poolSize} {
+	for i, v := range []uint64{c.root, c.user, c.at.peb, c.at.peb + 0x3000, c.at.pool, c.at.poolSize} {
 		le.PutUint64(b[144+8*i:], v)
 	}
-	c.mem.writeAt(c.root, loaderBase, b)
-	at := uint64(loaderBase + loaderHead)
+	c.mem.writeAt(c.root, c.at.loader, b)
+	at := c.at.loader + loaderHead
 	c.describe(at, kernel)
 	c.describe(at+moduleLen, hal)
 	c.describe(at+8*moduleLen, demo)
@@ -248,7 +295,7 @@ func (c *computer) loadDriver() uint32 {
 	if c.driver != nil {
 		unplace(c.mem, c.root, c.driver)
 	}
-	d, err := place(c.mem, c.root, c.guest.driver, driverBase, `\SystemRoot\System32\drivers\sample.sys`, 0, c.kernel)
+	d, err := place(c.mem, c.root, c.guest.driver, c.at.driver, `\SystemRoot\System32\drivers\sample.sys`, 0, c.kernel)
 	if err != nil {
 		c.bad = err
 		return 0
@@ -314,7 +361,7 @@ func (c *computer) symbol(name string) uint64 {
 func (c *computer) symbolOf(name string) uint64 {
 	at := c.symbol(name)
 	var b [8]byte
-	if c.mem.readAt(c.root, at, b[:]); binary.LittleEndian.Uint64(b[:]) == 0 {
+	if c.mem.readAt(c.root, at, b[:c.word]); binary.LittleEndian.Uint64(b[:]) == 0 {
 		return 0
 	}
 	return at

@@ -13,6 +13,9 @@ const (
 
 // context is a processor's CONTEXT.
 func (t *Target) context(p *processor) []byte {
+	if p.word == 4 {
+		return p.context32()
+	}
 	b := make([]byte, contextSize)
 	le := binary.LittleEndian
 	le.PutUint32(b[0x30:], 0x10001f)
@@ -36,11 +39,77 @@ func (t *Target) context(p *processor) []byte {
 // enterContext makes a context a processor's state.
 func (p *processor) enterContext(b []byte) {
 	le := binary.LittleEndian
+	if p.word == 4 {
+		for at, n := range general32 {
+			p.r[n] = uint64(le.Uint32(b[at:]))
+		}
+		p.ip, p.flags = uint64(le.Uint32(b[atIP32:])), uint64(le.Uint32(b[atFlags32:]))|2
+		return
+	}
 	p.flags = uint64(le.Uint32(b[atFlags:])) | 2
 	for i := range p.r {
 		p.r[i] = le.Uint64(b[atGeneral+8*i:])
 	}
 	p.ip = le.Uint64(b[atIP:])
+}
+
+// Places of a CONTEXT and of KSPECIAL_REGISTERS for x86 (kd 7.1, 7.2).
+const (
+	context32Size = 0x2cc
+	special32Size = 0x54
+	atIP32        = 0xb8
+	atFlags32     = 0xc0
+)
+
+// general32 is where the general registers lie, by their numbers.
+var general32 = map[int]int{0x9c: rdi, 0xa0: rsi, 0xa4: rbx, 0xa8: rdx, 0xac: rcx, 0xb0: rax, 0xb4: rbp, 0xc4: rsp}
+
+func (p *processor) context32() []byte {
+	b := make([]byte, context32Size)
+	le := binary.LittleEndian
+	le.PutUint32(b, 0x1001f)
+	for i, n := range []int{0, 1, 2, 3, 6, 7} {
+		le.PutUint32(b[4+4*i:], uint32(p.dr[n]))
+	}
+	for at, v := range map[int]uint64{0x8c: 0, 0x90: 0x30, 0x94: 0x23, 0x98: 0x23, atIP32: p.ip, 0xbc: uint64(p.cs), atFlags32: p.flags, 0xc8: uint64(p.ss)} {
+		le.PutUint32(b[at:], uint32(v))
+	}
+	for at, n := range general32 {
+		le.PutUint32(b[at:], uint32(p.r[n]))
+	}
+	return b
+}
+
+func (p *processor) special32() []byte {
+	b := make([]byte, special32Size)
+	le := binary.LittleEndian
+	for i, v := range []uint64{p.cr0, p.cr2, p.cr3, p.cr4, p.dr[0], p.dr[1], p.dr[2], p.dr[3], p.dr[6], p.dr[7]} {
+		le.PutUint32(b[4*i:], uint32(v))
+	}
+	le.PutUint16(b[0x2a:], p.gdtSize)
+	le.PutUint32(b[0x2c:], uint32(p.gdt))
+	le.PutUint16(b[0x32:], p.idtSize)
+	le.PutUint32(b[0x34:], uint32(p.idt))
+	le.PutUint16(b[0x38:], p.tr)
+	return b
+}
+
+// enterSpecial32 makes special registers a processor's.
+func (p *processor) enterSpecial32(b []byte) {
+	u := func(at int) uint64 { return uint64(binary.LittleEndian.Uint32(b[at:])) }
+	p.cr0, p.cr2, p.cr3, p.cr4 = u(0), u(4), u(8), u(12)
+	for i, n := range []int{0, 1, 2, 3, 6, 7} {
+		p.dr[n] = u(0x10 + 4*i)
+	}
+	p.flush()
+}
+
+// shortest is how much of a context a request to set it must have.
+func (p *processor) shortest() int {
+	if p.word == 4 {
+		return 0xcc
+	}
+	return atIP + 8
 }
 
 func (t *Target) getContext(r *request) uint32 {
@@ -57,7 +126,7 @@ func (t *Target) getContext(r *request) uint32 {
 func (t *Target) setContext(r *request) uint32 {
 	b := r.data
 	r.data = nil
-	if !t.gotten || len(b) < atIP+8 {
+	if !t.gotten || len(b) < t.current.shortest() {
 		return unsuccessful
 	}
 	t.current.enterContext(b)
@@ -93,7 +162,7 @@ func (t *Target) setContextEx(r *request) uint32 {
 		return unsuccessful
 	}
 	if t.staged = append(t.staged, b[:n]...); at+n == total {
-		if len(t.staged) < atIP+8 {
+		if len(t.staged) < t.current.shortest() {
 			return unsuccessful
 		}
 		t.current.enterContext(t.staged)
@@ -131,6 +200,16 @@ func (t *Target) readControl(r *request) uint32 {
 	}
 	le := binary.LittleEndian
 	var b []byte
+	if p.word == 4 { // an offset into KPROCESSOR_STATE
+		b = append(p.context32(), p.special32()...)
+		at := r.u64(16)
+		if at > uint64(len(b)) {
+			return unsuccessful
+		}
+		r.data = b[at:min(uint64(len(b)), at+uint64(r.u32(24)))]
+		r.put32(28, uint32(len(r.data)))
+		return success
+	}
 	switch r.u64(16) {
 	case 0:
 		b = le.AppendUint64(nil, p.gs)
@@ -153,7 +232,12 @@ func (t *Target) writeControl(r *request) uint32 {
 	r.data = nil
 	p := t.processorOf(r)
 	r.put32(28, 0)
-	if p == nil || r.u64(16) != 2 || len(b) < 0x50 {
+	if p != nil && p.word == 4 && r.u64(16) == context32Size && len(b) >= 0x28 {
+		p.enterSpecial32(b)
+		r.put32(28, uint32(len(b)))
+		return success
+	}
+	if p == nil || p.word == 4 || r.u64(16) != 2 || len(b) < 0x50 {
 		return unsuccessful
 	}
 	le := binary.LittleEndian

@@ -33,9 +33,10 @@ const (
 	flagO = 0x800
 )
 
-// processor is one x86-64 processor in 64-bit mode at ring 0.
+// processor is one x86 processor at ring 0, in 64-bit mode or in protected mode.
 type processor struct {
 	number  int
+	word    int // bytes of an address: 8, or 4 in protected mode
 	mem     *physical
 	ports   func(p *processor, port uint16, size int, out bool, value uint32) uint32
 	r       [16]uint64
@@ -48,7 +49,7 @@ type processor struct {
 	cr4     uint64
 	cr8     uint64
 	dr      [8]uint64
-	gs      uint64
+	gs      uint64 // base of the segment that leads to the KPCR: gs, or fs in protected mode
 	swap    uint64 // the other gs
 	idt     uint64
 	idtSize uint16
@@ -93,8 +94,11 @@ type decoded struct {
 	string int // bytes that a string instruction moves or stores at once, 0: it is none
 }
 
-func newProcessor(n int, mem *physical, known *sync.Map) *processor {
-	p := &processor{number: n, mem: mem, known: known, cs: 0x10, ss: 0x18, flags: 2, cr0: 0x80050031, cr4: 0x6f8, msr: map[uint32]uint64{}}
+func newProcessor(n, word int, mem *physical, known *sync.Map) *processor {
+	p := &processor{number: n, word: word, mem: mem, known: known, cs: 0x10, ss: 0x18, flags: 2, cr0: 0x80050031, cr4: 0x6f8, msr: map[uint32]uint64{}}
+	if word == 4 {
+		p.cs, p.ss, p.cr0, p.cr4 = 8, 0x10, 0x8001003b, 0x6d0&^0x20
+	}
 	p.dr[6], p.dr[7] = 0xffff0ff0, 0x400
 	p.flush()
 	return p
@@ -224,15 +228,16 @@ func put(b []byte, size int, v uint64) {
 }
 
 func (p *processor) push(v uint64) {
-	if p.store(p.r[rsp]-8, 8, v); p.fault == nil {
-		p.r[rsp] -= 8
+	sp := (p.r[rsp] - uint64(p.word)) & mask(p.word)
+	if p.store(sp, p.word, v); p.fault == nil {
+		p.r[rsp] = sp
 	}
 }
 
 func (p *processor) pop() uint64 {
-	v := p.load(p.r[rsp], 8)
+	v := p.load(p.r[rsp], p.word)
 	if p.fault == nil {
-		p.r[rsp] += 8
+		p.r[rsp] = (p.r[rsp] + uint64(p.word)) & mask(p.word)
 	}
 	return v
 }
@@ -260,7 +265,7 @@ func (p *processor) fetch() *decoded {
 		*recent = d.(*decoded)
 		return *recent
 	}
-	inst, err := x86asm.Decode(raw[:n], 64)
+	inst, err := x86asm.Decode(raw[:n], 8*p.word)
 	if err != nil {
 		p.fault = &fault{vector: 6}
 		return nil
@@ -269,7 +274,9 @@ func (p *processor) fetch() *decoded {
 	for _, x := range inst.Prefix {
 		switch x &^ (x86asm.PrefixImplicit | x86asm.PrefixIgnored) {
 		case x86asm.PrefixGS:
-			d.gs = true
+			d.gs = p.word == 8
+		case x86asm.PrefixFS:
+			d.gs = p.word == 4
 		case x86asm.PrefixREP, x86asm.PrefixREPN:
 			d.rep = byte(x)
 		}
@@ -328,6 +335,7 @@ func (p *processor) one() event {
 	if d != nil {
 		p.ip += uint64(d.inst.Len)
 		e = p.execute(d)
+		p.ip &= mask(p.word)
 	}
 	p.time++
 	if f := p.fault; f != nil {
@@ -373,6 +381,9 @@ func (p *processor) executed() event {
 
 // interrupt enters the handler of a vector; false when there is none.
 func (p *processor) interrupt(vector int, code uint32, coded bool) bool {
+	if p.word == 4 {
+		return p.enterGate(vector, code, coded)
+	}
 	at := p.idt + uint64(vector)*16
 	lo, hi := p.load(at, 8), p.load(at+8, 8)
 	if p.fault != nil || lo>>47&1 == 0 {
@@ -394,6 +405,28 @@ func (p *processor) interrupt(vector int, code uint32, coded bool) bool {
 	}
 	p.flags &^= flagI | flagT
 	p.ip, p.halted = target, false
+	return true
+}
+
+// enterGate is interrupt in protected mode, where no stack is switched.
+func (p *processor) enterGate(vector int, code uint32, coded bool) bool {
+	gate := p.load(p.idt+uint64(vector)*8, 8)
+	if p.fault != nil || gate>>47&1 == 0 {
+		p.fault = nil
+		return false
+	}
+	for _, v := range []uint64{p.flags, uint64(p.cs), p.ip} {
+		p.push(v)
+	}
+	if coded {
+		p.push(uint64(code))
+	}
+	if p.fault != nil {
+		p.fault = nil
+		return false
+	}
+	p.flags &^= flagI | flagT
+	p.ip, p.halted = gate&0xffff|gate>>32&0xffff0000, false
 	return true
 }
 

@@ -226,14 +226,15 @@ func TestTable(t *testing.T) {
 // reads end at holes with what there is.
 func TestMemory(t *testing.T) {
 	h := stopped(t, Options{})
-	for _, va := range []uint64{kernelBase, kernelBase + 0x1000, poolBase + 0x123, pcrBase + 0x180} {
+	where := layouts[8]
+	for _, va := range []uint64{where.kernel, where.kernel + 0x1000, where.pool + 0x123, where.pcr + 0x180} {
 		pa, _, _, ok := h.tg.c.mem.walk(h.tg.c.root, va)
 		a, b := h.ask(0x3130, at(va, 64)), h.ask(0x313d, at(pa, 64))
 		if !ok || status(a) != 0 || status(b) != 0 || !bytes.Equal(a[56:], b[56:]) || len(a) != 120 {
 			t.Errorf("%x: %x and %x", va, a, b)
 		}
 	}
-	end := uint64(loaderBase + 0x4000)
+	end := where.loader + 0x4000
 	r := h.ask(0x3130, at(end-16, 64))
 	if status(r) != unsuccessful || binary.LittleEndian.Uint32(r[28:]) != 16 || len(r) != 72 {
 		t.Errorf("over a hole: %x", r)
@@ -296,7 +297,7 @@ func TestSilent(t *testing.T) {
 	}
 	h.request(0x3149, func(b []byte) { binary.LittleEndian.PutUint32(b[16:], 0xe2) })
 	p := h.until(kindState)
-	if pc := binary.LittleEndian.Uint64(p[16+24:]); pc < kernelBase {
+	if pc := binary.LittleEndian.Uint64(p[16+24:]); pc < layouts[8].kernel {
 		t.Errorf("a crash that was asked for stops at %x", pc)
 	}
 	h.request(0x313b, nil)

@@ -5,17 +5,18 @@ import (
 	"fmt"
 )
 
-// image is a PE32+ file laid out as in memory, at its preferred base.
+// image is a PE32 or PE32+ file laid out as in memory, at its preferred base.
 type image struct {
 	name    string // file name
 	mem     []byte
+	word    int    // bytes of an address
 	base    uint64 // that it was linked for
 	entry   uint32
 	stamp   uint32
 	check   uint32
 	exports map[string]uint32
 	imports []slot
-	relocs  []uint32 // RVAs of 64-bit addresses
+	relocs  []uint32 // RVAs of addresses
 	ranges  []section
 }
 
@@ -38,10 +39,19 @@ func loadImage(name string, file []byte) (*image, error) {
 	}
 	nt := int(le.Uint32(file[0x3c:]))
 	opt := nt + 24
-	if nt+0x108 > len(file) || le.Uint16(file[opt:]) != 0x20b {
-		return nil, fmt.Errorf("%s is no PE32+ file", name)
+	magic := uint16(0)
+	if nt+0x108 <= len(file) {
+		magic = le.Uint16(file[opt:])
 	}
-	im := &image{name: name, base: le.Uint64(file[opt+24:]), entry: le.Uint32(file[opt+16:]), stamp: le.Uint32(file[nt+8:]), check: le.Uint32(file[opt+64:]), exports: map[string]uint32{}}
+	word, directories := 8, opt+112
+	switch magic {
+	case 0x20b:
+	case 0x10b:
+		word, directories = 4, opt+96
+	default:
+		return nil, fmt.Errorf("%s is neither a PE32 nor a PE32+ file", name)
+	}
+	im := &image{name: name, word: word, base: number(file[opt+32-word:], word), entry: le.Uint32(file[opt+16:]), stamp: le.Uint32(file[nt+8:]), check: le.Uint32(file[opt+64:]), exports: map[string]uint32{}}
 	im.mem = make([]byte, le.Uint32(file[opt+56:]))
 	headers := le.Uint32(file[opt+60:])
 	copy(im.mem, file[:headers])
@@ -50,11 +60,11 @@ func loadImage(name string, file []byte) (*image, error) {
 	for i := range int(le.Uint16(file[nt+6:])) {
 		s := file[table+40*i:]
 		size, rva, raw, at, traits := le.Uint32(s[8:]), le.Uint32(s[12:]), le.Uint32(s[16:]), le.Uint32(s[20:]), le.Uint32(s[36:])
-		copy(im.mem[rva:], file[at:at+min(raw, size)])
+		copy(im.mem[rva:], file[at:min(uint32(len(file)), at+min(raw, size))])
 		im.ranges = append(im.ranges, section{rva: rva, size: size, writable: traits>>31 != 0, code: traits&0x20 != 0})
 	}
 	dir := func(n int) (uint32, uint32) {
-		d := file[opt+112+8*n:]
+		d := file[directories+8*n:]
 		return le.Uint32(d), le.Uint32(d[4:])
 	}
 	im.readExports(dir(0))
@@ -90,7 +100,7 @@ func (im *image) readImports(rva, size uint32) {
 	}
 	for ; im.u32(rva+12) != 0; rva += 20 {
 		names, slots := im.u32(rva), im.u32(rva+16)
-		for i := uint32(0); im.u32(names+i) != 0; i += 8 {
+		for i := uint32(0); im.u32(names+i) != 0; i += uint32(im.word) {
 			im.imports = append(im.imports, slot{rva: slots + i, name: im.text(im.u32(names+i) + 2)})
 		}
 	}
@@ -100,12 +110,19 @@ func (im *image) readRelocs(rva, size uint32) {
 	for end := rva + size; rva < end; {
 		at, n := im.u32(rva), im.u32(rva+4)
 		for i := uint32(8); i+1 < n; i += 2 {
-			if w := binary.LittleEndian.Uint16(im.mem[rva+i:]); w>>12 == 10 {
+			if w := binary.LittleEndian.Uint16(im.mem[rva+i:]); w>>12 == 10 || w>>12 == 3 {
 				im.relocs = append(im.relocs, at+uint32(w&0xfff))
 			}
 		}
 		rva += n
 	}
+}
+
+// number reads one of size bytes.
+func number(b []byte, size int) uint64 {
+	var v [8]byte
+	copy(v[:size], b)
+	return binary.LittleEndian.Uint64(v[:])
 }
 
 // placed is an image in memory.
@@ -119,15 +136,14 @@ type placed struct {
 func place(mem *physical, root uint64, im *image, va uint64, path string, bits uint64, with ...*placed) (*placed, error) {
 	data := append([]byte{}, im.mem...)
 	for _, r := range im.relocs {
-		le := binary.LittleEndian
-		le.PutUint64(data[r:], le.Uint64(data[r:])-im.base+va)
+		put(data[r:], im.word, number(data[r:], im.word)-im.base+va)
 	}
-	binary.LittleEndian.PutUint64(data[binary.LittleEndian.Uint32(data[0x3c:])+24+24:], va) // the header tells where it is
+	put(data[int(binary.LittleEndian.Uint32(data[0x3c:]))+24+32-im.word:], im.word, va) // the header tells where it is
 	for _, s := range im.imports {
 		found := false
 		for _, w := range with {
 			if rva, ok := w.exports[s.name]; ok {
-				binary.LittleEndian.PutUint64(data[s.rva:], w.at+uint64(rva))
+				put(data[s.rva:], im.word, w.at+uint64(rva))
 				found = true
 			}
 		}

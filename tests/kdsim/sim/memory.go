@@ -9,6 +9,7 @@ const page = 0x1000
 type physical struct {
 	pages map[uint64]*frame
 	size  uint64 // bytes; beyond lies nothing
+	two   bool   // addresses of 32 bits are translated by two levels, others by four
 	free  uint64 // next frame never given out
 }
 
@@ -79,8 +80,46 @@ const (
 	pteNX      = 1 << 63
 )
 
+// levels walks two tables (Intel SDM volume 3, 4.3): where the entry of a page of 4 MiB
+// or 4 KiB lies; ok says that the table it is in exists.
+func (m *physical) levels(root, va uint64) (at, size uint64, ok bool) {
+	at = root&^0xfff + va>>22&0x3ff*4
+	top := m.u64(at) & 0xffffffff
+	if top&ptePresent == 0 || top&pteLarge != 0 {
+		return at, 4 << 20, top&ptePresent != 0
+	}
+	return top&^0xfff + va>>12&0x3ff*4, page, true
+}
+
+func (m *physical) walkTwo(root, va uint64) (pa, entry, size uint64, ok bool) {
+	at, size, ok := m.levels(root, va)
+	entry = m.u64(at) & 0xffffffff
+	if !ok || entry&ptePresent == 0 {
+		return 0, entry, 0, false
+	}
+	return entry&^0xfff&^(size-1) | va&(size-1), entry, size, true
+}
+
+func (m *physical) enterTwo(root, va, entry, size uint64) {
+	at, _, ok := m.levels(root, va)
+	if size > page {
+		entry |= pteLarge
+	} else if !ok {
+		m.put32(at, m.take(1)|ptePresent|pteWrite|pteDirty|entry&pteUser)
+		at, _, _ = m.levels(root, va)
+	}
+	m.put32(at, entry)
+}
+
+func (m *physical) put32(pa, v uint64) {
+	m.write(pa, binary.LittleEndian.AppendUint32(nil, uint32(v)))
+}
+
 // walk translates va by the four-level tables at root; size is that of the page.
 func (m *physical) walk(root, va uint64) (pa, entry, size uint64, ok bool) {
+	if m.two {
+		return m.walkTwo(root, va)
+	}
 	if va>>47 != 0 && va>>47 != 0x1ffff {
 		return 0, 0, 0, false
 	}
@@ -100,8 +139,12 @@ func (m *physical) walk(root, va uint64) (pa, entry, size uint64, ok bool) {
 	return 0, 0, 0, false
 }
 
-// enter writes the entry of a page at va: size is page or 2 MiB.
+// enter writes the entry of a page at va: size is page or that of a large page.
 func (m *physical) enter(root, va, entry, size uint64) {
+	if m.two {
+		m.enterTwo(root, va, entry, size)
+		return
+	}
 	table, last := root&pteFrame, 0
 	if size > page {
 		last = 1

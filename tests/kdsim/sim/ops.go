@@ -69,7 +69,10 @@ func (d *decoded) operandSize() int {
 
 // address computes a memory operand.
 func (p *processor) address(d *decoded, m x86asm.Mem) uint64 {
-	v := uint64(int64(int32(m.Disp))) // the decoder leaves 32-bit displacements unsigned
+	v := uint64(m.Disp)
+	if v>>32 == 0 { // the decoder leaves 32-bit displacements unsigned
+		v = uint64(int64(int32(v)))
+	}
 	add := func(r x86asm.Reg, scale uint64) {
 		if r == x86asm.RIP {
 			v += p.ip
@@ -82,7 +85,7 @@ func (p *processor) address(d *decoded, m x86asm.Mem) uint64 {
 	if d.gs {
 		v += p.gs
 	}
-	return v
+	return v & mask(p.word)
 }
 
 // value reads operand i; size is for memory and for immediates.
@@ -316,6 +319,8 @@ func (p *processor) arithmetic(d *decoded) bool {
 		put(^a())
 	case x86asm.SHL, x86asm.SHR, x86asm.SAR, x86asm.ROL, x86asm.ROR:
 		p.shift(d)
+	case x86asm.SHLD, x86asm.SHRD:
+		p.double(d)
 	case x86asm.IMUL:
 		p.multiply(d)
 	case x86asm.MUL, x86asm.DIV, x86asm.IDIV:
@@ -377,6 +382,22 @@ func (p *processor) shift(d *decoded) {
 	}
 	p.result(out, n)
 	p.flag(flagO, sign(out^v, n) < 0)
+	p.put(d, 0, n, out&mask(n))
+}
+
+// double shifts the first operand, filled from the second.
+func (p *processor) double(d *decoded) {
+	n, width := d.size, uint64(8*d.size)
+	v, from, by := p.value(d, 0, n), p.value(d, 1, n), p.value(d, 2, 1)&(max(width, 32)-1)
+	if by == 0 || by > width {
+		return
+	}
+	out, carry := v<<by|from>>(width-by), v>>(width-by)&1
+	if d.inst.Op == x86asm.SHRD {
+		out, carry = v>>by|from<<(width-by), v>>(by-1)&1
+	}
+	p.flag(flagC, carry != 0)
+	p.result(out, n)
 	p.put(d, 0, n, out&mask(n))
 }
 

@@ -91,9 +91,12 @@ func (t *Target) version(r *request) uint32 {
 	le.PutUint16(r.b[16:], 0xf)
 	le.PutUint16(r.b[18:], 9600)
 	copy(r.b[20:], []byte{6, 2, 7, 0, 0x64, 0x86, 0xc, 3, 0x31, 0})
-	r.put64(32, t.c.kernel.at)
-	r.put64(40, t.c.symbolOf("PsLoadedModuleList"))
-	r.put64(48, t.c.symbolOf("KdpDebuggerDataListHead"))
+	if t.c.word == 4 {
+		copy(r.b[21:], []byte{0, 3, 0, 0x4c, 1})
+	}
+	r.put64(32, t.signed(t.c.kernel.at))
+	r.put64(40, t.signed(t.c.symbolOf("PsLoadedModuleList")))
+	r.put64(48, t.signed(t.c.symbolOf("KdpDebuggerDataListHead")))
 	if t.o.ShortReport {
 		le.PutUint16(r.b[16:], 0x40f)
 		r.b[22] = 2
@@ -105,7 +108,7 @@ func (t *Target) version(r *request) uint32 {
 
 func (t *Target) readVirtual(r *request) uint32 {
 	want := min(int(r.u32(24)), largest-56)
-	r.data = t.bytes(r.u64(16), want)
+	r.data = t.bytes(t.address(r.u64(16)), want)
 	return t.actual(r, len(r.data), int(r.u32(24)))
 }
 
@@ -120,7 +123,7 @@ func (t *Target) actual(r *request, n, want int) uint32 {
 
 func (t *Target) writeVirtual(r *request) uint32 {
 	data := r.data[:min(len(r.data), int(r.u32(24)))]
-	n := t.c.mem.writeAt(t.view(), r.u64(16), data)
+	n := t.c.mem.writeAt(t.view(), t.address(r.u64(16)), data)
 	t.flush()
 	r.data = nil
 	return t.actual(r, n, int(r.u32(24)))
@@ -149,7 +152,7 @@ func (t *Target) flush() {
 
 func (t *Target) writeBreakpoint(r *request) uint32 {
 	r.data = nil
-	addr, free := r.u64(16), -1
+	addr, free := t.address(r.u64(16)), -1
 	for i := range t.slots {
 		if s := &t.slots[i]; s.used && s.addr == addr {
 			return unsuccessful
@@ -196,7 +199,7 @@ func (t *Target) proceed(r *request, control bool) {
 			t.current.flags |= flagT
 		}
 		for _, p := range t.c.cpus {
-			p.dr[7], p.dr[6] = r.u64(24)|0x400, 0xffff0ff0
+			p.dr[7], p.dr[6] = r.u64(24)&mask(p.word)|0x400, 0xffff0ff0
 		}
 	}
 	t.leave()
@@ -261,11 +264,11 @@ func (t *Target) writeMSR(r *request) uint32 {
 
 // search looks for a pattern in virtual memory.
 func (t *Target) search(r *request) uint32 {
-	at, length, pattern := r.u64(16), r.u64(24), r.data
+	at, length, pattern := t.address(r.u64(16)), r.u64(24), r.data
 	r.data = nil
 	for end := at + min(length, 1<<20); at+uint64(len(pattern)) <= end; at++ {
 		if string(t.bytes(at, len(pattern))) == string(pattern) {
-			r.put64(16, at)
+			r.put64(16, t.signed(at))
 			return success
 		}
 	}
@@ -286,7 +289,7 @@ func (t *Target) fill(r *request) uint32 {
 	if kind&2 != 0 {
 		done = t.c.mem.write(at, b)
 	} else {
-		done = t.c.mem.writeAt(t.view(), at, b)
+		done = t.c.mem.writeAt(t.view(), t.address(at), b)
 	}
 	t.flush()
 	r.put32(24, uint32(done))
@@ -298,13 +301,13 @@ func (t *Target) fill(r *request) uint32 {
 
 func (t *Target) query(r *request) uint32 {
 	r.data = nil
-	at := r.u64(16)
+	at := t.address(r.u64(16))
 	_, entry, _, ok := t.c.mem.walk(t.view(), at)
 	if !ok {
 		return unsuccessful
 	}
 	space, bits := uint32(2), uint32(1|4)
-	if at>>63 == 0 {
+	if t.signed(at)>>63 == 0 {
 		space = 0
 	}
 	if entry&pteWrite != 0 {

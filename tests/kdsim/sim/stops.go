@@ -40,7 +40,7 @@ func (t *Target) exception(code uint32, params ...uint64) {
 	le.PutUint32(b[32:], code)
 	le.PutUint32(b[36:], 0)
 	le.PutUint64(b[40:], 0)
-	le.PutUint64(b[48:], p.ip)
+	le.PutUint64(b[48:], t.signed(p.ip))
 	le.PutUint32(b[56:], uint32(len(params)))
 	for i, v := range params {
 		le.PutUint64(b[64+8*i:], v)
@@ -65,11 +65,15 @@ func (t *Target) change(kind uint32) []byte {
 	le.PutUint16(b[4:], 6)
 	le.PutUint16(b[6:], uint16(p.number))
 	le.PutUint32(b[8:], uint32(len(t.c.cpus)))
-	le.PutUint64(b[16:], t.thread(p))
-	le.PutUint64(b[24:], p.ip)
+	le.PutUint64(b[16:], t.signed(t.thread(p)))
+	le.PutUint64(b[24:], t.signed(p.ip))
 	code := make([]byte, 16)
 	t.clean(p.ip)
 	n := t.c.mem.readAt(p.cr3, p.ip, code)
+	if p.word == 4 {
+		p.report32(b, code, n)
+		return b
+	}
 	le.PutUint64(b[192:], p.dr[6])
 	le.PutUint64(b[200:], p.dr[7])
 	le.PutUint32(b[208:], uint32(p.flags))
@@ -83,10 +87,36 @@ func (t *Target) change(kind uint32) []byte {
 	return b
 }
 
+// report32 is the control report of an x86 machine (kd 4).
+func (p *processor) report32(b, code []byte, n int) {
+	le := binary.LittleEndian
+	le.PutUint32(b[192:], uint32(p.dr[6]))
+	le.PutUint32(b[196:], uint32(p.dr[7]))
+	le.PutUint16(b[200:], uint16(n))
+	le.PutUint16(b[202:], 3)
+	copy(b[204:], code)
+	for i, v := range []uint16{p.cs, 0x23, 0x23, 0x30} {
+		le.PutUint16(b[220+2*i:], v)
+	}
+	le.PutUint32(b[228:], uint32(p.flags))
+}
+
+// signed is an address as it is told: those of 32 bits are sign-extended.
+func (t *Target) signed(v uint64) uint64 {
+	if t.c.word == 4 {
+		return uint64(int64(int32(v)))
+	}
+	return v
+}
+
+// address is one that the debugger told, sign-extended or not.
+func (t *Target) address(v uint64) uint64 { return v & mask(t.c.word) }
+
 // thread is the KTHREAD that a processor runs.
 func (t *Target) thread(p *processor) uint64 {
+	at := map[int]uint64{8: 0x188, 4: 0x124}[p.word] // KPCR.Prcb.CurrentThread
 	b := make([]byte, 8)
-	t.c.mem.readAt(t.c.root, p.gs+0x188, b)
+	t.c.mem.readAt(t.c.root, p.gs+at, b[:p.word])
 	return binary.LittleEndian.Uint64(b)
 }
 
@@ -117,6 +147,9 @@ func (t *Target) view() uint64 { return t.current.cr3 }
 func (t *Target) service() {
 	p := t.current
 	service, a, b, c, d := p.r[rax], p.r[rcx], p.r[rdx], p.r[8], p.r[9]
+	if p.word == 4 {
+		c, d = p.r[rbx], p.r[rdi]
+	}
 	t.code = 0
 	switch service {
 	case 1:
@@ -135,6 +168,11 @@ func (t *Target) service() {
 func (t *Target) bytes(va uint64, n int) []byte {
 	b := make([]byte, n)
 	return b[:t.c.mem.readAt(t.view(), va, b)]
+}
+
+// string is what a STRING holds.
+func (t *Target) string(at uint64) []byte {
+	return t.bytes(t.number(at+uint64(t.c.word), t.c.word), int(t.number(at, 2)))
 }
 
 func (t *Target) number(va uint64, size int) uint64 {
@@ -206,16 +244,17 @@ func (t *Target) symbols(path, info uint64, unload bool) {
 		p.ip++
 		return
 	}
-	name := t.bytes(t.number(path+8, 8), int(t.number(path, 2)))
+	name := t.string(path)
 	t.gotten, t.pc = false, p.ip
 	b := t.change(0x3031)
 	le := binary.LittleEndian
 	copy(b[32:72], make([]byte, 40))
 	le.PutUint32(b[32:], uint32(len(name)))
-	le.PutUint64(b[40:], t.number(info, 8))
-	le.PutUint64(b[48:], t.number(info+8, 8))
-	le.PutUint32(b[56:], uint32(t.number(info+16, 4)))
-	le.PutUint32(b[60:], uint32(t.number(info+20, 4)))
+	w := uint64(t.c.word)
+	le.PutUint64(b[40:], t.signed(t.number(info, t.c.word)))
+	le.PutUint64(b[48:], t.signed(t.number(info+w, t.c.word)))
+	le.PutUint32(b[56:], uint32(t.number(info+2*w, 4)))
+	le.PutUint32(b[60:], uint32(t.number(info+2*w+4, 4)))
 	if unload {
 		b[64] = 1
 	}
@@ -242,8 +281,8 @@ func (t *Target) command(name, text uint64) {
 	t.gotten, t.pc = false, p.ip
 	b := t.change(0x3032)
 	copy(b[32:192], make([]byte, 160))
-	b = append(append(b, t.bytes(t.number(name+8, 8), int(t.number(name, 2)))...), 0)
-	t.report(append(append(b, t.bytes(t.number(text+8, 8), int(t.number(text, 2)))...), 0))
+	b = append(append(b, t.string(name)...), 0)
+	t.report(append(append(b, t.string(text)...), 0))
 }
 
 // leave ends a stop: a service trap is stepped over unless the debugger moved PC.

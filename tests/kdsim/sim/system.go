@@ -100,32 +100,32 @@ func (p *processor) moving(d *decoded) bool {
 	case x86asm.CQO:
 		p.r[rdx] = uint64(int64(p.r[rax]) >> 63)
 	case x86asm.PUSH:
-		v := p.value(d, 0, 8)
+		v := p.value(d, 0, p.word)
 		if i, ok := d.inst.Args[0].(x86asm.Imm); ok {
 			v = uint64(i)
 		}
 		p.push(v)
 	case x86asm.POP:
 		v := p.pop()
-		p.put(d, 0, 8, v)
-	case x86asm.PUSHFQ:
+		p.put(d, 0, p.word, v)
+	case x86asm.PUSHFQ, x86asm.PUSHFD:
 		p.push(p.flags)
-	case x86asm.POPFQ:
+	case x86asm.POPFQ, x86asm.POPFD:
 		p.flags = p.pop() | 2
 	case x86asm.LEAVE:
 		p.r[rsp] = p.r[rbp]
 		p.r[rbp] = p.pop()
 	case x86asm.CALL:
-		to := p.value(d, 0, 8)
+		to := p.value(d, 0, p.word)
 		if p.push(p.ip); p.fault == nil {
 			p.ip = to
 		}
 	case x86asm.JMP:
-		p.ip = p.value(d, 0, 8)
+		p.ip = p.value(d, 0, p.word)
 	case x86asm.RET:
 		p.ip = p.pop()
 		if i, ok := d.inst.Args[0].(x86asm.Imm); ok {
-			p.r[rsp] += uint64(i)
+			p.r[rsp] = (p.r[rsp] + uint64(i)) & mask(p.word)
 		}
 	case x86asm.NOP, x86asm.PAUSE, x86asm.MFENCE, x86asm.LFENCE, x86asm.SFENCE:
 	default:
@@ -163,9 +163,9 @@ func (p *processor) strings(d *decoded) bool {
 		if p.store(p.r[rdi], size, v); p.fault != nil {
 			return true
 		}
-		p.r[rdi] += by
+		p.r[rdi] = (p.r[rdi] + by) & mask(p.word)
 		if move {
-			p.r[rsi] += by
+			p.r[rsi] = (p.r[rsi] + by) & mask(p.word)
 		}
 		if d.rep == 0 {
 			break
@@ -241,6 +241,11 @@ func (p *processor) system(d *decoded) event {
 		if p.fault == nil {
 			p.ip, p.flags, p.r[rsp] = ip, flags|2, sp
 		}
+	case x86asm.IRETD:
+		ip, flags := p.load(p.r[rsp], 4), p.load(p.r[rsp]+8, 4)
+		if p.fault == nil {
+			p.ip, p.flags, p.r[rsp] = ip, flags|2, p.r[rsp]+12
+		}
 	case x86asm.SWAPGS:
 		p.gs, p.swap = p.swap, p.gs
 	case x86asm.INVLPG:
@@ -263,7 +268,7 @@ func (p *processor) system(d *decoded) event {
 		p.writeMSR(uint32(p.r[rcx]), p.r[rax]&0xffffffff|p.r[rdx]<<32)
 	case x86asm.LIDT, x86asm.LGDT:
 		at := p.address(d, d.inst.Args[0].(x86asm.Mem))
-		limit, base := uint16(p.load(at, 2)), p.load(at+2, 8)
+		limit, base := uint16(p.load(at, 2)), p.load(at+2, p.word)
 		if p.fault != nil {
 			break
 		}

@@ -1,16 +1,28 @@
-// The structures of a miniature kernel. Fields that a debugger knows by offset
-// lie where a 64-bit Windows 8.1 has them.
+// The structures of a miniature kernel. On x64, fields that a debugger knows by offset
+// lie where a 64-bit Windows 8.1 has them; on x86 those lie right that are documented.
 #pragma once
 typedef unsigned char UCHAR, BOOLEAN;
 typedef unsigned short USHORT, WCHAR;
 typedef unsigned int ULONG;
 typedef int LONG, NTSTATUS;
-typedef unsigned long long ULONGLONG, ULONG_PTR;
+typedef unsigned long long ULONGLONG;
 typedef long long LONGLONG;
+#ifdef _WIN64
+typedef unsigned long long ULONG_PTR;
+typedef long long LONG_PTR;
+#else
+typedef unsigned int ULONG_PTR;
+typedef int LONG_PTR;
+#endif
 typedef char CHAR;
 typedef void *PVOID;
 #define NULL ((void *)0)
+#ifdef _WIN64
 #define AT(from, to) [(to) - (from)]
+#else
+#define AT(from, to) [4]
+#endif
+#define WIDE(type, name) union { type name; ULONGLONG name##Wide; }
 #define EXPORT __declspec(dllexport)
 #define CONTAINING(p, type, field) ((type *)((char *)(p) - __builtin_offsetof(type, field)))
 
@@ -19,7 +31,7 @@ typedef struct _STRING { USHORT Length, MaximumLength; CHAR *Buffer; } STRING;
 typedef struct _UNICODE_STRING { USHORT Length, MaximumLength; WCHAR *Buffer; } UNICODE_STRING;
 typedef union _LARGE_INTEGER { struct { ULONG LowPart; LONG HighPart; }; LONGLONG QuadPart; } LARGE_INTEGER;
 typedef struct _CLIENT_ID { PVOID UniqueProcess, UniqueThread; } CLIENT_ID;
-typedef struct _EX_FAST_REF { union { PVOID Object; ULONGLONG RefCnt : 4; ULONGLONG Value; }; } EX_FAST_REF;
+typedef struct _EX_FAST_REF { union { PVOID Object; ULONG_PTR RefCnt : 3; ULONG_PTR Value; }; } EX_FAST_REF;
 
 typedef struct _DISPATCHER_HEADER {
   UCHAR Type, Signalling, Size, Reserved1;
@@ -31,7 +43,11 @@ typedef struct _KEVENT { DISPATCHER_HEADER Header; } KEVENT;
 typedef struct _KPROCESS {
   DISPATCHER_HEADER Header;
   LIST_ENTRY ProfileListHead;
-  ULONGLONG DirectoryTableBase;
+#ifdef _WIN64
+  ULONG_PTR DirectoryTableBase;
+#else
+  ULONG_PTR DirectoryTableBase[2];
+#endif
   LIST_ENTRY ThreadListHead;
   ULONG ProcessLock, Spare0;
   UCHAR Reserved48 AT(0x48, 0x2c8);
@@ -45,6 +61,7 @@ typedef struct _KAPC_STATE {
 
 typedef enum _KTHREAD_STATE { Initialized, Ready, Running, Standby, Terminated, Waiting, Transition, DeferredReady, GateWaitObsolete } KTHREAD_STATE;
 
+#ifdef _WIN64
 typedef struct _KTRAP_FRAME {
   ULONGLONG P1Home, P2Home, P3Home, P4Home, P5;
   CHAR PreviousMode; UCHAR PreviousIrql, FaultIndicator, ExceptionActive;
@@ -62,6 +79,15 @@ typedef struct _KTRAP_FRAME {
   ULONGLONG Rsp;
   USHORT SegSs, Fill3; ULONG Fill4;
 } KTRAP_FRAME;
+#else
+typedef struct _KTRAP_FRAME {
+  ULONG DbgEbp, DbgEip, DbgArgMark, DbgArgPointer, TempSegCs, TempEsp;
+  ULONG Dr0, Dr1, Dr2, Dr3, Dr6, Dr7;
+  ULONG SegGs, SegEs, SegDs, Edx, Ecx, Eax, PreviousPreviousMode;
+  PVOID ExceptionList;
+  ULONG SegFs, Edi, Esi, Ebx, Ebp, ErrCode, Eip, SegCs, EFlags, HardwareEsp, HardwareSegSs, V86Es, V86Ds, V86Fs, V86Gs;
+} KTRAP_FRAME;
+#endif
 
 typedef struct _KTHREAD {
   DISPATCHER_HEADER Header;
@@ -119,18 +145,23 @@ typedef struct _LDR_DATA_TABLE_ENTRY {
   UNICODE_STRING FullDllName, BaseDllName;
   ULONG Flags;
   USHORT LoadCount, TlsIndex;
+#ifdef _WIN64
   LIST_ENTRY HashLinks;
   ULONG CheckSum, Reserved7c;
   PVOID LoadedImports;
   UCHAR Reserved88 AT(0x88, 0x9c);
   ULONG TimeDateStamp;
+#else
+  PVOID SectionPointer;
+  ULONG CheckSum, TimeDateStamp;
+#endif
 } LDR_DATA_TABLE_ENTRY;
 typedef struct _PEB_LDR_DATA {
   ULONG Length; UCHAR Initialized; PVOID SsHandle;
   LIST_ENTRY InLoadOrderModuleList, InMemoryOrderModuleList, InInitializationOrderModuleList;
 } PEB_LDR_DATA;
 typedef struct _RTL_USER_PROCESS_PARAMETERS {
-  UCHAR Reserved0[0x60];
+  UCHAR Reserved0[sizeof(PVOID) == 8 ? 0x60 : 0x38];
   UNICODE_STRING ImagePathName, CommandLine;
 } RTL_USER_PROCESS_PARAMETERS;
 typedef struct _PEB {
@@ -138,7 +169,7 @@ typedef struct _PEB {
   PVOID Mutant, ImageBaseAddress;
   PEB_LDR_DATA *Ldr;
   RTL_USER_PROCESS_PARAMETERS *ProcessParameters;
-  UCHAR Reserved28 AT(0x28, 0x2c0);
+  UCHAR Reserved28[sizeof(PVOID) == 8 ? 0x2c0 - 0x28 : 0x1d4 - 0x14];
   ULONG SessionId;
 } PEB;
 typedef struct _NT_TIB { PVOID ExceptionList, StackBase, StackLimit, SubSystemTib, FiberData, ArbitraryUserPointer; struct _NT_TIB *Self; } NT_TIB;
@@ -173,6 +204,7 @@ typedef struct _EPROCESS {
 } EPROCESS;
 typedef struct _HANDLE_TABLE { ULONG NextHandleNeedingPool; LONG ExtraInfoPages; ULONGLONG TableCode; EPROCESS *QuotaProcess; LIST_ENTRY HandleTableList; ULONG UniqueProcessId; ULONG HandleCount; } HANDLE_TABLE;
 
+#ifdef _WIN64
 typedef struct _KDESCRIPTOR { USHORT Pad[3], Limit; PVOID Base; } KDESCRIPTOR;
 typedef struct _KSPECIAL_REGISTERS {
   ULONGLONG Cr0, Cr2, Cr3, Cr4, KernelDr0, KernelDr1, KernelDr2, KernelDr3, KernelDr6, KernelDr7;
@@ -221,12 +253,54 @@ typedef struct _KPCR {
 } KPCR;
 
 typedef struct _KIDTENTRY64 { USHORT OffsetLow, Selector; USHORT IstIndex : 3, Reserved0 : 5, Type : 5, Dpl : 2, Present : 1; USHORT OffsetMiddle; ULONG OffsetHigh, Reserved1; } KIDTENTRY64;
+#define PCR(pcr, wide, narrow) ((pcr)->wide)
+#define PRCB_OF Prcb
+#else
+typedef struct _DESCRIPTOR { USHORT Pad, Limit; ULONG Base; } KDESCRIPTOR;
+typedef struct _KSPECIAL_REGISTERS {
+  ULONG Cr0, Cr2, Cr3, Cr4, KernelDr0, KernelDr1, KernelDr2, KernelDr3, KernelDr6, KernelDr7;
+  KDESCRIPTOR Gdtr, Idtr;
+  USHORT Tr, Ldtr;
+  ULONG Reserved[6];
+} KSPECIAL_REGISTERS;
+typedef struct _CONTEXT { UCHAR Bytes[0x2cc]; } CONTEXT;
+typedef struct _KPROCESSOR_STATE { CONTEXT ContextFrame; KSPECIAL_REGISTERS SpecialRegisters; } KPROCESSOR_STATE;
+typedef struct _KPRCB {
+  USHORT MinorVersion, MajorVersion;
+  KTHREAD *CurrentThread, *NextThread, *IdleThread;
+  UCHAR Number, NestingLevel; USHORT BuildType;
+  ULONG SetMember;
+  CHAR CpuType, CpuID; USHORT CpuStep;
+  KPROCESSOR_STATE ProcessorState;
+  LIST_ENTRY DispatcherReadyListHead[32];
+  ULONG ReadySummary, InterruptCount, KernelTime, UserTime, DpcTime, KeSystemCalls, MHz;
+  BOOLEAN DpcRoutineActive;
+  UCHAR VendorString[13];
+  ULONG LegacyNumber, MxCsr;
+  PVOID Context;
+} KPRCB;
+typedef struct _KPCR {
+  PVOID NtTib[7];
+  struct _KPCR *SelfPcr;
+  KPRCB *Prcb;
+  UCHAR Irql; ULONG IRR, IrrActive, IDR;
+  PVOID KdVersionBlock, IDT, GDT, TSS;
+  USHORT MajorVersion, MinorVersion;
+  ULONG SetMember, StallScaleFactor;
+  UCHAR Reserved50[0x120 - 0x50];
+  KPRCB PrcbData;
+} KPCR;
+_Static_assert(__builtin_offsetof(KPCR, PrcbData) == 0x120 && __builtin_offsetof(KPCR, IDT) == 0x38, "KPCR");
+typedef struct _KIDTENTRY { USHORT Offset, Selector, Access, ExtendedOffset; } KIDTENTRY64;
+#define PCR(pcr, wide, narrow) ((pcr)->narrow)
+#define PRCB_OF PrcbData
+#endif
 
 typedef struct _OBJECT_TYPE { LIST_ENTRY TypeList; UNICODE_STRING Name; PVOID DefaultObject; UCHAR Index; ULONG TotalNumberOfObjects, TotalNumberOfHandles; ULONG Key; } OBJECT_TYPE;
 typedef struct _OBJECT_HEADER_NAME_INFO { struct _OBJECT_DIRECTORY *Directory; UNICODE_STRING Name; LONG ReferenceCount; } OBJECT_HEADER_NAME_INFO;
 typedef struct _OBJECT_HEADER {
-  LONGLONG PointerCount, HandleCount;
-  ULONGLONG Lock;
+  LONG_PTR PointerCount, HandleCount;
+  ULONG_PTR Lock;
   UCHAR TypeIndex, TraceFlags, InfoMask, Flags;
   PVOID ObjectCreateInfo, SecurityDescriptor;
   ULONGLONG Body;
@@ -267,17 +341,17 @@ typedef struct _IRP { USHORT Type, Size; ULONG Flags; PVOID AssociatedIrp; LIST_
 typedef struct _ERESOURCE { LIST_ENTRY SystemResourcesList; PVOID OwnerTable; USHORT ActiveCount, Flag; PVOID SharedWaiters, ExclusiveWaiters; struct { ULONGLONG OwnerThread; ULONG OwnerCount, Pad; } OwnerEntry; ULONG ActiveEntries, ContentionCount, NumberOfSharedWaiters, NumberOfExclusiveWaiters; } ERESOURCE;
 typedef struct _POOL_TRACKER_TABLE { ULONG Key; LONG NonPagedAllocs, NonPagedFrees; ULONGLONG NonPagedBytes; ULONG PagedAllocs, PagedFrees; ULONGLONG PagedBytes; } POOL_TRACKER_TABLE;
 typedef struct _UNLOADED_DRIVERS { UNICODE_STRING Name; PVOID StartAddress, EndAddress; LARGE_INTEGER CurrentTime; } UNLOADED_DRIVERS;
-typedef struct _MMPTE { union { ULONGLONG Long; } u; } MMPTE;
+typedef struct _MMPTE { union { ULONG_PTR Long; } u; } MMPTE;
 
 // What the loader hands over: names, and images that lie in memory.
-typedef struct _LOADER_MODULE { PVOID Base, Entry; ULONG Size, CheckSum, TimeDateStamp, Reserved; WCHAR FullName[64]; WCHAR BaseName[32]; CHAR Path[64]; } LOADER_MODULE;
+typedef struct _LOADER_MODULE { WIDE(PVOID, Base); WIDE(PVOID, Entry); ULONG Size, CheckSum, TimeDateStamp, Reserved; WCHAR FullName[64]; WCHAR BaseName[32]; CHAR Path[64]; } LOADER_MODULE;
 typedef struct _LOADER_PARAMETER_BLOCK {
   ULONG Processors, ModuleCount, UserModules, Build;
-  KPCR *Pcr[8];
-  PVOID Stack[8]; // base, its highest address
+  ULONGLONG Pcr[8];
+  ULONGLONG Stack[8]; // base, its highest address
   ULONGLONG Root, UserRoot;
-  PEB *UserPeb; TEB *UserTeb;
-  char *Pool; ULONGLONG PoolSize;
+  WIDE(PEB *, UserPeb); WIDE(TEB *, UserTeb);
+  WIDE(char *, Pool); ULONGLONG PoolSize;
   LOADER_MODULE Module[8], User[4];
 } LOADER_PARAMETER_BLOCK;
 

@@ -2,9 +2,9 @@
 // switches threads, loads a driver and dies of bugchecks.
 #include "ntos.h"
 
-void *memset(void *, int, ULONGLONG);
-void *memcpy(void *, const void *, ULONGLONG);
-ULONGLONG DebugService(ULONG service, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c, ULONG_PTR d);
+void *memset(void *, int, __SIZE_TYPE__);
+void *memcpy(void *, const void *, __SIZE_TYPE__);
+ULONG_PTR DebugService(ULONG service, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c, ULONG_PTR d);
 void DbgBreakPointWithStatus(ULONG status);
 void KiSwapContext(KTHREAD *from, KTHREAD *to);
 void KiStartSystemThread(void);
@@ -19,14 +19,23 @@ GLOBAL ULONG_PTR KiBugCheckData[5];
 GLOBAL UCHAR NtBuildLab[] = "9600.17031.amd64fre.winblue_gdr.140221-1952";
 GLOBAL UCHAR CmNtCSDVersion[8];
 GLOBAL ULONG NtBuildNumber = 0xf0002580, KeNumberProcessors, KeMaximumIncrement = 156250, KeTimeIncrement = 156250;
-GLOBAL ULONGLONG PspCidTable, MmPfnDatabase, MmHighestUserAddress = 0x7ffffffeffff, MmSystemRangeStart = 0xffff080000000000, MmUserProbeAddress = 0x7fffffff0000;
-GLOBAL ULONGLONG MmNumberOfPhysicalPages = 0x4000, MmAvailablePages = 0x2b31, MmTotalCommitLimit = 0x6000, MmTotalCommittedPages = 0x1800, MmNonPagedPoolUsed, MmPagedPoolUsed;
+#ifdef _WIN64
+GLOBAL ULONG_PTR PspCidTable, MmPfnDatabase, MmHighestUserAddress = 0x7ffffffeffff, MmSystemRangeStart = 0xffff080000000000, MmUserProbeAddress = 0x7fffffff0000;
+#define SHARED 0xfffff78000000000
+#define ELSEWHERE 0xfffff88009000000
+#else
+GLOBAL ULONG_PTR PspCidTable, MmPfnDatabase, MmHighestUserAddress = 0x7ffeffff, MmSystemRangeStart = 0x80000000, MmUserProbeAddress = 0x7fff0000;
+#define SHARED 0xffdf0000
+#define ELSEWHERE 0xf9000000
+#endif
+GLOBAL ULONG_PTR MmNumberOfPhysicalPages = 0x4000, MmAvailablePages = 0x2b31, MmTotalCommitLimit = 0x6000, MmTotalCommittedPages = 0x1800, MmNonPagedPoolUsed, MmPagedPoolUsed;
 GLOBAL UNLOADED_DRIVERS *MmUnloadedDrivers;
 GLOBAL ULONG MmLastUnloadedDriver, KernelVerifier;
 GLOBAL OBJECT_DIRECTORY *ObpRootDirectoryObject;
 GLOBAL OBJECT_TYPE *ObpTypeObjectType, *IoDriverObjectType, *IoDeviceObjectType, *PsProcessType, *PsThreadType, *ObpDirectoryObjectType;
 GLOBAL OBJECT_TYPE *ObTypeIndexTable[16];
-GLOBAL UCHAR ObpInfoMaskToOffset[16] = {0, 0x20, 0x20, 0x40};
+#define NAMED sizeof(OBJECT_HEADER_NAME_INFO)
+GLOBAL UCHAR ObpInfoMaskToOffset[16] = {0, NAMED, NAMED, 2 * NAMED};
 GLOBAL LIST_ENTRY ExpSystemResourcesList;
 GLOBAL ERESOURCE PsLoadedModuleResource, IopDatabaseResource;
 GLOBAL POOL_TRACKER_TABLE PoolTrackTable[64];
@@ -49,8 +58,13 @@ EXPORT LIST_ENTRY KdpDebuggerDataListHead;
 GLOBAL struct _KEXECUTION { KTHREAD *waiting[16]; ULONGLONG due[16]; } KiWait;
 static char *PoolNext, *PoolEnd;
 
+#ifdef _WIN64
 static KPRCB *KeGetCurrentPrcb(void) { KPRCB *p; __asm__ volatile("movq %%gs:0x20, %0" : "=r"(p)); return p; }
 EXPORT KTHREAD *KeGetCurrentThread(void) { KTHREAD *t; __asm__ volatile("movq %%gs:0x188, %0" : "=r"(t)); return t; }
+#else
+static KPRCB *KeGetCurrentPrcb(void) { KPRCB *p; __asm__ volatile("movl %%fs:0x20, %0" : "=r"(p)); return p; }
+EXPORT KTHREAD *KeGetCurrentThread(void) { KTHREAD *t; __asm__ volatile("movl %%fs:0x124, %0" : "=r"(t)); return t; }
+#endif
 static void Out(USHORT port, ULONG v) { __asm__ volatile("outl %0, %1" : : "a"(v), "d"(port)); }
 static ULONG In(USHORT port) { ULONG v; __asm__ volatile("inl %1, %0" : "=a"(v) : "d"(port)); return v; }
 
@@ -67,7 +81,7 @@ static WCHAR ToUpper(WCHAR c) { return c >= 'a' && c <= 'z' ? c - 32 : c; }
 
 // --- memory
 EXPORT PVOID ExAllocatePoolWithTag(ULONG type, ULONG_PTR bytes, ULONG tag) {
-  bytes = (bytes + 15) & ~15ull;
+  bytes = (bytes + 15) & ~(ULONG_PTR)15;
   if (PoolNext + bytes + 16 > PoolEnd) return NULL;
   char *p = PoolNext + 16;
   PoolNext = p + bytes;
@@ -84,7 +98,7 @@ EXPORT PVOID ExAllocatePoolWithTag(ULONG type, ULONG_PTR bytes, ULONG tag) {
 }
 
 // --- text
-static char *Number(char *at, char *end, ULONGLONG v, ULONG base, int width, char fill, int upper) {
+static char *Number(char *at, char *end, ULONG_PTR v, ULONG base, int width, char fill, int upper) {
   char tmp[24];
   int n = 0;
   do { ULONG d = v % base; tmp[n++] = d < 10 ? '0' + d : (upper ? 'A' : 'a') + d - 10; v /= base; } while (v);
@@ -105,8 +119,8 @@ static ULONG Format(char *buf, ULONG size, const char *f, __builtin_va_list a) {
     switch (*f) {
     case 'd': { LONG v = __builtin_va_arg(a, LONG); if (v < 0) *at++ = '-', v = -v; at = Number(at, end, v, 10, width, fill, 0); break; }
     case 'u': at = Number(at, end, __builtin_va_arg(a, ULONG), 10, width, fill, 0); break;
-    case 'x': case 'X': at = Number(at, end, wide ? __builtin_va_arg(a, ULONGLONG) : __builtin_va_arg(a, ULONG), 16, width, fill, *f == 'X'); break;
-    case 'p': at = Number(at, end, __builtin_va_arg(a, ULONGLONG), 16, 16, '0', 1); break;
+    case 'x': case 'X': at = Number(at, end, wide ? (ULONG_PTR)__builtin_va_arg(a, ULONGLONG) : __builtin_va_arg(a, ULONG), 16, width, fill, *f == 'X'); break;
+    case 'p': at = Number(at, end, __builtin_va_arg(a, ULONG_PTR), 16, 2 * sizeof(PVOID), '0', 1); break;
     case 's': for (const char *s = __builtin_va_arg(a, const char *); *s && at < end; s++) *at++ = *s; break;
     case 'w': { f++; UNICODE_STRING *u = __builtin_va_arg(a, UNICODE_STRING *); for (int i = 0; i < u->Length / 2 && at < end; i++) *at++ = (char)u->Buffer[i]; break; }
     case 'c': *at++ = (char)__builtin_va_arg(a, int); break;
@@ -157,7 +171,7 @@ static OBJECT_HEADER *HeaderOf(PVOID object) { return CONTAINING(object, OBJECT_
 static PVOID ObCreateObject(OBJECT_TYPE *type, ULONG_PTR bytes, const WCHAR *name, OBJECT_DIRECTORY *in, ULONG tag) {
   char *p = ExAllocatePoolWithTag(0, bytes + 0x80, tag);
   OBJECT_HEADER_NAME_INFO *info = (OBJECT_HEADER_NAME_INFO *)p;
-  OBJECT_HEADER *h = (OBJECT_HEADER *)(p + 0x20);
+  OBJECT_HEADER *h = (OBJECT_HEADER *)(p + NAMED);
   h->PointerCount = 1;
   h->TypeIndex = type ? type->Index : 2;
   h->InfoMask = 2;
@@ -193,7 +207,7 @@ static void ObInitSystem(void) {
   IoDeviceObjectType = ObCreateObjectType(L"Device", 9, 'iveD');
   IoDriverObjectType = ObCreateObjectType(L"Driver", 10, 'virD');
   ObpRootDirectoryObject = ObCreateObject(ObpDirectoryObjectType, sizeof(OBJECT_DIRECTORY), NULL, NULL, 'eriD');
-  RtlInitUnicodeString(&((OBJECT_HEADER_NAME_INFO *)((char *)HeaderOf(ObpRootDirectoryObject) - 0x20))->Name, L"\\");
+  RtlInitUnicodeString(&((OBJECT_HEADER_NAME_INFO *)((char *)HeaderOf(ObpRootDirectoryObject) - NAMED))->Name, L"\\");
   ObDriverDirectory = ObCreateObject(ObpDirectoryObjectType, sizeof(OBJECT_DIRECTORY), L"Driver", ObpRootDirectoryObject, 'eriD');
   ObDeviceDirectory = ObCreateObject(ObpDirectoryObjectType, sizeof(OBJECT_DIRECTORY), L"Device", ObpRootDirectoryObject, 'eriD');
 }
@@ -218,7 +232,12 @@ static EPROCESS *PspCreateProcess(const char *name, ULONG_PTR pid, ULONGLONG roo
   InitializeListHead(&p->Pcb.ThreadListHead);
   InitializeListHead(&p->Pcb.ProfileListHead);
   InitializeListHead(&p->ThreadListHead);
+#ifdef _WIN64
   p->Pcb.DirectoryTableBase = root;
+#else
+  p->Pcb.DirectoryTableBase[0] = (ULONG)root;
+  p->Pcb.DirectoryTableBase[1] = 0xdeadbeef;
+#endif
   p->UniqueProcessId = (PVOID)pid;
   p->InheritedFromUniqueProcessId = parent ? parent->UniqueProcessId : NULL;
   p->CreateTime.QuadPart = KeSystemTime;
@@ -262,11 +281,23 @@ static KTHREAD *PspCreateThread(EPROCESS *p, void (*routine)(PVOID), PVOID conte
   sp[1] = 0;                              // nobody called KiStartSystemThread
   sp[2] = (ULONG_PTR)routine;             // where KiStartSystemThread finds them
   sp[3] = (ULONG_PTR)context;
-  k->KernelStack = (char *)sp - 0x38;
+  k->KernelStack = (char *)sp - (sizeof(PVOID) == 8 ? 0x38 : 8); // KSWITCH_FRAME, KSWITCHFRAME
   return k;
 }
 
-static char *AllocateStack(void) { return (char *)(((ULONG_PTR)ExAllocatePoolWithTag(0, 0x5000, 'kStK') + 0xfff) & ~0xfffull); }
+#ifndef _WIN64
+// SwapContext is entered from KiSwapContext with the old thread in edi and the new one in esi.
+__attribute__((naked, used)) void SwapContext(void) {
+  __asm__ volatile(
+      "pushl $0\n pushl $0xffffffff\n" // KSWITCHFRAME: no APC is bypassed, no handler of exceptions
+      "movl %%esp, %c0(%%edi)\n movl %c0(%%esi), %%esp\n"
+      "movl %c1(%%esi), %%eax\n movl %c2(%%eax), %%eax\n movl %%cr3, %%ecx\n cmpl %%ecx, %%eax\n je 1f\n movl %%eax, %%cr3\n"
+      "1: addl $8, %%esp\n ret\n"
+      :: "i"(__builtin_offsetof(KTHREAD, KernelStack)), "i"(__builtin_offsetof(KTHREAD, ApcState.Process)), "i"(__builtin_offsetof(KPROCESS, DirectoryTableBase)));
+}
+#endif
+
+static char *AllocateStack(void) { return (char *)(((ULONG_PTR)ExAllocatePoolWithTag(0, 0x5000, 'kStK') + 0xfff) & ~(ULONG_PTR)0xfff); }
 
 static void KiReadyThread(KTHREAD *t) {
   KPRCB *prcb = KiProcessorBlock[t->NextProcessor];
@@ -344,15 +375,15 @@ __attribute__((noinline)) static void KdCheckForDebugBreak(void) {
 void KeUpdateSystemTime(KTRAP_FRAME *frame, ULONG vector) {
   KPRCB *prcb = KeGetCurrentPrcb();
   prcb->InterruptCount++;
-  KPCR *pcr = CONTAINING(prcb, KPCR, Prcb);
+  KPCR *pcr = CONTAINING(prcb, KPCR, PRCB_OF);
   UCHAR irql = pcr->Irql;
   pcr->Irql = 13;
   if (prcb->Number == 0) {
     KeTickCount++;
     KeInterruptTime += KeMaximumIncrement;
     KeSystemTime += KeMaximumIncrement;
-    *(ULONGLONG *)0xfffff78000000008 = KeInterruptTime; // KUSER_SHARED_DATA
-    *(ULONG *)0xfffff78000000014 = (ULONG)KeSystemTime; *(ULONG *)0xfffff78000000018 = (ULONG)(KeSystemTime >> 32);
+    *(ULONGLONG *)(SHARED + 8) = KeInterruptTime; // KUSER_SHARED_DATA
+    *(ULONG *)(SHARED + 0x14) = (ULONG)KeSystemTime; *(ULONG *)(SHARED + 0x18) = (ULONG)(KeSystemTime >> 32);
     for (int i = 0; i < 16; i++)
       if (KiWait.waiting[i] && KiWait.due[i] <= KeTickCount) { KiReadyThread(KiWait.waiting[i]); KiWait.waiting[i] = NULL; }
     KdCheckForDebugBreak();
@@ -365,7 +396,7 @@ __attribute__((noinline)) static void KiBugCheckDebugBreak(ULONG status) { DbgBr
 
 EXPORT void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, ULONG_PTR p4) {
   KiBugCheckData[0] = code; KiBugCheckData[1] = p1; KiBugCheckData[2] = p2; KiBugCheckData[3] = p3; KiBugCheckData[4] = p4;
-  CONTAINING(KeGetCurrentPrcb(), KPCR, Prcb)->Irql = 15;
+  CONTAINING(KeGetCurrentPrcb(), KPCR, PRCB_OF)->Irql = 15;
   if (code != 0xe2) {
     DbgPrint("\n*** Fatal System Error: 0x%08lx\n                       (0x%p,0x%p,0x%p,0x%p)\n\n", code, p1, p2, p3, p4);
     KiBugCheckDebugBreak(3);
@@ -376,12 +407,18 @@ EXPORT void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, U
 void KiDispatchTrap(KTRAP_FRAME *frame, ULONG vector) {
   KeGetCurrentThread()->TrapFrame = frame;
   if (vector == 2) KeBugCheckEx(In(0x2f6), 0, 0, 0, 0); // the debugger wants it
-  if (vector == 3) KeBugCheckEx(0x7e, 0x80000003, frame->Rip, (ULONG_PTR)frame, 0);
+#ifdef _WIN64
+  ULONG_PTR ip = frame->Rip, code = frame->ErrorCode, address = frame->FaultAddress;
+#else
+  ULONG_PTR ip = frame->Eip, code = frame->ErrCode, address;
+  __asm__ volatile("movl %%cr2, %0" : "=r"(address));
+#endif
+  if (vector == 3) KeBugCheckEx(0x7e, 0x80000003, ip, (ULONG_PTR)frame, 0);
   if (vector == 14) {
-    if (frame->FaultAddress < 0x10000) KeBugCheckEx(0xd1, frame->FaultAddress, 2, frame->ErrorCode >> 1 & 1, frame->Rip);
-    KeBugCheckEx(0x50, frame->FaultAddress, frame->ErrorCode >> 1 & 1, frame->Rip, 0);
+    if (address < 0x10000) KeBugCheckEx(0xd1, address, 2, code >> 1 & 1, ip);
+    KeBugCheckEx(0x50, address, code >> 1 & 1, ip, 0);
   }
-  KeBugCheckEx(0x7f, vector, frame->Rip, 0, 0);
+  KeBugCheckEx(0x7f, vector, ip, 0, 0);
 }
 
 // --- drivers
@@ -406,7 +443,7 @@ static STRING PathOf(LOADER_MODULE *m) {
 __attribute__((noinline)) static DRIVER_OBJECT *IopLoadDriver(LOADER_MODULE *m) {
   LDR_DATA_TABLE_ENTRY *e = MiEnterModule(m);
   STRING path = PathOf(m);
-  DbgLoadImageSymbols(&path, m->Base, ~0ull, m->CheckSum, m->Size, 3);
+  DbgLoadImageSymbols(&path, m->Base, ~(ULONG_PTR)0, m->CheckSum, m->Size, 3);
   WCHAR *name = ExAllocatePoolWithTag(0, 64, 'virD');
   int n = 0;
   while (m->BaseName[n] && m->BaseName[n] != '.') { name[n] = m->BaseName[n]; n++; }
@@ -467,21 +504,21 @@ __attribute__((noinline)) static void DemoObey(ULONG command) {
   switch (command) {
   case 1: // load the driver; the machine brings its image
     if (DemoDriver) break;
-    Out(0x2ec, (ULONG)(ULONG_PTR)&DriverModule); Out(0x2ed, (ULONG)((ULONG_PTR)&DriverModule >> 32));
+    Out(0x2ec, (ULONG)(ULONG_PTR)&DriverModule); Out(0x2ed, (ULONG)((ULONGLONG)(ULONG_PTR)&DriverModule >> 32));
     if (In(0x2ec)) DemoDriver = IopLoadDriver(&DriverModule);
     break;
   case 2: if (DemoDriver) { IopUnloadDriver(DemoDriver); DemoDriver = NULL; } break;
-  case 3: KeBugCheckEx(0xc9, 0x22, 0xffffe00000001234, 0, 0); break;
+  case 3: KeBugCheckEx(0xc9, 0x22, (ULONG_PTR)0xffffe00000001234, 0, 0); break;
   case 4: *(volatile ULONG *)0x10 = 1; break;
   case 5: { char answer[16]; ULONG n = DbgPrompt("Break repeatedly, break Once, Ignore, terminate Process or terminate Thread (boipt)? ", answer, sizeof answer); DbgPrint("answered %u: %c\n", n, n ? answer[0] : '-'); break; }
   case 6: for (int i = 0; i < 20; i++) DbgPrint("burst %d of twenty\r\n", i); break;
   case 7: DbgBreakPoint(); break;
   case 8: __asm__ volatile("int $0x2c"); break;
   case 9: DbgCommandString("demo", "r; k"); break;
-  case 10: { STRING s = {14, 14, "\\burst\\one.sys"}; for (int i = 0; i < 4; i++) DbgLoadImageSymbols(&s, (PVOID)(0xfffff88009000000 + i * 0x10000ull), ~0ull, i, 0x8000, 3 + i % 2); break; }
+  case 10: { STRING s = {14, 14, "\\burst\\one.sys"}; for (int i = 0; i < 4; i++) DbgLoadImageSymbols(&s, (PVOID)((ULONG_PTR)ELSEWHERE + i * 0x10000), ~(ULONG_PTR)0, i, 0x8000, 3 + i % 2); break; }
   case 11: Out(0x2ee, 1); break; // the machine restarts
   case 12: { volatile LONG zero = 0; DemoTotal = 1 / zero; break; }
-  case 13: { STRING s = {0, 0, ""}; DbgLoadImageSymbols(&s, (PVOID)~0ull, 0, 0, 0, 4); Out(0x2ee, 1); break; }
+  case 13: { STRING s = {0, 0, ""}; DbgLoadImageSymbols(&s, (PVOID)~(ULONG_PTR)0, 0, 0, 0, 4); Out(0x2ee, 1); break; }
   }
 }
 
@@ -504,10 +541,14 @@ static void DemoUserThread(PVOID context) { for (;;) KeWaitForSingleObject(&Demo
 // --- the beginning
 static void KiSetHandler(int vector, void (*f)(void)) {
   ULONG_PTR a = (ULONG_PTR)f;
+#ifdef _WIN64
   KiIdt[vector] = (KIDTENTRY64){.OffsetLow = (USHORT)a, .Selector = 0x10, .Type = 14, .Present = 1, .OffsetMiddle = (USHORT)(a >> 16), .OffsetHigh = (ULONG)(a >> 32)};
+#else
+  KiIdt[vector] = (KIDTENTRY64){.Offset = (USHORT)a, .Selector = 8, .Access = 0x8e00, .ExtendedOffset = (USHORT)(a >> 16)};
+#endif
 }
 
-static void KdSet(ULONG offset, PVOID v) { *(PVOID *)(KdDebuggerDataBlock.Bytes + offset) = v; }
+static void KdSet(ULONG offset, PVOID v) { *(LONGLONG *)(KdDebuggerDataBlock.Bytes + offset) = (LONG_PTR)v; } // sign-extended
 static void KdSet16(ULONG offset, ULONG v) { *(USHORT *)(KdDebuggerDataBlock.Bytes + offset) = (USHORT)v; }
 #define FIELD(offset, type, f) KdSet16(offset, __builtin_offsetof(type, f))
 
@@ -517,7 +558,7 @@ static void KdInitSystem(LOADER_PARAMETER_BLOCK *b) {
   *(ULONG *)(KdDebuggerDataBlock.Bytes + 16) = 'GBDK';
   *(ULONG *)(KdDebuggerDataBlock.Bytes + 20) = sizeof KdDebuggerDataBlock;
   KdSet(24, b->Module[0].Base); KdSet(32, DbgBreakPointWithStatus);
-  KdSet16(54, 1);
+  KdSet16(54, sizeof(PVOID) == 8);
   KdSet(72, &PsLoadedModuleList); KdSet(80, &PsActiveProcessHead); KdSet(88, &PspCidTable);
   KdSet(96, &ExpSystemResourcesList); KdSet(120, &KeTimeIncrement); KdSet(136, KiBugCheckData);
   KdSet(152, &ObpRootDirectoryObject); KdSet(160, &ObpTypeObjectType);
@@ -534,7 +575,13 @@ static void KdInitSystem(LOADER_PARAMETER_BLOCK *b) {
   KdSet16(688, sizeof(KPRCB)); FIELD(690, KPRCB, DpcRoutineActive); FIELD(692, KPRCB, CurrentThread); FIELD(694, KPRCB, MHz);
   FIELD(696, KPRCB, CpuType); FIELD(698, KPRCB, VendorString); FIELD(700, KPRCB, ProcessorState.ContextFrame); FIELD(702, KPRCB, Number);
   KdSet16(704, sizeof(ETHREAD));
-  KdSet16(736, sizeof(KPCR)); FIELD(738, KPCR, Self); FIELD(740, KPCR, CurrentPrcb); FIELD(742, KPCR, Prcb);
+  KdSet16(736, sizeof(KPCR)); FIELD(742, KPCR, PRCB_OF);
+#ifdef _WIN64
+  FIELD(738, KPCR, Self); FIELD(740, KPCR, CurrentPrcb);
+#else
+  FIELD(738, KPCR, SelfPcr); FIELD(740, KPCR, Prcb);
+#endif
+ 
   KdSet16(754, 0x40);
   KdSet16(756, 0x10); KdSet16(758, 0x18);
   FIELD(824, KPRCB, Context); KdSet16(826, 32); KdSet16(828, 4);
@@ -543,20 +590,21 @@ static void KdInitSystem(LOADER_PARAMETER_BLOCK *b) {
   FIELD(848, KPRCB, IdleThread); FIELD(850, KPRCB, DpcRoutineActive); FIELD(860, KTHREAD, WaitReason);
   for (ULONG i = 0; i < b->ModuleCount; i++) {
     STRING path = PathOf(&b->Module[i]);
-    DbgLoadImageSymbols(&path, b->Module[i].Base, ~0ull, b->Module[i].CheckSum, b->Module[i].Size, 3);
+    DbgLoadImageSymbols(&path, b->Module[i].Base, ~(ULONG_PTR)0, b->Module[i].CheckSum, b->Module[i].Size, 3);
   }
 }
 
 static void KiInitializeProcessor(LOADER_PARAMETER_BLOCK *b, ULONG n) {
-  KPCR *pcr = b->Pcr[n];
-  KPRCB *prcb = &pcr->Prcb;
-  pcr->Self = pcr; pcr->CurrentPrcb = prcb; pcr->IdtBase = KiIdt; pcr->GdtBase = (char *)pcr + 0x7000; pcr->TssBase = (char *)pcr + 0x7100; pcr->Used_Self = NULL;
+  KPCR *pcr = (KPCR *)(ULONG_PTR)b->Pcr[n];
+  KPRCB *prcb = &pcr->PRCB_OF;
+  PCR(pcr, Self, SelfPcr) = pcr; PCR(pcr, CurrentPrcb, Prcb) = prcb; PCR(pcr, IdtBase, IDT) = (PVOID)KiIdt;
+  PCR(pcr, GdtBase, GDT) = (PVOID)((char *)pcr + 0x7000); PCR(pcr, TssBase, TSS) = (PVOID)((char *)pcr + 0x7100);
   pcr->MajorVersion = pcr->MinorVersion = 1; pcr->StallScaleFactor = 2400;
   prcb->Number = n; prcb->LegacyNumber = (UCHAR)n; prcb->MHz = 2400; prcb->CpuType = 6; prcb->CpuID = 1; prcb->CpuStep = 0x3a09; prcb->MxCsr = 0x1f80;
   prcb->Context = &prcb->ProcessorState.ContextFrame;
   memcpy(prcb->VendorString, "GenuineIntel", 13);
   for (int i = 0; i < 32; i++) InitializeListHead(&prcb->DispatcherReadyListHead[i]);
-  KTHREAD *idle = PspCreateThread(PsIdleProcess, (void (*)(PVOID))KiIdleLoop, NULL, (char *)b->Stack[n] - 0x6000, 0x6000);
+  KTHREAD *idle = PspCreateThread(PsIdleProcess, (void (*)(PVOID))KiIdleLoop, NULL, (char *)(ULONG_PTR)b->Stack[n] - 0x6000, 0x6000);
   CONTAINING(idle, ETHREAD, Tcb)->Cid.UniqueThread = 0;
   idle->State = Running; idle->NextProcessor = n; idle->Priority = 0;
   prcb->CurrentThread = prcb->IdleThread = idle;
@@ -582,7 +630,7 @@ __attribute__((noinline)) static void ExpInitializeExecutive(LOADER_PARAMETER_BL
   InsertTailList(&ExpSystemResourcesList, &PsLoadedModuleResource.SystemResourcesList);
   InsertTailList(&ExpSystemResourcesList, &IopDatabaseResource.SystemResourcesList);
   PsLoadedModuleResource.ActiveCount = 1; PsLoadedModuleResource.Flag = 0x80; PsLoadedModuleResource.ContentionCount = 3;
-  PsLoadedModuleResource.OwnerEntry.OwnerThread = (ULONGLONG)t; PsLoadedModuleResource.OwnerEntry.OwnerCount = 1;
+  PsLoadedModuleResource.OwnerEntry.OwnerThread = (ULONG_PTR)t; PsLoadedModuleResource.OwnerEntry.OwnerCount = 1;
 }
 
 void KiSystemStartup(LOADER_PARAMETER_BLOCK *b) {
