@@ -7,7 +7,7 @@ PACKAGES ?= ./...
 READERS = ./arch ./binfmt/... ./symbols/... ./targets/image ./eval/natvis
 RACE = ./engine/... ./adapter/... ./targets/... ./launch/... ./console/... ./windbg/... ./remote/...
 TOOLS = gdbserver=gdbserver gdb=gdb gcc=gcc g++=g++ /usr/include/stdio.h=libc6-dev deb:libc6-dbg=libc6-dbg \
-	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux curl=curl debuginfod=debuginfod \
+	objdump=binutils dwp=binutils dwz=dwz zstd=zstd xz=xz-utils unshare=util-linux ip=iproute2 curl=curl debuginfod=debuginfod \
 	clang=clang ld.lld=lld deb:libc++-dev=libc++-dev deb:libc++abi-dev=libc++abi-dev \
 	llvm-objdump=llvm llvm-dwp=llvm llvm-readobj=llvm llvm-dwarfdump-19=llvm-19 clang-19=clang-19 lld-link-19=lld-19 \
 	csmith=csmith deb:libcsmith-dev=libcsmith-dev musl-gcc=musl-tools gfortran=gfortran rustc=rustc node=nodejs npm=npm nvim=neovim \
