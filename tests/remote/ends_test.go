@@ -30,14 +30,20 @@ const onAndOn = `bp pacing!pace "gc"; g`
 // debugging starts a command window on a process (pid), or on a new one (0).
 func debugging(t testing.TB, client string, pid int, commands string) *busy {
 	t.Helper()
+	return debuggingIn(t, nil, client, pid, commands)
+}
+
+// debuggingIn starts it in a network of its own.
+func debuggingIn(t testing.TB, where *place, client string, pid int, commands string) *busy {
+	t.Helper()
 	b := &busy{said: &text{}, pid: pid, done: make(chan struct{})}
-	args := []string{"cdb", "-premote", client, "-c", commands}
+	args := where.within(binary, "cdb", "-premote", client, "-c", commands)
 	if pid != 0 {
 		args = append(args, "-p", strconv.Itoa(pid))
 	} else {
 		args = append(args, pacing())
 	}
-	b.cmd = exec.Command(binary, args...)
+	b.cmd = exec.Command(args[0], args[1:]...)
 	b.cmd.Stdout, b.cmd.Stderr = b.said, b.said
 	var err error
 	if b.in, err = b.cmd.StdinPipe(); err == nil {

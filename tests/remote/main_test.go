@@ -117,8 +117,15 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // serve starts a process server and waits until it listens, or connects.
 func serve(t testing.TB, transport string, options ...string) *server {
 	t.Helper()
+	return serveIn(t, nil, transport, options...)
+}
+
+// serveIn starts it in a network of its own.
+func serveIn(t testing.TB, where *place, transport string, options ...string) *server {
+	t.Helper()
 	s := &server{said: &text{}, logs: &text{}, done: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"dbgsrv", "-t", transport}, options...)...)
+	argv := where.within(append([]string{binary, "dbgsrv", "-t", transport}, options...)...)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.said, s.logs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

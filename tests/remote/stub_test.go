@@ -5,7 +5,6 @@ package remote
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -178,20 +177,9 @@ func TestDoctor(t *testing.T) {
 // TestImagesTravel: the images of a debuggee on another machine come from its process
 // server, whole.
 func TestImagesTravel(t *testing.T) {
-	host := ""
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range addrs {
-		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
-			host = ip.IP.String()
-		}
-	}
-	if host == "" {
-		t.Skip("this machine has no address but loopback")
-	}
-	s := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	there := newPlace(t, nil) // whose address is not loopback's
+	there.do(t, "ip link set lo up; ip addr add %s/24 dev lo", farAddress)
+	s := serveIn(t, there, "tcp:port=5005,password=p1")
 	dir := filepath.Join(t.TempDir(), "far")
 	far := filepath.Join(dir, "pacing")
 	src, err := os.ReadFile(pacing())
@@ -204,8 +192,8 @@ func TestImagesTravel(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("FAR", dir)
 	var r result
-	r.status, r.out, r.errs = output(t, "unshare", "-rm", "sh", "-c", `mount -t tmpfs none "$FAR" && exec "$@"`, "sh", binary, "cdb",
-		"-premote", fmt.Sprintf("tcp:server=%s,port=%d,password=p1", host, s.port), "-c", "bp pacing!pace; g; k; dv; q", far)
+	r.status, r.out, r.errs = output(t, there.within("unshare", "-rm", "sh", "-c", `mount -t tmpfs none "$FAR" && exec "$@"`, "sh", binary, "cdb",
+		"-premote", "tcp:server="+farAddress+",port=5005,password=p1", "-c", "bp pacing!pace; g; k; dv; q", far)...)
 	if r.status != 0 || !strings.Contains(r.out, "n = 0n0") || !strings.Contains(r.out, "warning: tcp: what travels is not encrypted") {
 		t.Errorf("%d %s%s", r.status, r.out, r.errs)
 	}
