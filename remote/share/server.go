@@ -129,7 +129,7 @@ func (s *Session) accept(x *server) {
 func (s *Session) welcome(c *transport.Conn, protocol string) {
 	defer c.Close()
 	c.Serve(s.wires.ctx, func(ctx context.Context, call *transport.Call) {
-		serve := map[string]func(*Seat, io.ReadWriteCloser){kindWindow: s.serveWindow}
+		serve := map[string]func(*Seat, *pump){kindWindow: s.serveWindow}
 		if s.o.Editor != nil {
 			serve[kindEditor] = s.serveEditor
 		}
@@ -181,7 +181,7 @@ type Editor struct {
 }
 
 // serveEditor serves an editor, whose seat is taken once it attaches.
-func (s *Session) serveEditor(t *Seat, rw io.ReadWriteCloser) {
+func (s *Session) serveEditor(t *Seat, rw *pump) {
 	ctx, leave := context.WithCancel(s.life)
 	defer leave()
 	t.guest = &windbg.Guest{Leave: leave}

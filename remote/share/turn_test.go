@@ -196,7 +196,10 @@ func TestQueue(t *testing.T) {
 		t.Errorf("%d bytes wait", held)
 	}
 	fresh := true
-	text := w.take(&fresh)
+	text := ""
+	for more := w.take(&fresh); more != ""; more = w.take(&fresh) {
+		text += more
+	}
 	var bytes, events int
 	at := strings.LastIndex(text, "Lost here")
 	if at < 0 {

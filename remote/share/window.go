@@ -18,7 +18,7 @@ import (
 type window struct {
 	s     *Session
 	t     *Seat
-	to    io.Writer // never waits
+	to    *pump
 	lines chan string
 
 	mu     sync.Mutex
@@ -35,16 +35,19 @@ type window struct {
 // loss is what a window was not fast enough for.
 type loss struct{ bytes, events int }
 
-// eventSize is what an event counts for in a queue, beside its text.
-const eventSize = 256
+// sizeOf is what an event counts for in a queue.
+func sizeOf(e engine.Event) int {
+	o, _ := e.(engine.Output)
+	return 256 + len(o.Text)
+}
 
 // maxLines is how many lines of one window wait.
 const maxLines = 64
 
-func (s *Session) serveWindow(t *Seat, rw io.ReadWriteCloser) {
+func (s *Session) serveWindow(t *Seat, rw *pump) {
 	ctx, leave := context.WithCancel(s.life)
 	defer leave()
-	w := &window{s: s, t: t, to: rw, most: s.o.Patience, lines: make(chan string, maxLines), wake: make(chan struct{}, 1)}
+	w := &window{s: s, t: t, to: rw, most: s.o.Patience / 2, lines: make(chan string, maxLines), wake: make(chan struct{}, 1)}
 	t.window, t.emit = true, w.emit
 	t.guest = &windbg.Guest{Leave: func() { w.mu.Lock(); w.left = true; w.mu.Unlock(); leave() }}
 	if err := s.enter(t); err != nil {
@@ -79,7 +82,7 @@ func (w *window) emit(e engine.Event) {
 	w.mu.Lock()
 	n := len(w.queue)
 	o, isText := e.(engine.Output)
-	if w.held+len(o.Text)+eventSize > w.most || w.lost != (loss{}) {
+	if w.held+sizeOf(e) > w.most || w.lost != (loss{}) {
 		w.lost.bytes += len(o.Text)
 		if !isText {
 			w.lost.events++
@@ -87,17 +90,17 @@ func (w *window) emit(e engine.Event) {
 		w.mu.Unlock()
 		return
 	}
-	w.held += len(o.Text)
 	if n > 0 && isText {
 		if last, ok := w.queue[n-1].(engine.Output); ok && last.Category == o.Category && len(last.Text) < 64<<10 {
 			last.Text += o.Text
+			w.held += len(o.Text)
 			w.queue[n-1] = last
 			w.mu.Unlock()
 			return
 		}
 	}
 	w.queue = append(w.queue, e)
-	w.held += eventSize
+	w.held += sizeOf(e)
 	w.mu.Unlock()
 	w.stir()
 }
@@ -202,6 +205,7 @@ func (w *window) show(ctx context.Context) {
 	first := true
 	for {
 		for wrote := false; ; wrote = true {
+			w.to.Room(ctx)
 			text := w.take(&fresh)
 			if text == "" {
 				first = first || wrote
@@ -266,12 +270,37 @@ func (w *window) prompt(ctx context.Context) (r readiness, ok bool) {
 	return r, true
 }
 
-// take is the text of what is queued.
+// mostTaken is how much is taken from a queue at a time, about, bytes.
+const mostTaken = 256 << 10
+
+// take is the text of what is queued, or of the first part of it; "" when that is all.
 func (w *window) take(fresh *bool) string {
+	for {
+		queue, lost, all := w.some()
+		if text := w.text(queue, lost, fresh); text != "" || all {
+			return text
+		}
+	}
+}
+
+// some takes the first part of the queue; with the last one goes what was lost behind it.
+func (w *window) some() (queue []engine.Event, lost loss, all bool) {
 	w.mu.Lock()
-	queue, lost := w.queue, w.lost
-	w.queue, w.held, w.lost = nil, 0, loss{}
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	n := 0
+	for size := 0; n < len(w.queue) && size < mostTaken; n++ {
+		size += sizeOf(w.queue[n])
+		w.held -= sizeOf(w.queue[n])
+	}
+	queue, w.queue = w.queue[:n], w.queue[n:]
+	if all = len(w.queue) == 0; all {
+		lost, w.lost, w.queue, w.held = w.lost, loss{}, nil, 0
+	}
+	return queue, lost, all
+}
+
+// text is what a window shows of events.
+func (w *window) text(queue []engine.Event, lost loss, fresh *bool) string {
 	var b bytes.Buffer
 	add := func(text string) {
 		if text != "" {

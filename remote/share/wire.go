@@ -1,6 +1,7 @@
 package share
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -99,6 +100,8 @@ type pump struct {
 
 	mu    sync.Mutex
 	held  []byte
+	sent  int           // bytes that are being written
+	room  chan struct{} // closed when less waits, nil while nobody asks
 	over  bool
 	err   error
 	work  chan struct{}
@@ -136,6 +139,33 @@ func (p *pump) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// roomy is how much may wait where more is made.
+const roomy = 1 << 20
+
+// Room waits until no more than roomy waits for the client, until it is let go, or until
+// ctx ends.
+func (p *pump) Room(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		if len(p.held)+p.sent <= roomy || p.err != nil {
+			p.mu.Unlock()
+			return
+		}
+		if p.room == nil {
+			p.room = make(chan struct{})
+		}
+		room := p.room
+		p.mu.Unlock()
+		select {
+		case <-room:
+		case <-p.empty:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (p *pump) wake() {
 	select {
 	case p.work <- struct{}{}:
@@ -149,7 +179,11 @@ func (p *pump) run() {
 		for {
 			p.mu.Lock()
 			b, over, err := p.held, p.over, p.err
-			p.held = nil
+			p.held, p.sent = nil, len(b)
+			if p.room != nil {
+				close(p.room)
+				p.room = nil
+			}
 			p.mu.Unlock()
 			if err != nil || len(b) == 0 && over {
 				return

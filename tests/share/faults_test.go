@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"dap-windbg/tests/dapclient"
 	"dap-windbg/tests/kernel/window"
@@ -101,8 +100,8 @@ func TestRefused(t *testing.T) {
 	a.Disconnect(nil)
 }
 
-// TestCut: an editor that is killed, a window that is killed, one that is stopped and
-// reads no more: the others work on, and get rid of it.
+// TestCut: an editor that is killed, a window that is stopped and reads nothing for a
+// while: the others work on, and the window is told what it has lost.
 func TestCut(t *testing.T) {
 	a, join := begin(t, anyPort, "")
 	b, editorProcess := editor(t)
@@ -123,14 +122,12 @@ func TestCut(t *testing.T) {
 	fill := ".echo " + strings.Repeat("x", 8000)
 	a.Command(".for (r $t0 = 0; @$t0 < 0n1300; r $t0 = @$t0 + 1) { " + fill + " }") // 10 MB
 	works(t, a, thread)
-	limit := time.Now().Add(30 * time.Second)
-	for strings.Count(a.Command(".clients"), "last active") != 1 {
-		if time.Now().After(limit) {
-			t.Fatalf("the window that does not read is still there: %s", a.Command(".clients"))
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 	w.Signal(syscall.SIGCONT)
+	w.Await("Lost here, ")
+	if got := w.Do("?? total"); !strings.Contains(got, "volatile int") {
+		t.Errorf("the window that has read nothing for a while shows %q", got)
+	}
+	w.End(".remote_exit")
 
 	c := attach(t, join)
 	if got := c.Stopped("").ThreadId; got != thread {
@@ -159,6 +156,43 @@ func TestTurnOfTheDead(t *testing.T) {
 	if got := a.Command(".echo mine"); got != "mine" {
 		t.Errorf("the next line prints %q", got)
 	}
+	a.Disconnect(nil)
+}
+
+// TestBreak: a line that does not end is told to who waits for it, and ended by who typed
+// it or whose session it is, from a window as from an editor.
+func TestBreak(t *testing.T) {
+	const endless = ".while (1) { .sleep 0n1000 }"
+	a, join := begin(t, anyPort, "")
+	b := attach(t, join)
+	thread := map[string]any{"threadId": b.Stopped("breakpoint").ThreadId}
+	w := window.Open(t, "-remote", join)
+
+	line := w.Say(endless)
+	a.WaitOutput("console", "> "+endless+"\n")
+	waits := b.Send("evaluate", map[string]any{"expression": ".echo mine", "context": "repl"})
+	b.WaitOutput("console", endless+"\nA break (Ctrl+C, pause) takes your line back.\n")
+	b.Do("pause", thread, nil)
+	if m, err := b.Answer(waits); err != nil || !strings.Contains(string(m.Body)+b.Output("console"), "The line was not run") {
+		t.Errorf("the line that was taken back: %s, %v", m.Body, err)
+	}
+	b.WaitOutput("console", "At work: [")
+	if line.Done() {
+		t.Error("a guest has ended another one's line")
+	}
+	a.Do("pause", thread, nil)
+	if got := line.Wait(); !strings.Contains(got, "Interrupted") || !strings.Contains(got, "] break\n") {
+		t.Errorf("the line that the owner has ended prints %q", got)
+	}
+
+	line = w.Say(".sleep 0n3000000")
+	a.WaitOutput("console", "> .sleep 0n3000000\n")
+	w.Interrupt()
+	if got := line.Wait(); !strings.Contains(got, "Interrupted") {
+		t.Errorf("the line that its window has ended prints %q", got)
+	}
+	w.End(".remote_exit")
+	b.Disconnect(nil)
 	a.Disconnect(nil)
 }
 

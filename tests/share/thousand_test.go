@@ -261,21 +261,26 @@ func (e *ends) chorus(n int) {
 
 // transcript is what an editor's console has shown since message from: output, and the
 // results of its own lines.
-func transcript(c *dapclient.Client, from int) string {
-	var b strings.Builder
+func transcript(c *dapclient.Client, from int) (text string) {
 	c.Until("", func(log []*dapclient.Message) bool {
-		b.Reset()
-		for _, m := range log[from:] {
-			var o dap.OutputEventBody
-			var r dap.EvaluateResponseBody
-			switch {
-			case m.Event == "output" && json.Unmarshal(m.Body, &o) == nil && o.Category == "console":
-				b.WriteString(o.Output)
-			case m.Type == "response" && m.Command == "evaluate" && json.Unmarshal(m.Body, &r) == nil && r.Result != "":
-				b.WriteString(r.Result + "\n")
-			}
-		}
+		text = shown(log[from:])
 		return true
 	})
+	return text
+}
+
+// shown is what an editor's console shows of messages.
+func shown(log []*dapclient.Message) string {
+	var b strings.Builder
+	for _, m := range log {
+		var o dap.OutputEventBody
+		var r dap.EvaluateResponseBody
+		switch {
+		case m.Event == "output" && json.Unmarshal(m.Body, &o) == nil && o.Category == "console":
+			b.WriteString(o.Output)
+		case m.Type == "response" && m.Command == "evaluate" && json.Unmarshal(m.Body, &r) == nil && r.Result != "":
+			b.WriteString(r.Result + "\n")
+		}
+	}
 	return b.String()
 }
