@@ -299,8 +299,8 @@ func (c *console) letRun() bool {
 // and what follows it wait for the prompt.
 func (c *console) print() {
 	end := strings.LastIndexByte(string(c.buf), '\n') + 1
-	if at := strings.Index(string(c.buf), "Entering kdb"); at >= 0 {
-		end = at
+	if at := beforePrompt.FindIndex(c.buf); at != nil {
+		end = at[0]
 	}
 	if end > 0 {
 		c.printed(string(c.buf[:end]))
@@ -411,11 +411,11 @@ func (c *console) paused() {
 		c.finish("", nil) // it runs and prints nothing
 	case c.cur != nil:
 		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
-	case !c.atPrompt && strings.Contains(string(c.buf), "Entering kdb") && c.nudges < maxNudges:
+	case !c.atPrompt && beforePrompt.Match(c.buf) && c.nudges < maxNudges:
 		c.nudges++
 		c.write(nudge)
 		c.await(c.silence / 4)
-	case !c.atPrompt && len(c.buf) > 0 && !strings.Contains(string(c.buf), "Entering kdb"):
+	case !c.atPrompt && len(c.buf) > 0 && !beforePrompt.Match(c.buf):
 		c.printed(string(c.buf))
 		c.buf = c.buf[:0]
 	}

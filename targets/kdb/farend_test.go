@@ -124,6 +124,7 @@ type farEnd struct {
 	plain   bool // it has no kgdb
 	packet  []byte
 	bursts  int
+	fatal   int    // times that go is asked for again
 	patch   bool   // is the kdb patch of old kernels, which ESC KDB enters
 	app     []byte // what the program at its console has been given
 	keys    []byte // all that was typed
@@ -289,6 +290,10 @@ func (f *farEnd) run(line string) {
 	}
 	switch {
 	case line == "" || line[0] == '#':
+		f.prompt()
+	case word == "go" && f.fatal > 0:
+		f.fatal--
+		f.print("Catastrophic error detected\nkdb_continue_catastrophic=0, type go a second time if you really want to continue\n")
 		f.prompt()
 	case word == "go" || word == "ss":
 		f.running = true

@@ -291,6 +291,39 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// byByte is a line whose bytes come one at a time.
+type byByte struct{ *farEnd }
+
+func (b byByte) Read(p []byte) (int, error) { return b.farEnd.Read(p[:1]) }
+
+// TestCatastrophe: after an oops kdb wants to be told twice, and is.
+func TestCatastrophe(t *testing.T) {
+	f := newFarEnd(t)
+	f.fatal = 1
+	k, err := Connect(patience(t), byByte{f}, Options{})
+	must(t, err)
+	defer k.Close(context.Background(), targets.Leave)
+	stop(t, k)
+	must(t, k.Resume(patience(t), letGo))
+	for text := ""; !strings.Contains(text, "/ # "); { // the program at its console
+		select {
+		case e := <-k.Events():
+			text += e.(targets.Output).Text
+		case <-patience(t).Done():
+			t.Fatalf("it does not run: %q", text)
+		}
+	}
+	must(t, k.Interrupt(patience(t)))
+	if s := stop(t, k); s.Reason != targets.Interrupted {
+		t.Errorf("%+v", s)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.typed); n < 2 || f.typed[n-1] != "go" || f.typed[n-2] != "go" {
+		t.Errorf("typed %q", f.typed)
+	}
+}
+
 // TestSilence: a console that hangs within an answer.
 func TestSilence(t *testing.T) {
 	f := newFarEnd(t)

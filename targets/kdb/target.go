@@ -200,7 +200,7 @@ func (t *Target) entered(text string, cpu int) {
 		}
 		return
 	}
-	if !ok && strings.Contains(text, "type go a second time") {
+	if !ok && strings.Contains(text, goAgain) {
 		t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
 		t.c.post(t.c.next)
 		return

@@ -16,6 +16,7 @@ var (
 	moreAtEnd    = regexp.MustCompile(`(?:^|\n)more> $`)
 	endAtEnd     = regexp.MustCompile(`Enter <q> to end, <cr> or <space> to continue:$`)
 	offersKDB    = regexp.MustCompile(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
+	beforePrompt = regexp.MustCompile(`Entering kdb|[^\n]*` + goAgain)                                  // what a running kernel prints when it stops
 	entering     = regexp.MustCompile(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?)(?: @ 0x([0-9a-f]+))?(?:\n|$)`)
 	diagnosis    = regexp.MustCompile(`(?m)^diag: (-[0-9]+): (.*)$`)
 	unknown      = regexp.MustCompile(`(?m)^Unknown kdb command: '(.*)'$`)
@@ -25,6 +26,9 @@ var (
 	moduleLine   = regexp.MustCompile(`(?m)^(\S+) +([0-9]+)[0-9/ ]* 0x([0-9a-f]+) +(?:[0-9-]+ +)?\((\w+)\) 0x([0-9a-f]+)`)
 	expression   = regexp.MustCompile(`(?m)^\S+ = 0x([0-9a-f]+)`)
 )
+
+// goAgain is in what is printed when go is told not to be meant after an oops.
+const goAgain = "type go a second time"
 
 // entry is a line that tells why the kernel stopped.
 type entry struct {
