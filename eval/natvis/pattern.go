@@ -193,3 +193,11 @@ func (n typeName) weight() int {
 	}
 	return w
 }
+
+func spelled(names []typeName) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = n.String()
+	}
+	return out
+}

@@ -30,7 +30,7 @@ type scope struct {
 	rule     *rule
 	self     eval.Value
 	expr     string // of self, in the frame
-	args     []typeName
+	args     []string
 	types    []*symbols.Type // of args, as far as known
 	owner    *symbols.Type   // the type the rule was found for
 	format   eval.Format
@@ -91,10 +91,10 @@ func (s *scope) Type(ctx context.Context, name string) (*symbols.Type, bool) {
 		if n < len(s.types) && s.types[n] != nil {
 			return s.types[n], true
 		}
-		if t, ok := s.native(s.args[n].String()); ok {
+		if t, ok := s.native(s.args[n]); ok {
 			return t, true
 		}
-		t, err := eval.ResolveType(ctx, s, s.args[n].String())
+		t, err := eval.ResolveType(ctx, s, s.args[n])
 		return t, err == nil
 	}
 	if t := s.self.Type.Strip(); t != nil && !strings.Contains(name, "::") && strings.HasSuffix(t.Name, "::"+name) {
@@ -134,7 +134,7 @@ func (s *scope) wildcard(name string) (int, bool) {
 
 // constant evaluates a template argument that is a value.
 func (s *scope) constant(ctx context.Context, n int) (eval.Value, error) {
-	text := s.args[n].String()
+	text := s.args[n]
 	if !isLiteral(text) {
 		return eval.Value{}, &eval.NameError{Name: text, Rest: text}
 	}
@@ -151,7 +151,7 @@ func (s *scope) spell(name string) string {
 		return name
 	}
 	for i := len(s.args); i >= 1; i-- {
-		name = strings.ReplaceAll(name, placeholder+strconv.Itoa(i), s.args[i-1].String())
+		name = strings.ReplaceAll(name, placeholder+strconv.Itoa(i), s.args[i-1])
 	}
 	return name
 }

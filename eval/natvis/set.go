@@ -41,7 +41,7 @@ type entry struct {
 // candidate is a rule for a type, with what its wildcards matched.
 type candidate struct {
 	rule   *rule
-	args   []typeName
+	args   []string // what the wildcards stand for
 	weight int
 	alternative
 }
@@ -240,7 +240,7 @@ func (s *Set) candidates(name string) []candidate {
 		for _, e := range s.entries(t[0].text) {
 			var args []typeName
 			if e.name.wild() || e.name.match(t, &args) {
-				out = append(out, candidate{e.rule, args, e.name.weight(), e.alternative})
+				out = append(out, candidate{e.rule, spelled(args), e.name.weight(), e.alternative})
 			}
 		}
 	}
@@ -360,14 +360,13 @@ func basePart(v eval.Value, f symbols.Field) (eval.Value, error) {
 
 // argTypes finds the template arguments of t that the wildcards stand for, when
 // the pattern's wildcards are the type's own arguments in order.
-func argTypes(t *symbols.Type, args []typeName) []*symbols.Type {
+func argTypes(t *symbols.Type, args []string) []*symbols.Type {
 	list := t.Members().Template
 	out := make([]*symbols.Type, len(args))
 	next := 0
-	for i, a := range args {
-		want := a.String()
+	for i, want := range args {
 		for j := next; j < len(list); j++ {
-			if !list[j].IsValue && parseName(eval.TypeName(list[j].Type)).String() == want || i == j {
+			if i == j || !list[j].IsValue && parseName(eval.TypeName(list[j].Type)).String() == want {
 				if !list[j].IsValue {
 					out[i] = list[j].Type
 				}
