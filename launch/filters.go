@@ -35,8 +35,9 @@ var eventRows = []engine.FilterSetting{
 // filters is the table behind `sx` and the editor's exception breakpoints. The
 // session's loop reads it, front ends change it.
 type filters struct {
-	mu   sync.Mutex
-	rows []engine.FilterSetting
+	mu    sync.Mutex
+	rows  []engine.FilterSetting
+	catch *engine.Catching // what catching told, nil since a row changed
 }
 
 // newFilters builds the table from the events and the signals of Linux.
@@ -116,6 +117,7 @@ func (f *filters) set(row engine.FilterSetting) {
 	row.Code = normal(row.Code)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.catch = nil
 	if row.Arg != "" {
 		f.rows = slices.DeleteFunc(f.rows, func(r engine.FilterSetting) bool { return r.Code == row.Code && r.Arg != "" })
 		f.rows = append(f.rows, row)
@@ -150,11 +152,22 @@ func (f *filters) decide(e engine.FilterEvent) engine.Disposition {
 }
 
 // catching is what the engine has to arrange for these filters: what is broken at,
-// printed, or has a command. Signals with none of that never become stops.
+// printed, or has a command. Signals with none of that never become stops. The engine
+// asks at each resume.
 func (f *filters) catching() engine.Catching {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.catch == nil {
+		c := f.toCatch()
+		f.catch = &c
+	}
+	return *f.catch
+}
+
+func (f *filters) toCatch() engine.Catching {
 	c := engine.Catching{Pass: []int{}}
 	pass := map[string]bool{}
-	for _, row := range f.list() {
+	for _, row := range f.rows {
 		wanted := row.Break == 'e' || row.Break == 'n' || row.Command != ""
 		switch row.Code {
 		case "eh":
