@@ -99,7 +99,7 @@ func commands(status *int) *cobra.Command {
 			}
 			o := options(log)
 			defer o.Children.Wait() // the children of its debuggee may outlive a session
-			return adapter.Serve(c.Context(), stdio{}, o)
+			return adapter.Serve(c.Context(), standard(), o)
 		},
 	}
 	root.SetVersionTemplate("dap-windbg {{.Version}}\n")
@@ -182,10 +182,13 @@ func logger(file string) (zerolog.Logger, error) {
 }
 
 // stdio is standard input and output as one stream.
-type stdio struct{}
+type stdio struct{ in, out *os.File }
 
-func (stdio) Read(p []byte) (int, error)  { return os.Stdin.Read(p) }
-func (stdio) Write(p []byte) (int, error) { return os.Stdout.Write(p) }
-func (stdio) Close() error                { return os.Stdin.Close() }
+func standard() stdio { return stdio{polled(os.Stdin), polled(os.Stdout)} }
+
+func (s stdio) Read(p []byte) (int, error)         { return s.in.Read(p) }
+func (s stdio) Write(p []byte) (int, error)        { return s.out.Write(p) }
+func (s stdio) SetWriteDeadline(t time.Time) error { return s.out.SetWriteDeadline(t) }
+func (s stdio) Close() error                       { return s.in.Close() }
 
 var _ io.ReadWriteCloser = stdio{}
