@@ -186,13 +186,14 @@ func (s *Server) call(ctx context.Context, client string, c *transport.Call) {
 // claim takes a line for a client.
 func (s *Server) claim(spec line.Spec, client string) (release func(), err error) {
 	name := spec.String()
+	const fix = "Start the server with --allow and its name."
 	if !s.o.allowed(spec) {
-		return nil, &RefusedError{Name: name, Reason: "this server does not give the line to clients", Fix: "Start the server with --allow and its name."}
+		return nil, &RefusedError{Name: name, Reason: "this server does not give the line to clients", Fix: fix}
 	}
-	key := strings.ToLower(name)
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		key = target
+	if len(s.o.Allow) == 0 && line.Attended(name) {
+		return nil, &RefusedError{Name: name, Reason: "somebody works at this terminal", Fix: fix}
 	}
+	key := spec.Identity()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if who, taken := s.owner[key]; taken {
