@@ -180,7 +180,9 @@ func (l *link) data(p packet) {
 	l.control(typeAcknowledge, l.ids.acknowledged(p.id))
 	switch standing {
 	case repeated:
-		return
+		if !l.astray(p) {
+			return
+		}
 	case anew:
 		if l.ids.expect == l.ids.acknowledged(p.id)^1 && bytes.Equal(l.last, p.data) {
 			return // sent again because our acknowledgement was lost
@@ -204,6 +206,13 @@ func (l *link) data(p packet) {
 	if !again {
 		l.deliver(p)
 	}
+}
+
+// astray reports whether a packet of the last one's number is another: the target had
+// taken a repetition of ours for the acknowledgement of a packet that we did not get,
+// and counted on. From a target that runs nothing older comes than the last.
+func (l *link) astray(p packet) bool {
+	return !l.ids.datagrams && l.gone != nil && p.kind != typeManipulate && !bytes.Equal(p.data, l.last)
 }
 
 // tellAgain sends a request to run on that the target acknowledged and did not follow:
