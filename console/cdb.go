@@ -55,6 +55,13 @@ type lineSource interface {
 
 // Cdb is the command window in the terminal. It returns the exit status.
 func Cdb(ctx context.Context, o Options, in io.Reader, out io.Writer, version string) int {
+	if o.ListOf != "" {
+		if err := listServers(out, o.ListOf); err != nil {
+			PrintError(os.Stderr, err)
+			return StatusOf(err)
+		}
+		return 0
+	}
 	if o.Plan.Remote != nil {
 		return join(ctx, o, in, out)
 	}

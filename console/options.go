@@ -32,6 +32,7 @@ type Options struct {
 	Shell       bool     // .shell is allowed
 	NoShell     bool     // and this forbids it
 	Filters     []string // "sxe ld" ... from -x options
+	ListOf      string   // -QR: the machine whose servers are to be listed
 
 	// Of run only.
 	Report      string // directory
@@ -120,6 +121,7 @@ var options = []option{
 	{"noshell", "", "no .shell, whatever else is said", func(o *Options, _ string) error { o.NoShell = true; return nil }},
 	{"secure", "", "no commands that touch this machine", func(o *Options, _ string) error { o.Secure = true; return nil }},
 	{"Q", "", "no prompts", func(o *Options, _ string) error { o.Quiet = true; return nil }},
+	{"QR", `\\HOST`, "list the servers of this machine that are not hidden", func(o *Options, v string) error { o.ListOf = v; return nil }},
 	{"xe", "EVENT", "break on an event, as sxe", filter("sxe")},
 	{"xd", "EVENT", "as sxd", filter("sxd")},
 	{"xn", "EVENT", "as sxn", filter("sxn")},
@@ -208,6 +210,8 @@ func (o *Options) program(rest []string) error {
 	p := &o.Plan
 	attach := p.Request == launch.Attach
 	switch {
+	case o.ListOf != "":
+		return nil
 	case p.Remote != nil && (len(rest) > 0 || p.ProcessID != 0 || p.ProcessName != "" || p.CoreFile != "" || p.Connection != nil || p.ProcessServer != nil || len(o.Servers) > 0):
 		return usage("-remote joins a session of another's, which has its debuggee: nothing else to debug can be named, nor a -server")
 	case len(rest) == 0 && !attach && p.ProcessServer == nil:

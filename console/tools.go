@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 
 	"dap-windbg/launch"
+	"dap-windbg/remote/transport"
 	"dap-windbg/targets"
 )
 
@@ -66,6 +69,35 @@ func CheckLoopback(addr string) error {
 		return nil
 	}
 	return usage("--listen: '%s' can be reached from other machines, and there is no password; use a loopback address", addr)
+}
+
+// serverKinds are the services of a list of servers, as cdb calls them.
+var serverKinds = map[string]string{"session": "Debugger Server", "dbgsrv": "Remote Process Server", "kdsrv": "Remote Kernel Debugger Server"}
+
+// listServers prints the servers of a machine, which has to be this one: who answers
+// strangers what can be reached here would help them.
+func listServers(out io.Writer, machine string) error {
+	name := strings.TrimPrefix(machine, `\\`)
+	own, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	if name != "." && !strings.EqualFold(name, "localhost") && !strings.EqualFold(name, own) {
+		return usage("-QR: servers of %s are listed there, by `dap-windbg cdb -QR \\\\.`: they tell strangers nothing", name)
+	}
+	list, err := transport.Roster()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Servers on \\\\%s:\n", own)
+	for _, s := range list {
+		kind := serverKinds[s.Service]
+		if kind == "" {
+			kind = s.Service
+		}
+		fmt.Fprintf(out, "%s - %s\n", kind, s.Connection)
+	}
+	return nil
 }
 
 // wanted are programs that debugging needs, and what for.

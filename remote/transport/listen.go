@@ -57,6 +57,7 @@ type Listener struct {
 	from    crowd
 	clients atomic.Int32
 	all     sync.WaitGroup
+	unlist  func() // takes it out of the roster
 }
 
 // Listen starts a server. Without a password, or certificates of clients that it
@@ -99,7 +100,22 @@ func Listen(ctx context.Context, s Spec, o Options) (*Listener, error) {
 	for _, ln := range l.raw {
 		l.all.Go(func() { l.accept(ln) })
 	}
+	l.list()
 	return l, nil
+}
+
+// list puts a server into the roster that is neither hidden nor has its client already.
+func (l *Listener) list() {
+	l.unlist = func() {}
+	for _, c := range l.ClientStrings() {
+		if l.spec.Hidden {
+			continue
+		}
+		var err error
+		if l.unlist, err = enlist(Served{Service: l.o.Service, Connection: c}); err != nil {
+			l.o.Log.Warn().Err(err).Msg("the server is in no list of servers")
+		}
+	}
 }
 
 // unguarded: nobody could tell friend from foe.
@@ -293,6 +309,7 @@ func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 // Close stops listening; connections that were accepted live on.
 func (l *Listener) Close() error {
 	l.stop()
+	l.unlist()
 	for _, ln := range l.raw {
 		ln.Close()
 	}

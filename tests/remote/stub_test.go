@@ -109,6 +109,46 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// TestHidden: the servers of this machine are listed, but those that are hidden, or were
+// killed.
+func TestHidden(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	seen := serve(t, fmt.Sprintf("tcp:port=%d,password=p1", free(t)))
+	hidden := serve(t, fmt.Sprintf("tcp:port=%d,password=p1,hidden", free(t)))
+	list := func() string {
+		r := debugger(t, "cdb", "-QR", `\\localhost`)
+		if r.status != 0 {
+			t.Errorf("%d %s%s", r.status, r.out, r.errs)
+		}
+		return r.out
+	}
+	got := list()
+	host, _, _ := strings.Cut(strings.TrimPrefix(got, `Servers on \\`), ":")
+	if want := fmt.Sprintf("Servers on \\\\%[1]s:\nRemote Process Server - tcp:Port=%[2]d,Server=%[1]s,Password=*\n", host, seen.port); !strings.EqualFold(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	seen.cmd.Process.Kill()
+	<-seen.done
+	if got := list(); strings.Contains(got, "Process Server") {
+		t.Errorf("of a server that was killed, and a hidden one: %q", got)
+	}
+	third := serve(t, "npipe:pipe=third")
+	if got := list(); !strings.Contains(got, "Pipe=third\n") {
+		t.Errorf("%q", got)
+	}
+	third.end(t)
+	if code := third.cmd.ProcessState.ExitCode(); code != 0 || strings.Contains(list(), "third") {
+		t.Errorf("of a server that has ended, status %d: %q", code, list())
+	}
+	r := debugger(t, "cdb", "-QR", `\\elsewhere.invalid`)
+	if r.status != 2 || !strings.Contains(r.errs, "are listed there") {
+		t.Errorf("%d %s%s", r.status, r.out, r.errs)
+	}
+	if r := debugger(t, "ps", "--server", fmt.Sprintf("tcp:server=localhost,port=%d,password=p1", hidden.port)); r.status != 0 {
+		t.Errorf("the hidden one: %d %s", r.status, r.errs)
+	}
+}
+
 // TestGivenCommands: what the server's own command line starts, or leaves to clients.
 func TestGivenCommands(t *testing.T) {
 	t.Parallel()
