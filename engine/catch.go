@@ -118,17 +118,27 @@ func (p *plan) landed(ctx context.Context, l *loop, r *arch.Registers) (done boo
 	return true
 }
 
-// keepWays keeps the traps of the ways out of a step in place while the debuggee waits
-// behind it: the next resume is likely to be a step, and else lifts them with its own
-// difference.
+// keepWays keeps the traps of the ways out of a step in place behind it: the next
+// resume is likely to be a step. One that is no step leaves them, too, and is stopped
+// by them once at most, unseen, for then they are lifted: see strayed.
 func (l *loop) keepWays(p *plan) {
-	l.ways = l.ways[:0]
-	if p == nil {
-		return
-	}
-	for _, t := range p.leg.temps {
-		if _, loaded := l.moduleAt(t.addr); loaded && (t.catch || t.jump) {
-			l.ways = append(l.ways, t.addr)
+	if p != nil {
+		for _, t := range p.leg.temps {
+			if (t.catch || t.jump) && !slices.Contains(l.ways, t.addr) {
+				l.ways = append(l.ways, t.addr)
+			}
 		}
+	}
+	l.ways = slices.DeleteFunc(l.ways, func(a arch.Addr) bool {
+		_, loaded := l.moduleAt(a)
+		return !loaded
+	})
+}
+
+// strayed notices that a thread met a trap at pc that was left from a step: what runs
+// now would meet it again and again.
+func (l *loop) strayed(pc arch.Addr) {
+	if slices.Contains(l.ways, pc) {
+		l.ways = nil
 	}
 }

@@ -89,6 +89,9 @@ const quickImage = 4 << 20
 // settleNames waits, before the debuggee runs, for the indexes that may tell the place
 // of a function that has none, and in small images more places.
 func (l *loop) settleNames(ctx context.Context) {
+	if !slices.ContainsFunc(l.bps, func(b *breakpoint) bool { return !b.Disabled && b.function() != "" }) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, indexWait)
 	defer cancel()
 	for _, b := range l.bps {

@@ -22,13 +22,8 @@ func (l *loop) locate(a arch.Addr) Location {
 	if m.Image == nil {
 		return loc
 	}
-	off := m.offset(a)
-	if sym, ok := m.Image.At(off); ok {
-		loc.Symbol, loc.Disp = sym, uint64(off-sym.Offset)
-	}
-	if liner, ok := m.Image.(symbols.Liner); ok {
-		loc.Line, _ = liner.Line(off)
-	}
+	n := m.nameAt(m.offset(a))
+	loc.Symbol, loc.Disp, loc.Line = n.symbol, n.disp, n.line
 	return loc
 }
 

@@ -13,13 +13,20 @@ type scopeMemo struct {
 	calls map[symbols.Offset]callMemo
 	tails map[symbols.Offset]tailMemo
 	named map[string]nameMemo // functions that calls in the image name
+	near  map[symbols.Offset]nearMemo
 
 	copies map[string]*copySearch // of functions that were inlined
 }
 
 // callMemo is the call that returns to a place, tailMemo the tail calls of a
-// function, nameMemo where a function is, when that is known.
+// function, nameMemo where a function is, when that is known, nearMemo what a place
+// is called.
 type (
+	nearMemo struct {
+		symbol symbols.Symbol
+		disp   uint64
+		line   symbols.Line
+	}
 	callMemo struct {
 		call symbols.Call
 		ok   bool
@@ -62,9 +69,26 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 
 // remember makes the memo fit for one more answer.
 func (m *Module) remember() {
-	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes || len(k.copies) >= maxNames {
-		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[string]*copySearch{}}
+	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes || len(k.near) >= maxScopes || len(k.copies) >= maxNames {
+		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[symbols.Offset]nearMemo{}, map[string]*copySearch{}}
 	}
+}
+
+// nameAt is what off is called, by its symbol and line.
+func (m *Module) nameAt(off symbols.Offset) nearMemo {
+	m.remember()
+	n, known := m.known.near[off]
+	if known {
+		return n
+	}
+	if sym, ok := m.Image.At(off); ok {
+		n.symbol, n.disp = sym, uint64(off-sym.Offset)
+	}
+	if liner, ok := m.Image.(symbols.Liner); ok {
+		n.line, _ = liner.Line(off)
+	}
+	m.known.near[off] = n
+	return n
 }
 
 // callAt is the call that returns to off.

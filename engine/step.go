@@ -354,10 +354,9 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 			}
 			out[keyOf(x)] = x
 		}
-	} else {
-		for _, a := range l.ways {
-			add(a)
-		}
+	}
+	for _, a := range l.ways {
+		add(a)
 	}
 	l.trial.traps(out)
 	l.condense(out)

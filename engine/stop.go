@@ -278,6 +278,8 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 	over := false
 	if done {
 		over = l.plan.next(ctx, l, pc)
+	} else {
+		l.strayed(pc)
 	}
 	if len(ids) > 0 {
 		st.Breakpoints, st.Step = ids, over && l.plan.how.Kind != Go
@@ -366,6 +368,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 	l.plan = nil
 	clear(l.hits)
 	clear(l.handed)
+	l.ways = nil
 	l.modules.watch, l.armed.fatal, l.modules.heads, l.modules.between = nil, nil, nil, false
 	l.tookModules(nil)
 	for _, b := range l.bps {
