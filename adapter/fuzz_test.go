@@ -99,7 +99,7 @@ func begun() [][]byte {
 // FuzzInput: whatever a client sends, the session ends when the client hangs up, and
 // no request brings it down.
 func FuzzInput(f *testing.F) {
-	w := &walker{Rand: rand.New(rand.NewPCG(1, 2))}
+	w := &walker{dapclient.Walker{Rand: rand.New(rand.NewPCG(1, 2))}}
 	for i := range walks {
 		var list [][]byte
 		for k := range 4 {
@@ -122,7 +122,7 @@ func FuzzInput(f *testing.F) {
 // FuzzArguments: any arguments of any request in a stopped session. Each is answered,
 // and so is the one after it.
 func FuzzArguments(f *testing.F) {
-	w := &walker{Rand: rand.New(rand.NewPCG(3, 4)), frames: []int{1, 2}, refs: []int{3, 4, 5}}
+	w := &walker{dapclient.Walker{Rand: rand.New(rand.NewPCG(3, 4)), Frames: []int{1, 2}, Refs: []int{3, 4, 5}}}
 	for _, next := range append(slices.Clone(walks), rare...) {
 		for range 3 {
 			command, args := next(w)

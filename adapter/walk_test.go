@@ -1,29 +1,16 @@
 package adapter_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 
 	"dap-windbg/targets/fake"
 	"dap-windbg/tests/dapclient"
-
-	"github.com/google/go-dap"
 )
 
-// walker sends requests at random, without waiting for answers as a rule.
-type walker struct {
-	*rand.Rand
-	c      *dapclient.Client
-	open   []int
-	frames []int
-	refs   []int
-}
-
-func (w *walker) pick(list ...any) any { return list[w.IntN(len(list))] }
+// walker walks over a debuggee in memory, without waiting for answers as a rule.
+type walker struct{ dapclient.Walker }
 
 // id is one of the ids seen, of any stop, or one never given.
 func (w *walker) id(seen []int) int {
@@ -38,7 +25,7 @@ func (w *walker) address() string {
 	return fmt.Sprintf("0x%x", bases[w.IntN(len(bases))]+uint64(w.IntN(256)))
 }
 
-func (w *walker) thread() int { return w.pick(1000, 1001, 1002, 1, 0, -1).(int) }
+func (w *walker) thread() int { return w.Pick(1000, 1001, 1002, 1, 0, -1).(int) }
 
 func (w *walker) line() map[string]any { return map[string]any{"threadId": w.thread()} }
 
@@ -48,8 +35,8 @@ type dict = map[string]any
 var walks = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "continue", w.line() },
 	func(w *walker) (string, any) {
-		return w.pick("next", "stepIn", "stepOut", "stepBack").(string),
-			dict{"threadId": w.thread(), "granularity": w.pick("instruction", "line", "statement"), "singleThread": w.IntN(2) == 0}
+		return w.Pick("next", "stepIn", "stepOut", "stepBack").(string),
+			dict{"threadId": w.thread(), "granularity": w.Pick("instruction", "line", "statement"), "singleThread": w.IntN(2) == 0}
 	},
 	func(w *walker) (string, any) { return "reverseContinue", w.line() },
 	func(w *walker) (string, any) { return "pause", w.line() },
@@ -59,43 +46,43 @@ var walks = []func(w *walker) (string, any){
 		return "stackTrace", dict{"threadId": w.thread(), "startFrame": w.IntN(3), "levels": w.IntN(5),
 			"format": dict{"parameters": w.IntN(2) == 0, "parameterValues": true, "module": true, "hex": true}}
 	},
-	func(w *walker) (string, any) { return "scopes", dict{"frameId": w.id(w.frames)} },
+	func(w *walker) (string, any) { return "scopes", dict{"frameId": w.id(w.Frames)} },
 	func(w *walker) (string, any) {
-		return "variables", dict{"variablesReference": w.id(w.refs), "start": w.IntN(4), "count": w.IntN(4),
-			"filter": w.pick("indexed", "named"), "format": dict{"hex": w.IntN(2) == 0}}
+		return "variables", dict{"variablesReference": w.id(w.Refs), "start": w.IntN(4), "count": w.IntN(4),
+			"filter": w.Pick("indexed", "named"), "format": dict{"hex": w.IntN(2) == 0}}
 	},
 	func(w *walker) (string, any) {
-		return "setVariable", dict{"variablesReference": w.id(w.refs), "name": w.pick("rax", "rip", "x"), "value": w.pick("1", "0x401000", "zz")}
+		return "setVariable", dict{"variablesReference": w.id(w.Refs), "name": w.Pick("rax", "rip", "x"), "value": w.Pick("1", "0x401000", "zz")}
 	},
 	func(w *walker) (string, any) {
-		return "setExpression", dict{"expression": w.pick("@rax", "*(int*)0x404000"), "value": "3", "frameId": w.id(w.frames)}
+		return "setExpression", dict{"expression": w.Pick("@rax", "*(int*)0x404000"), "value": "3", "frameId": w.id(w.Frames)}
 	},
 	func(w *walker) (string, any) {
-		return "evaluate", dict{"expression": w.pick("@rip", "1+1", "*(int*)0x404000", "nonsense(", ""), "frameId": w.id(w.frames),
-			"context": w.pick("watch", "hover", "clipboard", "repl")}
+		return "evaluate", dict{"expression": w.Pick("@rip", "1+1", "*(int*)0x404000", "nonsense(", ""), "frameId": w.id(w.Frames),
+			"context": w.Pick("watch", "hover", "clipboard", "repl")}
 	},
 	func(w *walker) (string, any) {
-		return "evaluate", dict{"expression": w.pick("echo hello", "g", "go-and-wait", "flood"), "context": "repl"}
+		return "evaluate", dict{"expression": w.Pick("echo hello", "g", "go-and-wait", "flood"), "context": "repl"}
 	},
 	func(w *walker) (string, any) {
-		return "setInstructionBreakpoints", dict{"breakpoints": []any{dict{"instructionReference": w.address(), "hitCondition": w.pick("2", "> 1", "x")}}}
+		return "setInstructionBreakpoints", dict{"breakpoints": []any{dict{"instructionReference": w.address(), "hitCondition": w.Pick("2", "> 1", "x")}}}
 	},
 	func(w *walker) (string, any) {
-		return "setFunctionBreakpoints", dict{"breakpoints": []any{dict{"name": w.pick("main", ""), "condition": w.pick("", "1", "(")}}}
+		return "setFunctionBreakpoints", dict{"breakpoints": []any{dict{"name": w.Pick("main", ""), "condition": w.Pick("", "1", "(")}}}
 	},
 	func(w *walker) (string, any) {
 		return "setBreakpoints", dict{"source": dict{"path": "/a.c"}, "breakpoints": []any{dict{"line": w.IntN(9)}}}
 	},
 	func(w *walker) (string, any) {
-		return "setDataBreakpoints", dict{"breakpoints": []any{dict{"dataId": w.address() + w.pick(":8", ":4:frame", ":", "").(string), "accessType": w.pick("write", "read", "readWrite", "x")}}}
+		return "setDataBreakpoints", dict{"breakpoints": []any{dict{"dataId": w.address() + w.Pick(":8", ":4:frame", ":", "").(string), "accessType": w.Pick("write", "read", "readWrite", "x")}}}
 	},
 	func(w *walker) (string, any) {
-		return "dataBreakpointInfo", dict{"name": w.pick(w.address(), "rax", "*(int*)0x404000", ""), "asAddress": w.IntN(2) == 0,
-			"bytes": w.IntN(20) - 2, "variablesReference": w.pick(0, w.id(w.refs)), "frameId": w.id(w.frames)}
+		return "dataBreakpointInfo", dict{"name": w.Pick(w.address(), "rax", "*(int*)0x404000", ""), "asAddress": w.IntN(2) == 0,
+			"bytes": w.IntN(20) - 2, "variablesReference": w.Pick(0, w.id(w.Refs)), "frameId": w.id(w.Frames)}
 	},
 	func(w *walker) (string, any) {
-		return "setExceptionBreakpoints", dict{"filters": []any{w.pick("av", "no")},
-			"filterOptions": []any{dict{"filterId": w.pick("ld", "signals", "av"), "condition": w.pick("", "lib*", "SIGSEGV", ",")}}}
+		return "setExceptionBreakpoints", dict{"filters": []any{w.Pick("av", "no")},
+			"filterOptions": []any{dict{"filterId": w.Pick("ld", "signals", "av"), "condition": w.Pick("", "lib*", "SIGSEGV", ",")}}}
 	},
 	func(w *walker) (string, any) {
 		return "disassemble", dict{"memoryReference": w.address(), "instructionOffset": w.IntN(60) - 40, "instructionCount": w.IntN(30), "resolveSymbols": true}
@@ -110,7 +97,7 @@ var walks = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "loadedSources", nil },
 	func(w *walker) (string, any) { return "exceptionInfo", w.line() },
 	func(w *walker) (string, any) { return "completions", dict{"text": "ec", "column": w.IntN(5)} },
-	func(w *walker) (string, any) { return "stepInTargets", dict{"frameId": w.id(w.frames)} },
+	func(w *walker) (string, any) { return "stepInTargets", dict{"frameId": w.id(w.Frames)} },
 	func(w *walker) (string, any) { return "gotoTargets", dict{"source": dict{"path": "/a.c"}, "line": 1} },
 	func(w *walker) (string, any) { return "goto", dict{"threadId": w.thread(), "targetId": w.IntN(90)} },
 	func(w *walker) (string, any) {
@@ -118,16 +105,16 @@ var walks = []func(w *walker) (string, any){
 	},
 	func(w *walker) (string, any) { return "source", dict{"sourceReference": w.IntN(4)} },
 	func(w *walker) (string, any) { return "locations", dict{"locationReference": w.IntN(90)} },
-	func(w *walker) (string, any) { return "cancel", dict{"requestId": w.id(w.open)} },
+	func(w *walker) (string, any) { return "cancel", dict{"requestId": w.id(w.Open)} },
 	func(w *walker) (string, any) {
 		return "cancel", dict{"progressId": fmt.Sprintf("work-%d", w.IntN(30))}
 	},
 	func(w *walker) (string, any) { return "terminateThreads", dict{"threadIds": []int{w.thread()}} },
-	func(w *walker) (string, any) { return "restartFrame", dict{"frameId": w.id(w.frames)} },
-	func(w *walker) (string, any) { return "processes", dict{"pattern": w.pick("*", "[")} },
+	func(w *walker) (string, any) { return "restartFrame", dict{"frameId": w.id(w.Frames)} },
+	func(w *walker) (string, any) { return "processes", dict{"pattern": w.Pick("*", "[")} },
 	func(w *walker) (string, any) { return "debuggee", nil },
 	func(w *walker) (string, any) { return "tasks", nil },
-	func(w *walker) (string, any) { return "lookFrom", dict{"address": w.pick("", "0x1")} },
+	func(w *walker) (string, any) { return "lookFrom", dict{"address": w.Pick("", "0x1")} },
 	func(w *walker) (string, any) { return "unheardOf", dict{"x": 1} },
 }
 
@@ -141,38 +128,11 @@ var rare = []func(w *walker) (string, any){
 	func(w *walker) (string, any) { return "configurationDone", dict{} },
 }
 
-// learn remembers ids from answers.
-func (w *walker) learn(m *dapclient.Message) {
-	var body struct {
-		StackFrames []dap.StackFrame
-		Scopes      []dap.Scope
-		Variables   []dap.Variable
-	}
-	if json.Unmarshal(m.Body, &body) != nil {
-		return
-	}
-	for _, f := range body.StackFrames {
-		w.frames = append(w.frames, f.Id)
-	}
-	for _, s := range body.Scopes {
-		w.refs = append(w.refs, s.VariablesReference)
-	}
-	for _, v := range body.Variables {
-		if v.VariablesReference > 0 {
-			w.refs = append(w.refs, v.VariablesReference)
-		}
-	}
-}
-
 // TestWalks: whatever is asked, in any order and at any speed, each request has
 // its one answer, all of it valid, and the session can be left. The client
 // checks the rest. WALK_SEED runs one walk again.
 func TestWalks(t *testing.T) {
-	first, n := uint64(1), uint64(200)
-	if s, err := strconv.ParseUint(os.Getenv("WALK_SEED"), 10, 64); err == nil {
-		first, n = s, 1
-	}
-	for seed := first; seed < first+n; seed++ {
+	for _, seed := range dapclient.Seeds(1, 200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { walk(t, seed) })
 	}
 }
@@ -181,12 +141,12 @@ func walk(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	starts := []string{"main", "main", "hello", "crash", "loader", "trap"}
 	c, _ := serve(t, t.Context(), faking(starts[r.IntN(len(starts))], 1+r.IntN(3), nil))
-	w := &walker{Rand: r, c: c}
+	w := &walker{dapclient.Walker{Rand: r, C: c}}
 	c.Initialize()
-	w.open = append(w.open, c.Send(w.pick("launch", "attach").(string), dict{}))
+	w.Send(w.Pick("launch", "attach").(string), dict{})
 	if r.IntN(4) > 0 {
 		c.Event("initialized", nil)
-		w.open = append(w.open, c.Send("configurationDone", nil))
+		w.Send("configurationDone", nil)
 	}
 	for range 40 {
 		next := walks[r.IntN(len(walks))]
@@ -194,17 +154,12 @@ func walk(t *testing.T, seed uint64) {
 			next = rare[r.IntN(len(rare))]
 		}
 		command, args := next(w)
-		seq := c.Send(command, args)
-		w.open = append(w.open, seq)
-		if r.IntN(3) == 0 && w.open[0] != seq && command != "launch" && command != "evaluate" {
-			w.learn(c.Response(seq))
+		seq := w.Send(command, args)
+		if r.IntN(3) == 0 && w.Open[0] != seq && command != "launch" && command != "evaluate" {
+			w.Learn(c.Response(seq))
 		}
 	}
 	c.Do("disconnect", dict{}, nil)
 	c.Ended()
-	for _, seq := range w.open {
-		if _, err := c.Answer(seq); err != nil {
-			t.Fatalf("request %d: %v", seq, err)
-		}
-	}
+	w.Answered()
 }

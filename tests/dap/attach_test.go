@@ -46,6 +46,6 @@ func TestPauseOfAChild(t *testing.T) {
 	}
 	c.Do("continue", map[string]any{"threadId": thread}, nil)
 	c.Do("disconnect", map[string]any{}, nil)
-	p.within2s(t)
+	within2s(t, p)
 	runsFree(t, v)
 }

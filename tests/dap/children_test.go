@@ -5,28 +5,20 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 
 	"github.com/google/go-dap"
 )
 
 // forks is a program of processes that come of processes; its modes are told in its source.
-var forks = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(scratch, "forks")
-	text, err := exec.Command("gcc", "-g", "-O0", "-pthread", forksSource(), "-o", out).CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%v: %s", err, text)
-	}
-	return out, err
-})
+func forks(t *testing.T) string { return built.Program(t, forksSource(), "-pthread") }
 
 func forksSource() string {
 	p, err := filepath.Abs(filepath.Join("..", "..", "engine", "testdata", "forks.c"))
@@ -62,12 +54,9 @@ type editor struct {
 }
 
 // family launches forks in a mode and stops at the parent's first hit of hot.
-func family(t *testing.T, starts bool, follow string, mode ...string) (*editor, *adapterProcess) {
+func family(t *testing.T, starts bool, follow string, mode ...string) (*editor, *built.Process) {
 	t.Helper()
-	path, err := forks()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := forks(t)
 	c, p := started(t)
 	e := &editor{Client: c, t: t, children: make(chan dap.StartDebuggingRequestArguments, 16)}
 	c.Starts = starts
@@ -161,7 +150,7 @@ func childSession(t *testing.T, starting bool) {
 	}
 	e.Event("terminated", nil)
 	e.Do("disconnect", map[string]any{}, nil)
-	p.within2s(t)
+	within2s(t, p)
 }
 
 // TestChildOutlives: the child's session goes on after its parent's.
@@ -181,7 +170,7 @@ func TestChildOutlives(t *testing.T) {
 	c.goOn()
 	c.Event("terminated", nil)
 	c.Disconnect(nil)
-	p.within2s(t)
+	within2s(t, p)
 }
 
 // TestFamilyIsLeft: both run on, without a trap, when both sessions are left.
@@ -197,7 +186,7 @@ func TestFamilyIsLeft(t *testing.T) {
 	for _, x := range []*editor{c, e} {
 		x.Do("disconnect", map[string]any{"terminateDebuggee": false}, nil)
 	}
-	p.within2s(t)
+	within2s(t, p)
 	for _, pid := range pids {
 		defer syscall.Kill(pid, syscall.SIGKILL)
 		goesRound(t, pid)

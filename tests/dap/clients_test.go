@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"dap-windbg/targets/targettest"
+	"dap-windbg/tests/built"
 )
 
 // clientCommand runs another project's DAP client over the built debugger and the tour.
 func clientCommand(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()
-	path, err := binary()
+	path, err := built.Debugger()
 	if err != nil {
 		t.Fatal(err)
 	}

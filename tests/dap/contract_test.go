@@ -6,13 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 
 	"github.com/google/go-dap"
 )
 
 // inspected starts the built debugger over the tour, stopped at the line marked word.
-func inspected(t *testing.T, word string, env ...string) (c *dapclient.Client, p *adapterProcess, thread int) {
+func inspected(t *testing.T, word string, env ...string) (c *dapclient.Client, p *built.Process, thread int) {
 	t.Helper()
 	c, p = started(t, env...)
 	c.Start("launch", config(t), source(), line(t, word))
@@ -59,7 +60,7 @@ func TestGarbage(t *testing.T) {
 				t.Errorf("%d MiB resident", rss>>20)
 			}
 			c.Disconnect(nil)
-			p.within2s(t)
+			within2s(t, p)
 		})
 	}
 }
@@ -89,8 +90,8 @@ func TestHalfMessage(t *testing.T) {
 	for _, raw := range []string{"Content-Le", "Content-Length: 50\r\n", "Content-Length: 50\r\n\r\n", "Content-Length: 50\r\n\r\n{\"seq\":1,"} {
 		c, p, _ := inspected(t, "print", "DAP_HALF=yes")
 		c.Raw([]byte(raw))
-		p.in.Close()
-		p.within2s(t)
+		p.In.Close()
+		within2s(t, p)
 		w := walker{t: t}
 		w.until("the debuggee to end", func() bool { return len(marked("DAP_HALF=yes")) == 0 })
 	}
@@ -176,7 +177,7 @@ func TestAnswersWhileRunning(t *testing.T) {
 	c.Stopped("pause")
 	c.Do("continue", dict{"threadId": thread}, nil)
 	c.Disconnect(nil)
-	p.within2s(t)
+	within2s(t, p)
 	runsFree(t, v)
 }
 
@@ -316,7 +317,7 @@ func TestNothingAfterTheEnd(t *testing.T) {
 		c.Response(c.Send(command, dict{"source": dict{"path": source()}, "breakpoints": []any{}, "expression": "k", "context": "repl", "threadId": thread}))
 	}
 	c.Disconnect(nil)
-	p.within2s(t)
+	within2s(t, p)
 }
 
 // TestMixedCancel: cancelled requests are answered once, whether they were waiting,

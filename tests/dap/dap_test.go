@@ -5,63 +5,29 @@ package dap
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"dap-windbg/adapter"
 	"dap-windbg/console"
 	"dap-windbg/launch"
 	"dap-windbg/targets"
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 	"dap-windbg/windbg"
 
 	"go.uber.org/goleak"
 )
 
-var scratch string // removed at the end
-
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "dap-windbg-dap")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	scratch = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	built.Main(m, func() error { return goleak.Find() })
 }
 
-// tour is the compiled testdata/tour.c.
-var tour = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(scratch, "tour")
-	text, err := exec.Command("gcc", "-g", "-O0", "-pthread", source(), "-o", out).CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%v: %s", err, text)
-	}
-	return out, err
-})
-
-func program(t *testing.T) string {
-	t.Helper()
-	p, err := tour()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
+// program is the compiled testdata/tour.c.
+func program(t *testing.T) string { return built.Program(t, source(), "-pthread") }
 
 func source() string {
 	p, err := filepath.Abs(filepath.Join("testdata", "tour.c"))

@@ -2,34 +2,19 @@ package dap
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 
 	"github.com/google/go-dap"
 )
 
-// trouble is the compiled testdata/trouble.cpp.
-var trouble = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(scratch, "trouble")
-	text, err := exec.Command("g++", "-g", "-O0", filepath.Join("testdata", "trouble.cpp"), "-o", out).CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%v: %s", err, text)
-	}
-	return out, err
-})
-
 // inTrouble launches it with exception breakpoints.
 func inTrouble(t *testing.T, filters ...map[string]any) (*dapclient.Client, []dap.Breakpoint) {
 	t.Helper()
-	program, err := trouble()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := built.Program(t, "testdata/trouble.cpp")
 	c := inProcess(t)
 	c.Initialize()
 	seq := c.Send("launch", map[string]any{"program": program})

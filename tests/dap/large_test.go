@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 
 	"github.com/google/go-dap"
@@ -119,7 +120,7 @@ func TestMuchOutput(t *testing.T) {
 		lines = 100 << 20 / 64
 	}
 	prog, _ := large(t, "large.c", as)
-	path, err := binary()
+	path, err := built.Debugger()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,96 +3,42 @@ package dap
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 
 	"github.com/google/go-dap"
 )
 
-// binary is the built debugger.
-var binary = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(scratch, "dap-windbg")
-	text, err := exec.Command("go", "build", "-o", out, "../../cmd/dap-windbg").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%v: %s", err, text)
-	}
-	return out, err
-})
-
-// adapterProcess is the debugger as an editor starts it.
-type adapterProcess struct {
-	*exec.Cmd
-	io.Reader
-	in    io.WriteCloser
-	once  sync.Once
-	gone  chan struct{}    // closed when it has ended
-	state *os.ProcessState // then
-}
-
-func (p *adapterProcess) Write(b []byte) (int, error) { return p.in.Write(b) }
-func (p *adapterProcess) Close() error                { return p.in.Close() }
-
-// started runs the built debugger on its standard streams, with env added.
-func started(t *testing.T, env ...string) (*dapclient.Client, *adapterProcess) {
+// started runs the built debugger on its standard streams, with env added. It has to end
+// by itself once its input does.
+func started(t *testing.T, env ...string) (*dapclient.Client, *built.Process) {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &adapterProcess{Cmd: exec.Command(path), gone: make(chan struct{})}
-	p.Stderr = os.Stderr
-	p.Env = append(os.Environ(), env...)
-	if p.in, err = p.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if p.Reader, err = p.StdoutPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := dapclient.New(t, p)
+	c, p := built.Editor(t, env)
 	t.Cleanup(func() {
-		p.in.Close()
+		p.In.Close()
 		select {
-		case <-p.gone:
-		default:
-			go p.wait()
-		}
-		select {
-		case <-p.gone:
+		case <-p.Gone:
 		case <-time.After(10 * time.Second):
 			t.Error("the debugger did not end")
-			p.Process.Kill()
 		}
 	})
 	return c, p
 }
 
-func (p *adapterProcess) wait() {
-	p.once.Do(func() {
-		p.state, _ = p.Process.Wait()
-		close(p.gone)
-	})
-}
-
 // within2s fails the test when the debugger does not end in time.
-func (p *adapterProcess) within2s(t *testing.T) {
+func within2s(t *testing.T, p *built.Process) {
 	t.Helper()
-	go p.wait()
 	select {
-	case <-p.gone:
+	case <-p.Gone:
 	case <-time.After(2500 * time.Millisecond): // 2 s, and what a busy machine adds
 		t.Fatal("the debugger did not end within 2 s")
 	}
@@ -173,7 +119,7 @@ func runsFree(t *testing.T, v *exec.Cmd) {
 }
 
 // attached starts the built debugger, attaches to a running program and stops in it.
-func attached(t *testing.T) (*dapclient.Client, *adapterProcess, *exec.Cmd) {
+func attached(t *testing.T) (*dapclient.Client, *built.Process, *exec.Cmd) {
 	t.Helper()
 	v := victim(t)
 	c, p := started(t)
@@ -183,16 +129,16 @@ func attached(t *testing.T) (*dapclient.Client, *adapterProcess, *exec.Cmd) {
 }
 
 func TestAttachLeavesItRunning(t *testing.T) {
-	for name, leave := range map[string]func(c *dapclient.Client, p *adapterProcess){
-		"disconnect":   func(c *dapclient.Client, _ *adapterProcess) { c.Do("disconnect", map[string]any{}, nil) },
-		"closed stdin": func(c *dapclient.Client, p *adapterProcess) { p.in.Close() },
-		"SIGTERM":      func(_ *dapclient.Client, p *adapterProcess) { p.Process.Signal(syscall.SIGTERM) },
-		"while running": func(c *dapclient.Client, p *adapterProcess) {
+	for name, leave := range map[string]func(c *dapclient.Client, p *built.Process){
+		"disconnect":   func(c *dapclient.Client, _ *built.Process) { c.Do("disconnect", map[string]any{}, nil) },
+		"closed stdin": func(c *dapclient.Client, p *built.Process) { p.In.Close() },
+		"SIGTERM":      func(_ *dapclient.Client, p *built.Process) { p.Process.Signal(syscall.SIGTERM) },
+		"while running": func(c *dapclient.Client, p *built.Process) {
 			c.Break(source())
 			c.Do("continue", map[string]any{"threadId": 0}, nil)
-			p.in.Close()
+			p.In.Close()
 		},
-		"qd": func(c *dapclient.Client, p *adapterProcess) {
+		"qd": func(c *dapclient.Client, p *built.Process) {
 			c.Evaluate("repl", "qd", 0)
 			c.Event("terminated", nil)
 			c.Do("disconnect", map[string]any{}, nil)
@@ -201,7 +147,7 @@ func TestAttachLeavesItRunning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, p, v := attached(t)
 			leave(c, p)
-			p.within2s(t)
+			within2s(t, p)
 			runsFree(t, v)
 		})
 	}
@@ -210,7 +156,7 @@ func TestAttachLeavesItRunning(t *testing.T) {
 func TestAttachAndTerminate(t *testing.T) {
 	c, p, v := attached(t)
 	c.Do("disconnect", map[string]any{"terminateDebuggee": true}, nil)
-	p.within2s(t)
+	within2s(t, p)
 	if err := v.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the program ended with %v", err)
 	}
@@ -218,10 +164,10 @@ func TestAttachAndTerminate(t *testing.T) {
 
 // The end of the editor ends what we started.
 func TestLaunchEnds(t *testing.T) {
-	for name, leave := range map[string]func(c *dapclient.Client, p *adapterProcess){
-		"disconnect":   func(c *dapclient.Client, _ *adapterProcess) { c.Do("disconnect", map[string]any{}, nil) },
-		"closed stdin": func(_ *dapclient.Client, p *adapterProcess) { p.in.Close() },
-		"SIGTERM":      func(_ *dapclient.Client, p *adapterProcess) { p.Process.Signal(syscall.SIGTERM) },
+	for name, leave := range map[string]func(c *dapclient.Client, p *built.Process){
+		"disconnect":   func(c *dapclient.Client, _ *built.Process) { c.Do("disconnect", map[string]any{}, nil) },
+		"closed stdin": func(_ *dapclient.Client, p *built.Process) { p.In.Close() },
+		"SIGTERM":      func(_ *dapclient.Client, p *built.Process) { p.Process.Signal(syscall.SIGTERM) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, p := started(t)
@@ -229,7 +175,7 @@ func TestLaunchEnds(t *testing.T) {
 			c.Stopped("breakpoint")
 			pid := decode[dap.ProcessEventBody](t, c.Seen("process")[0]).SystemProcessId
 			leave(c, p)
-			p.within2s(t)
+			within2s(t, p)
 			for limit := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it is no child of ours: nothing tells of its end
 				if letter, _ := state(t, pid); letter == "" || letter == "Z" {
 					break
@@ -276,7 +222,7 @@ func TestDebuggeeKilled(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	path, err := binary()
+	path, err := built.Debugger()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package dap
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,9 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
-
-	"github.com/google/go-dap"
 )
 
 // What a walk must keep to.
@@ -40,14 +38,11 @@ func walkCount() uint64 {
 // memory stays bounded, and in the end nothing is left behind. WALK_SEED runs one
 // seed again.
 func TestWalks(t *testing.T) {
-	first, n := uint64(0), walkCount()
-	if s, err := strconv.ParseUint(os.Getenv("WALK_SEED"), 10, 64); err == nil {
-		first, n = s, 1
-	}
+	seeds := dapclient.Seeds(0, walkCount())
 	for name, begin := range map[string]func(w *walker){"launch": (*walker).launch, "attach": (*walker).attach, "gdbserver": (*walker).gdbserver} {
 		t.Run(name, func(t *testing.T) {
 			var most int64
-			for seed := first; seed < first+n; seed++ {
+			for _, seed := range seeds {
 				t.Run(fmt.Sprint(seed), func(t *testing.T) { most = max(most, walk(t, seed, begin)) })
 			}
 			t.Logf("at most %d MiB resident", most>>20)
@@ -57,32 +52,28 @@ func TestWalks(t *testing.T) {
 
 // walker is one walk.
 type walker struct {
-	*rand.Rand
+	dapclient.Walker
 	t *testing.T
-	c *dapclient.Client
-	p *adapterProcess
+	p *built.Process
 
 	request string
 	config  dict
 	after   func() // looks at what the debugger does not own, once it is gone
 
-	threads, frames, refs, ids []int
-	places                     []string // memory references
-	open                       []int    // requests, as sent
-	wrote                      bool     // the program's memory or registers may have changed
-	kept                       bool     // something was asked that lets a program outlive the session
+	wrote bool // the program's memory or registers may have changed
+	kept  bool // something was asked that lets a program outlive the session
 }
 
 type dict = map[string]any
 
 func walk(t *testing.T, seed uint64, begin func(*walker)) (resident int64) {
-	w := &walker{Rand: rand.New(rand.NewPCG(seed, 7)), t: t}
+	w := &walker{Walker: dapclient.Walker{Rand: rand.New(rand.NewPCG(seed, 7))}, t: t}
 	marker := fmt.Sprintf("DAP_WALK=%d.%d.%s", os.Getpid(), seed, t.Name())
 	w.after = func() {}
 	begin(w)
-	w.c, w.p = started(t, marker)
+	w.C, w.p = started(t, marker)
 	if w.IntN(8) > 0 {
-		w.c.Initialize()
+		w.C.Initialize()
 	}
 	if w.IntN(8) > 0 {
 		w.start()
@@ -126,7 +117,7 @@ func (w *walker) gdbserver() {
 	w.t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
 	w.request, w.config = "attach", dict{"connection": "gdb:server=127.0.0.1,port=" + port, "stopOnConnect": w.IntN(2) == 0}
 	w.after = func() {
-		if len(w.c.Seen("initialized")) == 0 {
+		if len(w.C.Seen("initialized")) == 0 {
 			return // it waits for somebody, or gave up a start that was given up
 		}
 		w.runsOn(pid)
@@ -138,36 +129,30 @@ func (w *walker) gdbserver() {
 // start sends launch or attach and, as a rule, what belongs to it.
 func (w *walker) start() {
 	if w.IntN(10) == 0 {
-		w.send("configurationDone", nil)
+		w.Send("configurationDone", nil)
 	}
-	w.send(w.request, w.config)
+	w.Send(w.request, w.config)
 	if w.IntN(10) == 0 {
-		w.send(w.request, w.config) // once more
+		w.Send(w.request, w.config) // once more
 	}
 	if w.IntN(6) > 0 {
-		w.send("setBreakpoints", breakpoints(w))
-		w.send("configurationDone", nil)
+		w.Send("setBreakpoints", breakpoints(w))
+		w.Send("configurationDone", nil)
 	}
 	if w.IntN(3) > 0 {
-		w.answered(len(w.open) - 1)
+		w.answered(len(w.Open) - 1)
 	}
-}
-
-func (w *walker) send(command string, args any) int {
-	seq := w.c.Send(command, args)
-	w.open = append(w.open, seq)
-	return seq
 }
 
 // answered waits for the answers to the requests sent up to the nth, but for one that
 // waits for configurationDone.
 func (w *walker) answered(n int) {
 	w.t.Helper()
-	for _, seq := range w.open[:n] {
-		if command := w.c.Name(seq); command == "launch" || command == "attach" {
+	for _, seq := range w.Open[:n] {
+		if command := w.C.Name(seq); command == "launch" || command == "attach" {
 			continue
 		}
-		w.learn(w.c.Response(seq))
+		w.Learn(w.C.Response(seq))
 	}
 }
 
@@ -175,13 +160,13 @@ func (w *walker) answered(n int) {
 func (w *walker) step() {
 	switch w.IntN(60) {
 	case 0:
-		w.c.Raw([]byte(w.pick("Content-Length: 3\r\n\r\n{{{", "Content-Length: -1\r\n\r\n", "Content-Length: 99999999999\r\n\r\n",
+		w.C.Raw([]byte(w.Pick("Content-Length: 3\r\n\r\n{{{", "Content-Length: -1\r\n\r\n", "Content-Length: 99999999999\r\n\r\n",
 			"no header\n", "Content-Length: 2\r\n\r\n[]", "Content-Length: 4\r\n\r\n\"\xff\xfe\"").(string)))
 		return
 	case 1:
 		command, args := rare[w.IntN(len(rare))](w)
 		w.kept = w.kept || command == "evaluate"
-		w.send(command, args)
+		w.Send(command, args)
 		return
 	}
 	command, args := walks[w.IntN(len(walks))](w)
@@ -192,9 +177,9 @@ func (w *walker) step() {
 	if w.IntN(5) == 0 {
 		args = w.spoil(args).(dict)
 	}
-	w.send(command, args)
+	w.Send(command, args)
 	if w.IntN(3) == 0 {
-		w.answered(len(w.open))
+		w.answered(len(w.Open))
 	}
 }
 
@@ -231,98 +216,52 @@ func (w *walker) spoil(x any) any {
 }
 
 func (w *walker) absurd() any {
-	return w.pick(nil, -1, 0, 1<<31, int64(1)<<53, -int64(1)<<62, 1e300, 0.5, "", "0", "\x00", "0xffffffffffffffff", "*", strings.Repeat("x", 100000),
+	return w.Pick(nil, -1, 0, 1<<31, int64(1)<<53, -int64(1)<<62, 1e300, 0.5, "", "0", "\x00", "0xffffffffffffffff", "*", strings.Repeat("x", 100000),
 		strings.Repeat("(", 5000), "äöü\U0001f600", []any{}, dict{}, true, []any{nil, 1, "x"}, `C:\a b\c.c`, "file:///no%20such")
-}
-
-// learn remembers what an answer lets one ask about.
-func (w *walker) learn(m *dapclient.Message) {
-	var body struct {
-		StackFrames  []dap.StackFrame
-		Scopes       []dap.Scope
-		Variables    []dap.Variable
-		Threads      []dap.Thread
-		Targets      []struct{ Id int }
-		Instructions []dap.DisassembledInstruction
-		Result       string
-		Reference    int `json:"variablesReference"`
-	}
-	if json.Unmarshal(m.Body, &body) != nil {
-		return
-	}
-	for _, f := range body.StackFrames {
-		w.frames = append(w.frames, f.Id)
-		w.places = append(w.places, f.InstructionPointerReference)
-	}
-	for _, s := range body.Scopes {
-		w.refs = append(w.refs, s.VariablesReference)
-	}
-	for _, v := range body.Variables {
-		if v.VariablesReference > 0 {
-			w.refs = append(w.refs, v.VariablesReference)
-		}
-		if v.MemoryReference != "" {
-			w.places = append(w.places, v.MemoryReference)
-		}
-	}
-	for _, x := range body.Threads {
-		w.threads = append(w.threads, x.Id)
-	}
-	for _, x := range body.Targets {
-		w.ids = append(w.ids, x.Id)
-	}
-	if body.Reference > 0 {
-		w.refs = append(w.refs, body.Reference)
-	}
 }
 
 // leave ends the session in one of the ways there are.
 func (w *walker) leave() {
 	switch w.IntN(8) {
 	case 0:
-		w.p.in.Close()
+		w.p.In.Close()
 		return
 	case 1:
 		w.p.Process.Signal(syscall.SIGTERM)
 		return
 	case 2:
-		w.c.Raw([]byte("Content-Length: 500\r\n\r\n{\"seq\":1,"))
-		w.p.in.Close()
+		w.C.Raw([]byte("Content-Length: 500\r\n\r\n{\"seq\":1,"))
+		w.p.In.Close()
 		return
 	case 3:
 		w.kept = true
-		w.send("disconnect", dict{"suspendDebuggee": true})
+		w.Send("disconnect", dict{"suspendDebuggee": true})
 	case 4:
-		w.send("disconnect", dict{"terminateDebuggee": true})
+		w.Send("disconnect", dict{"terminateDebuggee": true})
 		w.wrote = true
 	case 5:
 		w.kept = true
-		w.send("disconnect", dict{"terminateDebuggee": false})
+		w.Send("disconnect", dict{"terminateDebuggee": false})
 	default:
-		w.send("disconnect", dict{})
+		w.Send("disconnect", dict{})
 	}
-	for _, seq := range w.open {
-		if _, err := w.c.Answer(seq); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	if command, took := w.c.Slowest(); took > walkAnswer {
+	w.Answered()
+	if command, took := w.C.Slowest(); took > walkAnswer {
 		w.t.Errorf("%s was answered after %v", command, took)
 	}
 }
 
 // cleanEnd expects the debugger to end well, and nothing that it started to be there.
 func (w *walker) cleanEnd(marker string) {
-	go w.p.wait()
 	w.until("the debugger to end", func() bool {
 		select {
-		case <-w.p.gone:
+		case <-w.p.Gone:
 			return true
 		default:
 			return false
 		}
 	})
-	if s := w.p.state; s != nil && !s.Success() {
+	if s := w.p.ProcessState; s != nil && !s.Success() {
 		w.t.Errorf("the debugger ended with %v", s)
 	}
 	var left []int

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 	"dap-windbg/tests/kernel/window"
 
@@ -46,7 +47,7 @@ func works(t *testing.T, c *dapclient.Client, thread int) {
 // remote runs a window's command line that is to fail.
 func remote(t *testing.T, join string) (status int, text string) {
 	t.Helper()
-	binary, err := window.Binary()
+	binary, err := built.Debugger()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestCut(t *testing.T) {
 	w := window.Open(t, "-remote", join)
 	w.Do("?? total")
 
-	editorProcess.cmd.Process.Kill()
+	editorProcess.Process.Kill()
 	a.WaitOutput("console", "disconnected at")
 	works(t, a, thread)
 	if got := a.Command("bl"); !strings.Contains(got, "loop.c @ 18") {
@@ -145,7 +146,7 @@ func TestTurnOfTheDead(t *testing.T) {
 	b.Stopped("breakpoint")
 	b.Send("evaluate", map[string]any{"expression": ".sleep 0n3000000", "context": "repl"})
 	a.WaitOutput("console", "> .sleep 0n3000000\n")
-	killed.cmd.Process.Kill()
+	killed.Process.Kill()
 	if got := a.Command(".echo mine"); got != "mine" {
 		t.Errorf("the next line prints %q", got)
 	}

@@ -4,45 +4,19 @@ package share
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 	"dap-windbg/tests/kernel/window"
 
 	"github.com/google/go-dap"
 )
 
-var scratch string // removed at the end
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "dap-windbg-share")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	scratch = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// loop is the compiled testdata/loop.c.
-var loop = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(scratch, "loop")
-	text, err := exec.Command("gcc", "-g", "-O0", source(), "-o", out).CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%v: %s", err, text)
-	}
-	return out, err
-})
+func TestMain(m *testing.M) { built.Main(m) }
 
 func source() string {
 	path, err := filepath.Abs("testdata/loop.c")
@@ -52,53 +26,12 @@ func source() string {
 	return path
 }
 
-func program(t *testing.T) string {
-	t.Helper()
-	p, err := loop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// process is the debugger as an editor starts it.
-type process struct {
-	io.Reader
-	io.WriteCloser
-	cmd  *exec.Cmd
-	gone chan struct{}
-}
+func program(t *testing.T) string { return built.Program(t, "testdata/loop.c") }
 
 // editor starts the debugger for an editor; by is a command that runs it, none: itself.
-func editor(t *testing.T, by ...string) (*dapclient.Client, *process) {
+func editor(t *testing.T, by ...string) (*dapclient.Client, *built.Process) {
 	t.Helper()
-	binary, err := window.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	argv := append(by, binary)
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...), gone: make(chan struct{})}
-	p.cmd.Stderr = os.Stderr
-	p.cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "_NT_SYMBOL_PATH=", "XDG_CACHE_HOME="+t.TempDir())
-	if p.WriteCloser, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Reader, p.cmd.Stdout = out, in
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	in.Close()
-	go func() { p.cmd.Wait(); close(p.gone) }()
-	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		<-p.gone
-		out.Close()
-	})
-	return dapclient.New(t, p), p
+	return built.Editor(t, built.Alone(t), by...)
 }
 
 var joining = regexp.MustCompile(`(?m)^0: <debugger> -remote (\S+)$`)

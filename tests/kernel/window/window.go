@@ -6,13 +6,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"dap-windbg/tests/built"
 )
 
 // Patience bounds what one command may take.
@@ -31,19 +32,8 @@ type Window struct {
 	more chan struct{} // closed and renewed as out grows
 }
 
-// Binary builds the debugger once for a test program.
-var Binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "dap-windbg-window")
-	if err != nil {
-		return "", err
-	}
-	out := filepath.Join(dir, "dap-windbg")
-	text, err := exec.Command("go", "build", "-o", out, "dap-windbg/cmd/dap-windbg").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("building the debugger: %v\n%s", err, text)
-	}
-	return out, err
-})
+// Binary is the path of the debugger.
+func Binary() (string, error) { return built.Debugger() }
 
 // Open starts `dap-windbg cdb` with args, without the caches and settings of whoever
 // runs the test.
@@ -54,7 +44,7 @@ func Open(tb testing.TB, args ...string) *Window {
 		tb.Fatal(err)
 	}
 	w := &Window{tb: tb, cmd: exec.Command(binary, append([]string{"cdb"}, args...)...), ended: make(chan struct{}), more: make(chan struct{})}
-	w.cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "_NT_SYMBOL_PATH=", "XDG_CACHE_HOME="+tb.TempDir())
+	w.cmd.Env = append(os.Environ(), built.Alone(tb)...)
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
 		tb.Fatal(err)
 	}
