@@ -82,6 +82,9 @@ func (l *loop) codeSome(ctx context.Context, a arch.Addr, p []byte) int {
 	if m, ok := l.moduleAt(a); ok && m.Image != nil && m.Image.ReadStatic(m.offset(a), p) {
 		return len(p)
 	}
+	if l.here() == spaceHere && l.t.Info().Limits.BytesPerSec == 0 {
+		l.nearCode(ctx, a, nil)
+	}
 	n, _ := l.read(ctx, l.here(), a, p)
 	return n
 }

@@ -18,7 +18,8 @@
 // leave and its traps; after each stop it says again or done. One plan at a time.
 //
 // A step by line runs at full speed to the exits of its statement when they are
-// known (exits.go), else the far end steps through the range; line.go says what
+// known (region.go; kept.go says what becomes of their traps on a machine), else the far
+// end steps through the range; line.go says what
 // happens where control arrives: a step ends where a row that is a statement of
 // another line begins, and goes through the rest of lines that it returns into. A
 // frame is told from deeper activations by its CFA, else by SP. An inlined call that

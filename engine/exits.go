@@ -145,66 +145,6 @@ func (l *loop) functionAt(pc arch.Addr) arch.Addr {
 	return 0
 }
 
-// ways is how control may leave a statement.
-type ways struct {
-	out      []arch.Addr // jumps and the fall through
-	returns  bool
-	calls    []arch.Addr // targets of direct calls
-	indirect bool        // there are calls whose target is not known
-	loops    bool        // jumps backwards within: any number of instructions
-	unknown  bool        // jumps whose target is not known, or code we cannot decode
-}
-
-// exits decodes a statement. pc is where control is now.
-func (l *loop) exits(ctx context.Context, s statement, pc arch.Addr) ways {
-	var w ways
-	seen := map[arch.Addr]bool{}
-	leave := func(a arch.Addr) {
-		if (a < s.lo || a >= s.hi) && !seen[a] {
-			seen[a] = true
-			w.out = append(w.out, a)
-		}
-	}
-	code := make([]byte, s.hi-s.lo)
-	if len(code) > 1<<16 || !l.code(ctx, s.lo, code) {
-		return ways{unknown: true}
-	}
-	falls := true
-	for at := s.lo; at < s.hi; {
-		in, err := l.arch.Decode(code[at-s.lo:], at)
-		if err != nil || in.Len == 0 {
-			w.unknown = true
-			return w
-		}
-		next := at + arch.Addr(in.Len)
-		falls = true
-		switch in.Kind {
-		case arch.Call:
-			if in.HasTarget && in.Mem == nil {
-				w.calls = append(w.calls, in.Target)
-			} else {
-				w.indirect = true
-			}
-		case arch.Return:
-			w.returns, falls = true, false
-		case arch.Jump, arch.CondJump:
-			falls = in.Kind == arch.CondJump
-			if !in.HasTarget || in.Mem != nil {
-				w.unknown = true
-				break
-			}
-			w.loops = w.loops || in.Target >= s.lo && in.Target <= at
-			leave(in.Target)
-		}
-		w.loops = w.loops || repeats(in)
-		at = next
-	}
-	if falls {
-		leave(s.hi)
-	}
-	return w
-}
-
 // code reads instructions, from the image's file when it has them.
 func (l *loop) code(ctx context.Context, a arch.Addr, p []byte) bool {
 	if m, ok := l.moduleAt(a); ok && m.Image != nil && m.Image.ReadStatic(m.offset(a), p) {

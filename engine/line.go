@@ -47,10 +47,12 @@ func (p *plan) enters(l *loop, s statement) bool {
 
 // leave makes a leg that ends when p.from is left.
 func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
-	x := l.exits(ctx, p.from, r.PC())
+	x := l.exits(ctx, p, r)
+	p.parts = x.parts
 	into := p.how.Kind == StepInto && (x.indirect || p.wantsAny(ctx, l, x.calls))
-	ranged := l.t.Info().Limits.Bits&targets.StepRange != 0
-	brief := len(x.calls) == 0 && !x.indirect && !x.loops
+	limits := l.t.Info().Limits.Bits
+	ranged := limits&targets.StepRange != 0
+	brief := len(x.calls) == 0 && !x.indirect && !x.loops && !x.unknown
 	var bodies []temp
 	if into && !ranged && l.t.Info().Machine && !x.indirect && !x.unknown {
 		bodies = p.bodies(ctx, l, x.calls)
@@ -63,18 +65,61 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 			p.leg.lo = fn + 1 // who comes to the entry again has called itself
 		}
 		return nil
-	case into || x.unknown, brief && l.t.Info().Limits.Bits&targets.HotTraps != 0:
+	case into || brief && limits&targets.HotTraps != 0:
+		p.leg = leg{kind: targets.Step, brief: true}
+		return nil
+	case l.t.Info().Machine && bodies == nil:
+		if p.toFork(l, x, r.PC()) {
+			return nil
+		}
+	case x.unknown:
 		p.leg = leg{kind: targets.Step, brief: true}
 		return nil
 	}
 	p.leg = leg{kind: targets.Go, temps: bodies}
-	for _, a := range x.out {
-		p.leg.temps = append(p.leg.temps, temp{addr: a, frame: true})
+	for _, e := range x.out {
+		p.leg.temps = append(p.leg.temps, temp{addr: e.addr, frame: true, from: &e.from})
 	}
 	if x.returns {
 		return p.addReturn(ctx, l)
 	}
 	return nil
+}
+
+// mostExits is how many traps a run on a machine is worth: each costs a packet, as do the
+// run and the registers after it.
+const mostExits = 5
+
+// toFork goes only as far as the code's first branch, where its exits are so many, or not
+// all known, that it costs less to see which way control goes: on foot, or by a trap.
+// False when a run to the exits is best.
+func (p *plan) toFork(l *loop, x ways, pc arch.Addr) bool {
+	fresh := 0
+	for _, e := range x.out {
+		if _, in := l.traps.at(e.addr); !in {
+			fresh++
+		}
+	}
+	if x.returns {
+		fresh++
+	}
+	calm := len(x.calls) == 0 && !x.indirect
+	switch {
+	case !x.unknown && calm && !x.loops && 2*x.length < fresh+2: // two packets an instruction
+	case !x.unknown && fresh <= mostExits:
+		return false
+	case x.fork.addr == 0 || x.fork.addr == pc || x.straight == 1 && calm:
+	default:
+		p.leg = leg{kind: targets.Go, temps: []temp{{addr: x.fork.addr, frame: true, from: &x.fork.from}}}
+		return true
+	}
+	p.leg = leg{kind: targets.Step, brief: true}
+	return true
+}
+
+// covers reports whether a is in what the step goes through, or right behind it.
+func (p *plan) covers(a arch.Addr) bool {
+	return slices.ContainsFunc(p.parts, func(s statement) bool { return a > s.lo && a <= s.hi })
 }
 
 // bodies are traps in all functions that a statement may call, nil when one of them is
@@ -96,7 +141,7 @@ func (p *plan) bodies(ctx context.Context, l *loop, calls []arch.Addr) (out []te
 func (p *plan) entered(ctx context.Context, l *loop) (done bool, err error) {
 	l.due = &refresher{l: l, id: p.thread} // it is the step's end but for that, and read in one flight
 	f, err := l.physical(ctx, p.thread)
-	return err != nil || f.Return == 0 || f.Return > p.from.lo && f.Return <= p.from.hi, nil
+	return err != nil || f.Return == 0 || p.covers(f.Return), nil
 }
 
 // addReturn adds the trap where the plan's frame returns to.
@@ -129,7 +174,7 @@ func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done b
 		return p.outside(ctx, l, r)
 	case side < 0:
 		return p.callee(ctx, l, r)
-	case pc >= p.from.lo && pc < p.from.hi:
+	case p.within(pc):
 		return false, p.leave(ctx, l, r)
 	}
 	at, ok := l.statementAt(ctx, pc)
@@ -139,12 +184,30 @@ func (p *plan) nextLine(ctx context.Context, l *loop, r *arch.Registers) (done b
 	return p.arrived(ctx, l, r, at, false)
 }
 
+// within reports whether pc is still in what is being left, which a trap knows of itself.
+func (p *plan) within(pc arch.Addr) bool {
+	if t := p.leg.sprung(pc); t.from != nil {
+		p.from = *t.from
+	}
+	return pc >= p.from.lo && pc < p.from.hi
+}
+
 // arrived decides about a place with a line in the plan's function, or in one further
 // out when moved. A row's beginning that is a statement of another line ends the step,
 // and so does the call of an inlined function from another line; other rows are gone
 // through, those of inlined calls that are stepped over too.
 func (p *plan) arrived(ctx context.Context, l *loop, r *arch.Registers, at statement, moved bool) (done bool, err error) {
-	pc, from := r.PC(), p.from
+	next, n, ends := p.settle(l, p.from, at, r.PC(), moved)
+	if ends {
+		return p.ends(l, r.PC(), n)
+	}
+	p.from = next
+	return false, p.leave(ctx, l, r)
+}
+
+// settle decides whether a step that leaves from ends at pc, with n inlined calls that
+// begin there not entered; else what it leaves next.
+func (p *plan) settle(l *loop, from, at statement, pc arch.Addr, moved bool) (next statement, n int, ends bool) {
 	shows := at.chain[:len(at.chain)-at.at.begins]
 	in := slices.Equal(shows, from.chain) && !moved
 	deeper := !moved && len(shows) > len(from.chain) && at.at.within(from.chain)
@@ -155,29 +218,28 @@ func (p *plan) arrived(ctx context.Context, l *loop, r *arch.Registers, at state
 		other := !sameLine(call, from.line)
 		switch into := p.enters(l, at); {
 		case into && !other:
-			return p.ends(l, pc, at.at.begins-1)
+			return at, at.at.begins - 1, true
 		case into || other:
-			return p.ends(l, pc, at.at.begins)
+			return at, at.at.begins, true
 		}
 		at.line = from.line
 	case deeper:
 		over := at
 		over.chain = from.chain
 		if p.enters(l, over) {
-			return p.ends(l, pc, at.at.begins)
+			return at, at.at.begins, true
 		}
 		at.line, at.chain = from.line, from.chain
 	case pc == at.start && !sameLine(at.row, from.line):
 		if at.stmt {
-			return p.ends(l, pc, at.at.begins)
+			return at, at.at.begins, true
 		}
 		if at.line = from.line; moved || !slices.Equal(shows, from.chain) {
 			at.line = symbols.Line{}
 		}
 	}
-	p.from = at
-	l.widen(&p.from, pc, p.how.Kind != StepInto)
-	return false, p.leave(ctx, l, r)
+	l.widen(&at, pc, p.how.Kind != StepInto)
+	return at, 0, false
 }
 
 // ends ends a step at pc, with n inlined calls that begin there not entered yet.
@@ -261,7 +323,7 @@ const handlerRoom = 256
 // entered in it; false when a call was.
 func (p *plan) interrupted(ctx context.Context, l *loop, r *arch.Registers) (temp, bool) {
 	if lr, ok := r.Get(l.arch.Link); ok && l.arch.Link != "" {
-		if a := plainAddress(r, arch.Addr(lr)); a >= p.from.lo && a <= p.from.hi {
+		if a := plainAddress(r, arch.Addr(lr)); p.covers(a) {
 			return temp{}, false
 		}
 	} else if d := p.mark.sp - r.SP(); d < handlerRoom {

@@ -20,18 +20,33 @@ func (p *plan) sprang(ctx context.Context, l *loop, id targets.ThreadID, pc arch
 		if t.any {
 			return true
 		}
-		if id != p.thread {
+		machine := l.t.Info().Machine
+		if id != p.thread && !machine {
 			continue
 		}
 		r, err := l.quick(ctx, id)
-		if err != nil || t.minSP != 0 && r.SP() < t.minSP {
+		if err != nil || t.minSP != 0 && r.SP() < t.minSP || machine && !p.sameStack(t, id, r) {
 			continue
 		}
 		if !t.frame || p.side(ctx, l, r) >= 0 {
+			p.thread = id
 			return true
 		}
 	}
 	return false
+}
+
+// sameStack reports whether the task on a CPU is the one that steps: a task that waits in
+// what is stepped over lets others run on its CPU, and may go on on another.
+func (p *plan) sameStack(t temp, id targets.ThreadID, r *arch.Registers) bool {
+	ref := p.mark.sp
+	if t.minSP > 1 {
+		ref = t.minSP
+	}
+	if t.body || t.jump {
+		return id == p.thread
+	}
+	return id == p.thread && t.minSP == 1 || max(r.SP(), ref)-min(r.SP(), ref) < kernelStack
 }
 
 // bound has the far end tell by itself, where it can, whether a trap is sprung in a
@@ -88,6 +103,9 @@ func (l *loop) cfaAt(a arch.Addr) (reg int, off int32, ok bool) {
 
 // side compares the frame of r with the plan's: -1 further in, 0 the same, +1 further out.
 func (p *plan) side(ctx context.Context, l *loop, r *arch.Registers) int {
+	if inKernel(p.mark.sp) && !inKernel(r.PC()) {
+		return 1 // the kernel is left for the program that called it
+	}
 	cfa := l.cfaOf(ctx, r)
 	switch {
 	case cfa != 0 && p.mark.cfa != 0:
@@ -205,9 +223,15 @@ func (g leg) sprung(pc arch.Addr) temp {
 	return temp{}
 }
 
+// inKernel reports whether a is in the kernel's half of a 64-bit machine.
+func inKernel(a arch.Addr) bool { return int64(a) < 0 }
+
 // returnTemp is a trap that f's return springs, and no deeper activation's.
 func returnTemp(f *Frame, a *arch.Arch) temp {
 	t := temp{addr: f.Return, minSP: f.CFA, ret: true}
+	if inKernel(f.CFA) && !inKernel(f.Return) { // the program's stack lies elsewhere
+		t.minSP = 1
+	}
 	if t.minSP == 0 {
 		t.minSP = f.ChildSP
 		if a.Link == "" {

@@ -20,12 +20,14 @@ type plan struct {
 	leg    leg
 	off    bool // the present run only steps a thread off a trap
 
-	mark  mark      // the frame the step belongs to
-	from  statement // what is being left
-	out   bool      // waiting for the return of the frame
-	inner bool      // stepping into: waiting at the callee's body
-	count int       // legs so far
-	home  leaving   // the function the step begins in, or leaves
+	mark  mark                  // the frame the step belongs to
+	from  statement             // what is being left
+	parts []statement           // that and what else the step goes through
+	code  []*targets.MemoryRead // that was read for it
+	out   bool                  // waiting for the return of the frame
+	inner bool                  // stepping into: waiting at the callee's body
+	count int                   // legs so far
+	home  leaving               // the function the step begins in, or leaves
 
 	back    *backward // of a step back in a recording
 	folded  bool      // where the step ended it is said what shows of inlined calls
@@ -44,12 +46,13 @@ type leg struct {
 // temp is a temporary trap and who may spring it.
 type temp struct {
 	addr  arch.Addr
-	any   bool      // any thread, any frame
-	frame bool      // only the plan's frame or one further out
-	minSP arch.Addr // not while SP is below, 0: whatever
-	catch bool      // where an exception is caught
-	ret   bool      // where the plan's frame returns to
-	body  bool      // in a function that is stepped into
+	any   bool       // any thread, any frame
+	frame bool       // only the plan's frame or one further out
+	minSP arch.Addr  // not while SP is below, 0: whatever
+	catch bool       // where an exception is caught
+	ret   bool       // where the plan's frame returns to
+	from  *statement // that is left there
+	body  bool       // in a function that is stepped into
 
 	caught bool // where a handler goes on that has caught an exception
 	jump   bool // a function that jumps out of frames
@@ -89,6 +92,7 @@ func (l *loop) resume(ctx context.Context, how How) error {
 	}
 	l.stray = max(l.stray-1, 0)
 	p := &plan{how: how, thread: how.Thread, leg: leg{kind: targets.Go}}
+	l.unkeep(ctx, p)
 	done, err := p.begin(ctx, l)
 	if err != nil {
 		return err
@@ -274,6 +278,7 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 	}
 	if run.Err == nil {
 		l.saw(run.Resume)
+		l.keepTraps()
 	}
 	return run.Err
 }
@@ -341,6 +346,9 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 		add(a)
 	}
 	l.extents(add)
+	for _, a := range l.kept {
+		add(a)
+	}
 	if l.plan != nil {
 		for _, t := range l.plan.leg.temps {
 			if t.hard {

@@ -305,6 +305,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		}
 		return false
 	}
+	if l.dropKept(pc) {
+		delete(l.hits, st.Thread)
+	}
 	return true
 }
 
@@ -364,7 +367,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		l.arch = set.Arch
 	}
 	l.traps = newTrapTable(l.arch)
-	l.armed.throws, l.skip = nil, skip{}
+	l.armed.throws, l.skip, l.kept = nil, skip{}, nil
 	l.plan = nil
 	clear(l.hits)
 	clear(l.handed)
