@@ -1,8 +1,6 @@
 package dap
 
 import (
-	"bufio"
-	"os/exec"
 	"syscall"
 	"testing"
 )
@@ -10,18 +8,7 @@ import (
 // TestPauseOfAChild: a process that does not lead its group, as every program
 // that another program started, is broken into and left running.
 func TestPauseOfAChild(t *testing.T) {
-	v := exec.Command(program(t), "spin")
-	out, err := v.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := v.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { v.Process.Kill(); v.Wait() })
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "total 90\n" {
-		t.Fatal(line, err)
-	}
+	v := running(t, nil)
 	if group, err := syscall.Getpgid(v.Process.Pid); err != nil || group == v.Process.Pid {
 		t.Fatalf("the program leads group %d, %v", group, err)
 	}

@@ -78,6 +78,16 @@ func family(t *testing.T, starts bool, follow string, mode ...string) (*editor, 
 
 func (e *editor) goOn() { e.Do("continue", map[string]any{"threadId": 0}, nil) }
 
+// exits waits for the end of the program, with a status, and leaves.
+func (e *editor) exits(status int) {
+	e.t.Helper()
+	if x := decode[dap.ExitedEventBody](e.t, e.Event("exited", nil)); x.ExitCode != status {
+		e.t.Errorf("the program's status is %d, not %d", x.ExitCode, status)
+	}
+	e.Event("terminated", nil)
+	e.Do("disconnect", map[string]any{}, nil)
+}
+
 func who(c *dapclient.Client) string { return c.Evaluate("watch", "who", 0).Result }
 
 // child begins the session that the debugger asks for.
@@ -135,21 +145,13 @@ func childSession(t *testing.T, starting bool) {
 		t.Errorf("from line %d to %d", top.Line, next.Line)
 	}
 	c.goOn()
-	if x := decode[dap.ExitedEventBody](t, c.Event("exited", nil)); x.ExitCode != 7 {
-		t.Errorf("the child's status is %d", x.ExitCode)
-	}
-	c.Event("terminated", nil)
-	c.Do("disconnect", map[string]any{}, nil)
+	c.exits(7)
 	e.Stopped("breakpoint")
 	if w := who(e.Client); w != "1" {
 		t.Errorf("the parent is in hot(%s)", w)
 	}
 	e.goOn()
-	if x := decode[dap.ExitedEventBody](t, e.Event("exited", nil)); x.ExitCode != 7 {
-		t.Errorf("the parent's status is %d", x.ExitCode)
-	}
-	e.Event("terminated", nil)
-	e.Do("disconnect", map[string]any{}, nil)
+	e.exits(7)
 	within2s(t, p)
 }
 
@@ -158,11 +160,7 @@ func TestChildOutlives(t *testing.T) {
 	e, p := family(t, true, "both", "orphan")
 	e.goOn()
 	c := e.child()
-	if x := decode[dap.ExitedEventBody](t, e.Event("exited", nil)); x.ExitCode != 4 {
-		t.Errorf("the parent's status is %d", x.ExitCode)
-	}
-	e.Event("terminated", nil)
-	e.Do("disconnect", map[string]any{}, nil)
+	e.exits(4)
 	c.Stopped("breakpoint")
 	if w := who(c.Client); w != "2" {
 		t.Errorf("the child is in hot(%s)", w)

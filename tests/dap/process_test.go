@@ -44,11 +44,17 @@ func within2s(t *testing.T, p *built.Process) {
 	}
 }
 
-// victim is a running tour that is not ours.
+// victim is a running tour that is not ours, in a process group of its own as a shell
+// has it.
 func victim(t *testing.T) *exec.Cmd {
 	t.Helper()
+	return running(t, &syscall.SysProcAttr{Setpgid: true})
+}
+
+func running(t *testing.T, attributes *syscall.SysProcAttr) *exec.Cmd {
+	t.Helper()
 	v := exec.Command(program(t), "spin")
-	v.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell does; gdbserver 13 breaks into process groups only
+	v.SysProcAttr = attributes
 	out, err := v.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

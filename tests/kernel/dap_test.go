@@ -1,47 +1,23 @@
 package kernel
 
 import (
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-dap"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 	"dap-windbg/tests/kernel/guest"
-	"dap-windbg/tests/kernel/window"
 )
 
-// pipes is the debugger as an editor starts it.
-type pipes struct {
-	io.Reader
-	io.WriteCloser
-}
-
+// editor starts the debugger as an editor does.
 func editor(t *testing.T) *dapclient.Client {
 	t.Helper()
-	binary, err := window.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary)
-	cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "_NT_SYMBOL_PATH=", "XDG_CACHE_HOME="+t.TempDir())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	return dapclient.New(t, pipes{out, in})
+	c, _ := built.Editor(t, built.Alone(t))
+	return c
 }
 
 type taskRow struct {

@@ -1,53 +1,23 @@
 package windows
 
 import (
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-dap"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 	"dap-windbg/tests/kdsim/sim"
-	"dap-windbg/tests/kernel/window"
 )
-
-// streams are the debugger's standard streams, as an editor holds them.
-type streams struct {
-	io.Reader
-	io.WriteCloser
-}
 
 // editor starts the debugger as an editor does.
 func editor(t *testing.T) *dapclient.Client {
 	t.Helper()
-	binary, err := window.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary)
-	cmd.Env = append(os.Environ(), "_NT_SYMBOL_PATH=", "XDG_CACHE_HOME="+t.TempDir())
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return dapclient.New(t, streams{out, in})
+	c, _ := built.Editor(t, built.Alone(t))
+	return c
 }
 
 // TestEditor: an editor debugs a driver: processors are its threads, breakpoints in
@@ -104,7 +74,7 @@ func TestEditor(t *testing.T) {
 		t.Errorf("the debug console has no DbgPrint:\n%s", all)
 	}
 	c.Command("sxe bpe") // the client has ticked no boxes
-	c.Command(".crash") // the machine runs on without being asked to, and stops again
+	c.Command(".crash")  // the machine runs on without being asked to, and stops again
 	c.Event("continued", nil)
 	c.Stopped("")
 	c.Command(".reboot")
