@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"dap-windbg/engine"
 	"dap-windbg/targets"
 )
 
@@ -65,6 +66,22 @@ var kdbWords = []struct{ name, args, help string }{
 	{"summary", "", "the system in a few lines"},
 }
 
+// kdbGo and kdbStep are kdb's words that let the kernel run. They do as our own do, so
+// that breakpoints hold and the stop is waited for; the line hears kdb's.
+func kdbGo(ctx context.Context, c *call) error {
+	if c.skip(); c.line != "" && c.line[0] != '=' {
+		c.line = "=" + c.line
+	}
+	if err := c.startAt(ctx); err != nil {
+		return err
+	}
+	return c.resume(ctx, engine.How{Kind: engine.Go}, 1)
+}
+
+func kdbStep(ctx context.Context, c *call) error {
+	return c.resume(ctx, engine.How{Kind: engine.StepInto, Unit: engine.ByInstruction}, 1)
+}
+
 // kdbCommands are rows of kdb's words, but for those that are ours.
 func kdbCommands(ours *registry) []command {
 	var out []command
@@ -74,9 +91,16 @@ func kdbCommands(ours *registry) []command {
 			if len(ours.byFold[name]) > 0 {
 				continue
 			}
-			out = append(out, command{name, strings.TrimSpace(name + " " + w.args), "kdb: " + w.help, stopped | wholeWord, func(ctx context.Context, c *call) error {
+			row := command{name, strings.TrimSpace(name + " " + w.args), "kdb: " + w.help, stopped | wholeWord, func(ctx context.Context, c *call) error {
 				return c.pass(ctx, c.text, false)
-			}})
+			}}
+			switch name {
+			case "go":
+				row.Needs, row.Run = wholeWord, kdbGo
+			case "ss":
+				row.Needs, row.Run = wholeWord, kdbStep
+			}
+			out = append(out, row)
 		}
 	}
 	return out

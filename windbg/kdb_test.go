@@ -59,6 +59,8 @@ func TestKDBWords(t *testing.T) {
 		{"dd 0x1000 L1", ""},
 		{"rip", ""}, // neither's: r begins it
 		{"k", ""},
+		{"ss", ""}, // these run as g and t do
+		{"go", ""},
 	} {
 		k.typed = nil
 		var out bytes.Buffer

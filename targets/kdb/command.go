@@ -122,6 +122,9 @@ func (t *Target) CommandAnyway(ctx context.Context, line string) (string, target
 		if err := t.stopped(); err != nil {
 			return "", targets.Effect{}, err
 		}
+		t.mu.Lock()
+		t.passed = true
+		t.mu.Unlock()
 		err := t.letGo(ctx, line)
 		if err != nil {
 			e = targets.Effect{}

@@ -172,7 +172,13 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s: %q %+v %v", tt.line, out, e, err)
 		}
 	}
-	if s := stop(t, k); s.Reason != targets.Stepped {
+	if s := stop(t, k); s.Reason != targets.Unknown || s.Text != "SS trap" { // which no engine has asked for
+		t.Errorf("%+v", s)
+	}
+	_, _, err := k.Command(ctx, "bp 0xffffffffc0000110")
+	must(t, err)
+	must(t, k.Resume(ctx, letGo))
+	if s := stop(t, k); s.Reason != targets.Unknown || s.Text != "Breakpoint" || s.Addr != loop {
 		t.Errorf("%+v", s)
 	}
 	for _, line := range []string{"kgdb", "$?#3f", "+$qSupported#37", "go\rgo", "md $?#3f", strings.Repeat("x", 300)} {

@@ -267,6 +267,16 @@ func trapLine(tr targets.Trap) (string, bool) {
 // SetTrap plants a breakpoint. Those of kdb are of every processor and do not show in
 // memory while it holds the kernel.
 func (t *Target) SetTrap(ctx context.Context, tr targets.Trap) error {
+	err := t.plant(ctx, tr)
+	if err == nil {
+		t.mu.Lock()
+		t.planted[tr.Addr] = true
+		t.mu.Unlock()
+	}
+	return err
+}
+
+func (t *Target) plant(ctx context.Context, tr targets.Trap) error {
 	if err := t.stopped(); err != nil {
 		return err
 	}
@@ -316,6 +326,9 @@ func (t *Target) list(ctx context.Context) (map[arch.Addr]int, error) {
 // ClearTrap lifts a breakpoint. Its number is asked for, since people at the
 // console clear and set too.
 func (t *Target) ClearTrap(ctx context.Context, tr targets.Trap) error {
+	t.mu.Lock()
+	delete(t.planted, tr.Addr)
+	t.mu.Unlock()
 	for range maxSpoiled {
 		found, err := t.list(ctx)
 		if err != nil {

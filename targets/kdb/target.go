@@ -47,6 +47,8 @@ type Target struct {
 	parting bool
 	escaped bool            // what broke in is yet to be erased at the console
 	slow    bool            // kgdb does not help
+	passed  bool            // a command of the user's let it run
+	planted map[arch.Addr]bool
 	words   map[string]bool // the kernel's commands, nil: not asked yet
 	err     error
 }
@@ -84,7 +86,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	if b, ok := conn.(breaker); ok && o.Break == nil {
 		o.Break = b.SendBreak
 	}
-	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true}
+	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true, planted: map[arch.Addr]bool{}}
 	t.c = newConsole(o.Trace.Wrap(conn), o.Clock, o.Silence)
 	t.c.entered, t.c.printed, t.c.ended = t.entered, t.printed, t.lost
 	t.c.start()
@@ -226,6 +228,10 @@ func (t *Target) tell(e entry, text string, cpu int) {
 	if !known {
 		reason = targets.Unknown
 	}
+	if reason == targets.Breakpoint && !t.planted[e.pc] || reason == targets.Stepped && t.passed {
+		reason = targets.Unknown // the user's, whom Text tells
+	}
+	t.passed = false
 	if e.pc == 0 {
 		e.cpu = cpu
 	}
