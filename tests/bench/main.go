@@ -25,6 +25,7 @@ var (
 	ourselves  = flag.String("ours", "dap-windbg", "the debugger to measure")
 	verbose    = flag.Bool("v", false, "tell of each session")
 	counted    = flag.Bool("trips", true, "count round trips too")
+	kernelRuns = flag.Int("kernel", 5, "how often each row about a kernel is measured, 0 not")
 	symbolRuns = flag.Int("symbols", 5, "how often each row about large images is measured, 0 not")
 )
 
@@ -57,6 +58,9 @@ func main() {
 	if *symbolRuns > 0 {
 		b.symbols()
 		b.databases()
+	}
+	if *kernelRuns > 0 {
+		b.kernel()
 	}
 }
 
