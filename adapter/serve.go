@@ -96,7 +96,8 @@ func Serve(ctx context.Context, rw io.ReadWriteCloser, o Options) error {
 	}
 	s := newSession(ctx, o)
 	flush, stopWriter := context.WithCancel(context.Background())
-	go s.out.run(flush, rw)
+	s.out.begin(rw)
+	go s.out.run(flush)
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)

@@ -7,18 +7,33 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
-// writer numbers messages and writes them from one goroutine, in the order in
-// which send was called. It is safe for many goroutines.
+// writer numbers messages and writes them in the order in which send was called:
+// from the sender's goroutine, since waking another takes longer than a write, unless
+// the client is slow to read; then from one of its own, for which the others wait in a
+// queue. It is safe for many goroutines.
 type writer struct {
 	out  chan outgoing
 	done chan struct{} // closed when nothing will be written any more
-	buf  bytes.Buffer  // of the message that is being written
+	to   io.Writer
+	wait limited // to, where a write can be given a limit, else nil
 
 	mu      sync.Mutex
-	waiting map[int]chan<- *incoming // answers to reverse requests, by their seq
+	queued  int // messages in out or in run's hands; else what follows is guarded by mu
+	seq     int
+	over    bool         // terminated was written
+	buf     bytes.Buffer // of the message that is being written
+	answers sync.Mutex
+	waiting map[int]chan<- *incoming // answers to reverse requests, by their seq; under answers
 }
+
+// limited is a stream whose writes can be given a limit.
+type limited interface{ SetWriteDeadline(t time.Time) error }
+
+// maxHeld is how long a sender is held up by its message.
+const maxHeld = 50 * time.Millisecond
 
 func newWriter() *writer {
 	return &writer{
@@ -28,40 +43,74 @@ func newWriter() *writer {
 	}
 }
 
-// send queues m; it gives m up when the writer has ended.
+// begin is called once, before the first send.
+func (w *writer) begin(to io.Writer) {
+	w.to = to
+	if l, ok := to.(limited); ok && l.SetWriteDeadline(time.Time{}) == nil {
+		w.wait = l
+	}
+}
+
+// send writes m, or queues it; it gives m up when the writer has ended.
 func (w *writer) send(m outgoing) {
+	w.mu.Lock()
+	select {
+	case <-w.done:
+		w.mu.Unlock()
+		return
+	default:
+	}
+	if w.queued == 0 && w.wait != nil {
+		if rest := w.writeSoon(m); rest != nil {
+			w.queued++
+			w.out <- rest // which is empty; nobody may get in between
+		}
+		w.mu.Unlock()
+		return
+	}
+	w.queued++
+	w.mu.Unlock()
 	select {
 	case w.out <- m:
 	case <-w.done:
 	}
 }
 
-// run writes until ctx ends and what was queued by then is written, or until
-// writing fails.
-func (w *writer) run(ctx context.Context, to io.Writer) {
-	defer close(w.done)
-	seq, over := 0, false
-	write := func(m outgoing) error {
-		if e, ok := m.(*event); ok {
-			if over {
-				return nil
-			}
-			over = e.Event == "terminated"
-		}
-		seq++
-		return w.write(to, seq, m)
+// unwritten is what is left of messages that were not taken in time.
+type unwritten []byte
+
+func (unwritten) number(int) {}
+
+// writeSoon writes m unless that takes too long, and returns what is left of it;
+// w.mu is held.
+func (w *writer) writeSoon(m outgoing) unwritten {
+	b := w.packed(m)
+	if b == nil {
+		return nil
 	}
+	w.wait.SetWriteDeadline(time.Now().Add(maxHeld))
+	n, err := w.to.Write(b)
+	if err == nil {
+		return nil
+	}
+	return bytes.Clone(b[n:]) // run waits, or meets the error, too
+}
+
+// run writes what send could not, until ctx ends and what was queued by then is
+// written, or until writing fails.
+func (w *writer) run(ctx context.Context) {
+	defer close(w.done)
 	for {
 		select {
 		case m := <-w.out:
-			if write(m) != nil {
+			if w.write(m) != nil {
 				return
 			}
 		case <-ctx.Done():
 			for {
 				select {
 				case m := <-w.out:
-					if write(m) != nil {
+					if w.write(m) != nil {
 						return
 					}
 				default:
@@ -72,12 +121,37 @@ func (w *writer) run(ctx context.Context, to io.Writer) {
 	}
 }
 
-func (w *writer) write(to io.Writer, seq int, m outgoing) error {
-	m.number(seq)
+// write writes one message of the queue, and waits as long as that takes.
+func (w *writer) write(m outgoing) error {
+	if w.wait != nil {
+		w.wait.SetWriteDeadline(time.Time{})
+	}
+	b, left := m.(unwritten)
+	if !left {
+		b = w.packed(m)
+	}
+	_, err := w.to.Write(b)
+	w.mu.Lock()
+	w.queued--
+	w.mu.Unlock()
+	return err
+}
+
+// packed is a message as it is written, or nil: what follows the end is not. It is
+// good until the next call, and called by whoever may write.
+func (w *writer) packed(m outgoing) []byte {
+	if e, ok := m.(*event); ok {
+		if w.over {
+			return nil
+		}
+		w.over = e.Event == "terminated"
+	}
+	w.seq++
+	m.number(w.seq)
 	if r, ok := m.(*reverseRequest); ok && r.answer != nil {
-		w.mu.Lock()
-		w.waiting[seq] = r.answer
-		w.mu.Unlock()
+		w.answers.Lock()
+		w.waiting[w.seq] = r.answer
+		w.answers.Unlock()
 	}
 	err := w.encode(m)
 	if err != nil { // a body that cannot be written is our defect; the request still has its answer
@@ -93,11 +167,10 @@ func (w *writer) write(to io.Writer, seq int, m outgoing) error {
 	head := fmt.Appendf(nil, "Content-Length: %d\r\n\r\n", w.buf.Len()-headRoom)
 	b := w.buf.Bytes()[headRoom-len(head):]
 	copy(b, head)
-	_, err = to.Write(b)
 	if w.buf.Cap() > maxKept {
 		w.buf = bytes.Buffer{}
 	}
-	return err
+	return b
 }
 
 const (
@@ -105,10 +178,12 @@ const (
 	maxKept  = 1 << 20 // of the buffer between messages
 )
 
+var room [headRoom]byte
+
 // encode leaves the message's content in the buffer, behind room for its header.
 func (w *writer) encode(m outgoing) error {
 	w.buf.Reset()
-	w.buf.Write(make([]byte, headRoom))
+	w.buf.Write(room[:])
 	to := json.NewEncoder(&w.buf)
 	to.SetEscapeHTML(false)
 	if err := to.Encode(m); err != nil {
@@ -120,10 +195,10 @@ func (w *writer) encode(m outgoing) error {
 
 // answered delivers the client's response to a reverse request.
 func (w *writer) answered(m *incoming) {
-	w.mu.Lock()
+	w.answers.Lock()
 	c := w.waiting[m.RequestSeq]
 	delete(w.waiting, m.RequestSeq)
-	w.mu.Unlock()
+	w.answers.Unlock()
 	if c != nil {
 		c <- m
 	}
