@@ -21,7 +21,7 @@ func TestArguments(t *testing.T) {
 	if err := os.WriteFile(bin, text, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	debugger(t, "", "run", "--", bin, "plain", "$HOME").must(t, 0, `<plain>\n<\$HOME>\n`)
-	debugger(t, "", "run", "--", bin, "a b", "", `q"o'te`, "$HOME;*", "last").must(t, 0,
+	debugger(t, "", "run", "--", bin, "plain", "$HOME").Must(t, 0, `<plain>\n<\$HOME>\n`)
+	debugger(t, "", "run", "--", bin, "a b", "", `q"o'te`, "$HOME;*", "last").Must(t, 0,
 		`<a b>\n<>\n<q"o'te>\n<\$HOME;\*>\n<last>\n`)
 }

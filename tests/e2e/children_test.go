@@ -1,31 +1,17 @@
 package e2e
 
 import (
+	"dap-windbg/tests/built"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 )
 
-// forks is a program of processes that come of processes.
-var forks = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(filepath.Dir(binary), "forks")
-	text, err := exec.Command("gcc", "-g", "-O0", "-pthread", filepath.Join("..", "..", "engine", "testdata", "forks.c"), "-o", out).CombinedOutput()
-	if err != nil {
-		os.Stderr.Write(text)
-	}
-	return out, err
-})
-
+// forking is a program of processes that come of processes.
 func forking(t *testing.T) string {
 	t.Helper()
-	path, err := forks()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return built.Program(t, filepath.Join("..", "..", "engine", "testdata", "forks.c"))
 }
 
 // TestChildRunsByItself: by default children are let go, free of traps, whoever runs
@@ -34,11 +20,11 @@ func TestChildRunsByItself(t *testing.T) {
 	input := "bp hot\ng\ng\nbc *\ng\n"
 	for mode, status := range map[string]int{"fork": 7, "exec": 3, "vfork": 3} {
 		r := debugger(t, input, "cdb", forking(t), mode)
-		r.must(t, 1, `Breakpoint 0 hit`, `^0:000> g`, `Breakpoint 0 hit`, fmt.Sprintf("exited with status %d", status))
+		r.Must(t, 1, `Breakpoint 0 hit`, `^0:000> g`, `Breakpoint 0 hit`, fmt.Sprintf("exited with status %d", status))
 	}
 	s := gdbserver(t, "", "--once", "127.0.0.1:0", forking(t), "many", "100")
 	r := debugger(t, "bp hot\ng\ng\n", "cdb", "-remote", "gdb:server=127.0.0.1,port="+s.port)
-	r.must(t, 0, `Breakpoint 0 hit`, `exited with status 0`)
+	r.Must(t, 0, `Breakpoint 0 hit`, `exited with status 0`)
 }
 
 // TestChildDebugging: both sides of a fork under one command line.
@@ -60,7 +46,7 @@ bc *
 |* bc *
 g
 `, "cdb", forking(t), "fork")
-	r.must(t, 1,
+	r.Must(t, 1,
 		`^Processes created by the current process will not be debugged`,
 		`^Processes created by the current process will be debugged`,
 		`Breakpoint 0 hit`,
@@ -91,7 +77,7 @@ bl
 |0 bl
 q
 `, "cdb", "-o", forking(t), "pair")
-	r.must(t, 4,
+	r.Must(t, 4,
 		`\|0 \? @\$tpid\nEvaluate expression`, `\|1 \? @\$tpid\n(ModLoad.*\n)*Evaluate expression`, // a process that did not stop first is looked at now
 		`^here\nhere$`, `\|1~\.p\n`, `\|0~0s\n`, `Illegal process error in '\|9s'`,
 		`^0:000> bl\n.*forks!hot`, `\|1 bl\n0:000> \|0 bl\n.*forks!hot`)
@@ -105,7 +91,7 @@ func TestChildInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := debugger(t, "", "run", "--launch", file, "-c", "bp hot; g; g; ? @rdi; bc *; g")
-	r.must(t, 1, `forked [0-9a-f]+, which is debugged in its place`, `Evaluate expression: 2 = `, `exited with status 7`)
+	r.Must(t, 1, `forked [0-9a-f]+, which is debugged in its place`, `Evaluate expression: 2 = `, `exited with status 7`)
 }
 
 // TestFamilyPartsWays: one process of two is let go or ended, and the other stays.
@@ -122,11 +108,11 @@ g
 bc *
 g
 `, "cdb", "-o", forking(t), "fork")
-	r.must(t, 1,
+	r.Must(t, 1,
 		`^1:000> \.restart\n`, `Break instruction exception`, `^0:000> g`, `Breakpoint 0 hit`,
 		`^1:000> \|\n   0\tid: [0-9a-f]+.*\n\.  1\tid: [0-9a-f]+.*$`,
 		`^1:000> \.detach\nProcess 1 \([0-9a-f]+\): It was left\.\nDetached`,
 		`^0:000> \|\n\.  0\tid: `, `exited with status 7`)
 	r = debugger(t, "bp hot\ng\ng\n.kill\n|\nbc *\ng\n", "cdb", "-o", forking(t), "fork")
-	r.must(t, 1, `^1:000> \.kill\n`, `^0:000> \|\n\.  0\tid: `, `exited with status 137`)
+	r.Must(t, 1, `^1:000> \.kill\n`, `^0:000> \|\n\.  0\tid: `, `exited with status 137`)
 }

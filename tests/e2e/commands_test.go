@@ -61,7 +61,7 @@ func TestCommandLanguage(t *testing.T) {
 		"q",
 	}, "\n") + "\n"
 	r := debugger(t, session, "cdb", "-Q", "-shell", program(t, "crash.c"))
-	got := r.out[strings.Index(r.out, "bp crash!sum"):]
+	got := r.Out[strings.Index(r.Out, "bp crash!sum"):]
 	for _, m := range masks {
 		got = m.pattern.ReplaceAllString(got, m.text)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-dap"
 
+	"dap-windbg/tests/built"
 	"dap-windbg/tests/dapclient"
 )
 
@@ -90,30 +91,10 @@ func gdbSees(t *testing.T, program, core string) seen {
 	return out
 }
 
-// pipes are a process's standard streams.
-type pipes struct {
-	*exec.Cmd
-	in  interface{ Write([]byte) (int, error) }
-	out interface{ Read([]byte) (int, error) }
-	end func()
-}
-
-func (p pipes) Read(b []byte) (int, error)  { return p.out.Read(b) }
-func (p pipes) Write(b []byte) (int, error) { return p.in.Write(b) }
-func (p pipes) Close() error                { p.end(); return nil }
-
 // editor starts the debugger as an editor does and attaches to a core.
 func editor(t *testing.T, config map[string]any) *dapclient.Client {
 	t.Helper()
-	cmd := exec.Command(binary)
-	cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "XDG_CACHE_HOME="+t.TempDir())
-	in, err1 := cmd.StdinPipe()
-	out, err2 := cmd.StdoutPipe()
-	if err := cmd.Start(); err != nil || err1 != nil || err2 != nil {
-		t.Fatal(err, err1, err2)
-	}
-	c := dapclient.New(t, pipes{cmd, in, out, func() { in.Close(); out.Close() }})
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	c, _ := built.Editor(t, built.Alone(t))
 	c.Start("attach", config, "")
 	return c
 }
@@ -310,7 +291,7 @@ func TestForeignCore(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	debugger(t, "", "run", "--launch", config, "-c", "~*k;lm;.frame 3;dv").must(t, 0,
+	debugger(t, "", "run", "--launch", config, "-c", "~*k;lm;.frame 3;dv").Must(t, 0,
 		"cannot be checked: the core file has nothing of it", "Signal SIGABRT", `libc_so!abort\+`, `cores!fail.*@ 24\]`, `cores!fail.*@ 22\]`, `cores!main`,
 		`cores!idle.*@ 15\]`, `cores!idle.*@ 15\]`, `ld_linux_aarch64_so`, `libc_so`, `depth = 0n0`, `buffer = "last"|buffer = "first"`)
 }
@@ -331,7 +312,7 @@ func TestDump(t *testing.T) {
 				done = append(done, `Dump successfully written \(\d+ KB of memory, file size \d+ KB\)$`)
 			}
 			r := debugger(t, commands+".dump "+filepath.Join(dir, kinds[0])+"\n.dump /o /"+kinds[0]+" "+filepath.Join(dir, kinds[0])+"\nq\n", "cdb", path)
-			r.must(t, 4, append(done, `exists \(/o replaces it\)`, done[0])...)
+			r.Must(t, 4, append(done, `exists \(/o replaces it\)`, done[0])...)
 			before := int64(0)
 			for _, kind := range kinds {
 				core := filepath.Join(dir, kind)
@@ -339,8 +320,8 @@ func TestDump(t *testing.T) {
 				c.Stopped("")
 				compare(t, gdbSees(t, path, core), weSee(c, t), how == "musl")
 				c.Disconnect(nil)
-				text := debugger(t, ".echo LIVE\n~*k\n.echo END\nq\n", "cdb", "-z", core).out
-				if a, b := between(r.out), between(text); a != b || !strings.Contains(a, "cores!") {
+				text := debugger(t, ".echo LIVE\n~*k\n.echo END\nq\n", "cdb", "-z", core).Out
+				if a, b := between(r.Out), between(text); a != b || !strings.Contains(a, "cores!") {
 					t.Errorf("%s: live\n%s\nfrom the core\n%s", kind, a, b)
 				}
 				st, err := os.Stat(core)
@@ -366,9 +347,9 @@ func between(text string) string {
 func TestDumpException(t *testing.T) {
 	path, core := program(t, "cores.cpp"), filepath.Join(t.TempDir(), "core")
 	r := debugger(t, "bp `cores.cpp:25`\nbc *\nbp cores!main\ng\ng\n.exr -1\n.dump /mF "+core+"\nq\n", "cdb", path)
-	r.must(t, 0, `Attempt to access address 0000000000000010`, `Dump successfully written`)
+	r.Must(t, 0, `Attempt to access address 0000000000000010`, `Dump successfully written`)
 	text := debugger(t, ".exr -1\ndb cores!main L1\nbp cores!main\nq\n", "cdb", "-z", core)
-	text.must(t, 0, `SIGSEGV \(SEGV_MAPERR\)`, `Attempt to access address 0000000000000010`, `  55 `)
+	text.Must(t, 0, `SIGSEGV \(SEGV_MAPERR\)`, `Attempt to access address 0000000000000010`, `  55 `)
 	out, err := exec.Command("gdb", "-batch", "-nx", "-iex", "set debuginfod enabled off", "-ex", "p $_siginfo._sifields._sigfault.si_addr", "-ex", "x/1xb main", path, core).CombinedOutput()
 	for _, want := range []string{"terminated with signal SIGSEGV", "(void *) 0x10", "0x55\n"} {
 		if err != nil || !bytes.Contains(out, []byte(want)) {
@@ -438,15 +419,15 @@ func TestCoreFiles(t *testing.T) {
 	}
 	const look = "u cores!broken L1\nda poi(cores!message)\ndv\nq\n"
 	good := []string{`push    rbp`, `"in read only data"`, `depth = 0n0`}
-	debugger(t, look, "cdb", "-z", core, moved).must(t, 0, good...)
-	debugger(t, look, "cdb", "-i", filepath.Dir(moved), "-z", core).must(t, 0, good...)
+	debugger(t, look, "cdb", "-z", core, moved).Must(t, 0, good...)
+	debugger(t, look, "cdb", "-i", filepath.Dir(moved), "-z", core).Must(t, 0, good...)
 	url, _ := library(t, map[string]string{"/buildid/" + buildID(t, moved) + "/executable": moved})
-	debugger(t, look, "cdb", "-y", "DebugInfoD*"+url, "-z", core).must(t, 0, good...)
+	debugger(t, look, "cdb", "-y", "DebugInfoD*"+url, "-z", core).Must(t, 0, good...)
 	must(t, "cp", program(t, "cores.cpp", "-O2"), path)
 	r := debugger(t, "q\n", "cdb", "-z", core)
-	r.must(t, 0, `cores is not used: .*build`, `\?\?`)
+	r.Must(t, 0, `cores is not used: .*build`, `\?\?`)
 	r = debugger(t, look, "cdb", "-z", core, path)
-	r.must(t, 4, `cores is not used: it is another build`)
+	r.Must(t, 4, `cores is not used: it is another build`)
 	whole, err := os.ReadFile(core)
 	if err != nil {
 		t.Fatal(err)
@@ -454,13 +435,13 @@ func TestCoreFiles(t *testing.T) {
 	if err := os.WriteFile(core, whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	debugger(t, "~*k\nlm\nq\n", "cdb", "-z", core, moved).must(t, 0, `The core file is cut short: \d+ bytes`, `SIGSEGV`, `cores `)
+	debugger(t, "~*k\nlm\nq\n", "cdb", "-z", core, moved).Must(t, 0, `The core file is cut short: \d+ bytes`, `SIGSEGV`, `cores `)
 }
 
 // TestOpenDump: a core is looked at where the debuggee was.
 func TestOpenDump(t *testing.T) {
 	path := program(t, "cores.c")
 	core := crash(t, path)
-	debugger(t, ".opendump "+core+"\n.kill\n.opendump "+core+".none\n.opendump "+core+"\nk\n.restart\ng\nq\n", "cdb", program(t, "status.c")).must(t, 4,
+	debugger(t, ".opendump "+core+"\n.kill\n.opendump "+core+".none\n.opendump "+core+"\nk\n.restart\ng\nq\n", "cdb", program(t, "status.c")).Must(t, 4,
 		"the session has a debuggee", "cannot be opened", "Signal SIGABRT", "cores!fail", "Signal SIGABRT", "No runnable debuggees")
 }

@@ -3,126 +3,45 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"dap-windbg/targets/targettest"
+	"dap-windbg/tests/built"
 )
 
 // patience bounds any single command of these tests.
 const patience = 30 * time.Second
 
-var binary string // the built debugger
+func TestMain(m *testing.M) { built.Main(m) }
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "dap-windbg-e2e")
-	if err == nil {
-		binary = filepath.Join(dir, "dap-windbg")
-		cmd := exec.Command("go", "build", "-o", binary, "../../cmd/dap-windbg")
-		cmd.Stderr = os.Stderr
-		err = cmd.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "building the debugger:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-var built sync.Map // source and flags to program
-
-// program compiles a source of tests/programs once and returns its path.
+// program compiles a source of tests/programs.
 func program(t *testing.T, source string, flags ...string) string {
 	t.Helper()
-	key := source + strings.Join(flags, " ")
-	made, _ := built.LoadOrStore(key, sync.OnceValues(func() (string, error) {
-		dir := filepath.Join(filepath.Dir(binary), fmt.Sprintf("p%x", []byte(key)))
-		if len(dir) > 200 {
-			dir = dir[:200]
-		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
-		}
-		src, err := filepath.Abs(filepath.Join("..", "programs", source))
-		if err != nil {
-			return "", err
-		}
-		compiler, name := "gcc", strings.TrimSuffix(source, filepath.Ext(source))
-		if strings.HasSuffix(source, ".cpp") {
-			compiler = "g++"
-		}
-		out := filepath.Join(dir, name)
-		args := append([]string{"-g", "-O0", "-pthread"}, flags...)
-		text, err := exec.Command(compiler, append(args, src, "-o", out)...).CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("%v: %s", err, text)
-		}
-		return out, err
-	}))
-	path, err := made.(func() (string, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// result of one run of the debugger.
-type result struct {
-	status int
-	out    string
-	err    string
+	return built.Program(t, filepath.Join("..", "programs", source), flags...)
 }
 
 // debugger runs dap-windbg with input on its standard input.
-func debugger(t *testing.T, input string, args ...string) result {
+func debugger(t *testing.T, input string, args ...string) built.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Stdin = strings.NewReader(input)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.WaitDelay = time.Second
-	cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "XDG_CACHE_HOME="+t.TempDir())
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		t.Fatalf("%v: no end within %v\nstdout:\n%s\nstderr:\n%s", args, patience, out.String(), errs.String())
-	}
-	if _, ok := err.(*exec.ExitError); err != nil && !ok {
-		t.Fatalf("%v: %v", args, err)
-	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	return withEnv(t, nil, input, args...)
 }
 
-// must checks the status and that the output has every pattern, in order.
-func (r result) must(t *testing.T, status int, patterns ...string) {
+// withEnv is debugger with more variables.
+func withEnv(t *testing.T, env []string, input string, args ...string) built.Result {
 	t.Helper()
-	if r.status != status {
-		t.Errorf("exit status %d, want %d", r.status, status)
-	}
-	rest := r.out + "\x00" + r.err
-	for _, p := range patterns {
-		loc := regexp.MustCompile("(?m)" + p).FindStringIndex(rest)
-		if loc == nil {
-			t.Errorf("the output lacks %q (in this order)", p)
-			continue
-		}
-		rest = rest[loc[1]:]
-	}
-	if t.Failed() {
-		t.Fatalf("stdout:\n%s\nstderr:\n%s", r.out, r.err)
-	}
+	return built.Run{Argv: append([]string{built.Binary(t)}, args...), Env: append(environment(t), env...), Input: input, Limit: patience}.Do(t)
+}
+
+// environment is ours without the caches and symbol servers of a person.
+func environment(t *testing.T) []string {
+	return append(os.Environ(), built.Alone(t)...)
 }
 
 // server is a gdbserver started by hand.

@@ -156,7 +156,7 @@ func TestClientEnds(t *testing.T) {
 	})
 	t.Run("quit", func(t *testing.T) {
 		cmd := spinning(t)
-		debugger(t, "bp spin!main\nk\nq\n", "cdb", "-p", strconv.Itoa(cmd.Process.Pid)).must(t, 0, "spin!main")
+		debugger(t, "bp spin!main\nk\nq\n", "cdb", "-p", strconv.Itoa(cmd.Process.Pid)).Must(t, 0, "spin!main")
 		unharmed(t, cmd.Process.Pid)
 	})
 }
@@ -218,11 +218,11 @@ func TestDebuggeeKilled(t *testing.T) {
 // TestWrongFarEnds: something listens, but it is no stub.
 func TestWrongFarEnds(t *testing.T) {
 	ln := serveText(t, "HTTP/1.0 400 Bad Request\r\n\r\n")
-	debugger(t, "", "cdb", "-remote", "gdb:server=127.0.0.1,port="+ln, "-c", "q").must(t, 3, "answered but does not speak the GDB remote protocol")
+	debugger(t, "", "cdb", "-remote", "gdb:server=127.0.0.1,port="+ln, "-c", "q").Must(t, 3, "answered but does not speak the GDB remote protocol")
 	silent := serveText(t, "")
 	r := debugger(t, "", "cdb", "-remote", "gdb:server=127.0.0.1,port="+silent, "-c", "q")
-	r.must(t, 3, "GDB remote protocol")
-	if strings.Contains(r.err, "goroutine") {
-		t.Errorf("a panic:\n%s", r.err)
+	r.Must(t, 3, "GDB remote protocol")
+	if strings.Contains(r.Err, "goroutine") {
+		t.Errorf("a panic:\n%s", r.Err)
 	}
 }

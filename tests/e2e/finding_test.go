@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,32 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
-
-// withEnv runs the debugger as debugger does, with more variables.
-func withEnv(t *testing.T, env []string, input string, args ...string) result {
-	t.Helper()
-	script := filepath.Join(t.TempDir(), "commands")
-	if err := os.WriteFile(script, []byte(input), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(binary, args...)
-	in, err := os.Open(script)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errs
-	cmd.Env = append(append(os.Environ(), "DEBUGINFOD_URLS=", "XDG_CACHE_HOME="+t.TempDir()), env...)
-	stop := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	defer stop.Stop()
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
-}
 
 // buildID is a program's, as readelf tells it.
 func buildID(t *testing.T, program string) string {
@@ -76,13 +50,13 @@ func TestUnbidden(t *testing.T) {
 	stripped, debug := separate(t)
 	url, asked := library(t, map[string]string{"/buildid/" + buildID(t, stripped) + "/debuginfo": debug})
 	env := []string{"DEBUGINFOD_URLS=" + url + " ima:permissive"}
-	withEnv(t, env, ".reload /f crash\nlm m crash\nq\n", "cdb", stripped).must(t, 0, `crash .*\(service symbols: ELF Export Symbols|no symbols\)`)
+	withEnv(t, env, ".reload /f crash\nlm m crash\nq\n", "cdb", stripped).Must(t, 0, `crash .*\(service symbols: ELF Export Symbols|no symbols\)`)
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the server was asked %d times unbidden", n)
 	}
-	withEnv(t, env, ".symfix\n.reload /f crash\nlm m crash\nq\n", "cdb", stripped).must(t, 0,
+	withEnv(t, env, ".symfix\n.reload /f crash\nlm m crash\nq\n", "cdb", stripped).Must(t, 0,
 		`Symbol search path is: srv\*;DebugInfoD\*`, "Symbols loaded for crash", `crash .*\(service symbols: DWARF Private Symbols\)`)
-	withEnv(t, append(env, "_NT_SYMBOL_PATH=DebugInfoD*"), ".reload /f crash\nlm m crash\nq\n", "cdb", stripped).must(t, 0,
+	withEnv(t, append(env, "_NT_SYMBOL_PATH=DebugInfoD*"), ".reload /f crash\nlm m crash\nq\n", "cdb", stripped).Must(t, 0,
 		`crash .*\(service symbols: DWARF Private Symbols\)`)
 }
 
@@ -99,7 +73,7 @@ func TestStates(t *testing.T) {
 		".reload crash", "lm m crash", "ld * /f cra*", "lm m crash",
 		".reload /u crash", "lm m crash", "ld nothere",
 		".reload plugin=10000000,2000", "lm m plugin", "lm a 10001fff", ".reload", "lm m plugin", ".reload /u plugin", "lm m plug*", ".echo end",
-		".reload /f nothere", "lm 1m", "lm t m crash", "lm k", "lm sm o", "q", ""}, "\n"), "cdb", stripped).must(t, 4, // two commands name a module that is not there
+		".reload /f nothere", "lm 1m", "lm t m crash", "lm k", "lm sm o", "q", ""}, "\n"), "cdb", stripped).Must(t, 4, // two commands name a module that is not there
 		"ERROR: symbols of crash do not match: .*build-id [0-9a-f]{40}, the debuggee runs [0-9a-f]{40}",
 		`crash    # \((service symbols: ELF Export Symbols|no symbols)\)`, `crash    # \(`, `crash    # \(`,
 		"WARNING: symbols of crash are of another build", `crash    M \(service symbols: DWARF Private Symbols\) +`+wrong,
@@ -116,13 +90,13 @@ func TestChatter(t *testing.T) {
 	url, _ := library(t, map[string]string{"/buildid/" + buildID(t, stripped) + "/debuginfo": debug})
 	secret := strings.Replace(url, "http://", "http://someone:word@", 1)
 	r := debugger(t, "!sym noisy\n.symopt\n.sympath DebugInfoD*"+secret+"\n.sympath+ /nowhere\n.reload /f crash\nlm m crash\n!sym quiet\n.symopt+40\n.symopt-10\n.srcpath srv*;DebugInfoD*http://sources.example\nq\n", "cdb", stripped)
-	r.must(t, 0, "noisy mode - symbol prompts off", "Symbol options are 0x80030237:", "0x80000000 - SYMOPT_DEBUG",
+	r.Must(t, 0, "noisy mode - symbol prompts off", "Symbol options are 0x80030237:", "0x80000000 - SYMOPT_DEBUG",
 		`Symbol search path is: DebugInfoD\*http://xxxxx@127`, `Symbol search path is: DebugInfoD\*http://xxxxx@127.*;/nowhere`,
 		`SYMSRV: .*/run/crash - found`, `SYMSRV: http://xxxxx@127.*/debuginfo - fetched`, `SYMSRV: .*/debuginfo - found`, `crash .*DWARF Private Symbols`,
 		"quiet mode", "Symbol options are 0x30277:", "Symbol options are 0x30267:",
 		"WARNING: http://sources.example is not encrypted", `Source search path is: srv\*;DebugInfoD\*http://sources.example`)
-	if n := strings.Count(r.out+r.err, "someone:word"); n != 1 { // where it was typed
-		t.Errorf("the password is shown:\n%s", r.out)
+	if n := strings.Count(r.Out+r.Err, "someone:word"); n != 1 { // where it was typed
+		t.Errorf("the password is shown:\n%s", r.Out)
 	}
 }
 
@@ -172,7 +146,7 @@ func TestCommonFile(t *testing.T) {
 	common := filepath.Join(served, "common.debug")
 	must(t, "dwz", "-m", common, "-M", "../no/such/common.debug", filepath.Join(dir, "one"), filepath.Join(dir, "two"))
 	url := debuginfod(t, served)
-	debugger(t, "!sym noisy\n.sympath DebugInfoD*"+url+"\n.reload /f one\ndt one!record_7\nq\n", "cdb", filepath.Join(dir, "one")).must(t, 0,
+	debugger(t, "!sym noisy\n.sympath DebugInfoD*"+url+"\n.reload /f one\ndt one!record_7\nq\n", "cdb", filepath.Join(dir, "one")).Must(t, 0,
 		"SYMSRV: .*/no/such/common.debug - not there", "SYMSRV: .*/debuginfo - fetched",
 		`\+0x000 first_member_7 +: Int4B`, `\+0x010 weight_7 +: \[8\] Double`)
 }

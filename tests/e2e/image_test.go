@@ -14,7 +14,7 @@ func TestImage(t *testing.T) {
 			image := program(t, "image.c", flags...)
 			commands := "x image!count*\nlm\ndt node\ndx -r2 first\n?? first.next->next->name\n?? COUNTER\n?? sizeof(node)\n?? sizeof(Twice)\n? dwo(counter)\nda greeting\ndd image!counter L1\nu image!twice L3\nub image!main L1\nuf image!twice\nln image!twice\n" +
 				"bp main\nbp `image.c:13`\nbl\nk\ng\np\nr\ned counter 1\nls\n.lastevent\nvertarget\nq\n"
-			debugger(t, commands, "cdb", "-z", image).must(t, 4,
+			debugger(t, commands, "cdb", "-z", image).Must(t, 4,
 				`^Loading Dump File \[.*/image\]`,
 				"^ModLoad: "+address+" "+address+"   .*/image",
 				`^`+address+` image!counter = 0n42$`,
@@ -38,7 +38,7 @@ func TestImage(t *testing.T) {
 	t.Run("Windows", func(t *testing.T) {
 		image := filepath.Join(t.TempDir(), "image.exe")
 		must(t, "x86_64-w64-mingw32-gcc", "-g", "-o", image, filepath.Join("..", "programs", "image.c"))
-		debugger(t, "x image!counter\nlm\ndt node\ndx -r2 first\nu image!twice L3\nda greeting\nbp main\nbl\nk\n!dh -f image\n.reload /i\n||\nln image!counter\nvertarget\nq\n", "cdb", "-z", image).must(t, 4,
+		debugger(t, "x image!counter\nlm\ndt node\ndx -r2 first\nu image!twice L3\nda greeting\nbp main\nbl\nk\n!dh -f image\n.reload /i\n||\nln image!counter\nvertarget\nq\n", "cdb", "-z", image).Must(t, 4,
 			`^Loading Dump File \[.*/image\.exe\]`,
 			`^`+address+` image!counter = 0n42$`, `^`+address+` +`+address+` +image +.*\(service symbols: DWARF Private Symbols\)`,
 			`\+0x008 next +: Ptr64 node`, `name +: 0x[0-9a-f]+ : "second"`,
@@ -50,7 +50,7 @@ func TestImage(t *testing.T) {
 			image := filepath.Join(t.TempDir(), "image")
 			args := append(flags, "--target="+cpu+"-linux-gnu", "-g", "-O1", "-nostdlib", "-fuse-ld=lld", "-fPIE", "-pie", "-Wl,-e,main", "-o", image, filepath.Join("..", "programs", "image.c"))
 			must(t, "clang", args...)
-			debugger(t, "uf image!main\ndx -r2 first\nq\n", "cdb", "-z", image).must(t, 0,
+			debugger(t, "uf image!main\ndx -r2 first\nq\n", "cdb", "-z", image).Must(t, 0,
 				`// image!counter \(`+address+`\)`, `ret$`, `name +: 0x[0-9a-f]+ : "second"`)
 		}
 	})
@@ -60,12 +60,12 @@ func TestImage(t *testing.T) {
 		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		debugger(t, "", "run", "--launch", config, "-c", "?? counter").must(t, 0, `int 0n42`)
+		debugger(t, "", "run", "--launch", config, "-c", "?? counter").Must(t, 0, `int 0n42`)
 	})
 	t.Run("no image", func(t *testing.T) {
 		r := debugger(t, "", "cdb", "-z", "image_test.go", "-c", "q")
-		if r.status != 2 || !strings.Contains(r.err, "neither an ELF nor a PE image") {
-			t.Errorf("status %d: %s", r.status, r.err)
+		if r.Status != 2 || !strings.Contains(r.Err, "neither an ELF nor a PE image") {
+			t.Errorf("status %d: %s", r.Status, r.Err)
 		}
 	})
 }

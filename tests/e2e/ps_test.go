@@ -23,8 +23,8 @@ func TestProcesses(t *testing.T) {
 	for _, args := range [][]string{{"ps", "--json"}, {"ps", "--json", "--server", server}} {
 		r := debugger(t, "", args...)
 		var list []targets.Process
-		if err := json.Unmarshal([]byte(r.out), &list); err != nil || r.err != "" || r.status != 0 {
-			t.Fatalf("%v: %v, status %d, %q", args, err, r.status, r.err)
+		if err := json.Unmarshal([]byte(r.Out), &list); err != nil || r.Err != "" || r.Status != 0 {
+			t.Fatalf("%v: %v, status %d, %q", args, err, r.Status, r.Err)
 		}
 		found := false
 		for i, p := range list {
@@ -37,7 +37,7 @@ func TestProcesses(t *testing.T) {
 			t.Errorf("%v: %d is not among %d processes", args, cmd.Process.Pid, len(list))
 		}
 	}
-	if r := debugger(t, "", "ps", "--json", "--server", "gdb:server=127.0.0.1,port=1"); r.status != 3 || r.out != "" || !strings.Contains(r.err, "127.0.0.1:1") {
+	if r := debugger(t, "", "ps", "--json", "--server", "gdb:server=127.0.0.1,port=1"); r.Status != 3 || r.Out != "" || !strings.Contains(r.Err, "127.0.0.1:1") {
 		t.Errorf("a far end that is not there: %+v", r)
 	}
 }

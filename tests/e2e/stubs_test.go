@@ -64,9 +64,9 @@ func TestStubs(t *testing.T) {
 		t.Run(c.stub.Name, func(t *testing.T) {
 			program := c.stub.Build(t, source(t, "counting.c"), "-g", "-O0")
 			r := debugger(t, counting, "cdb", "-remote", "gdb:server=127.0.0.1,port="+c.stub.Serve(t, program))
-			r.must(t, 1, counted...)
+			r.Must(t, 1, counted...)
 			if c.loss != "" {
-				r.must(t, 1, c.loss)
+				r.Must(t, 1, c.loss)
 			}
 		})
 	}

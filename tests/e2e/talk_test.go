@@ -1,8 +1,8 @@
 package e2e
 
 import (
+	"dap-windbg/tests/built"
 	"io"
-	"os"
 	"os/exec"
 	"regexp"
 	"sync"
@@ -25,8 +25,8 @@ type talk struct {
 
 func start(t *testing.T, args ...string) *talk {
 	t.Helper()
-	k := &talk{t: t, cmd: exec.Command(binary, args...), ended: make(chan struct{}), more: make(chan struct{})}
-	k.cmd.Env = append(os.Environ(), "DEBUGINFOD_URLS=", "XDG_CACHE_HOME="+t.TempDir())
+	k := &talk{t: t, cmd: exec.Command(built.Binary(t), args...), ended: make(chan struct{}), more: make(chan struct{})}
+	k.cmd.Env = environment(t)
 	var err error
 	if k.in, err = k.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

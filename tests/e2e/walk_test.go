@@ -52,15 +52,15 @@ func TestWalk(t *testing.T) {
 	commands, found := walk(n)
 	t.Run("launch", func(t *testing.T) {
 		r := debugger(t, commands, "cdb", prog)
-		r.must(t, 0, found...)
-		if !strings.Contains(r.out, greeting(n)+"\n") {
-			t.Errorf("the program's output %q is not shown:\n%s", greeting(n), r.out)
+		r.Must(t, 0, found...)
+		if !strings.Contains(r.Out, greeting(n)+"\n") {
+			t.Errorf("the program's output %q is not shown:\n%s", greeting(n), r.Out)
 		}
 	})
 	t.Run("gdbserver by hand", func(t *testing.T) {
 		s := gdbserver(t, "\n", "--once", "127.0.0.1:0", prog)
 		commands := strings.Replace(commands, ".input \"\\n\"\n", "", 1)
-		debugger(t, commands, "cdb", "-remote", "gdb:server=localhost,port="+s.port).must(t, 0, found...)
+		debugger(t, commands, "cdb", "-remote", "gdb:server=localhost,port="+s.port).Must(t, 0, found...)
 		<-s.ended
 		if got := s.output.String(); got != greeting(n)+"\n" {
 			t.Errorf("the program printed %q", got)
@@ -68,7 +68,7 @@ func TestWalk(t *testing.T) {
 	})
 	t.Run("run", func(t *testing.T) { // unattended: the program has no input
 		line := strings.Join(strings.Split(strings.TrimSpace(strings.Replace(commands, ".input \"\\n\"\n", "", 1)), "\n"), "; ")
-		debugger(t, "", "run", "-c", line, "--", prog).must(t, 0, "Breakpoint 0 hit", fmt.Sprintf(`\{ size=%d \}`, n), "exited with status 0")
+		debugger(t, "", "run", "-c", line, "--", prog).Must(t, 0, "Breakpoint 0 hit", fmt.Sprintf(`\{ size=%d \}`, n), "exited with status 0")
 	})
 	t.Run("script and launch file", func(t *testing.T) {
 		dir := t.TempDir()
@@ -79,7 +79,7 @@ func TestWalk(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		debugger(t, "", "run", "--launch", config, "--config", "walk", "-cf", script).must(t, 0, "Breakpoint 0 hit", fmt.Sprintf(`\{ size=%d \}`, n))
+		debugger(t, "", "run", "--launch", config, "--config", "walk", "-cf", script).Must(t, 0, "Breakpoint 0 hit", fmt.Sprintf(`\{ size=%d \}`, n))
 	})
 }
 
@@ -87,7 +87,7 @@ func TestWalk(t *testing.T) {
 func TestAttach(t *testing.T) {
 	cmd := spinning(t)
 	pid := cmd.Process.Pid
-	debugger(t, "k\nlm\nbp spin!tick\ng\ndx ticks\nbc *\n|\nqd\n", "cdb", "-p", strconv.Itoa(pid)).must(t, 0,
+	debugger(t, "k\nlm\nbp spin!tick\ng\ndx ticks\nbc *\n|\nqd\n", "cdb", "-p", strconv.Itoa(pid)).Must(t, 0,
 		"ModLoad: .*spin", "spin!main", "Breakpoint 0 hit", `spin!tick.* \[.*spin\.c @ 8\]`, `^ticks +: 0x[0-9a-f]+ \[Type: volatile unsigned long\]`,
 		fmt.Sprintf(`^\.  0\tid: %x\t`, pid))
 	unharmed(t, pid)
@@ -98,7 +98,7 @@ func TestProcessServer(t *testing.T) {
 	cmd := spinning(t)
 	s := gdbserver(t, "", "--multi", "127.0.0.1:0")
 	server := "gdb:server=127.0.0.1,port=" + s.port
-	debugger(t, "", "ps", "--server", server).must(t, 0, fmt.Sprintf(`^ +%d .*spin`, cmd.Process.Pid))
+	debugger(t, "", "ps", "--server", server).Must(t, 0, fmt.Sprintf(`^ +%d .*spin`, cmd.Process.Pid))
 	commands := fmt.Sprintf(".tlist spin*\n.attach 0n%d\ng\n", cmd.Process.Pid)
 	k := start(t, "cdb", "-premote", server)
 	for _, line := range strings.Split(strings.TrimSpace(commands), "\n")[:2] {

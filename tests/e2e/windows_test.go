@@ -40,7 +40,7 @@ func TestWindowsProcess(t *testing.T) {
 	const session = "bp inner\ng\nlm m windows\nk\np\ndv\n.frame 1\ndv /V\ndx *p\ndx windows!g_shape\ndt windows!shape\nx windows!g_*\nln inner+4\nbc *\n" +
 		"bp `windows.c:23`\ng\n?? v\ngu\nbc *\ng\nq\n"
 	r := debugger(t, session, "cdb", "-remote", "gdb:server=127.0.0.1,port="+targettest.Wine.Serve(t, windowsProgram(t, "windows.c")))
-	r.must(t, 1,
+	r.Must(t, 1,
 		`^Breakpoint 0 hit\nwindows!inner.*windows\.c @ 1[56]\]`,
 		`windows +T? *\(private pdb symbols\) +.*windows\.`,
 		`^00 .*windows!inner.*windows\.c @ 1[56]\]`,
@@ -68,7 +68,7 @@ func TestWindowsObjects(t *testing.T) {
 	}
 	const session = "bp look\ng\np\ndx s\ndx n\ndx *s\ndx -r2 square\nx derived!zoo::*\n.kill\nq\n"
 	r := debugger(t, session, "cdb", "-remote", "gdb:server=127.0.0.1,port="+targettest.Wine.Serve(t, windowsProgram(t, "derived.cpp")))
-	r.must(t, 0, `^Breakpoint 0 hit\nderived!look`,
+	r.Must(t, 0, `^Breakpoint 0 hit\nderived!look`,
 		`^s +: 0x[0-9a-f]+ \[Type: zoo::Square \* \(derived from zoo::Shape \*\)\]`, `edge +: 5 `,
 		`^n +: 0x[0-9a-f]+ \[Type: zoo::Square \* \(derived from zoo::Named \*\)\]`, `edge +: 5 `,
 		`^square +\[Type: zoo::Square\]`, `tag +: 1 `, `id +: 77 \[Type: __int64\]`)
@@ -78,7 +78,7 @@ func TestWindowsObjects(t *testing.T) {
 func TestWindowsImage(t *testing.T) {
 	const session = "x windows!g_*\nbp windows!middle\nbp `windows.c:16`\nbl\ndt windows!shape\ndx windows!g_shape.corner\nln windows!inner+6\n.fnent windows!middle\nu windows!inner l3\nlm\nq\n"
 	r := debugger(t, session, "cdb", "-z", windowsProgram(t, "windows.c"))
-	r.must(t, 0,
+	r.Must(t, 0,
 		`windows!g_counter = 0n0`, `windows!g_origin`, `windows!g_shape`,
 		`windows\.c @ 20\].*windows!middle`, `windows\.c @ 16\].*windows!inner\+0x`,
 		`\+0x000 color +: color`, `\+0x004 flag_b +: Pos 3, 5 Bits`,

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"dap-windbg/tests/built"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +16,7 @@ const status, spin, crash = "../programs/status.c", "../programs/spin.c", "../pr
 // TestExitStatuses: each of them, and what is said with it. For each there is what
 // makes it and what does not.
 func TestExitStatuses(t *testing.T) {
-	good, hangs, bad := program(t, status), program(t, spin), program(t, crash)
+	good, hangs, bad := built.Program(t, status), built.Program(t, spin), built.Program(t, crash)
 	for _, row := range []struct {
 		name   string
 		args   []string
@@ -31,9 +32,9 @@ func TestExitStatuses(t *testing.T) {
 		{"bad option", []string{"--nonsense"}, 2, "unknown flag: --nonsense"},
 		{"no program", nil, 2, "nothing to run"},
 		{"missing program", []string{"--", "/nonexistent/program"}, 2, "no such file or directory"},
-		{"bad launch file", []string{"--launch", write(t, "l.json", `{"request": "launch", "programm": "x"}`)}, 2, "did you mean 'program'"},
-		{"no gdbserver", []string{"--launch", write(t, "l.json", `{"request": "launch", "program": "`+good+`", "gdbserver": "gdbserver-of-nowhere"}`)}, 3, "is not installed here"},
-		{"dead far end", []string{"--launch", write(t, "l.json", `{"request": "attach", "connection": "gdb:server=127.0.0.1,port=1"}`)}, 3, "connection refused"},
+		{"bad launch file", []string{"--launch", built.Write(t, "l.json", `{"request": "launch", "programm": "x"}`)}, 2, "did you mean 'program'"},
+		{"no gdbserver", []string{"--launch", built.Write(t, "l.json", `{"request": "launch", "program": "`+good+`", "gdbserver": "gdbserver-of-nowhere"}`)}, 3, "is not installed here"},
+		{"dead far end", []string{"--launch", built.Write(t, "l.json", `{"request": "attach", "connection": "gdb:server=127.0.0.1,port=1"}`)}, 3, "connection refused"},
 		{"unknown command", []string{"-c", ".nosuch", "--", good}, 4, "^FAILED .*Syntax error in '.nosuch'"},
 		{"assertion", []string{"-c", ".assert 1 == 2", "--", good}, 4, `^FAILED assertion failed: .assert 1 == 2\n    expected: == 0x2 \(2\)\n    actual:   1 is 0x1 \(1\)`},
 		{"assertion that holds", []string{"-c", ".assert 1 == 1", "--", good}, 0, ""},
@@ -49,9 +50,9 @@ func TestExitStatuses(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := bare.run(t, row.args...)
-			r.must(t, row.status, row.says)
-			if strings.Contains(strings.ReplaceAll(r.out, ".echo BEYOND", ""), "BEYOND") {
-				t.Errorf("commands ran behind a failure:\n%s", r.out)
+			r.Must(t, row.status, row.says)
+			if strings.Contains(strings.ReplaceAll(r.Out, ".echo BEYOND", ""), "BEYOND") {
+				t.Errorf("commands ran behind a failure:\n%s", r.Out)
 			}
 		})
 	}
@@ -59,10 +60,10 @@ func TestExitStatuses(t *testing.T) {
 
 // TestScriptLine: a failure names the file and the line.
 func TestScriptLine(t *testing.T) {
-	script := write(t, "check.dbg", "bp `crash.c:24`\ng\n.expect \"Breakpoint 0 hit\"\n.assert @@(argc) == 7\n.echo BEYOND\n")
-	r := bare.run(t, "-cf", script, "--", program(t, crash))
-	r.must(t, 4, `^FAILED .*check\.dbg:4: assertion failed: .assert @@\(argc\) == 7`, `expected: == 0x7 \(7\)`, `actual:   @@\(argc\) is 0x1 \(1\)`)
-	if strings.Contains(r.out, "BEYOND") {
+	script := built.Write(t, "check.dbg", "bp `crash.c:24`\ng\n.expect \"Breakpoint 0 hit\"\n.assert @@(argc) == 7\n.echo BEYOND\n")
+	r := bare.run(t, "-cf", script, "--", built.Program(t, crash))
+	r.Must(t, 4, `^FAILED .*check\.dbg:4: assertion failed: .assert @@\(argc\) == 7`, `expected: == 0x7 \(7\)`, `actual:   @@\(argc\) is 0x1 \(1\)`)
+	if strings.Contains(r.Out, "BEYOND") {
 		t.Error("the script went on")
 	}
 }
@@ -71,7 +72,7 @@ func TestScriptLine(t *testing.T) {
 // processes, and says so.
 func TestEndedFromOutside(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		cmd := exec.Command(binary, "run", "--", program(t, "testdata/family.c"))
+		cmd := exec.Command(built.Binary(t), "run", "--", built.Program(t, "testdata/family.c"))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"dap-windbg/tests/built"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 // schema is the documented form of the JSON report.
 func schema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(read(t, "../../docs/report.schema.json")))
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(built.Read(t, "../../docs/report.schema.json")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func checkAll(t *testing.T, dir string) {
 		"junit.xml":       checkJUnit,
 		"annotations.txt": checkAnnotations,
 	} {
-		text := read(t, filepath.Join(dir, name))
+		text := built.Read(t, filepath.Join(dir, name))
 		if err := check(text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -173,16 +174,16 @@ func checkAll(t *testing.T, dir string) {
 
 // TestForms: every form holds to its rules, whatever became of the program.
 func TestForms(t *testing.T) {
-	kinds, hostile := program(t, "testdata/kinds.cpp", "-fstack-protector-all"), program(t, "testdata/hostile.c")
+	kinds, hostile := built.Program(t, "testdata/kinds.cpp", "-fstack-protector-all"), built.Program(t, "testdata/hostile.c")
 	for name, args := range map[string][]string{
 		"passed":  {"--", kinds, "none"},
-		"failed":  {"--", program(t, status), "3"},
+		"failed":  {"--", built.Program(t, status), "3"},
 		"crashed": {"--", kinds, "throw"},
 		"hostile": {"--", hostile},
-		"hung":    {"--timeout", "1s", "--", program(t, spin)},
+		"hung":    {"--timeout", "1s", "--", built.Program(t, spin)},
 		"script":  {"-c", `.echo <b>]]>%0A::error::x; .expect "\"&<"`, "--", kinds},
-		"lost":    {"--launch", write(t, "l.json", `{"request": "attach", "connection": "gdb:server=127.0.0.1,port=1"}`)},
-		"workers": {"--", program(t, "testdata/workers.c"), "10"},
+		"lost":    {"--launch", built.Write(t, "l.json", `{"request": "attach", "connection": "gdb:server=127.0.0.1,port=1"}`)},
+		"workers": {"--", built.Program(t, "testdata/workers.c"), "10"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "a", "report")
@@ -194,12 +195,12 @@ func TestForms(t *testing.T) {
 				Status int
 				Result string
 			}
-			if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "report.json"))), &rep); err != nil || rep.Status != r.status {
-				t.Errorf("report of status %d, exit status %d (%v)", rep.Status, r.status, err)
+			if err := json.Unmarshal([]byte(built.Read(t, filepath.Join(dir, "report.json"))), &rep); err != nil || rep.Status != r.Status {
+				t.Errorf("report of status %d, exit status %d (%v)", rep.Status, r.Status, err)
 			}
-			notes := read(t, filepath.Join(dir, "annotations.txt"))
-			if (notes == "") != (r.status == 0) || !strings.Contains(r.out, notes) {
-				t.Errorf("status %d, annotations %q, output %q", r.status, notes, r.out)
+			notes := built.Read(t, filepath.Join(dir, "annotations.txt"))
+			if (notes == "") != (r.Status == 0) || !strings.Contains(r.Out, notes) {
+				t.Errorf("status %d, annotations %q, output %q", r.Status, notes, r.Out)
 			}
 		})
 	}
@@ -208,7 +209,7 @@ func TestForms(t *testing.T) {
 // TestFormsFail: the checks would see what is wrong.
 func TestFormsFail(t *testing.T) {
 	dir := t.TempDir()
-	bare.run(t, "--report", dir, "--", program(t, crash)).must(t, 1)
+	bare.run(t, "--report", dir, "--", built.Program(t, crash)).Must(t, 1)
 	s := schema(t)
 	for _, row := range []struct {
 		file, from, to string
@@ -229,7 +230,7 @@ func TestFormsFail(t *testing.T) {
 		{"report.txt", `CRASH`, "\x1b[31mCRASH", plainText},
 		{"report.txt", `CRASH`, "\xff", plainText},
 	} {
-		text := read(t, filepath.Join(dir, row.file))
+		text := built.Read(t, filepath.Join(dir, row.file))
 		if err := row.check(text); err != nil {
 			t.Fatalf("%s: %v", row.file, err)
 		}
@@ -247,17 +248,17 @@ func TestFormsFail(t *testing.T) {
 // and the report as text.
 func TestHostileText(t *testing.T) {
 	dir := t.TempDir()
-	cmd := append([]string{"--report", dir}, "--", program(t, "testdata/hostile.c"))
+	cmd := append([]string{"--report", dir}, "--", built.Program(t, "testdata/hostile.c"))
 	r := bare.runRaw(t, cmd...)
 	want := []byte("start \xff\xfe \x1b[31mred\x1b[0m \x00 ]]> <a&b> \r\n::error::injected\nend")
-	if !bytes.Contains([]byte(r.out), want) {
-		t.Errorf("standard output is %q", r.out)
+	if !bytes.Contains([]byte(r.Out), want) {
+		t.Errorf("standard output is %q", r.Out)
 	}
-	if text := read(t, filepath.Join(dir, "report.txt")); !strings.Contains(text, `\xff`) || !strings.Contains(text, `\x1b[31m`) || !strings.Contains(text, "\nThread 0 (") {
+	if text := built.Read(t, filepath.Join(dir, "report.txt")); !strings.Contains(text, `\xff`) || !strings.Contains(text, `\x1b[31m`) || !strings.Contains(text, "\nThread 0 (") {
 		t.Errorf("report.txt has\n%s", text)
 	}
 	var rep struct{ Output string }
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "report.json"))), &rep); err != nil || !strings.Contains(rep.Output, `\xff\xfe \x1b[31mred`) {
+	if err := json.Unmarshal([]byte(built.Read(t, filepath.Join(dir, "report.json"))), &rep); err != nil || !strings.Contains(rep.Output, `\xff\xfe \x1b[31mred`) {
 		t.Errorf("%q %v", rep.Output, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "core.0")); err != nil {
@@ -267,9 +268,9 @@ func TestHostileText(t *testing.T) {
 
 // TestJSONAlone: with --json the standard output is one JSON document.
 func TestJSONAlone(t *testing.T) {
-	r := bare.run(t, "--json", "--", program(t, crash))
-	if err := checkJSON(schema(t), r.out); err != nil {
-		t.Errorf("%v\n%s", err, r.out)
+	r := bare.run(t, "--json", "--", built.Program(t, crash))
+	if err := checkJSON(schema(t), r.Out); err != nil {
+		t.Errorf("%v\n%s", err, r.Out)
 	}
-	r.must(t, 1, "^sum 7$", "^CRASH: ")
+	r.Must(t, 1, "^sum 7$", "^CRASH: ")
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"dap-windbg/tests/built"
 	"flag"
 	"os"
 	"os/exec"
@@ -70,10 +71,10 @@ func TestExample(t *testing.T) {
 	dir := example(t)
 	s := surroundings{dir: dir}
 	report := filepath.Join(dir, "crash")
-	s.start(t, append(alone(t), binary, "run", "--report", report, "--", "./tests")).must(t, 1,
+	s.start(t, append(alone(t), built.Binary(t), "run", "--report", report, "--", "./tests")).Must(t, 1,
 		`^discounts passed\nguests crashed\nlabels passed$`, "^CRASH: null dereference of `order.customer`", "^Core file: core.2$")
 	for _, name := range []string{"report.txt", "junit.xml", "annotations.txt"} {
-		got := masked(read(t, filepath.Join(report, name)), dir)
+		got := masked(built.Read(t, filepath.Join(report, name)), dir)
 		golden := filepath.Join("../../examples/orders/expected", name)
 		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -81,7 +82,7 @@ func TestExample(t *testing.T) {
 			}
 			continue
 		}
-		if want := read(t, golden); got != want {
+		if want := built.Read(t, golden); got != want {
 			t.Errorf("%s differs from %s at line %s", name, golden, differs(want, got))
 		}
 	}
@@ -111,7 +112,7 @@ func differs(want, got string) string {
 // TestExampleDiffers: what is compared would tell another line, another variable and
 // another kind of crash.
 func TestExampleDiffers(t *testing.T) {
-	text := read(t, "../../examples/orders/expected/report.txt")
+	text := built.Read(t, "../../examples/orders/expected/report.txt")
 	for _, change := range [][2]string{{"orders.cpp @ 14", "orders.cpp @ 15"}, {"number = 2", "number = 3"}, {"null dereference", "stack overflow"}, {"child 2", "child 1"}} {
 		other := strings.Replace(text, change[0], change[1], 1)
 		if other == text || masked(other, "/nowhere") == masked(text, "/nowhere") {
@@ -125,9 +126,9 @@ func TestExampleDiffers(t *testing.T) {
 func TestExampleSession(t *testing.T) {
 	dir := example(t)
 	s := surroundings{dir: dir}
-	s.run(t, "-cf", "discounts.dbg", "--", "./tests", "discounts").must(t, 0, `^discounts passed$`)
+	s.run(t, "-cf", "discounts.dbg", "--", "./tests", "discounts").Must(t, 0, `^discounts passed$`)
 	source := filepath.Join(dir, "orders.cpp")
-	if err := os.WriteFile(source, []byte(strings.Replace(read(t, source), "/ 100", "/ 50", 1)), 0o600); err != nil {
+	if err := os.WriteFile(source, []byte(strings.Replace(built.Read(t, source), "/ 100", "/ 50", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("make", "-s", "-B", "tests")
@@ -135,5 +136,5 @@ func TestExampleSession(t *testing.T) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	s.run(t, "-cf", "discounts.dbg", "--", "./tests", "discounts").must(t, 4, `^FAILED discounts\.dbg:\d+: assertion failed: .assert @rax == 0n2340`, `expected: == 0x924 \(2340\)`, `actual:   @rax is 0x820 \(2080\)`)
+	s.run(t, "-cf", "discounts.dbg", "--", "./tests", "discounts").Must(t, 4, `^FAILED discounts\.dbg:\d+: assertion failed: .assert @rax == 0n2340`, `expected: == 0x924 \(2340\)`, `actual:   @rax is 0x820 \(2080\)`)
 }

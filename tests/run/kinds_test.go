@@ -1,6 +1,7 @@
 package run
 
 import (
+	"dap-windbg/tests/built"
 	"strings"
 	"testing"
 )
@@ -8,7 +9,7 @@ import (
 // TestHeadlines: each kind of crash is called what it is, with the expression that was
 // at fault, and the program ends as it would by itself.
 func TestHeadlines(t *testing.T) {
-	kinds := program(t, "testdata/kinds.cpp", "-fstack-protector-all")
+	kinds := built.Program(t, "testdata/kinds.cpp", "-fstack-protector-all")
 	for _, row := range []struct {
 		how      string
 		status   int
@@ -55,13 +56,13 @@ func TestHeadlines(t *testing.T) {
 		t.Run(row.how, func(t *testing.T) {
 			r := bare.run(t, "--", kinds, row.how)
 			got, crashed := "", false
-			for line := range strings.Lines(r.err) {
+			for line := range strings.Lines(r.Err) {
 				if h, ok := strings.CutPrefix(line, "CRASH: "); ok && !crashed {
 					got, crashed = strings.TrimSuffix(h, "\n"), true
 				}
 			}
-			if r.status != row.status || crashed != (row.headline != "") || !strings.HasPrefix(got, row.headline) {
-				t.Errorf("status %d, headline %q; want %d, %q\n%s", r.status, got, row.status, row.headline, r.err)
+			if r.Status != row.status || crashed != (row.headline != "") || !strings.HasPrefix(got, row.headline) {
+				t.Errorf("status %d, headline %q; want %d, %q\n%s", r.Status, got, row.status, row.headline, r.Err)
 			}
 		})
 	}
@@ -70,6 +71,6 @@ func TestHeadlines(t *testing.T) {
 // TestPerturbed: with glibc's filling, freed memory is known by the byte it has here.
 func TestPerturbed(t *testing.T) {
 	s := surroundings{env: []string{"MALLOC_PERTURB_=119"}}
-	s.run(t, "--", program(t, "testdata/freed.cpp")).must(t, 1,
+	s.run(t, "--", built.Program(t, "testdata/freed.cpp")).Must(t, 1,
 		"^CRASH: use of memory that was freed \\(filled with 0x77 by MALLOC_PERTURB_\\): the pointer `o->next` \\(order \\*\\) is 0x7777777777777777")
 }

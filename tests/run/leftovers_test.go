@@ -1,6 +1,7 @@
 package run
 
 import (
+	"dap-windbg/tests/built"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ func TestNothingIsLeft(t *testing.T) {
 	mark := fmt.Sprintf("DAP_WINDBG_RUN_TEST=%d.%d", os.Getpid(), time.Now().UnixNano())
 	tmp, dir := t.TempDir(), t.TempDir()
 	s := surroundings{dir: dir, env: []string{mark, "TMPDIR=" + tmp}}
-	good, bad, hangs, workers := program(t, status), program(t, crash), program(t, "testdata/family.c"), program(t, "testdata/workers.c")
+	good, bad, hangs, workers := built.Program(t, status), built.Program(t, crash), built.Program(t, "testdata/family.c"), built.Program(t, "testdata/workers.c")
 	ends := []struct {
 		status int
 		args   []string
@@ -29,14 +30,14 @@ func TestNothingIsLeft(t *testing.T) {
 		{1, []string{"--report", "crash", "--", bad}},
 		{1, []string{"--", workers, "6"}},
 		{2, []string{"--", "/nonexistent/program"}},
-		{3, []string{"--launch", write(t, "l.json", `{"request": "attach", "connection": "gdb:server=127.0.0.1,port=1"}`)}},
+		{3, []string{"--launch", built.Write(t, "l.json", `{"request": "attach", "connection": "gdb:server=127.0.0.1,port=1"}`)}},
 		{4, []string{"-c", "bp main; g; .assert 0", "--", good}},
 		{5, []string{"--timeout", "500ms", "--", hangs}},
 		{0, []string{"-c", "bp main; g", "--", hangs}},
 	}
 	for k := range rounds {
 		end := ends[k%len(ends)]
-		s.run(t, end.args...).must(t, end.status)
+		s.run(t, end.args...).Must(t, end.status)
 		if left := marked(t, mark, 5*time.Second); len(left) > 0 {
 			t.Fatalf("round %d (%v): processes are left: %v", k, end.args, left)
 		}
@@ -58,10 +59,10 @@ func TestMarked(t *testing.T) {
 	s := surroundings{env: []string{mark}}
 	r := s.start(t, []string{"/bin/sh", "-c", "sleep 300 >/dev/null 2>&1 & echo $!"})
 	left := marked(t, mark, 0)
-	if len(left) != 1 || !strings.HasPrefix(left[0], strings.TrimSpace(r.out)+" ") {
-		t.Errorf("%v is left, not %s", left, r.out)
+	if len(left) != 1 || !strings.HasPrefix(left[0], strings.TrimSpace(r.Out)+" ") {
+		t.Errorf("%v is left, not %s", left, r.Out)
 	}
-	s.start(t, []string{"/bin/kill", strings.TrimSpace(r.out)})
+	s.start(t, []string{"/bin/kill", strings.TrimSpace(r.Out)})
 }
 
 // marked lists processes that have the mark in their environment, which whatever a run

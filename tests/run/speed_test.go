@@ -1,6 +1,7 @@
 package run
 
 import (
+	"dap-windbg/tests/built"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +15,11 @@ import (
 // output.
 func TestNoTrips(t *testing.T) {
 	wire := filepath.Join(t.TempDir(), "wire")
-	config := write(t, "l.json", fmt.Sprintf(`{"request": "launch", "program": %q, "args": ["200"], "trace": %q}`, program(t, "testdata/busy.c", "-ldl"), wire))
-	bare.run(t, "--launch", config).must(t, 0, "^busy 200 signals, 50 threads, 20 loads$")
+	config := built.Write(t, "l.json", fmt.Sprintf(`{"request": "launch", "program": %q, "args": ["200"], "trace": %q}`, built.Program(t, "testdata/busy.c", "-ldl"), wire))
+	bare.run(t, "--launch", config).Must(t, 0, "^busy 200 signals, 50 threads, 20 loads$")
 	var after []string
 	running := false
-	for line := range strings.Lines(read(t, wire)) {
+	for line := range strings.Lines(built.Read(t, wire)) {
 		sent := strings.HasPrefix(line, ">")
 		switch {
 		case sent && running:
@@ -40,9 +41,9 @@ func TestNoTrips(t *testing.T) {
 func TestForkTrips(t *testing.T) {
 	count := func(n int) int {
 		wire := filepath.Join(t.TempDir(), "wire")
-		config := write(t, "l.json", fmt.Sprintf(`{"request": "launch", "program": %q, "args": ["%d"], "trace": %q}`, program(t, "testdata/forker.c"), n, wire))
-		bare.run(t, "--launch", config).must(t, 0)
-		return strings.Count(read(t, wire), "\n>")
+		config := built.Write(t, "l.json", fmt.Sprintf(`{"request": "launch", "program": %q, "args": ["%d"], "trace": %q}`, built.Program(t, "testdata/forker.c"), n, wire))
+		bare.run(t, "--launch", config).Must(t, 0)
+		return strings.Count(built.Read(t, wire), "\n>")
 	}
 	one, many := count(1), count(41)
 	if each := float64(many-one) / 40; each > 30 {
@@ -62,14 +63,14 @@ func TestBeside(t *testing.T) {
 		source string
 		args   []string
 	}{{"testdata/busy.c", []string{"2000"}}, {"testdata/chatter.c", []string{"2000000"}}, {"testdata/compute.c", nil}, {"testdata/forker.c", []string{"300"}}} {
-		prog := program(t, row.source, "-ldl")
+		prog := built.Program(t, row.source, "-ldl")
 		began := time.Now()
 		if err := exec.Command(prog, row.args...).Run(); err != nil {
 			t.Fatal(err)
 		}
 		alone := time.Since(began)
 		began = time.Now()
-		bare.run(t, append([]string{"--", prog}, row.args...)...).must(t, 0)
+		bare.run(t, append([]string{"--", prog}, row.args...)...).Must(t, 0)
 		t.Logf("%-20s bare %v, run %v", filepath.Base(prog), alone.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	}
 }
