@@ -252,9 +252,11 @@ func (w *walk) xdata(word uint32) (u xdata, err error) {
 		return u, symbols.ErrNoUnwind
 	}
 	u.instr = instructions(u.prologue)
+	room := int(u.length) // codes are instructions of the function: more than its bytes there are not
 	add := func(index, start uint32) {
-		if uint64(index) < uint64(len(codes)) {
+		if uint64(index) < uint64(len(codes)) && room >= 0 {
 			ops, _ := decodeOps(codes[index:])
+			room -= len(ops)
 			if single {
 				start = u.length - min(u.length, 4*uint32(instructions(ops)+1)) // a return follows the codes
 			}
