@@ -176,6 +176,10 @@ func (l *link) data(p packet) {
 		l.control(typeResend, 0)
 		return
 	}
+	if standing == anew && l.unproven(p) {
+		l.control(typeResend, 0)
+		return
+	}
 	l.damage = damage{shown: l.damage.shown}
 	l.control(typeAcknowledge, l.ids.acknowledged(p.id))
 	switch standing {
@@ -184,8 +188,8 @@ func (l *link) data(p packet) {
 			return
 		}
 	case anew:
-		if l.ids.expect == l.ids.acknowledged(p.id)^1 && bytes.Equal(l.last, p.data) {
-			return // sent again because our acknowledgement was lost
+		if l.again(p) {
+			return
 		}
 		l.restart()
 	default:
@@ -206,6 +210,24 @@ func (l *link) data(p packet) {
 	if !again {
 		l.deliver(p)
 	}
+}
+
+// again reports whether the first packet of a stream comes once more because our
+// acknowledgement was lost.
+func (l *link) again(p packet) bool {
+	return l.ids.expect == l.ids.acknowledged(p.id)^1 && bytes.Equal(l.last, p.data)
+}
+
+// unproven reports whether a packet that begins the target's stream anew may be one
+// whose number noise changed, which checksums do not show: where the target was heard
+// before, it must say so twice.
+func (l *link) unproven(p packet) bool {
+	if l.state == nil || l.again(p) || bytes.Equal(l.fresh, p.data) {
+		l.fresh = nil
+		return false
+	}
+	l.fresh = p.data
+	return true
 }
 
 // astray reports whether a packet of the last one's number is another: the target had

@@ -92,6 +92,7 @@ type link struct {
 	last      []byte       // last data packet received, as payload
 	state     *stateChange // the last one
 	resetBy   bool         // a RESET came since the last data packet
+	fresh     []byte       // payload that is to begin the target's stream anew, if it comes again
 	queue     []*ask
 	cur       *ask
 	acked     bool
