@@ -25,6 +25,7 @@ func TestCycles(t *testing.T) {
 	g := w.Say("g")
 	cats := vm.Begin(fmt.Sprintf("i=0; while [ $i -lt %d ]; do cat /proc/1/status >/dev/null; i=$((i+1)); done; echo $i", stops))
 	told := 0
+	// Whether a stop or the guest's end comes next is looked at: they come on two wires.
 	for limit := time.Now().Add(15 * time.Minute); !cats.Done() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
 		if !g.Done() {
 			continue

@@ -147,7 +147,7 @@ func Start(tb testing.TB, c Config) *VM {
 	return vm
 }
 
-// dial waits for one of QEMU's sockets.
+// dial waits for one of QEMU's sockets, which nobody tells of: it is tried until it is there.
 func (vm *VM) dial(path string, ended <-chan struct{}, noise *bytes.Buffer) net.Conn {
 	vm.tb.Helper()
 	for limit := time.Now().Add(Patience); time.Now().Before(limit); time.Sleep(10 * time.Millisecond) {
@@ -267,7 +267,7 @@ func (vm *VM) Monitor(line string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(vm.dir, "monitor"))
-	for err != nil && ctx.Err() == nil { // it is yet to be made
+	for err != nil && ctx.Err() == nil { // QEMU is yet to make it, and tells nobody
 		time.Sleep(10 * time.Millisecond)
 		c, err = new(net.Dialer).DialContext(ctx, "unix", filepath.Join(vm.dir, "monitor"))
 	}
