@@ -356,24 +356,27 @@ func ask(lines lineSource, prompt string) <-chan typedLine {
 }
 
 // lineEditor edits lines on a terminal; nil where in or the output is none.
-func lineEditor(o Options, in io.Reader, c readline.Config) *readline.Instance {
+func lineEditor(o Options, in io.Reader, c readline.Config) *editor {
 	f, ok := in.(*os.File)
 	if !ok || o.Quiet || !term.IsTerminal(int(f.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
 		return nil
 	}
+	keys := readline.NewCancelableStdin(f)
+	c.Stdin = keys
 	c.HistoryFile, c.HistoryLimit, c.InterruptPrompt = historyFile(), 2000, "^C"
 	rl, err := readline.NewEx(&c)
 	if err != nil {
+		keys.Close()
 		return nil
 	}
-	return rl
+	return &editor{rl: rl, keys: keys}
 }
 
 // source chooses the line editor on a terminal, plain lines elsewhere.
 func source(o Options, in io.Reader, w *window) lineSource {
-	if rl := lineEditor(o, in, readline.Config{AutoComplete: completer{w.seat.Complete}}); rl != nil {
-		w.scr.Through(rl.Stdout())
-		return &editor{rl: rl}
+	if e := lineEditor(o, in, readline.Config{AutoComplete: completer{w.seat.Complete}}); e != nil {
+		w.scr.Through(e.rl.Stdout())
+		return e
 	}
 	r := bufio.NewReaderSize(in, 1<<16)
 	return &plain{r: r}
@@ -395,6 +398,7 @@ func (*plain) Close()     {}
 // editor is a terminal with line editing and history.
 type editor struct {
 	rl      *readline.Instance
+	keys    io.Closer // ends the wait for a key, for which rl's Close would wait
 	leaving *bool // Ctrl+B was typed before Enter; nil: it means nothing
 }
 
@@ -415,7 +419,13 @@ func (e *editor) reprompt(prompt string) {
 	}
 }
 func (*editor) Echo() bool { return false }
-func (e *editor) Close()   { e.rl.Close() }
+
+// Close leaves the cursor at the beginning of a line that is empty.
+func (e *editor) Close() {
+	e.reprompt("")
+	e.keys.Close()
+	e.rl.Close()
+}
 
 // historyFile is in the user's cache directory; "" keeps no history.
 func historyFile() string {

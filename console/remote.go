@@ -85,7 +85,7 @@ func (g *guest) show(text []byte) {
 func (g *guest) changed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e, ok := g.lines.(*editor); ok && g.w != nil {
+	if e, ok := g.lines.(*editor); ok && g.w != nil && g.w.Over() == nil {
 		e.reprompt(g.w.Prompt())
 	}
 }
@@ -93,16 +93,16 @@ func (g *guest) changed() {
 // source is source for a guest, whose names are completed at the other end.
 func (g *guest) source(in io.Reader) lineSource {
 	away := false
-	rl := lineEditor(g.o, in, readline.Config{
+	e := lineEditor(g.o, in, readline.Config{
 		AutoComplete: completer{g.w.Complete},
 		FuncFilterInputRune: func(r rune) (rune, bool) {
 			away = r == rune(leaveKey[0]) || away && (r == '\r' || r == '\n')
 			return r, r != rune(leaveKey[0])
 		},
 	})
-	if rl != nil {
-		g.out = rl.Stdout()
-		return &editor{rl: rl, leaving: &away}
+	if e != nil {
+		g.out, e.leaving = e.rl.Stdout(), &away
+		return e
 	}
 	return &plain{r: bufio.NewReaderSize(in, 1<<16)}
 }
