@@ -340,6 +340,28 @@ func TestHardwareTried(t *testing.T) {
 	}
 }
 
+// TestLongWayOnFoot: a step over a call that has no end, where no trap can be, is told of
+// and given up.
+func TestLongWayOnFoot(t *testing.T) {
+	leaf, work := fake.DemoNames["leaf"], fake.DemoNames["work"]
+	o := fake.Demo("main", 1)
+	o.NoTraps = []arch.Addr{work + 28}
+	copy(o.Regions[0].Data[leaf-fake.DemoText:], []byte{0xeb, 0xfe}) // jmp .
+	s := over(t, fake.New(o), Options{})
+	s.stop()
+	s.set("t", Breakpoint{Addr: work + 23})
+	s.run(How{})
+	stop := s.run(How{Kind: StepOver, Unit: ByInstruction})
+	if !stop.Step || s.pc() != leaf {
+		t.Errorf("the step ends with %v at %x", stop.Reason, s.pc())
+	}
+	for _, want := range []string{"instruction by instruction", "given up at"} {
+		if !s.said(want) {
+			t.Errorf("%q is not told", want)
+		}
+	}
+}
+
 // TestManyClients lets several clients set, read, run and pause at once.
 func TestManyClients(t *testing.T) {
 	s := over(t, fake.New(fake.Demo("main", 3)), Options{})

@@ -27,6 +27,7 @@ type plan struct {
 	out   bool                  // waiting for the return of the frame
 	inner bool                  // stepping into: waiting at the callee's body
 	count int                   // legs so far
+	afoot int                   // instructions so far on the way to a trap that was refused
 	home  leaving               // the function the step begins in, or leaves
 
 	back    *backward // of a step back in a recording
@@ -299,6 +300,26 @@ func (l *loop) onFoot() bool {
 	return slices.ContainsFunc(p.leg.temps, func(t temp) bool {
 		return !t.hard && !t.any && !t.catch && !t.jump && l.traps.refused[trapKey{addr: t.addr}] != nil
 	})
+}
+
+// Bounds of a way on foot, in instructions: when it is told, and when it is given up.
+const (
+	longFoot = 200
+	mostFoot = 20_000
+)
+
+// goesOnFoot counts an instruction of such a way; false ends it at pc, which is told.
+func (l *loop) goesOnFoot(st *Stop, pc arch.Addr) bool {
+	p := l.plan
+	switch p.afoot++; p.afoot {
+	case longFoot:
+		l.say(Important, fmt.Sprintf("The far end takes no trap where the step ends (%v): it goes there instruction by instruction; break in to end it\n", l.tempRefused()))
+	case mostFoot:
+		l.say(Important, fmt.Sprintf("The step is given up at %s after %d instructions: set a breakpoint behind the call and let it run\n", pc.Text(l.arch.PtrSize), mostFoot))
+		st.Step, st.Reason = true, targets.Stepped
+		return false
+	}
+	return true
 }
 
 // tempRefused reports that the plan's own traps cannot be planted.

@@ -320,7 +320,7 @@ func (l *loop) stepEnded(ctx context.Context, st *Stop, pc arch.Addr) bool {
 	if p.thread == st.Thread && l.onFoot() {
 		p.off = false
 		if !p.sprang(ctx, l, st.Thread, pc) {
-			return true
+			return l.goesOnFoot(st, pc)
 		}
 	}
 	if p.off {

@@ -77,6 +77,17 @@ func (c *command) value(n int, def uint64) (uint64, error) {
 	return c.d.Evaluate(c.ctx, c.args[n])
 }
 
+// filtered reads the flags, which begin with "-", and the one pattern of a listing.
+func (c *command) filtered(known ...string) (set map[string]bool, pattern string, err error) {
+	if set, err = c.options("-", known...); err != nil {
+		return nil, "", err
+	}
+	if err = c.most(1); err == nil && len(c.args) > 0 {
+		pattern = strings.Trim(c.args[0], `"`)
+	}
+	return set, pattern, err
+}
+
 // options takes leading arguments that begin with a mark; which of known there were.
 func (c *command) options(marks string, known ...string) (map[string]bool, error) {
 	set := map[string]bool{}

@@ -74,16 +74,9 @@ func (r *reader) bitNames(enum string, value uint64, prefix string) []string {
 
 // slabs is !slab: kmem_caches by the list slab_caches (mm/slub.c).
 func slabs(c *command) error {
-	set, err := c.options("-", "v")
+	set, pattern, err := c.filtered("v")
 	if err != nil {
 		return err
-	}
-	if err := c.most(1); err != nil {
-		return err
-	}
-	pattern := ""
-	if len(c.args) > 0 {
-		pattern = strings.Trim(c.args[0], `"`)
 	}
 	c.printf("Cache             Object    Size  Objects   Slabs  Name\n")
 	for at := range c.list(c.symbol("slab_caches"), "kmem_cache", "list") {

@@ -327,6 +327,14 @@ func (c *command) look(at arch.Addr, registers bool) error {
 	return c.d.SetContext(c.ctx, from)
 }
 
+// back has the CPU looked at as it is, and returns the task that runs there.
+func (c *command) back() (arch.Addr, error) {
+	if err := c.d.SetContext(c.ctx, systems.Context{}); err != nil {
+		return 0, err
+	}
+	return c.current()
+}
+
 func setProcess(c *command) error {
 	set, err := c.options("/", "p", "P", "r", "i")
 	if err != nil {
@@ -336,10 +344,7 @@ func setProcess(c *command) error {
 		return err
 	}
 	if len(c.args) == 0 {
-		if err := c.d.SetContext(c.ctx, systems.Context{}); err != nil {
-			return err
-		}
-		at, err := c.current()
+		at, err := c.back()
 		if err != nil {
 			return err
 		}
@@ -375,10 +380,7 @@ func setThread(c *command) error {
 		return err
 	}
 	if len(c.args) == 0 {
-		if err := c.d.SetContext(c.ctx, systems.Context{}); err != nil {
-			return err
-		}
-		at, err := c.current()
+		at, err := c.back()
 		if err == nil {
 			c.printf("Implicit thread is now %s\n", tick(at))
 		}
@@ -416,16 +418,9 @@ func setRoot(c *command) error {
 }
 
 func listTasks(c *command) error {
-	set, err := c.options("-", "t")
+	set, pattern, err := c.filtered("t")
 	if err != nil {
 		return err
-	}
-	if err := c.most(1); err != nil {
-		return err
-	}
-	pattern := ""
-	if len(c.args) > 0 {
-		pattern = strings.Trim(c.args[0], `"`)
 	}
 	c.printf("     PID    PPID  Task              State  CPU  Name\n")
 	for leader := range c.processes() {
