@@ -60,7 +60,9 @@ func (l *loop) byCode(ctx context.Context, r *arch.Registers, mem symbols.Memory
 				end = true
 			}
 		case arch.Trap:
-			return nil, 0, errNoFrame
+			if pc != r.PC() || in.Len != len(l.arch.Break) { // a break instruction that was stopped at is gone on behind
+				return nil, 0, errNoFrame
+			}
 		default:
 			if in.Kind == arch.Call && in.HasTarget && in.Target == next && in.Mem == nil {
 				f.push(next) // position-independent code asks where it is

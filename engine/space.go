@@ -83,6 +83,9 @@ const cr4LongAddresses = 1 << 12
 // paging is how the machine translates addresses. A far end that shows no CR4 has
 // four levels.
 func (l *loop) paging(ctx context.Context) (*arch.Paging, error) {
+	if s, ok := l.o.System.(interface{ Paging() *arch.Paging }); ok && l.arch == arch.I386 {
+		return s.Paging(), nil // it knows what the far end may not show
+	}
 	if l.arch != arch.AMD64 {
 		return nil, errors.ErrUnsupported
 	}
@@ -111,7 +114,7 @@ func (l *loop) throughTables(ctx context.Context, root uint64, addr arch.Addr, p
 		a := addr + arch.Addr(done)
 		part := p[done:min(len(p), done+faultSize-int(a%faultSize))]
 		n, err := 0, error(&targets.FaultError{Addr: a})
-		if int64(a) < 0 {
+		if int64(a) < 0 || l.arch == arch.I386 && a>>31 == 1 {
 			n, err = access(spaceHere, a, part)
 		}
 		if fault := (*targets.FaultError)(nil); errors.As(err, &fault) {

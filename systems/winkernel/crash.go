@@ -54,7 +54,7 @@ func (c *call) bugcheck() error {
 	}
 	c.printf("Bugcheck code %08X\nArguments", b.code)
 	for _, p := range b.params {
-		c.printf(" %s", Tick(p))
+		c.printf(" %s", tick(c.s, p))
 	}
 	c.printf("\n")
 	return nil
@@ -95,7 +95,7 @@ func (c *call) analyze() error {
 	}
 	c.printf("Arguments:\n")
 	for i, p := range b.params {
-		c.printf("Arg%d: %s", i+1, Hex(p))
+		c.printf("Arg%d: %s", i+1, hex(c.s, p))
 		if known.Params[i] != "" {
 			c.printf(", %s", known.Params[i])
 		}
@@ -130,7 +130,7 @@ func (c *call) place(b crashed, verbose bool) error {
 	if verbose {
 		if t, err := c.currentThread(); err == nil {
 			if f, ok := c.try(t, "_KTHREAD", "TrapFrame"); ok && f != 0 {
-				c.printf("TRAP_FRAME:  %s -- (.trap 0x%x)\n\n", Hex(f), f)
+				c.printf("TRAP_FRAME:  %s -- (.trap 0x%x)\n\n", hex(c.s, f), f)
 			}
 		}
 		c.printf("STACK_TEXT:\n")
@@ -146,7 +146,7 @@ func (c *call) place(b crashed, verbose bool) error {
 	module, function, _ := strings.Cut(name, "!")
 	plain, _, _ := strings.Cut(function, "+")
 	plain = strings.TrimSpace(plain)
-	c.printf("FAULTING_IP:\n%s\n%s\n\nSYMBOL_NAME:  %s\n\nMODULE_NAME: %s\n\nIMAGE_NAME:  %s\n\n", name, Tick(cause), name, module, c.imageAt(cause, module))
+	c.printf("FAULTING_IP:\n%s\n%s\n\nSYMBOL_NAME:  %s\n\nMODULE_NAME: %s\n\nIMAGE_NAME:  %s\n\n", name, tick(c.s, cause), name, module, c.imageAt(cause, module))
 	if b.code != 0 {
 		c.printf("FAILURE_BUCKET_ID:  0x%X_%s!%s\n\n", b.code, module, plain)
 	}
@@ -171,8 +171,8 @@ var reporting = []string{"DbgBreakPointWithStatus", "RtlpBreakWithStatusInstruct
 // that is its code's address goes first.
 func (c *call) cause(frames []*arch.Registers, b crashed) arch.Addr {
 	if known, ok := bugcheckOf(uint32(b.code)); ok && known.Place > 0 {
-		if a := arch.Addr(b.params[known.Place-1]); int64(a) < 0 {
-			return a
+		if v := b.params[known.Place-1]; c.s.kernelSpace(v) {
+			return c.s.address(v)
 		}
 	}
 	for _, f := range frames {
@@ -231,9 +231,32 @@ const (
 // sizes of the registers that are not 64 bits wide, bytes.
 var narrow = map[string]int{"cs": 2, "ss": 2, "eflags": 4}
 
-func (c *call) trap() error { return c.lookFrom(trapLayout, trapLen) }
+// The same of x86. A trap in the kernel pushes no stack pointer: it is where one would be.
+var (
+	trapLayout32 = map[string]int{"edx": 0x3c, "ecx": 0x40, "eax": 0x44, "edi": 0x54, "esi": 0x58, "ebx": 0x5c, "ebp": 0x60, "eip": 0x68, "cs": 0x6c, "eflags": 0x70,
+		"esp": 0x74, "ss": 0x78}
+	contextLayout32 = map[string]int{"edi": 0x9c, "esi": 0xa0, "ebx": 0xa4, "edx": 0xa8, "ecx": 0xac, "eax": 0xb0, "ebp": 0xb4, "eip": 0xb8, "cs": 0xbc,
+		"eflags": 0xc0, "esp": 0xc4, "ss": 0xc8}
+)
 
-func (c *call) cxr() error { return c.lookFrom(contextLayout, contextLen) }
+const (
+	trapLen32    = 0x7c
+	contextLen32 = 0xcc
+)
+
+func (c *call) trap() error {
+	if c.s.width() == 4 {
+		return c.lookFrom(trapLayout32, trapLen32)
+	}
+	return c.lookFrom(trapLayout, trapLen)
+}
+
+func (c *call) cxr() error {
+	if c.s.width() == 4 {
+		return c.lookFrom(contextLayout32, contextLen32)
+	}
+	return c.lookFrom(contextLayout, contextLen)
+}
 
 // lookFrom reads registers from memory and looks from there.
 func (c *call) lookFrom(layout map[string]int, length int) error {
@@ -241,10 +264,11 @@ func (c *call) lookFrom(layout map[string]int, length int) error {
 		c.printf("Resetting default scope\n")
 		return c.SetContext(c.ctx, systems.Context{})
 	}
-	at, err := c.number(0, 0)
+	v, err := c.number(0, 0)
 	if err != nil {
 		return err
 	}
+	at := uint64(c.s.address(v))
 	p := make([]byte, length)
 	if !c.reader.read(arch.Addr(at), p) {
 		return c.end()
@@ -256,12 +280,18 @@ func (c *call) lookFrom(layout map[string]int, length int) error {
 	regs := arch.NewRegisters(own.Set)
 	for name, off := range layout {
 		var b [8]byte
-		n := 8
+		n := c.s.width()
 		if w := narrow[name]; w > 0 {
 			n = w
 		}
 		copy(b[:n], p[off:])
 		regs.PutName(name, le64(b[:]))
+	}
+	if length == trapLen32 && le64(append(p[trapLayout32["cs"]:][:2:2], make([]byte, 6)...))&1 == 0 {
+		regs.SetSP(arch.Addr(at) + arch.Addr(trapLayout32["esp"]))
+		if i, ok := regs.Set.Index("ss"); ok {
+			regs.Forget(i)
+		}
 	}
 	regs.Interrupted = true
 	now := c.Context()
@@ -301,6 +331,7 @@ func Product(build int) string {
 // Places in KUSER_SHARED_DATA (ntddk.h), which x64 has mapped at one address.
 const (
 	sharedData    = 0xfffff78000000000
+	sharedData32  = 0xffdf0000
 	sharedUptime  = 0x08 // interrupt time, 100 ns
 	sharedTime    = 0x14 // system time, 100 ns since 1601
 	sharedDataLen = 0x2c
@@ -333,14 +364,18 @@ func (s *System) Banner(ctx context.Context, w systems.World) ([]string, error) 
 		}
 		out = append(out, fmt.Sprintf("%s Kernel Version %d %s (%d procs) %s %s", Product(k.Build), k.Build, multi, len(all), checked, cpu), "Built by: "+k.Lab)
 	}
-	out = append(out, "Machine Name:", fmt.Sprintf("Kernel base = 0x%s PsLoadedModuleList = 0x%s", Tick(k.Base), Tick(k.Modules)))
+	out = append(out, "Machine Name:", fmt.Sprintf("Kernel base = 0x%s PsLoadedModuleList = 0x%s", tick(s, k.Base), tick(s, k.Modules)))
 	return append(out, r.times()...), nil
 }
 
 // times are the session's and the machine's, or why they are not there.
 func (r *reader) times() []string {
 	p := make([]byte, sharedDataLen)
-	if r.s.width() != 8 || !r.read(sharedData, p) {
+	at := arch.Addr(sharedData)
+	if r.s.width() == 4 {
+		at = sharedData32
+	}
+	if !r.read(at, p) {
 		_ = r.settle()
 		return []string{"System Uptime: not available"}
 	}

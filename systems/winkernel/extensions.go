@@ -71,7 +71,7 @@ func (c *call) locate(a arch.Addr) string {
 	if n := c.Locate(a); n != "" {
 		return n
 	}
-	return "0x" + Hex(a)
+	return "0x" + hex(c.s, a)
 }
 
 // processors is how many there are.

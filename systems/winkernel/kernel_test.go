@@ -41,7 +41,7 @@ func TestInvalidText(t *testing.T) {
 	for v, want := range map[uint64]string{
 		0: "not valid", 0x12345880: "not valid, Transition: 12345, Protect: 4", 0x123400000084: "not valid, PageFile: 2, Offset: 1234, Protect: 4", 0x1234_0000_0400: "not valid, Proto: 0000000012340000",
 	} {
-		if got := invalidText(v); got != want {
+		if got := invalidText(v, false); got != want {
 			t.Errorf("%x: %s, want %s", v, got, want)
 		}
 	}

@@ -19,7 +19,10 @@ var memoryRows = []row{
 }
 
 // Where x64's own page tables lie when the kernel does not say (before 1607).
-const fixedPteBase = 0xfffff68000000000
+const (
+	fixedPteBase  = 0xfffff68000000000
+	narrowPteBase = 0xc0000000 // of x86
+)
 
 // pteBase is where the entries of the lowest level begin.
 func (c *call) pteBase() uint64 {
@@ -42,16 +45,18 @@ type tableEntry struct {
 
 // entries walks the tables of the space that is looked at.
 func (c *call) entries(root uint64, a arch.Addr) ([]tableEntry, error) {
-	tables, base := arch.FourLevel, c.pteBase()
-	names := levelNames
+	tables, names, self := c.tables(uint64(a))
 	phys := c.Memory(targets.Space{Physical: true})
 	table := root & 0x000ffffffffff000
+	if tables == arch.PAE {
+		table = root & 0xffffffe0
+	}
 	var out []tableEntry
-	self := selfMap(base, uint64(a))
 	for i, l := range tables.Levels {
 		var b [8]byte
-		if _, err := phys.ReadMemory(c.ctx, arch.Addr(table+uint64(a)>>l.Shift&(1<<l.Bits-1)*8), b[:]); err != nil {
-			return out, fmt.Errorf("reading the %s of %s: %w", names[i], Hex(a), err)
+		at := arch.Addr(table + uint64(a)>>l.Shift&(1<<l.Bits-1)*uint64(tables.Entry))
+		if _, err := phys.ReadMemory(c.ctx, at, b[:tables.Entry]); err != nil {
+			return out, fmt.Errorf("reading the %s of %s: %w", names[i], hex(c.s, a), err)
 		}
 		v := binary.LittleEndian.Uint64(b[:])
 		out = append(out, tableEntry{names[i], self[i], v})
@@ -61,6 +66,31 @@ func (c *call) entries(root uint64, a arch.Addr) ([]tableEntry, error) {
 		table = v & 0x000ffffffffff000
 	}
 	return out, nil
+}
+
+// tables is how the machine translates, the names of its levels, and where the entries
+// of an address lie in virtual memory; those of PAE's root do not.
+func (c *call) tables(a uint64) (*arch.Paging, []string, []uint64) {
+	switch p := c.s.Paging(); p {
+	case arch.PAE:
+		return p, levelNames[1:], []uint64{0, narrowPteBase + 0x600000 + a>>21*8, narrowPteBase + a>>12*8}
+	case arch.TwoLevel:
+		return p, levelNames[2:], []uint64{narrowPteBase + 0x300000 + a>>22*4, narrowPteBase + a>>12*4}
+	default:
+		self := selfMap(c.pteBase(), a)
+		return p, levelNames, self[:]
+	}
+}
+
+// Paging is how the kernel's machine translates addresses, by what its data block says.
+func (s *System) Paging() *arch.Paging {
+	switch {
+	case s.width() == 8:
+		return arch.FourLevel
+	case s.kernel.block.u16(kdPae)&1 != 0:
+		return arch.PAE
+	}
+	return arch.TwoLevel
 }
 
 // selfMap is where the entries of an address lie, from the top level down.
@@ -104,16 +134,16 @@ func (c *call) pte() error {
 	if err != nil {
 		return err
 	}
-	all, err := c.entries(root, arch.Addr(v))
+	all, err := c.entries(root, c.s.address(v))
 	if err != nil {
 		return err
 	}
-	c.printf("%*sVA %s\n", 43, "", Hex(v))
+	c.printf("%*sVA %s\n", 43, "", hex(c.s, c.s.address(v)))
 	var at, holds, flags strings.Builder
 	for _, e := range all {
-		fmt.Fprintf(&at, "%s at %016X    ", e.name, e.at)
-		fmt.Fprintf(&holds, "contains %016X  ", e.value)
-		fmt.Fprintf(&flags, "%-26s", pageText(e))
+		fmt.Fprintf(&at, "%s at %0*X    ", e.name, 2*c.s.width(), e.at)
+		fmt.Fprintf(&holds, "contains %0*X  ", 2*c.s.Paging().Entry, e.value)
+		fmt.Fprintf(&flags, "%-26s", c.pageText(e))
 	}
 	for _, b := range []*strings.Builder{&at, &holds, &flags} {
 		c.printf("%s\n", strings.TrimRight(b.String(), " "))
@@ -122,10 +152,10 @@ func (c *call) pte() error {
 }
 
 // pageText is an entry's page frame and flags, or why it has none.
-func pageText(e tableEntry) string {
+func (c *call) pageText(e tableEntry) string {
 	v := e.value
 	if v&1 == 0 {
-		return invalidText(v)
+		return invalidText(v, c.s.Paging().Entry == 4)
 	}
 	flag := func(bit uint, on, off byte) byte {
 		if v>>bit&1 != 0 {
@@ -139,12 +169,23 @@ func pageText(e tableEntry) string {
 }
 
 // invalidText says what an entry that is not valid stands for (MMPTE's forms).
-func invalidText(v uint64) string {
+func invalidText(v uint64, two bool) string {
+	if two {
+		switch {
+		case v == 0:
+		case v>>10&1 != 0:
+			return fmt.Sprintf("not valid, Proto: %x", v>>11)
+		case v>>11&1 != 0:
+			return fmt.Sprintf("not valid, Transition: %x, Protect: %d", v>>12, v>>5&0x1f)
+		default:
+			return fmt.Sprintf("not valid, PageFile: %d, Offset: %x, Protect: %d", v>>1&0xf, v>>12, v>>5&0x1f)
+		}
+	}
 	switch {
 	case v == 0:
 		return "not valid"
 	case v>>10&1 != 0:
-		return "not valid, Proto: " + Hex(v>>16)
+		return fmt.Sprintf("not valid, Proto: %016x", v>>16)
 	case v>>11&1 != 0:
 		return fmt.Sprintf("not valid, Transition: %x, Protect: %d", v&0x0000fffffffff000>>12, v>>5&0x1f)
 	}
@@ -174,27 +215,29 @@ func (c *call) vtop() error {
 	} else if root < 1<<20 { // a page frame
 		root <<= 12
 	}
+	a = uint64(c.s.address(a))
 	all, err := c.entries(root, arch.Addr(a))
-	c.printf("Amd64VtoP: Virt %s, pagedir %s\n", Hex(a), Hex(root))
+	label := map[int]string{8: "Amd64VtoP", 4: "X86VtoP"}[c.s.width()]
+	c.printf("%s: Virt %s, pagedir %s\n", label, hex(c.s, a), hex(c.s, root))
 	for _, e := range all {
-		c.printf("Amd64VtoP: %s %s\n", e.name, Hex(e.value))
+		c.printf("%s: %s %s\n", label, e.name, hex(c.s, e.value))
 	}
 	if err != nil {
 		return err
 	}
 	last := all[len(all)-1]
-	shift := uint(arch.FourLevel.Levels[len(all)-1].Shift)
+	shift := uint(c.s.Paging().Levels[len(all)-1].Shift)
 	switch {
 	case last.value&1 != 0:
 		size := uint64(1) << shift
 		page := last.value&0x000ffffffffff000&^(size-1) | a&(size-1)
-		kind := map[uint]string{30: "Huge page mapped phys", 21: "Large page mapped phys", 12: "Mapped phys"}[shift]
-		c.printf("Amd64VtoP: %s %s\nVirtual address %x translates to physical address %x.\n", kind, Hex(page), a, page)
-	case len(all) == 4 && last.value>>10&1 == 0 && last.value>>11&1 != 0:
+		kind := map[uint]string{30: "Huge page mapped phys", 22: "Large page mapped phys", 21: "Large page mapped phys", 12: "Mapped phys"}[shift]
+		c.printf("%s: %s %s\nVirtual address %x translates to physical address %x.\n", label, kind, hex(c.s, page), a, page)
+	case len(all) == len(c.s.Paging().Levels) && last.value>>10&1 == 0 && last.value>>11&1 != 0:
 		page := last.value&0x0000fffffffff000 | a&0xfff
-		c.printf("Amd64VtoP: Transition phys %s\nVirtual address %x translates to physical address %x.\n", Hex(page), a, page)
+		c.printf("%s: Transition phys %s\nVirtual address %x translates to physical address %x.\n", label, hex(c.s, page), a, page)
 	default:
-		c.printf("Amd64VtoP: %s\nVirtual address %x translation fails, error 0xD0000147.\n", invalidText(last.value), a)
+		c.printf("%s: %s\nVirtual address %x translation fails, error 0xD0000147.\n", label, invalidText(last.value, c.s.Paging().Entry == 4), a)
 	}
 	return nil
 }
@@ -212,7 +255,7 @@ func (c *call) vm() error {
 		if !ok {
 			continue
 		}
-		n := c.uint(at, 8)
+		n := c.uint(at, c.s.width())
 		if err := c.settle(); err != nil {
 			continue
 		}
@@ -270,7 +313,7 @@ func (c *call) pools() ([]pool, error) {
 	if !ok || !ok2 || row == 0 {
 		return nil, &FieldError{"the pool", "PoolTrackTable"}
 	}
-	if first := c.pointer(table); uint64(first)>>47 == 0x1ffff { // a pointer to the table, as in Windows
+	if first := c.pointer(table); c.s.kernelSpace(uint64(first)) { // a pointer to the table, as in Windows
 		table = first
 	}
 	n := min(c.uint(size, 4), maxPools)
@@ -386,13 +429,13 @@ func (c *call) locks() error {
 		if c.get(at, "_ERESOURCE", "Flag")&ownedExclusive != 0 {
 			how = "Exclusively owned"
 		}
-		c.printf("\nResource @ %s (0x%s)    %s\n", c.locate(at), Hex(at), how)
+		c.printf("\nResource @ %s (0x%s)    %s\n", c.locate(at), hex(c.s, at), how)
 		if v, _ := c.try(at, "_ERESOURCE", "ContentionCount"); v != 0 {
 			c.printf("    Contention Count = %d\n", v)
 		}
 		if owner, _ := c.try(at, "_ERESOURCE", "OwnerEntry.OwnerThread"); owner != 0 {
 			count, _ := c.try(at, "_ERESOURCE", "OwnerEntry.OwnerCount")
-			c.printf("     Threads: %s-%02d<*>\n", Hex(owner), count)
+			c.printf("     Threads: %s-%02d<*>\n", hex(c.s, owner), count)
 		}
 	}
 	c.printf("%d total locks, %d locks currently held\n", n, held)

@@ -135,7 +135,7 @@ func (r *reader) entry(at arch.Addr) (entry, bool) {
 	e.module.Base, e.module.Size = arch.Addr(number(l.base, w)), number(l.size, 4)
 	e.module.Path = r.wide(arch.Addr(number(l.name+w, w)), int(number(l.name, 2)))
 	if e.module.Path == "" && !r.stuck() {
-		e.module.Path = "unknown_" + Hex(e.module.Base) + ".sys"
+		e.module.Path = "unknown_" + hex(r.s, e.module.Base) + ".sys"
 	}
 	return e, !r.stuck()
 }
@@ -198,7 +198,7 @@ const unloadedRows = 50
 func (r *reader) unloaded() []Unloaded {
 	at, ok := r.variable(kdUnloadedDrivers, "MmUnloadedDrivers")
 	last, ok2 := r.variable(kdLastUnloaded, "MmLastUnloadedDriver")
-	if !ok || !ok2 || r.s.width() != 8 {
+	if !ok || !ok2 {
 		return nil
 	}
 	table, n := r.pointer(at), r.uint(last, 4)
@@ -207,8 +207,9 @@ func (r *reader) unloaded() []Unloaded {
 	}
 	var out []Unloaded
 	for i := range min(n, unloadedRows) {
-		row := table + arch.Addr((n-min(n, unloadedRows)+i)%unloadedRows*40)
-		u := Unloaded{Name: r.unicode(row), Start: r.pointer(row + 16), End: r.pointer(row + 24)}
+		w := uint64(r.s.width()) // a UNICODE_STRING, two addresses, a time
+		row := table + arch.Addr((n-min(n, unloadedRows)+i)%unloadedRows*(4*w+8))
+		u := Unloaded{Name: r.unicode(row), Start: r.pointer(row + arch.Addr(2*w)), End: r.pointer(row + arch.Addr(3*w))}
 		if r.stuck() {
 			break
 		}

@@ -45,14 +45,20 @@ func (r *reader) objectHeader(object arch.Addr) arch.Addr {
 	return object - r.at(0, "_OBJECT_HEADER", "Body")
 }
 
-// objectName is an object's own name, "" for none: a header before the header, as
-// ObpInfoMaskToOffset places it.
-func (r *reader) objectName(object arch.Addr) string {
+// nameInfo is where an object's name lies, 0 for none: a header before the header, so far
+// as the header says (before Windows 7) or as ObpInfoMaskToOffset places it.
+func (r *reader) nameInfo(object arch.Addr) arch.Addr {
 	h := r.objectHeader(object)
+	if off, ok := r.try(h, "_OBJECT_HEADER", "NameInfoOffset"); ok {
+		if off == 0 {
+			return 0
+		}
+		return h - arch.Addr(off)
+	}
 	const creator, name = 1, 2
 	mask := r.get(h, "_OBJECT_HEADER", "InfoMask")
 	if mask&name == 0 || r.stuck() {
-		return ""
+		return 0
 	}
 	off := arch.Addr(0x20)
 	if mask&creator != 0 {
@@ -63,26 +69,44 @@ func (r *reader) objectName(object arch.Addr) string {
 			off = arch.Addr(v)
 		}
 	}
-	return r.unicode(r.at(h-off, "_OBJECT_HEADER_NAME_INFO", "Name"))
+	return h - off
+}
+
+// objectName is an object's own name, "" for none.
+func (r *reader) objectName(object arch.Addr) string {
+	at := r.nameInfo(object)
+	if at == 0 || r.stuck() {
+		return ""
+	}
+	return r.unicode(r.at(at, "_OBJECT_HEADER_NAME_INFO", "Name"))
 }
 
 // objectType is the name of an object's type. The index is hidden in Windows 10 by the
 // address and a cookie.
 func (r *reader) objectType(object arch.Addr) string {
+	t := r.typeAddress(object)
+	if t == 0 || r.stuck() {
+		return ""
+	}
+	return r.unicode(r.at(t, "_OBJECT_TYPE", "Name"))
+}
+
+// typeAddress is the OBJECT_TYPE of an object: the header points to it before Windows 7,
+// and has its index in a table since.
+func (r *reader) typeAddress(object arch.Addr) arch.Addr {
 	h := r.objectHeader(object)
+	if t, ok := r.try(h, "_OBJECT_HEADER", "Type"); ok {
+		return arch.Addr(t)
+	}
 	index := r.get(h, "_OBJECT_HEADER", "TypeIndex")
 	if cookie, ok := r.symbol("ObHeaderCookie"); ok {
 		index ^= r.uint(cookie, 1) ^ uint64(h)>>8&0xff
 	}
 	table, ok := r.symbol("ObTypeIndexTable")
 	if !ok || r.stuck() {
-		return ""
+		return 0
 	}
-	t := r.pointer(table + arch.Addr(int(index)*r.s.width()))
-	if t == 0 {
-		return ""
-	}
-	return r.unicode(r.at(t, "_OBJECT_TYPE", "Name"))
+	return r.pointer(table + arch.Addr(int(index)*r.s.width()))
 }
 
 // NoObjectError: the object manager has no such name.
@@ -136,9 +160,9 @@ func (c *call) named(folder string) (arch.Addr, error) {
 	if err == nil {
 		return at, nil
 	}
-	if v, bad := c.number(0, 0); bad == nil && int64(v) < 0 {
+	if v, bad := c.number(0, 0); bad == nil && c.s.kernelSpace(v) {
 		c.reader.err = nil
-		return arch.Addr(v), nil
+		return c.s.address(v), nil
 	}
 	return 0, err
 }
@@ -154,14 +178,14 @@ func (c *call) object() error {
 	} else {
 		var v uint64
 		v, err = c.number(0, 0)
-		at = arch.Addr(v)
+		at = c.s.address(v)
 	}
 	if err != nil {
 		return err
 	}
 	h := c.objectHeader(at)
 	kind := c.objectType(at)
-	c.printf("Object: %s  Type: (%s) %s\n    ObjectHeader: %s (new version)\n", Hex(at), Hex(c.typeAddress(at)), kind, Hex(h))
+	c.printf("Object: %s  Type: (%s) %s\n    ObjectHeader: %s (new version)\n", hex(c.s, at), hex(c.s, c.typeAddress(at)), kind, hex(c.s, h))
 	c.printf("    HandleCount: %d  PointerCount: %d\n", c.get(h, "_OBJECT_HEADER", "HandleCount"), c.get(h, "_OBJECT_HEADER", "PointerCount"))
 	c.writeName(at)
 	if kind == "Directory" {
@@ -170,28 +194,18 @@ func (c *call) object() error {
 	return c.end()
 }
 
-func (c *call) typeAddress(object arch.Addr) arch.Addr {
-	table, ok := c.symbol("ObTypeIndexTable")
-	if !ok {
-		return 0
-	}
-	return c.pointer(table + arch.Addr(int(c.get(c.objectHeader(object), "_OBJECT_HEADER", "TypeIndex"))*c.s.width()))
-}
-
 func (c *call) writeName(object arch.Addr) {
 	name := c.objectName(object)
 	if name == "" {
 		return
 	}
-	h := c.objectHeader(object)
-	dir := c.get(h-0x20, "_OBJECT_HEADER_NAME_INFO", "Directory")
-	c.printf("    Directory Object: %s  Name: %s\n", Hex(dir), name)
+	c.printf("    Directory Object: %s  Name: %s\n", hex(c.s, c.get(c.nameInfo(object), "_OBJECT_HEADER_NAME_INFO", "Directory")), name)
 }
 
 func (c *call) writeDirectory(at arch.Addr) {
 	c.printf("\n    Hash Address          Type          Name\n    ---- -------          ----          ----\n")
 	for o := range c.children(at) {
-		c.printf("         %s %-13s %s\n", Hex(o), c.objectType(o), c.objectName(o))
+		c.printf("         %s %-13s %s\n", hex(c.s, o), c.objectType(o), c.objectName(o))
 	}
 }
 
@@ -216,14 +230,14 @@ func (c *call) drvobj() error {
 		return err
 	}
 	if kind := c.get(at, "_DRIVER_OBJECT", "Type"); kind != driverType {
-		return fmt.Errorf("%s is no driver object: its type is %d", Hex(at), kind)
+		return fmt.Errorf("%s is no driver object: its type is %d", hex(c.s, at), kind)
 	}
-	c.printf("Driver object (%s) is for:\n %s\n", Hex(at), c.unicode(c.at(at, "_DRIVER_OBJECT", "DriverName")))
+	c.printf("Driver object (%s) is for:\n %s\n", hex(c.s, at), c.unicode(c.at(at, "_DRIVER_OBJECT", "DriverName")))
 	if flags&1 != 0 {
 		c.printf("Driver Extension List: (id , addr)\n\nDevice Object list:\n")
 		line := 0
 		for d := arch.Addr(c.get(at, "_DRIVER_OBJECT", "DeviceObject")); d != 0 && line < maxList && !c.stuck(); line++ {
-			c.printf("%s  ", Hex(d))
+			c.printf("%s  ", hex(c.s, d))
 			d = arch.Addr(c.get(d, "_DEVICE_OBJECT", "NextDevice"))
 		}
 		c.printf("\n")
@@ -237,7 +251,7 @@ func (c *call) drvobj() error {
 func (c *call) dispatch(at arch.Addr) {
 	routine := func(label, path string) {
 		v := arch.Addr(c.get(at, "_DRIVER_OBJECT", path))
-		c.printf("%-13s %s\t%s\n", label, Hex(v), c.Locate(v))
+		c.printf("%-13s %s\t%s\n", label, hex(c.s, v), c.Locate(v))
 	}
 	c.printf("\n")
 	routine("DriverEntry:", "DriverInit")
@@ -247,7 +261,7 @@ func (c *call) dispatch(at arch.Addr) {
 	table := c.at(at, "_DRIVER_OBJECT", "MajorFunction")
 	for i, name := range majors {
 		if v := c.pointer(table + arch.Addr(i*c.s.width())); v != 0 {
-			c.printf("[%02x] %-35s %s\t%s\n", i, "IRP_MJ_"+name, Hex(v), c.Locate(v))
+			c.printf("[%02x] %-35s %s\t%s\n", i, "IRP_MJ_"+name, hex(c.s, v), c.Locate(v))
 		}
 	}
 }
@@ -258,15 +272,15 @@ func (c *call) devobj() error {
 		return err
 	}
 	if kind := c.get(at, "_DEVICE_OBJECT", "Type"); kind != deviceType {
-		return fmt.Errorf("%s is no device object: its type is %d", Hex(at), kind)
+		return fmt.Errorf("%s is no device object: its type is %d", hex(c.s, at), kind)
 	}
 	driver := arch.Addr(c.get(at, "_DEVICE_OBJECT", "DriverObject"))
-	c.printf("Device object (%s) is for:\n %s %s DriverObject %s\n", Hex(at), c.objectName(at), c.unicode(c.at(driver, "_DRIVER_OBJECT", "DriverName")), Hex(driver))
-	c.printf("Current Irp %s RefCount %d Type %08x Flags %08x\n", Hex(c.get(at, "_DEVICE_OBJECT", "CurrentIrp")), c.get(at, "_DEVICE_OBJECT", "ReferenceCount"),
+	c.printf("Device object (%s) is for:\n %s %s DriverObject %s\n", hex(c.s, at), c.objectName(at), c.unicode(c.at(driver, "_DRIVER_OBJECT", "DriverName")), hex(c.s, driver))
+	c.printf("Current Irp %s RefCount %d Type %08x Flags %08x\n", hex(c.s, c.get(at, "_DEVICE_OBJECT", "CurrentIrp")), c.get(at, "_DEVICE_OBJECT", "ReferenceCount"),
 		c.get(at, "_DEVICE_OBJECT", "DeviceType"), c.get(at, "_DEVICE_OBJECT", "Flags"))
-	c.printf("DevExt %s\nCharacteristics (0x%08x)\n", Hex(c.get(at, "_DEVICE_OBJECT", "DeviceExtension")), c.get(at, "_DEVICE_OBJECT", "Characteristics"))
+	c.printf("DevExt %s\nCharacteristics (0x%08x)\n", hex(c.s, c.get(at, "_DEVICE_OBJECT", "DeviceExtension")), c.get(at, "_DEVICE_OBJECT", "Characteristics"))
 	if up := c.get(at, "_DEVICE_OBJECT", "AttachedDevice"); up != 0 {
-		c.printf("AttachedDevice (Upper) %s\n", Hex(up))
+		c.printf("AttachedDevice (Upper) %s\n", hex(c.s, up))
 	}
 	c.printf("Device queue is not busy.\n")
 	return c.end()
@@ -290,7 +304,7 @@ func (c *call) devstack() error {
 			mark = "> "
 		}
 		driver := arch.Addr(c.get(d, "_DEVICE_OBJECT", "DriverObject"))
-		c.printf("%s%s  %-18s %s  %s\n", mark, Hex(d), c.unicode(c.at(driver, "_DRIVER_OBJECT", "DriverName")), Hex(c.get(d, "_DEVICE_OBJECT", "DeviceExtension")), c.objectName(d))
+		c.printf("%s%s  %-18s %s  %s\n", mark, hex(c.s, d), c.unicode(c.at(driver, "_DRIVER_OBJECT", "DriverName")), hex(c.s, c.get(d, "_DEVICE_OBJECT", "DeviceExtension")), c.objectName(d))
 	}
 	return c.end()
 }
@@ -299,7 +313,7 @@ func (c *call) unloadedCommand() error {
 	rows := c.unloaded()
 	c.printf("Unloaded modules:\n")
 	for _, u := range rows {
-		c.printf("%s %s   %s\n", Tick(u.Start), Tick(u.End), u.Name)
+		c.printf("%s %s   %s\n", tick(c.s, u.Start), tick(c.s, u.End), u.Name)
 	}
 	return c.end()
 }

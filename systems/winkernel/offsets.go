@@ -7,6 +7,7 @@ const (
 	kdTag              = 16
 	kdSize             = 20
 	kdKernBase         = 24
+	kdPae              = 54 // bit 0
 	kdModules          = 72
 	kdProcesses        = 80
 	kdSystemResources  = 96
@@ -82,50 +83,105 @@ var buildFields = []struct {
 // fixedFields have been where they are since 64-bit Windows began (wdm.h, winnt.h and
 // the public descriptions of the loader's data).
 var fixedFields = map[string]member{
-	"_KPRCB.NextThread":                          {0x10, 8},
-	"_KPCR.IdtBase":                              {0x38, 8},
-	"_KPCR.GdtBase":                              {0, 8},
-	"_KPCR.TssBase":                              {8, 8},
-	"_KPCR.Irql":                                 {0x50, 1},
-	"_PEB.ImageBaseAddress":                      {0x10, 8},
-	"_PEB.Ldr":                                   {0x18, 8},
-	"_PEB.ProcessParameters":                     {0x20, 8},
-	"_PEB.BeingDebugged":                         {2, 1},
-	"_PEB.SessionId":                             {0x2c0, 4},
-	"_PEB_LDR_DATA.InLoadOrderModuleList":        {0x10, 16},
-	"_RTL_USER_PROCESS_PARAMETERS.ImagePathName": {0x60, 16},
-	"_RTL_USER_PROCESS_PARAMETERS.CommandLine":   {0x70, 16},
-	"_DRIVER_OBJECT.DeviceObject":                {0x08, 8},
-	"_DRIVER_OBJECT.DriverStart":                 {0x18, 8},
-	"_DRIVER_OBJECT.DriverSize":                  {0x20, 4},
-	"_DRIVER_OBJECT.DriverName":                  {0x38, 16},
-	"_DRIVER_OBJECT.DriverInit":                  {0x58, 8},
-	"_DRIVER_OBJECT.DriverStartIo":               {0x60, 8},
-	"_DRIVER_OBJECT.DriverUnload":                {0x68, 8},
-	"_DRIVER_OBJECT.MajorFunction":               {0x70, 28 * 8},
-	"_DRIVER_OBJECT.Type":                        {0, 2},
-	"_DRIVER_OBJECT.Flags":                       {0x10, 4},
-	"_DEVICE_OBJECT.Type":                        {0, 2},
-	"_DEVICE_OBJECT.ReferenceCount":              {4, 4},
-	"_DEVICE_OBJECT.DriverObject":                {8, 8},
-	"_DEVICE_OBJECT.NextDevice":                  {0x10, 8},
-	"_DEVICE_OBJECT.AttachedDevice":              {0x18, 8},
-	"_DEVICE_OBJECT.CurrentIrp":                  {0x20, 8},
-	"_DEVICE_OBJECT.Flags":                       {0x30, 4},
-	"_DEVICE_OBJECT.Characteristics":             {0x34, 4},
-	"_DEVICE_OBJECT.DeviceExtension":             {0x40, 8},
-	"_DEVICE_OBJECT.DeviceType":                  {0x48, 4},
-	"_OBJECT_HEADER.PointerCount":                {0, 8},
-	"_OBJECT_HEADER.HandleCount":                 {8, 8},
-	"_OBJECT_HEADER.TypeIndex":                   {0x18, 1},
-	"_OBJECT_HEADER.InfoMask":                    {0x1a, 1},
-	"_OBJECT_HEADER.Body":                        {0x30, 8},
-	"_OBJECT_HEADER_NAME_INFO.Directory":         {0, 8},
-	"_OBJECT_HEADER_NAME_INFO.Name":              {8, 16},
-	"_OBJECT_TYPE.Name":                          {0x10, 16},
-	"_OBJECT_DIRECTORY.HashBuckets":              {0, 37 * 8},
-	"_OBJECT_DIRECTORY_ENTRY.ChainLink":          {0, 8},
-	"_OBJECT_DIRECTORY_ENTRY.Object":             {8, 8},
+	"_KPRCB.NextThread":                          {off: 0x10, size: 8},
+	"_KPCR.IdtBase":                              {off: 0x38, size: 8},
+	"_KPCR.GdtBase":                              {off: 0, size: 8},
+	"_KPCR.TssBase":                              {off: 8, size: 8},
+	"_KPCR.Irql":                                 {off: 0x50, size: 1},
+	"_PEB.ImageBaseAddress":                      {off: 0x10, size: 8},
+	"_PEB.Ldr":                                   {off: 0x18, size: 8},
+	"_PEB.ProcessParameters":                     {off: 0x20, size: 8},
+	"_PEB.BeingDebugged":                         {off: 2, size: 1},
+	"_PEB.SessionId":                             {off: 0x2c0, size: 4},
+	"_PEB_LDR_DATA.InLoadOrderModuleList":        {off: 0x10, size: 16},
+	"_RTL_USER_PROCESS_PARAMETERS.ImagePathName": {off: 0x60, size: 16},
+	"_RTL_USER_PROCESS_PARAMETERS.CommandLine":   {off: 0x70, size: 16},
+	"_DRIVER_OBJECT.DeviceObject":                {off: 0x08, size: 8},
+	"_DRIVER_OBJECT.DriverStart":                 {off: 0x18, size: 8},
+	"_DRIVER_OBJECT.DriverSize":                  {off: 0x20, size: 4},
+	"_DRIVER_OBJECT.DriverName":                  {off: 0x38, size: 16},
+	"_DRIVER_OBJECT.DriverInit":                  {off: 0x58, size: 8},
+	"_DRIVER_OBJECT.DriverStartIo":               {off: 0x60, size: 8},
+	"_DRIVER_OBJECT.DriverUnload":                {off: 0x68, size: 8},
+	"_DRIVER_OBJECT.MajorFunction":               {off: 0x70, size: 28 * 8},
+	"_DRIVER_OBJECT.Type":                        {off: 0, size: 2},
+	"_DRIVER_OBJECT.Flags":                       {off: 0x10, size: 4},
+	"_DEVICE_OBJECT.Type":                        {off: 0, size: 2},
+	"_DEVICE_OBJECT.ReferenceCount":              {off: 4, size: 4},
+	"_DEVICE_OBJECT.DriverObject":                {off: 8, size: 8},
+	"_DEVICE_OBJECT.NextDevice":                  {off: 0x10, size: 8},
+	"_DEVICE_OBJECT.AttachedDevice":              {off: 0x18, size: 8},
+	"_DEVICE_OBJECT.CurrentIrp":                  {off: 0x20, size: 8},
+	"_DEVICE_OBJECT.Flags":                       {off: 0x30, size: 4},
+	"_DEVICE_OBJECT.Characteristics":             {off: 0x34, size: 4},
+	"_DEVICE_OBJECT.DeviceExtension":             {off: 0x40, size: 8},
+	"_DEVICE_OBJECT.DeviceType":                  {off: 0x48, size: 4},
+	"_OBJECT_HEADER.PointerCount":                {off: 0, size: 8},
+	"_OBJECT_HEADER.HandleCount":                 {off: 8, size: 8},
+	"_OBJECT_HEADER.TypeIndex":                   {off: 0x18, size: 1},
+	"_OBJECT_HEADER.InfoMask":                    {off: 0x1a, size: 1},
+	"_OBJECT_HEADER.Body":                        {off: 0x30, size: 8},
+	"_OBJECT_HEADER_NAME_INFO.Directory":         {off: 0, size: 8},
+	"_OBJECT_HEADER_NAME_INFO.Name":              {off: 8, size: 16},
+	"_OBJECT_TYPE.Name":                          {off: 0x10, size: 16},
+	"_OBJECT_DIRECTORY.HashBuckets":              {off: 0, size: 37 * 8},
+	"_OBJECT_DIRECTORY_ENTRY.ChainLink":          {off: 0, size: 8},
+	"_OBJECT_DIRECTORY_ENTRY.Object":             {off: 8, size: 8},
+}
+
+// name is a member under one of its names.
+type name struct{ typ, path string }
+
+// others are the names that members have in other kernels, and on x86: ReactOS has the
+// whole control region in KIPCR, Windows before 8 the owner of a thread in ETHREAD.
+var others = map[string][]name{
+	"_KPCR.Prcb":                        {{"_KIPCR", "Prcb"}},
+	"_KPCR.Self":                        {{"_KIPCR", "Self"}},
+	"_KPCR.CurrentPrcb":                 {{"_KIPCR", "CurrentPrcb"}},
+	"_KPCR.IdtBase":                     {{"_KIPCR", "IdtBase"}},
+	"_KPCR.GdtBase":                     {{"_KIPCR", "GdtBase"}},
+	"_KPCR.TssBase":                     {{"_KIPCR", "TssBase"}},
+	"_KPCR.Irql":                        {{"_KIPCR", "Irql"}},
+	"_KTHREAD.Process":                  {{"_ETHREAD", "ThreadsProcess"}},
+	"_ETHREAD.Win32StartAddress":        {{"_ETHREAD", "StartAddress"}},
+	"_KPRCB.ReadySummary":               {{"_KPRCB", "DispatcherReadySummary"}},
+	"_OBJECT_HEADER.PointerCount":       {{"_OBJECT_HEADER", "PointerCountLow"}},
+	"_ERESOURCE.OwnerEntry.OwnerThread": {{"_ERESOURCE", "OwnerThreads.OwnerThread"}},
+}
+
+// narrows replaces names on x86, where Prcb is a pointer to PrcbData.
+var narrows = map[string][]name{
+	"_KPCR.Prcb":        {{"_KPCR", "PrcbData"}, {"_KIPCR", "PrcbData"}},
+	"_KPCR.Self":        {{"_KPCR", "SelfPcr"}, {"_KPCR", "Self"}, {"_KIPCR", "Self"}},
+	"_KPCR.CurrentPrcb": {{"_KPCR", "Prcb"}, {"_KIPCR", "Prcb"}},
+	"_KPCR.IdtBase":     {{"_KPCR", "IDT"}, {"_KIPCR", "IDT"}},
+	"_KPCR.GdtBase":     {{"_KPCR", "GDT"}, {"_KIPCR", "GDT"}},
+	"_KPCR.TssBase":     {{"_KPCR", "TSS"}, {"_KIPCR", "TSS"}},
+}
+
+// named are the names to look for a member by.
+func (s *System) named(typ, path string) []name {
+	key := typ + "." + path
+	if n, ok := narrows[key]; ok && s.width() == 4 {
+		return n
+	}
+	return append([]name{{typ, path}}, others[key]...)
+}
+
+// kernelSpace reports whether an address lies in the upper half.
+func (s *System) kernelSpace(v uint64) bool {
+	if s.width() == 4 {
+		return v>>31&1 == 1
+	}
+	return v>>63 == 1
+}
+
+// address is one as the kernel has it; of 32 bits it may come sign-extended.
+func (s *System) address(v uint64) arch.Addr {
+	if s.width() == 4 {
+		v &= 1<<32 - 1
+	}
+	return arch.Addr(v)
 }
 
 // fallback finds a member without types.
@@ -141,7 +197,11 @@ func (s *System) fallback(typ, path string) (member, bool) {
 			off = uint64(k.block.u32(f.at))
 		}
 		// 0 is where no such member can be; all but the first of a structure.
-		return member{arch.Addr(off), f.size}, off != 0
+		size := f.size
+		if size == 8 {
+			size = s.width()
+		}
+		return member{off: arch.Addr(off), size: size}, off != 0
 	}
 	if s.width() != 8 {
 		return member{}, false
@@ -159,11 +219,11 @@ func byBuild(build int, key string) (member, bool) {
 			continue
 		}
 		m, ok := map[string]member{
-			"_EPROCESS.ActiveProcessLinks": {b.links, 16}, "_EPROCESS.UniqueProcessId": {b.pid, 8}, "_EPROCESS.Peb": {b.peb, 8},
-			"_EPROCESS.ImageFileName": {b.name, 15}, "_EPROCESS.VadRoot": {b.vad, 8}, "_EPROCESS.ThreadListHead": {b.threads, 16},
-			"_ETHREAD.ThreadListEntry": {b.threadLinks, 16}, "_ETHREAD.Win32StartAddress": {b.start, 8},
-			"_ETHREAD.Cid.UniqueProcess": {b.cid, 8}, "_ETHREAD.Cid.UniqueThread": {b.cid + 8, 8},
-			"_EPROCESS.Pcb.DirectoryTableBase": {0x28, 8},
+			"_EPROCESS.ActiveProcessLinks": {off: b.links, size: 16}, "_EPROCESS.UniqueProcessId": {off: b.pid, size: 8}, "_EPROCESS.Peb": {off: b.peb, size: 8},
+			"_EPROCESS.ImageFileName": {off: b.name, size: 15}, "_EPROCESS.VadRoot": {off: b.vad, size: 8}, "_EPROCESS.ThreadListHead": {off: b.threads, size: 16},
+			"_ETHREAD.ThreadListEntry": {off: b.threadLinks, size: 16}, "_ETHREAD.Win32StartAddress": {off: b.start, size: 8},
+			"_ETHREAD.Cid.UniqueProcess": {off: b.cid, size: 8}, "_ETHREAD.Cid.UniqueThread": {off: b.cid + 8, size: 8},
+			"_EPROCESS.Pcb.DirectoryTableBase": {off: 0x28, size: 8},
 		}[key]
 		return m, ok
 	}

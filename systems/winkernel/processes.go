@@ -1,6 +1,7 @@
 package winkernel
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -80,11 +81,11 @@ func (e *NoProcessError) Hint() string { return "!process 0 0 lists them" }
 // processNamed finds an EPROCESS by its address or by process id; all ones is the
 // one that is looked at.
 func (c *call) processNamed(id uint64) (arch.Addr, error) {
-	if int64(id) == -1 {
+	if id == ^uint64(0) || c.s.width() == 4 && uint32(id) == ^uint32(0) {
 		return c.currentProcess()
 	}
-	if id>>63 == 1 {
-		return arch.Addr(id), nil
+	if c.s.kernelSpace(id) {
+		return c.s.address(id), nil
 	}
 	for at := range c.reader.processes() {
 		if c.get(at, "_EPROCESS", "UniqueProcessId") == id {
@@ -135,13 +136,13 @@ func (c *call) writeProcess(p Process, flags uint64) {
 	if p.HandlesKnown {
 		handles = fmt.Sprintf("%4d.", p.Handles)
 	}
-	c.printf("PROCESS %s\n", Hex(p.Addr))
+	c.printf("PROCESS %s\n", hex(c.s, p.Addr))
 	c.printf("    SessionId: %s  Cid: %04x    Peb: %s  ParentCid: %04x\n", session, p.PID, short(uint64(p.Peb)), p.Parent)
-	c.printf("    DirBase: %s  ObjectTable: %s  HandleCount: %s\n    Image: %s\n", short(p.Root), Hex(p.Table), handles, p.Name)
+	c.printf("    DirBase: %s  ObjectTable: %s  HandleCount: %s\n    Image: %s\n", short(p.Root), hex(c.s, p.Table), handles, p.Name)
 	if flags&withDetails != 0 {
 		vad, _ := c.try(p.Addr, "_EPROCESS", "VadRoot")
 		token, _ := c.try(p.Addr, "_EPROCESS", "Token")
-		c.printf("    VadRoot %s\n    Token                             %s\n", Hex(vad), Hex(token&^0xf))
+		c.printf("    VadRoot %s\n    Token                             %s\n", hex(c.s, vad), hex(c.s, token&^0xf))
 	}
 	c.printf("\n")
 	if flags&withThreads == 0 {
@@ -186,7 +187,7 @@ func (c *call) setProcess() error {
 		c.s.users = nil
 		c.Changed(targets.Effect{ModulesChanged: true})
 		at, err := c.currentProcess()
-		c.printf("Implicit process is now %s\n", Tick(at))
+		c.printf("Implicit process is now %s\n", tick(c.s, at))
 		return err
 	}
 	id, err := c.number(0, ^uint64(0))
@@ -208,35 +209,59 @@ func (c *call) setProcess() error {
 	if err := c.SetContext(c.ctx, systems.Context{Task: task, Root: p.Root}); err != nil {
 		return err
 	}
-	c.printf("Implicit process is now %s\n", Tick(at))
+	c.printf("Implicit process is now %s\n", tick(c.s, at))
 	if o["r"] {
 		return c.loadUser(p)
 	}
 	return nil
 }
 
+// What the kernel's worker for the debugger is told by (ReactOS's ntoskrnl/ex/dbgctrl.c,
+// dmaivel/ntoseye): a process to attach to, and the state of its work, 0 none, 1 asked for,
+// 2 queued. The worker takes both and breaks in, with status 7, when it has attached.
+const (
+	workerState  = "ExpDebuggerWork"
+	workerAttach = "ExpDebuggerProcessAttach"
+)
+
 // invade has the kernel itself attach to a process, by the worker that it has for the
-// debugger (ExpDebuggerWork and its process, public since Windows XP's symbols).
+// debugger. Nothing happens before the machine runs.
 func (c *call) invade(p Process) error {
-	work, ok := c.symbol("ExpDebuggerWork")
-	to, ok2 := c.symbol("ExpDebuggerProcessAttach")
-	w, ok3 := c.Target().(targets.Writer)
-	if !ok || !ok2 || !ok3 {
-		return fmt.Errorf(".process /i needs the kernel's symbols ExpDebuggerWork and ExpDebuggerProcessAttach; .process /p looks at the process without it")
+	w, ok := c.Target().(targets.Writer)
+	if !ok {
+		return fmt.Errorf(".process /i writes memory of the kernel, which this connection cannot")
 	}
-	b := make([]byte, 8)
-	for i := range b {
-		b[i] = byte(uint64(p.Addr) >> (8 * i))
+	var at [2]arch.Addr
+	for i, name := range []string{workerState, workerAttach} {
+		if at[i], ok = c.symbol(name); !ok {
+			return &WorkerError{Reason: "the kernel's symbol " + KernelName + "!" + name + " is not known"}
+		}
 	}
-	if _, err := w.WriteMemory(c.ctx, targets.Space{}, to, b); err != nil {
+	if state := c.uint(at[0], 4); c.end() != nil {
+		return c.end()
+	} else if state != 0 {
+		return &WorkerError{Reason: "the worker is busy with what it was asked before: let the machine run first"}
+	}
+	defer c.Changed(targets.Effect{MemoryChanged: true})
+	to := binary.LittleEndian.AppendUint64(nil, uint64(p.Addr))[:c.s.width()]
+	if _, err := w.WriteMemory(c.ctx, targets.Space{}, at[1], to); err != nil {
 		return err
 	}
-	if _, err := w.WriteMemory(c.ctx, targets.Space{}, work, []byte{1, 0, 0, 0}); err != nil {
+	if _, err := w.WriteMemory(c.ctx, targets.Space{}, at[0], []byte{1, 0, 0, 0}); err != nil {
 		return err
 	}
-	c.Changed(targets.Effect{MemoryChanged: true})
 	c.printf("You need to continue execution (press 'g' <enter>) for the context\nto be switched. When the debugger breaks in again, you will be in\nthe new process context.\n")
 	return nil
+}
+
+// WorkerError: the kernel's worker cannot be told to attach.
+type WorkerError struct{ Reason string }
+
+func (e *WorkerError) Error() string { return ".process /i: " + e.Reason }
+
+// Hint says what the user can do.
+func (e *WorkerError) Hint() string {
+	return ".process /p looks at the process by its page tables, without the kernel's help"
 }
 
 // loadUser reads the modules of a process, whose space is looked at.
@@ -278,7 +303,7 @@ func (c *call) stacks() error {
 		if c.stuck() {
 			break
 		}
-		c.printf("                            [%s %s]\n", Hex(p.Addr), p.Name)
+		c.printf("                            [%s %s]\n", hex(c.s, p.Addr), p.Name)
 		for th := range c.threads(at) {
 			if c.stuck() {
 				break
@@ -307,7 +332,7 @@ func (c *call) stackLine(t Thread, p Process, detail uint64, filter string) {
 	if state == "" {
 		state = stateName(t.State)
 	}
-	c.printf("%4x.%06x  %s  %-10s %s\n", t.PID, t.TID, Tick(t.Addr), state, blocker)
+	c.printf("%4x.%06x  %s  %-10s %s\n", t.PID, t.TID, tick(c.s, t.Addr), state, blocker)
 }
 
 func (c *call) blocker(frames []*arch.Registers, detail uint64) string {
@@ -349,16 +374,16 @@ func (c *call) peb() error {
 	inner.w = spaced{c.Desk, targets.Space{Root: p.Root}}
 	r := &inner
 	peb := arch.Addr(at)
-	c.printf("PEB at %s\n", Hex(peb))
+	c.printf("PEB at %s\n", hex(c.s, peb))
 	c.printf("    BeingDebugged:            %s\n", yes(r.get(peb, "_PEB", "BeingDebugged") != 0))
-	c.printf("    ImageBaseAddress:         %s\n", Hex(r.get(peb, "_PEB", "ImageBaseAddress")))
-	c.printf("    Ldr                       %s\n", Hex(r.get(peb, "_PEB", "Ldr")))
+	c.printf("    ImageBaseAddress:         %s\n", hex(c.s, r.get(peb, "_PEB", "ImageBaseAddress")))
+	c.printf("    Ldr                       %s\n", hex(c.s, r.get(peb, "_PEB", "Ldr")))
 	for _, m := range r.userModules(peb) {
 		c.printf("            %x %s\n", uint64(m.Base), m.Path)
 	}
 	params := arch.Addr(r.get(peb, "_PEB", "ProcessParameters"))
 	if params != 0 && !r.stuck() {
-		c.printf("    ProcessParameters:        %s\n", Hex(params))
+		c.printf("    ProcessParameters:        %s\n", hex(c.s, params))
 		c.printf("    ImageFile:    '%s'\n", r.unicode(r.at(params, "_RTL_USER_PROCESS_PARAMETERS", "ImagePathName")))
 		c.printf("    CommandLine:  '%s'\n", r.unicode(r.at(params, "_RTL_USER_PROCESS_PARAMETERS", "CommandLine")))
 	}

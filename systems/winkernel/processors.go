@@ -38,7 +38,7 @@ func (c *call) runningCommand() error {
 				continue
 			}
 		}
-		fmt.Fprintf(&lines, "%3x  %s  %s  %s\n", i, Hex(prcb), Hex(current), blankZero(next))
+		fmt.Fprintf(&lines, "%3x  %s  %s  %s\n", i, hex(c.s, prcb), hex(c.s, current), blankZero(c.s, next))
 	}
 	c.printf("\nSystem Processors:  (%016x)\n  Idle Processors:  (%016x)\n\n     Prcb              Current           Next\n%s", busy, asleep, lines.String())
 	if stacks {
@@ -54,11 +54,11 @@ func (c *call) runningCommand() error {
 	return c.end()
 }
 
-func blankZero(v uint64) string {
+func blankZero(s *System, v uint64) string {
 	if v == 0 {
-		return strings.Repeat(" ", 16)
+		return strings.Repeat(" ", 2*s.width())
 	}
-	return Hex(v)
+	return hex(s, v)
 }
 
 // levels is how many priorities there are.
@@ -72,7 +72,7 @@ func (c *call) ready() error {
 	for i, prcb := range c.prcbs(n) {
 		summary, known := c.try(prcb, "_KPRCB", "ReadySummary")
 		if !known {
-			return &FieldError{"_KPRCB", "ReadySummary"}
+			return c.unknown("_KPRCB", "ReadySummary")
 		}
 		if summary == 0 {
 			c.printf("Processor %d: No threads in READY state\n", i)
@@ -102,7 +102,7 @@ func (c *call) region() (n int, pcr, prcb arch.Addr, err error) {
 	}
 	m, ok := c.find("_KPCR", "Prcb")
 	if !ok {
-		return n, 0, prcb, &FieldError{"_KPCR", "Prcb"}
+		return n, 0, prcb, c.unknown("_KPCR", "Prcb")
 	}
 	return n, prcb - m.off, prcb, nil
 }
@@ -112,13 +112,13 @@ func (c *call) pcr() error {
 	if err != nil {
 		return err
 	}
-	c.printf("KPCR for Processor %d at %s:\n", n, Hex(pcr))
+	c.printf("KPCR for Processor %d at %s:\n", n, hex(c.s, pcr))
 	major, _ := c.try(pcr, "_KPCR", "MajorVersion")
 	minor, _ := c.try(pcr, "_KPCR", "MinorVersion")
 	c.printf("    Major %d Minor %d\n", major, minor)
 	for _, f := range []struct{ label, path string }{{"SelfPcr", "Self"}, {"Prcb", "CurrentPrcb"}, {"IDT", "IdtBase"}, {"GDT", "GdtBase"}, {"TSS", "TssBase"}} {
 		v, _ := c.try(pcr, "_KPCR", f.path)
-		c.printf("%20s: %s\n", f.label, Hex(v))
+		c.printf("%20s: %s\n", f.label, hex(c.s, v))
 	}
 	irql, _ := c.try(pcr, "_KPCR", "Irql")
 	c.printf("%20s: %d\n\n", "Irql", irql)
@@ -129,7 +129,7 @@ func (c *call) pcr() error {
 func (c *call) threadLines(prcb arch.Addr) {
 	for _, f := range []struct{ label, path string }{{"CurrentThread", "CurrentThread"}, {"NextThread", "NextThread"}, {"IdleThread", "IdleThread"}} {
 		v, _ := c.try(prcb, "_KPRCB", f.path)
-		c.printf("%20s: %s\n", f.label, Hex(v))
+		c.printf("%20s: %s\n", f.label, hex(c.s, v))
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *call) prcbCommand() error {
 	if err != nil {
 		return err
 	}
-	c.printf("PRCB for Processor %d at %s:\n", n, Hex(prcb))
+	c.printf("PRCB for Processor %d at %s:\n", n, hex(c.s, prcb))
 	irql, known := c.savedIRQL(prcb)
 	if known {
 		c.printf("Current IRQL -- %d\n", irql)
@@ -148,7 +148,7 @@ func (c *call) prcbCommand() error {
 	idle, _ := c.try(prcb, "_KPRCB", "IdleThread")
 	number, _ := c.try(prcb, "_KPRCB", "Number")
 	interrupts, _ := c.try(prcb, "_KPRCB", "InterruptCount")
-	c.printf("Threads--  Current %s Next %s Idle %s\nProcessor Index %d\nInterrupt Count -- %08x\n", Hex(current), Hex(next), Hex(idle), number, interrupts)
+	c.printf("Threads--  Current %s Next %s Idle %s\nProcessor Index %d\nInterrupt Count -- %08x\n", hex(c.s, current), hex(c.s, next), hex(c.s, idle), number, interrupts)
 	return c.end()
 }
 
@@ -167,6 +167,9 @@ func (c *call) savedIRQL(prcb arch.Addr) (uint64, bool) {
 // irqlNames are x64's interrupt levels (wdm.h).
 var irqlNames = map[uint64]string{0: "LOW_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 13: "CLOCK_LEVEL", 14: "IPI_LEVEL", 15: "HIGH_LEVEL"}
 
+// irqlNames32 are x86's.
+var irqlNames32 = map[uint64]string{0: "LOW_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 27: "PROFILE_LEVEL", 28: "CLOCK2_LEVEL", 29: "IPI_LEVEL", 30: "POWER_LEVEL", 31: "HIGH_LEVEL"}
+
 func (c *call) irql() error {
 	n, prcb, err := c.prcb()
 	if err != nil {
@@ -174,9 +177,12 @@ func (c *call) irql() error {
 	}
 	v, ok := c.savedIRQL(prcb)
 	if !ok {
-		return &FieldError{"_KPCR", "Irql"}
+		return c.unknown("_KPCR", "Irql")
 	}
 	name := irqlNames[v]
+	if c.s.width() == 4 {
+		name = irqlNames32[v]
+	}
 	if name == "" {
 		name = fmt.Sprintf("DEVICE_LEVEL_%d", v)
 	}
@@ -199,8 +205,8 @@ func (c *call) idtCommand() error {
 	if idt == 0 {
 		return c.end()
 	}
-	c.touchAll(idt, 256*16)
-	c.printf("\nDumping IDT: %s\n\n", Hex(idt))
+	c.touchAll(idt, 256*2*c.s.width())
+	c.printf("\nDumping IDT: %s\n\n", hex(c.s, idt))
 	for v := range 256 {
 		if only != ^uint64(0) && only != uint64(v) {
 			continue
@@ -212,7 +218,7 @@ func (c *call) idtCommand() error {
 		if at == 0 && !all {
 			continue
 		}
-		c.printf("%02x:\t%s %s\n", v, Hex(at), c.Locate(at))
+		c.printf("%02x:\t%s %s\n", v, hex(c.s, at), c.Locate(at))
 	}
 	return c.end()
 }

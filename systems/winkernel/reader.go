@@ -127,31 +127,79 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("where %s of %s lies is not known", e.Path, e.Type)
 }
 
+// MissingError: the kernel's types are there, and lack what a command needs.
+type MissingError struct{ Type, Path string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the kernel's %s has no member %s", e.Type, e.Path)
+}
+
+// Hint says what the user can do.
+func (e *MissingError) Hint() string {
+	return "this kernel is another than the command was made for; dt " + KernelName + "!" + e.Type + " shows what it has"
+}
+
 // Hint says what the user can do.
 func (e *FieldError) Hint() string {
-	return "give the kernel's PDB by .sympath: structures are read by its types"
+	return "give the kernel's PDB, or its image with DWARF, by .sympath: structures are read by its types"
 }
 
 // member is a place in a structure.
 type member struct {
 	off  arch.Addr
-	size int
+	size int // of all of it, bytes
+	unit int // of an element where it is an array, else 0
 }
 
-// find looks a member up: by the PDB's types, else by what is known without.
+// scalar is how much of it is one number, bytes.
+func (m member) scalar() int {
+	if m.unit > 0 {
+		return min(m.unit, 8)
+	}
+	return min(m.size, 8)
+}
+
+// find looks a member up: by the kernel's types, under the names that it may have, else
+// by what is known without them.
 func (r *reader) find(typ, path string) (member, bool) {
 	key := typ + "." + path
 	if m, ok := r.s.members[key]; ok {
 		return m, true
 	}
-	if t, err := r.w.Type(typ); err == nil {
-		m, ok := walkType(t, path)
-		if ok {
-			r.s.members[key] = m
+	typed := false
+	for _, n := range r.s.named(typ, path) {
+		t, ok := r.typeOf(n.typ)
+		if !ok {
+			continue
 		}
-		return m, ok
+		typed = true
+		if m, ok := walkType(t, n.path); ok {
+			r.s.members[key] = m
+			return m, true
+		}
+	}
+	if typed {
+		return member{}, false
 	}
 	return r.s.fallback(typ, path)
+}
+
+// typeOf is a type of the kernel, by its tag or without the tag's mark.
+func (r *reader) typeOf(name string) (*symbols.Type, bool) {
+	for _, n := range []string{name, strings.TrimPrefix(name, "_")} {
+		if t, err := r.w.Type(n); err == nil {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// unknown is why a member is not to be had.
+func (r *reader) unknown(typ, path string) error {
+	if _, ok := r.typeOf(typ); ok {
+		return &MissingError{typ, path}
+	}
+	return &FieldError{typ, path}
 }
 
 // maxNesting bounds structures without a name within each other.
@@ -169,6 +217,9 @@ func walkType(t *symbols.Type, path string) (member, bool) {
 		t, path = next, rest
 	}
 	m.size = int(t.ByteSize())
+	if a := t.Strip(); a.Kind == symbols.Array && a.Elem != nil {
+		m.unit = int(a.Elem.ByteSize())
+	}
 	return m, true
 }
 
@@ -193,7 +244,7 @@ func memberOf(t *symbols.Type, name string, depth int) (*symbols.Type, int64, bo
 func (r *reader) at(base arch.Addr, typ, path string) arch.Addr {
 	m, ok := r.find(typ, path)
 	if !ok {
-		r.note(&FieldError{typ, path})
+		r.note(r.unknown(typ, path))
 	}
 	return base + m.off
 }
@@ -202,10 +253,10 @@ func (r *reader) at(base arch.Addr, typ, path string) arch.Addr {
 func (r *reader) get(base arch.Addr, typ, path string) uint64 {
 	m, ok := r.find(typ, path)
 	if !ok {
-		r.note(&FieldError{typ, path})
+		r.note(r.unknown(typ, path))
 		return 0
 	}
-	return r.uint(base+m.off, min(m.size, 8))
+	return r.uint(base+m.off, m.scalar())
 }
 
 // try is get where 0 will do when nobody knows the member or it cannot be read.
@@ -214,7 +265,7 @@ func (r *reader) try(base arch.Addr, typ, path string) (uint64, bool) {
 	if !ok || r.stuck() {
 		return 0, false
 	}
-	v := r.uint(base+m.off, min(m.size, 8))
+	v := r.uint(base+m.off, m.scalar())
 	if r.err != nil {
 		r.err = nil
 		return 0, false
@@ -237,7 +288,7 @@ func (r *reader) touch(base arch.Addr, typ string, paths ...string) {
 
 // size is that of a type, 0 when nobody knows it.
 func (r *reader) size(typ string) int {
-	if t, err := r.w.Type(typ); err == nil {
+	if t, ok := r.typeOf(typ); ok {
 		return int(t.ByteSize())
 	}
 	return 0
@@ -262,15 +313,23 @@ func (r *reader) list(head arch.Addr, off arch.Addr) iter.Seq[arch.Addr] {
 				return
 			}
 		}
-		r.note(fmt.Errorf("the list at %s does not end", Hex(head)))
+		r.note(fmt.Errorf("the list at %s does not end", hex(r.s, head)))
 	}
 }
 
-// Hex writes an address as commands do, 16 digits.
-func Hex[T ~uint64](a T) string { return fmt.Sprintf("%016x", uint64(a)) }
+// hex writes an address as commands do: 16 digits, 8 where addresses have 32 bits.
+func hex[T ~uint64](s *System, a T) string {
+	if s.width() == 4 {
+		return fmt.Sprintf("%08x", uint32(a))
+	}
+	return fmt.Sprintf("%016x", uint64(a))
+}
 
-// Tick writes an address with the mark in its middle.
-func Tick[T ~uint64](a T) string {
+// tick writes one with the mark in its middle where it has 64 bits.
+func tick[T ~uint64](s *System, a T) string {
+	if s.width() == 4 {
+		return hex(s, a)
+	}
 	return fmt.Sprintf("%08x`%08x", uint64(a)>>32, uint64(a)&0xffffffff)
 }
 

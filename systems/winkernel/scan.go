@@ -79,6 +79,13 @@ func (r *reader) codeOfKernel() arch.Addr {
 // handler is where a vector of an interrupt descriptor table leads (Intel SDM volume
 // 3, 6.14.1).
 func (r *reader) handler(idt arch.Addr, vector int) arch.Addr {
+	if r.s.width() == 4 {
+		v := r.uint(idt+arch.Addr(8*vector), 8)
+		if v>>47&1 == 0 {
+			return 0
+		}
+		return arch.Addr(v&0xffff | v>>32&0xffff0000)
+	}
 	lo, hi := r.uint(idt+arch.Addr(16*vector), 8), r.uint(idt+arch.Addr(16*vector)+8, 4)
 	if lo>>47&1 == 0 {
 		return 0

@@ -61,7 +61,10 @@ func (s *System) width() int {
 }
 
 // block is a debugger data block, decoded.
-type block struct{ b []byte }
+type block struct {
+	b      []byte
+	narrow bool // its pointers stand for addresses of 32 bits, however they are extended
+}
 
 func (d *block) at(off, n int) uint64 {
 	var p [8]byte
@@ -75,7 +78,13 @@ func (d *block) u16(off int) uint16 { return uint16(d.at(off, 2)) }
 func (d *block) u32(off int) uint32 { return uint32(d.at(off, 4)) }
 
 // address is a pointer of the block; 0 when its version has none there.
-func (d *block) address(off int) arch.Addr { return arch.Addr(d.at(off, 8)) }
+func (d *block) address(off int) arch.Addr {
+	v := d.at(off, 8)
+	if d != nil && d.narrow {
+		v &= 1<<32 - 1
+	}
+	return arch.Addr(v)
+}
 
 // BlockError: the data block cannot be used.
 type BlockError struct {
@@ -162,7 +171,7 @@ func (s *System) readBlock(ctx context.Context, w systems.World, k *Kernel) erro
 		return r.end()
 	}
 	decode(b[headerLen:])
-	k.block = &block{b}
+	k.block = &block{b, k.bits == 32}
 	if a := k.block.address(kdModules); a != 0 {
 		k.Modules = a
 	}
@@ -205,6 +214,11 @@ const labLen = 64
 
 // labels reads which build it is.
 func (r *reader) labels(k *Kernel) error {
+	if q, ok := r.w.Target().(targets.Queryer); ok { // kernels are known whose lab begins with no number
+		if v, err := q.Query(r.ctx, targets.VersionBlock, ""); err == nil && len(v) >= 4 {
+			k.Build = int(binary.LittleEndian.Uint16(v[2:]))
+		}
+	}
 	at := k.block.address(kdBuildLab)
 	if at == 0 {
 		at, _ = r.symbol("NtBuildLab")
@@ -217,7 +231,9 @@ func (r *reader) labels(k *Kernel) error {
 		return r.end()
 	}
 	if number, _, ok := strings.Cut(k.Lab, "."); ok {
-		k.Build, _ = strconv.Atoi(number)
+		if n, err := strconv.Atoi(number); err == nil && n > 0 {
+			k.Build = n
+		}
 	}
 	return nil
 }

@@ -2,11 +2,13 @@ package winkernel
 
 import (
 	"context"
+	"encoding/binary"
 	"iter"
 	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/systems"
+	"dap-windbg/targets"
 )
 
 // threadStates are the names of KTHREAD_STATE.
@@ -39,7 +41,7 @@ func (r *reader) processes() iter.Seq[arch.Addr] {
 		head, ok := r.variable(kdProcesses, "PsActiveProcessHead")
 		links, known := r.find("_EPROCESS", "ActiveProcessLinks")
 		if !ok || !known {
-			r.note(&FieldError{"_EPROCESS", "ActiveProcessLinks"})
+			r.note(r.unknown("_EPROCESS", "ActiveProcessLinks"))
 			return
 		}
 		for at := range r.list(head, links.off) {
@@ -56,7 +58,7 @@ func (r *reader) threads(process arch.Addr) iter.Seq[arch.Addr] {
 		head, ok := r.find("_EPROCESS", "ThreadListHead")
 		links, known := r.find("_ETHREAD", "ThreadListEntry")
 		if !ok || !known {
-			r.note(&FieldError{"_ETHREAD", "ThreadListEntry"})
+			r.note(r.unknown("_ETHREAD", "ThreadListEntry"))
 			return
 		}
 		for at := range r.list(process+head.off, links.off) {
@@ -202,6 +204,9 @@ func (s *System) Registers(ctx context.Context, w systems.World, t systems.Task)
 // switchedOut is what SwapContext has left on a thread's stack on x64: the frame
 // pointer at 30h, the return address at 38h (KSWITCH_FRAME).
 func (r *reader) switchedOut(thread arch.Addr) *arch.Registers {
+	if r.s.width() == 4 {
+		return r.switchedOut32(thread)
+	}
 	const frame, ret, top = 0x30, 0x38, 0x40
 	sp := arch.Addr(r.get(thread, "_KTHREAD", "KernelStack"))
 	var p [16]byte
@@ -217,4 +222,56 @@ func (r *reader) switchedOut(thread arch.Addr) *arch.Registers {
 	regs.PutName("rip", le64(p[ret-frame:]))
 	regs.SetSP(sp + top)
 	return regs
+}
+
+// switchedOut32 is the same on x86: a KSWITCHFRAME with the return address at 8, behind
+// it the registers that KiSwapContext saved, ebp first.
+func (r *reader) switchedOut32(thread arch.Addr) *arch.Registers {
+	const ret, saved, top = 8, 12, 28
+	sp := arch.Addr(r.get(thread, "_KTHREAD", "KernelStack"))
+	var p [top]byte
+	if sp == 0 || r.stuck() || !r.read(sp, p[:]) {
+		return nil
+	}
+	set := arch.I386.DefaultSet()
+	if s := r.w.Target().Info().Set; s != nil {
+		set = s
+	}
+	regs := arch.NewRegisters(set)
+	regs.PutName("eip", uint64(binary.LittleEndian.Uint32(p[ret:])))
+	for i, n := range []string{"ebp", "edi", "esi", "ebx"} {
+		regs.PutName(n, uint64(binary.LittleEndian.Uint32(p[saved+4*i:])))
+	}
+	regs.SetSP(sp + saved)
+	return regs
+}
+
+// Pseudo implements systems.Pseudoer: "thread" is an ETHREAD, "proc" the EPROCESS whose
+// address space it uses, or that .process has set.
+func (s *System) Pseudo(ctx context.Context, w systems.World, at systems.Context, processor targets.ThreadID, name string) (uint64, string, bool) {
+	n := int(processor.Thread) - 1
+	if s.kernel == nil || n < 0 || name != "proc" && name != "thread" && name != "cpu" {
+		return 0, "", false
+	}
+	if name == "cpu" {
+		return uint64(n), "", true
+	}
+	task := at.Task
+	if name == "proc" && task.Addr != 0 && task.ID == 0 {
+		return uint64(task.Addr), "_EPROCESS", true
+	}
+	r := s.reader(ctx, w)
+	thread := task.Addr
+	if thread == 0 || task.ID == 0 {
+		all := r.prcbs(n + 1)
+		if n >= len(all) {
+			return 0, "", false
+		}
+		thread = r.current(all[n])
+	}
+	if name == "thread" {
+		return uint64(thread), "_ETHREAD", !r.stuck()
+	}
+	process := r.get(thread, "_KTHREAD", "ApcState.Process")
+	return process, "_EPROCESS", !r.stuck()
 }

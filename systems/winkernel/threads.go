@@ -24,9 +24,9 @@ func (c *call) writeThread(t Thread, indent string) {
 		state = fmt.Sprintf("READY on processor %d", t.Processor)
 	}
 	win32, _ := c.try(t.Addr, "_KTHREAD", "Win32Thread")
-	c.printf("%sTHREAD %s  Cid %04x.%04x  Teb: %s Win32Thread: %s %s\n", indent, Hex(t.Addr), t.PID, t.TID, Hex(t.Teb), Hex(win32), state)
+	c.printf("%sTHREAD %s  Cid %04x.%04x  Teb: %s Win32Thread: %s %s\n", indent, hex(c.s, t.Addr), t.PID, t.TID, hex(c.s, t.Teb), hex(c.s, win32), state)
 	if t.WaitObject != 0 && t.State != running {
-		c.printf("%s    %s  %s\n", indent, Hex(t.WaitObject), c.dispatcher(t.WaitObject))
+		c.printf("%s    %s  %s\n", indent, hex(c.s, t.WaitObject), c.dispatcher(t.WaitObject))
 	}
 }
 
@@ -90,14 +90,14 @@ func (c *call) threadNamed() (Thread, Process, error) {
 	if err != nil {
 		return Thread{}, Process{}, err
 	}
-	at := arch.Addr(id)
-	if int64(id) == -1 {
+	at := c.s.address(id)
+	if id == ^uint64(0) || c.s.width() == 4 && uint32(id) == ^uint32(0) {
 		if at, err = c.currentThread(); err != nil {
 			return Thread{}, Process{}, err
 		}
 	}
-	if int64(at) >= 0 {
-		return Thread{}, Process{}, fmt.Errorf("%s is no address of a thread; !process 0 2 lists threads", Hex(at))
+	if !c.s.kernelSpace(uint64(at)) {
+		return Thread{}, Process{}, fmt.Errorf("%s is no address of a thread; !process 0 2 lists threads", hex(c.s, at))
 	}
 	t := c.thread(at)
 	return t, c.process(t.Attached), c.end()
@@ -118,13 +118,13 @@ func (c *call) threadCommand() error {
 	if t.Process != t.Attached {
 		owner = c.process(t.Process)
 	}
-	c.printf("Not impersonating\nOwning Process            %s       Image:         %s\n", Hex(owner.Addr), owner.Name)
+	c.printf("Not impersonating\nOwning Process            %s       Image:         %s\n", hex(c.s, owner.Addr), owner.Name)
 	c.printf("Attached Process          N/A            Image:         N/A\n")
 	wait, _ := c.try(t.Addr, "_KTHREAD", "WaitTime")
 	switches, _ := c.try(t.Addr, "_KTHREAD", "ContextSwitches")
 	c.printf("Wait Start TickCount      %d\nContext Switch Count      %d            IdealProcessor: %d\n", wait, switches, t.Processor)
-	c.printf("Win32 Start Address %s (0x%s)\n", c.locate(t.Start), Hex(t.Start))
-	c.printf("Stack Init %s Current %s\nBase %s Limit %s\n", Hex(t.Init), Hex(t.Stack), Hex(t.Base), Hex(t.Limit))
+	c.printf("Win32 Start Address %s (0x%s)\n", c.locate(t.Start), hex(c.s, t.Start))
+	c.printf("Stack Init %s Current %s\nBase %s Limit %s\n", hex(c.s, t.Init), hex(c.s, t.Stack), hex(c.s, t.Base), hex(c.s, t.Limit))
 	priority, _ := c.try(t.Addr, "_KTHREAD", "Priority")
 	base, _ := c.try(t.Addr, "_KTHREAD", "BasePriority")
 	c.printf("Priority %d BasePriority %d\n", int8(priority), int8(base))
@@ -141,7 +141,7 @@ func (c *call) setThread() error {
 			return err
 		}
 		t, err := c.currentThread()
-		c.printf("Implicit thread is now %s\n", Tick(t))
+		c.printf("Implicit thread is now %s\n", tick(c.s, t))
 		return err
 	}
 	t, p, err := c.threadNamed()
@@ -155,7 +155,7 @@ func (c *call) setThread() error {
 	if err := c.SetContext(c.ctx, at); err != nil {
 		return err
 	}
-	c.printf("Implicit thread is now %s\n", Tick(t.Addr))
+	c.printf("Implicit thread is now %s\n", tick(c.s, t.Addr))
 	if o["r"] {
 		return c.loadUser(p)
 	}
