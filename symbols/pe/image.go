@@ -130,7 +130,9 @@ func (i *Image) openDebug() error {
 		i.missing = append(i.missing, err)
 	}
 	if i.pdb == nil {
-		i.openDWARF()
+		if i.openDWARF(); i.dwarf != nil { // the linker named a file that nobody needs
+			i.missing = nil
+		}
 	}
 	return nil
 }

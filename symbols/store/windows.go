@@ -67,12 +67,24 @@ func windowsImage(key symbols.Key) *windowsFile {
 		if err != nil {
 			return err
 		}
-		if key.Stamp != 0 && (f.Stamp != key.Stamp || key.Size != 0 && uint64(f.ImageSize) != key.Size) {
+		if key.Stamp != 0 && (f.Stamp != key.Stamp || key.Size != 0 && uint64(f.ImageSize) != key.Size && stripped(f) != key.Size) {
 			return &windowsBuildError{build(key.Stamp, key.Size), build(f.Stamp, uint64(f.ImageSize))}
 		}
 		return nil
 	}
 	return w
+}
+
+// stripped is the size in memory that an image has without its debug information, which
+// MinGW's linkers put behind all else, and strip takes away.
+func stripped(f *pe.File) uint64 {
+	end, page := uint64(0), uint64(max(f.SectionAlignment, 1))
+	for i := range f.Sections {
+		if s := &f.Sections[i]; !strings.HasPrefix(s.Name, ".debug_") {
+			end = max(end, uint64(s.Addr)+uint64(s.Size()))
+		}
+	}
+	return (end + page - 1) / page * page
 }
 
 // windowsDatabase is how a program database is looked for.

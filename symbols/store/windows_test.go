@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"dap-windbg/binfmt/pe"
 	"dap-windbg/symbols"
 	"dap-windbg/symbols/pdb"
 	"dap-windbg/symbols/pdb/pdbtest"
@@ -173,5 +175,43 @@ func TestWindowsImages(t *testing.T) {
 	s = newStore(t, Options{Sysroot: dir})
 	if found, err := s.Image(context.Background(), key); err != nil || found != filepath.Join(dir, "drivers", "x.sys") {
 		t.Errorf("below the sysroot: %q, %v", found, err)
+	}
+}
+
+// TestStripped: for an image without its debug information the one that still has it is
+// taken, whose headers tell a larger size; one of another build is not.
+func TestStripped(t *testing.T) {
+	dir := t.TempDir()
+	source, whole, bare := filepath.Join(dir, "a.c"), filepath.Join(dir, "whole.exe"), filepath.Join(dir, "bare.exe")
+	if err := os.WriteFile(source, []byte("int main(void) { return 0; }"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][]string{{"i686-w64-mingw32-gcc", "-g", "-o", whole, source}, {"i686-w64-mingw32-strip", "-o", bare, whole}} {
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", c, err, out)
+		}
+	}
+	data, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := os.ReadFile(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := pe.Parse(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := symbols.Key{Name: "a.exe", Stamp: f.Stamp, Size: uint64(f.ImageSize)}
+	for i, c := range []struct {
+		stamp uint32
+		size  uint64
+		good  bool
+	}{{key.Stamp, key.Size, true}, {key.Stamp + 1, key.Size, false}, {key.Stamp, key.Size + 0x1000, false}} {
+		key.Stamp, key.Size = c.stamp, c.size
+		if err := windowsImage(key).check("", data); (err == nil) != c.good {
+			t.Errorf("%d: %v", i, err)
+		}
 	}
 }
