@@ -421,7 +421,7 @@ const (
 	Forks                      // Set: one byte; 1: forks are stops and the children wait, 0: children run on, free of traps
 	TLSAddress                 // annex: "thread offset module" in hex
 	MSR                        // annex: number in hex
-	SystemRegister             // annex: "idtr", "gdtr", "ldtr", "tr": the base it holds, 8 bytes little endian
+	SystemRegister             // annex: "idtr", "gdtr", "ldtr", "tr": the base it holds; KD: "cr0", "cr2", "cr3", "cr4" too, 8 bytes little endian
 	IOPort                     // annex: "port size" in hex
 	Reboot                     // Set
 	Crash                      // Set: annex "" or a bugcheck code in hex

@@ -328,6 +328,10 @@ func (i *Interpreter) moduleEvent(e engine.ModuleEvent) string {
 	if e.Module.Base < 1<<32 {
 		if m := e.Module.Image; m != nil && m.Arch() != nil {
 			ptr = m.Arch().PtrSize
+		} else if s := i.o.Host.Session(); s != nil && s.Info().Machine { // one kernel, one width
+			if set := s.Info().Set; set != nil {
+				ptr = set.Arch.PtrSize
+			}
 		}
 	}
 	switch f := i.o.Host.Filter("ld", e.Module.Name); {

@@ -8,6 +8,7 @@ import (
 	"dap-windbg/engine"
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
+	"dap-windbg/targets"
 )
 
 var registerCommands = []command{
@@ -174,6 +175,20 @@ func (c *call) registerName(r *arch.Registers, name string) string {
 	return name
 }
 
+// systemRegister shows a register that is asked for by itself: those that no context holds.
+func (c *call) systemRegister(ctx context.Context, name string, bad error) error {
+	q, ok := c.v.Target().(targets.Queryer)
+	if !ok {
+		return bad
+	}
+	raw, err := q.Query(ctx, targets.SystemRegister, name)
+	if err != nil || len(raw) < 8 {
+		return bad
+	}
+	c.printf("%s=%0*x\n", name, 2*pointerSize(c.v), wide(raw))
+	return nil
+}
+
 func (c *call) showRegister(ctx context.Context, f *engine.Frame, name, format string, at int) error {
 	if u, ok := strings.CutPrefix(name, "$.u"); ok && len(u) == 1 && u[0] >= '0' && u[0] <= '9' {
 		c.printf("$u%s=%s\n", u, c.i.aliases.fixed[u[0]-'0'])
@@ -208,7 +223,7 @@ func (c *call) showRegister(ctx context.Context, f *engine.Frame, name, format s
 	}
 	n, ok := f.Regs.Get(real)
 	if !ok {
-		return bad
+		return c.systemRegister(ctx, name, bad)
 	}
 	c.printf("%s=%s\n", name, partHex(f.Regs.Set.Arch, real, n))
 	return nil

@@ -358,7 +358,7 @@ func TestNet(t *testing.T) {
 					}
 				}
 			})
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // of the bubble's time, which passes when all wait
 			close(over)
 			play.Wait()
 			l.close()

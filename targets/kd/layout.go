@@ -197,7 +197,7 @@ type machine struct {
 		selector uint64 // control space that holds the special registers
 		length   int
 		dr       int            // DR0 in them, as far apart as a pointer; 0: there is none
-		tables   map[string]int // bases of descriptor tables, and selectors
+		tables   map[string]int // bases of descriptor tables, selectors, and control registers
 	}
 }
 
@@ -237,7 +237,7 @@ func amd64() *machine {
 		dr6: 0, flags: 16, codeLen: 20, code: 24, dr7: 24, dr7Size: 8, rangeStart: 32, brk: arch.AMD64.Break, status: "ecx",
 	}
 	m.special.selector, m.special.length, m.special.dr = 2, 0xe0, 0x20
-	m.special.tables = map[string]int{"gdtr": 0x58, "idtr": 0x68, "tr": 0x70, "ldtr": 0x72}
+	m.special.tables = map[string]int{"gdtr": 0x58, "idtr": 0x68, "tr": 0x70, "ldtr": 0x72, "cr0": 0, "cr2": 8, "cr3": 0x10, "cr4": 0x18, "cr8": 0xa0}
 	m.set = contextSet(m)
 	return m
 }
@@ -250,7 +250,7 @@ func i386() *machine {
 		dr6: 0, flags: 36, codeLen: 8, code: 12, dr7: 24, dr7Size: 4, rangeStart: 28, brk: arch.I386.Break, status: "eax",
 	}
 	m.special.selector, m.special.length, m.special.dr = 0x2cc, 0x54, 0x10
-	m.special.tables = map[string]int{"gdtr": 0x2c, "idtr": 0x34, "tr": 0x38, "ldtr": 0x3a}
+	m.special.tables = map[string]int{"gdtr": 0x2c, "idtr": 0x34, "tr": 0x38, "ldtr": 0x3a, "cr0": 0, "cr2": 4, "cr3": 8, "cr4": 12}
 	m.set = contextSet(m)
 	return m
 }

@@ -155,7 +155,7 @@ func (t *Target) controlSpace(ctx context.Context, s *stateChange, m *machine, c
 	return got[manipulateLen:], nil
 }
 
-// systemRegister is the base of a descriptor table, or a selector.
+// systemRegister is the base of a descriptor table, a selector, or a control register.
 func (t *Target) systemRegister(ctx context.Context, s *stateChange, m *machine, name string) ([]byte, error) {
 	at, ok := m.special.tables[name]
 	if !ok {
