@@ -188,8 +188,10 @@ func (r *frameRow) start(ctx context.Context, regs *arch.Registers, mem symbols.
 			p.vars[token] = uint32(v)
 		}
 	}
-	search := p.vars["$esp"] + r.locals + r.saved
-	p.vars[".raSearch"], p.vars[".raSearchStart"] = search, search
+	if sp, ok := p.vars["$esp"]; ok { // else a program that needs it fails
+		search := sp + r.locals + r.saved
+		p.vars[".raSearch"], p.vars[".raSearchStart"] = search, search
+	}
 	return p
 }
 
