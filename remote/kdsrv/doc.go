@@ -10,4 +10,7 @@
 //
 // What it promises: one client a line, and a line that went away is opened again and
 // both are told. What it does not: that the far end of the line is there.
+//
+// It must not know symbols, engine or launch. The ladder: a new kind of line is line's; a
+// new message of the two sides is a kind of frame in frame.go.
 package kdsrv

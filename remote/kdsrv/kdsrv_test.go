@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,30 @@ func frames(t *testing.T, l *Line, want int) (out [][]byte) {
 		n += k
 	}
 	return out
+}
+
+// TestRelay tells how long after the last byte of a packet on the line the client has the
+// packet, of which a target's timeouts leave a second.
+func TestRelay(t *testing.T) {
+	s := start(t, Options{Allow: []string{"/*/*/*/*"}}, "")
+	path, far := socket(t)
+	l, err := open(t, s, Request{Port: path, Pipe: true}, nil)
+	must(t, err)
+	end := <-far
+	var took []time.Duration
+	for _, p := range packets(3, 200) {
+		_, err := end.Write(p[:len(p)-1])
+		must(t, err)
+		began := time.Now()
+		_, err = end.Write(p[len(p)-1:])
+		must(t, err)
+		if got := frames(t, l, len(p)); len(got) != 1 || !bytes.Equal(got[0], p) {
+			t.Fatalf("a packet of %d bytes came in %d pieces, or another one", len(p), len(got))
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	t.Logf("a packet is at the client after its last byte: median %v, 95%% within %v", took[len(took)/2], took[len(took)*95/100])
 }
 
 // TestTwoLines: two clients on two lines at once, one of which writes CR LF for LF.
