@@ -186,6 +186,11 @@ func TestFrameData(t *testing.T) {
 			t.Errorf("%x: pc %x, sp %x, ebp %x, ebx %x, eax known %v", c.at, uint64(caller.PC()), uint64(cfa), ebp, ebx, known)
 		}
 	}
+	bare := arch.NewRegisters(arch.I386.DefaultSet()) // what may come with a stop
+	bare.SetPC(0x1050)
+	if _, cfa, err := f.Unwind(t.Context(), 0x1050, bare, memory{24: 0x401235}); !errors.Is(err, symbols.ErrNoUnwind) {
+		t.Errorf("without a stack pointer the frame is at %x: %v", uint64(cfa), err)
+	}
 	for _, at := range []uint32{0x1090, 0x3000} {
 		if _, _, err := f.Unwind(t.Context(), at, regs(), mem); !errors.Is(err, symbols.ErrNoUnwind) {
 			t.Errorf("%x: %v", at, err)
