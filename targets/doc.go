@@ -40,4 +40,6 @@
 // drained from anywhere. Every method takes a context: when it is cancelled the
 // method returns at once and the Target drops the late reply, so that the wire
 // stays in step. A Target takes an io.ReadWriteCloser, never an address.
+//
+// What it must not know: symbols, the engine, configuration, how anything is shown.
 package targets

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +202,63 @@ func TestPackageComments(t *testing.T) {
 		}
 		if !found && len(p.GoFiles) > 0 {
 			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// TestRooms: each room says in its doc.go what it must not know and how something new
+// climbs in, and docs/architecture.md draws it.
+func TestRooms(t *testing.T) {
+	drawing, err := os.ReadFile(filepath.Join("..", "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range may {
+		if name := filepath.Base(room); !bytes.Contains(drawing, []byte("**"+room+"**")) && !bytes.Contains(drawing, []byte("`"+name+"`")) {
+			t.Errorf("docs/architecture.md does not draw %s", room)
+		}
+		if room == "cmd/dap-windbg" || room == "symbols/pdb/pdbtest" { // wiring, and a tool of tests
+			continue
+		}
+		doc, err := os.ReadFile(filepath.Join("..", room, "doc.go"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		text := strings.ToLower(string(doc))
+		if !strings.Contains(text, "ladder") || !strings.Contains(text, "know") {
+			t.Errorf("%s/doc.go does not say what the room must not know, or has no ladder", room)
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
+
+// TestLinks: what pages link to is there.
+func TestLinks(t *testing.T) {
+	var pages []string
+	for _, where := range []string{"../*.md", "../docs/*.md", "../vscode-extension/*.md"} {
+		found, err := filepath.Glob(where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	if len(pages) < 20 {
+		t.Fatalf("there are %d pages", len(pages))
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], ":") {
+				continue // of other places
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
 		}
 	}
 }

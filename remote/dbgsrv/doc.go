@@ -7,6 +7,6 @@
 // What it does not promise: a client may do whatever the server's user may do. That is
 // what debugging is; who connects is decided in transport.
 //
-// It must not know launch or engine. Something new to give to clients is a row of
-// kinds in server.go.
+// It must not know launch or engine. The ladder: something new to give to clients is a
+// row of kinds in server.go.
 package dbgsrv

@@ -6,4 +6,6 @@
 // pipe when it starts), that it stays (the pipe goes at a reboot), that bytes arrive
 // as they were sent (see targets/kd on terminals). A Keeper opens a line again by
 // itself.
+//
+// The ladder: a new way to reach a line is a case of Open in line.go.
 package line

@@ -7,5 +7,6 @@
 // handshake. They show that both ends know the password, no more; ssl and spipe do the
 // rest.
 //
-// A new transport is a row of the table in network.go: how to listen and how to dial.
+// It must not know what is served over it, nor launch or engine. The ladder: a new
+// transport is a row of the table in network.go, how to listen and how to dial.
 package transport

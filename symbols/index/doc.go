@@ -25,4 +25,7 @@
 // serves both ways to ask.
 //
 // What it must not know: DWARF, ELF, targets.
+//
+// The ladder: a new table is a row above, in format.go, and a new version of the format,
+// by which files of the old one are made again.
 package index

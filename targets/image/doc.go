@@ -13,4 +13,6 @@
 // is.
 //
 // What it must not know: symbols, the engine, where files are found.
+//
+// The ladder: a new format of images is a file beside elf.go and pe.go that lays one out.
 package image
