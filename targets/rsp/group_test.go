@@ -236,3 +236,56 @@ func TestUnborn(t *testing.T) {
 	g.says("T02thread:p3.3;")
 	g.hears("vCont;c:p3.-1;c:p2.-1") // and nothing is told
 }
+
+// TestStrayStop: the signal by which the far end itself stops a process, reported behind
+// an exec, is not handed to the program; one that is sent later is the program's.
+func TestStrayStop(t *testing.T) {
+	g, c := holds(t, true)
+	tg := c.Target()
+	g.moves(tg, nil, "")
+	g.hears("vCont;c")
+	g.says("T05exec:2f62696e2f6c73;thread:p1.1;")
+	if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Exec {
+		t.Fatalf("stop %+v", stop)
+	}
+	g.moves(tg, nil, "")
+	g.hears("vCont;c")
+	g.says("T11thread:p1.1;")
+	g.hears("vCont;c")
+	g.says("T11thread:p1.1;")
+	if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Exception || stop.Exception.Name != "SIGSTOP" {
+		t.Errorf("stop %+v", stop)
+	}
+}
+
+// TestInterruptBehindExec: an interrupt that a process meets behind an exec, and behind
+// what the far end reports before it, is still ours.
+func TestInterruptBehindExec(t *testing.T) {
+	g, c := holds(t, true)
+	tg := c.Target()
+	g.moves(tg, nil, "")
+	g.hears("vCont;c")
+	if err := tg.Interrupt(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	g.hears("pid 1")
+	g.says("T05swbreak:;thread:p1.1;")
+	for _, next := range []string{"T05exec:2f62696e2f6c73;thread:p1.1;", "T05swbreak:;thread:p1.1;"} {
+		expect[targets.Stop](t, tg)
+		g.moves(tg, nil, "")
+		g.hears("vCont;c")
+		g.says(next)
+	}
+	if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Breakpoint {
+		t.Fatalf("stop %+v", stop)
+	}
+	for _, next := range []string{"T05swbreak:;thread:p1.1;", "T02thread:p1.1;"} {
+		g.moves(tg, nil, "")
+		g.hears("vCont;c")
+		g.says(next)
+		if next[:3] == "T05" {
+			expect[targets.Stop](t, tg)
+		}
+	}
+	g.hears("vCont;c") // and nothing is told
+}

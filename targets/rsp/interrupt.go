@@ -151,9 +151,21 @@ func (c *Conn) wanted(rn *run) bool {
 
 // isEcho tells a stop that answers an interrupt of an earlier run: the debuggee
 // had stopped by itself, and the far end kept the interrupt for later. An interrupt
-// may go to all processes of a group, of which one stop is reported at once.
+// may go to all processes of a group, of which one stop is reported at once. So is the
+// first stop of a process that has become another program when that is SIGSTOP:
+// gdbserver 13 forgets at an exec that it was stopping the process, and reports its own signal.
 func (c *Conn) isEcho(t *Target, s *stopReply, rn *run) bool {
 	asked, was := !s.named && !s.gone && s.signal == gdbSIGINT, t.echo
+	fresh := t.execed
+	t.execed = s.reason == targets.Exec
+	switch {
+	case fresh && !s.named && !s.gone && s.signal == gdbSIGSTOP:
+		c.linger(rn)
+		return true
+	case t.execed: // before any signal that waits
+		c.linger(rn)
+		return false
+	}
 	if rn.interrupts == 0 {
 		t.echo = max(0, was-1)
 		return asked && was > 0

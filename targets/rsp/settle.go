@@ -13,6 +13,7 @@ import (
 const (
 	gdbSIGINT  = 2
 	gdbSIGTRAP = 5
+	gdbSIGSTOP = 17
 )
 
 // ran takes in what came while the debuggee runs: its stop, or a request of the
@@ -270,7 +271,7 @@ func (t *Target) trapKindAt(s *stopReply) targets.TrapKind {
 func (t *Target) guess(s *stopReply, rn *run, pc arch.Addr) targets.Reason {
 	asked := rn != nil && rn.interrupts > 0 && (rn.reached(t) || t.echo > 0 || t.c.nonstop)
 	switch {
-	case asked && (s.signal == 0 || s.signal == gdbSIGINT || s.signal == 17 || s.signal == 19):
+	case asked && (s.signal == 0 || s.signal == gdbSIGINT || s.signal == gdbSIGSTOP || s.signal == 19):
 		return targets.Interrupted
 	case s.signal == 0, s.signal == gdbSIGINT && t.info.Load().Machine:
 		return targets.Interrupted

@@ -24,6 +24,7 @@ type Target struct {
 	forks     bool    // forks are stops
 	lends     *Target // the vfork's child that uses its memory: it cannot move while that has it
 	echo      int     // resumes during which an interrupt sent too late may still surface
+	execed    bool    // its last stop was that it became another program
 	traps     map[trapKey]targets.Trap
 	thread    threadID                    // the stopped one
 	signals   map[targets.ThreadID]int    // what each stopped for, the far end's number
