@@ -308,10 +308,15 @@ func decimal(s string) (int, bool) {
 
 func (p *plan) readRegisters(o *targets.RegistersRead) {
 	id := p.t.wireID(o.Thread)
-	if p.general != (threadID{}) || id != p.t.current() || p.t.c.kind.name != qemuStub.name {
-		p.speakOf(id)
-	} // else QEMU speaks of the CPU that stopped (gdb_set_stop_cpu)
-	r, chosen := p.ask("g"), p.chosen
+	var r, chosen *request
+	if g := p.t.ownG(id); g != nil {
+		r = &request{reply: g}
+	} else {
+		if p.general != (threadID{}) || id != p.t.current() || p.t.c.kind.name != qemuStub.name {
+			p.speakOf(id)
+		} // else QEMU speaks of the CPU that stopped (gdb_set_stop_cpu)
+		r, chosen = p.ask("g"), p.chosen
+	}
 	p.then(func(next *plan) {
 		if o.Err = refusedThread("reading registers", chosen); o.Err == nil {
 			o.Regs, o.Err = p.t.registers(o.Thread, r)

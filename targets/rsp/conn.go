@@ -91,8 +91,9 @@ type Conn struct {
 	children map[int64]*child
 	spread   bool     // an interrupt went to more than the process that was meant
 	general  threadID // thread that g and m speak of; zero: the stopped one
-	noTrap   [5]bool  // kinds the far end does not know
-	noX      bool     // binary writes are unknown
+	own      ownRegisters
+	noTrap   [5]bool // kinds the far end does not know
+	noX      bool    // binary writes are unknown
 }
 
 // request is one packet out and its reply.
@@ -200,6 +201,9 @@ func (c *Conn) enqueue(reqs []*request) *flight {
 	c.flights++
 	f := &flight{number: c.flights, tick: make(chan struct{}, 1)}
 	for _, r := range reqs {
+		if c.own.g != nil && changesRegisters(r.payload) {
+			c.own = ownRegisters{}
+		}
 		r.flight = f
 		if !r.resume {
 			f.open++

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"dap-windbg/arch"
@@ -109,7 +110,7 @@ func (c *Conn) findCPUs(ctx context.Context, s *stopReply) error {
 	if len(c.cpus) == 0 {
 		c.cpus = []threadID{{0, shadow}}
 	}
-	return c.findCPU(ctx, s)
+	return c.findCPU(ctx, s, threadID{})
 }
 
 func isTask(w threadID) bool { return w.thread > shadow || w.thread <= shadowLast }
@@ -124,39 +125,64 @@ func (c *Conn) processors() []targets.Thread {
 	return out
 }
 
-// findCPU finds the processor that stopped: the stub names its task. The registers
-// that g tells unasked are its own, so it is the one whose stack they speak of.
-func (c *Conn) findCPU(ctx context.Context, s *stopReply) error {
+// ownRegisters are those of the processor that stopped, as g has told them since.
+type ownRegisters struct {
+	thread threadID
+	g      []byte // nil: they may have changed
+}
+
+// changesRegisters reports whether a request may: it writes them, lets the kernel run,
+// or is a command of kdb's.
+func changesRegisters(payload string) bool {
+	return strings.IndexByte("GPcCsSDR3", payload[0]) >= 0 || strings.HasPrefix(payload, "qRcmd")
+}
+
+// findCPU finds the processor that stopped: the stub names its task. Of a step it is the
+// one that has stepped.
+func (c *Conn) findCPU(ctx context.Context, s *stopReply, stepped threadID) error {
 	own := ask("g")
 	if err := c.exchangeAs(ctx, true, []*request{own}); err != nil {
 		return err
 	}
 	s.adopt(own.reply)
+	var spoken threadID
 	switch {
 	case s.thread.thread != 0 && !isTask(s.thread):
-		return nil
-	case len(c.cpus) == 1:
-		s.thread = c.cpus[0]
-		return nil
-	}
-	last := c.cpus[len(c.cpus)-1]
-	for _, w := range c.cpus[:len(c.cpus)-1] {
-		choose, g := ask("Hg%s", w), ask("g")
-		if err := c.exchangeAs(ctx, true, []*request{choose, g}); err != nil {
+	case stepped.thread != 0:
+		s.thread = stepped
+	default:
+		var err error
+		if spoken, err = c.compareCPUs(ctx, s, own.reply); err != nil {
 			return err
 		}
-		if string(g.reply) == string(own.reply) {
-			s.thread = w
-			return c.general0(ctx, w)
-		}
 	}
-	s.thread = last
-	return c.general0(ctx, last)
+	if spoken.thread == 0 {
+		spoken = s.thread
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.general = spoken; !isError(own.reply) {
+		c.own = ownRegisters{s.thread, own.reply}
+	}
+	return nil
 }
 
-// general0 makes the stub speak of the processor that stopped again.
-func (c *Conn) general0(ctx context.Context, w threadID) error {
-	return c.exchangeAs(ctx, true, []*request{ask("Hg%s", w)})
+// compareCPUs finds the processor whose registers are those that g tells unasked after a
+// stop. It returns which the stub speaks of then.
+func (c *Conn) compareCPUs(ctx context.Context, s *stopReply, own []byte) (spoken threadID, err error) {
+	last := len(c.cpus) - 1
+	for _, w := range c.cpus[:last] {
+		choose, g := ask("Hg%s", w), ask("g")
+		if err := c.exchangeAs(ctx, true, []*request{choose, g}); err != nil {
+			return spoken, err
+		}
+		if spoken = w; string(g.reply) == string(own) {
+			s.thread = w
+			return spoken, nil
+		}
+	}
+	s.thread = c.cpus[last]
+	return spoken, nil
 }
 
 // adopt makes the registers of g part of the stop.
@@ -188,6 +214,9 @@ func (t *Target) atTrap(ctx context.Context, s *stopReply) error {
 		return nil
 	}
 	at := binary.LittleEndian.AppendUint64(nil, pc-1)
+	t.c.mu.Lock()
+	own := t.c.own
+	t.c.mu.Unlock()
 	r := ask("P%x=%s", ripNumber, hex.EncodeToString(at))
 	if err := t.c.exchangeAs(ctx, true, []*request{r}); err != nil {
 		return err
@@ -196,7 +225,23 @@ func (t *Target) atTrap(ctx context.Context, s *stopReply) error {
 		return wrote("putting the program counter back to a trap", r)
 	}
 	s.regs[ripNumber] = at
+	if from := 16 * ripNumber; len(own.g) >= from+16 {
+		own.g = slices.Concat(own.g[:from], []byte(hex.EncodeToString(at)), own.g[from+16:])
+		t.c.mu.Lock()
+		t.c.own = own
+		t.c.mu.Unlock()
+	}
 	return nil
+}
+
+// ownG is what g tells of thread id where that is known, else nil.
+func (t *Target) ownG(id threadID) []byte {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	if t.c.own.thread != id {
+		return nil
+	}
+	return t.c.own.g
 }
 
 // settleKGDB tells a stop of kgdb, whose processor must be found first.
@@ -204,7 +249,13 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	defer c.done.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), c.o.Timeout)
 	defer cancel()
-	err := c.findCPU(ctx, s)
+	var stepped threadID
+	c.mu.Lock()
+	if m := t.motion; m != nil && m.resume.Action(t.id(t.thread)).Kind == targets.Step {
+		stepped = t.thread
+	}
+	c.mu.Unlock()
+	err := c.findCPU(ctx, s, stepped)
 	if err == nil {
 		err = t.atTrap(ctx, s)
 	}

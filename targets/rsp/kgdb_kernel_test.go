@@ -39,6 +39,7 @@ type kgdbKernel struct {
 	clean   int             // bytes since the last that was spoilt
 	slow    int             // requests that are taken only when more comes
 	halting bool            // pauses within an answer until more comes
+	asked   []string        // requests served
 	late    string          // a request not taken yet
 	rest    string          // of an answer
 }
@@ -293,6 +294,7 @@ func (k *kgdbKernel) registers() []byte {
 }
 
 func (k *kgdbKernel) serve(text string) {
+	k.asked = append(k.asked, text)
 	var at, size uint64
 	ok := func(yes bool) {
 		if yes {

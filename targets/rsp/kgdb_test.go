@@ -175,6 +175,72 @@ func TestKGDBOther(t *testing.T) {
 	}
 }
 
+// TestKGDBTrips: what a stop costs until its registers are known, and when they are asked
+// for again.
+func TestKGDBTrips(t *testing.T) {
+	k := newKGDBKernel()
+	d := kgdbTarget(t, k, patientKGDB)
+	awaitStop(t, d)
+	ctx := context.Background()
+	since := func() string {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		text := strings.Join(k.asked, " ")
+		k.asked = nil
+		return text
+	}
+	registers := func(cpu int64, pc arch.Addr) {
+		t.Helper()
+		if r, err := d.Registers(ctx, targets.ThreadID{Thread: cpu}); err != nil || r.PC() != pc {
+			t.Errorf("%v, %v", r, err)
+		}
+	}
+	run := func(r targets.Resume) {
+		t.Helper()
+		since()
+		if err := d.Resume(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		awaitStop(t, d)
+	}
+	step := targets.Resume{Threads: map[targets.ThreadID]targets.Action{{Thread: 1}: {Kind: targets.Step}}}
+	run(step)
+	registers(1, kgdbLoop+2)
+	if got := since(); got != "s g" {
+		t.Errorf("a step takes %q", got)
+	}
+	run(targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}})
+	registers(1, kgdbLoop)
+	if got := since(); got != "Z0,ffffffff81001000,1 c g Hgfffffffe g P10=00100081ffffffff" {
+		t.Errorf("a trap takes %q", got)
+	}
+	registers(2, kgdbIdle)
+	registers(1, kgdbLoop)
+	if got := since(); got != "Hgfffffffd g" {
+		t.Errorf("the registers of both take %q", got)
+	}
+	for name, change := range map[string]func() error{
+		"a command": func() error { _, _, err := d.Command(ctx, "rm ax 1"); return err },
+		"a write": func() error {
+			r, err := d.Registers(ctx, targets.ThreadID{Thread: 1})
+			if err == nil {
+				r.SetPC(kgdbLoop)
+				err = d.SetRegisters(ctx, targets.ThreadID{Thread: 1}, r)
+			}
+			return err
+		},
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		since()
+		registers(1, kgdbLoop)
+		if got := since(); !strings.HasSuffix(got, "g") {
+			t.Errorf("behind %s nothing is read: %q", name, got)
+		}
+	}
+}
+
 // TestKGDBSlow: a kernel that takes its time is asked again, and what it has begun to say
 // is neither lost nor taken for text of its console.
 func TestKGDBSlow(t *testing.T) {
@@ -184,12 +250,12 @@ func TestKGDBSlow(t *testing.T) {
 	for i := range 8 {
 		k.mu.Lock()
 		if k.halting = i >= 4; !k.halting {
-			k.slow = 1 + i%2
+			k.slow = 1
 		}
 		k.mu.Unlock()
-		cpu := i % 2
-		if r, err := d.Registers(context.Background(), targets.ThreadID{Thread: int64(cpu + 1)}); err != nil || uint64(r.PC()) != k.pc[cpu] {
-			t.Errorf("%v, %v", r, err)
+		p := make([]byte, 40)
+		if _, err := d.ReadMemory(context.Background(), targets.Space{}, kgdbData+arch.Addr(64*i), p); err != nil || p[1] != byte((64*i+1)*7) || p[39] != byte((64*i+39)*7) {
+			t.Errorf("%v, % x", err, p)
 		}
 	}
 	if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}}); err != nil {
