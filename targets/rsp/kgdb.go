@@ -182,7 +182,10 @@ func (c *Conn) compareCPUs(ctx context.Context, s *stopReply, own []byte) (spoke
 		}
 	}
 	s.thread = c.cpus[last]
-	return spoken, nil
+	if spoken.thread == 0 {
+		return spoken, nil
+	}
+	return s.thread, c.exchangeAs(ctx, true, []*request{ask("Hg%s", s.thread)}) // P is refused of any other
 }
 
 // adopt makes the registers of g part of the stop.

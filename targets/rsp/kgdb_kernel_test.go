@@ -323,6 +323,10 @@ func (k *kgdbKernel) serve(text string) {
 		value := ""
 		fmt.Sscanf(rest, "%x=%s", &n, &value)
 		raw, err := hex.DecodeString(value)
+		if k.hg != k.cpu {
+			k.answer("E22")
+			return
+		}
 		if err == nil && n == ripNumber && len(raw) == 8 {
 			k.pc[k.cpu] = binary.LittleEndian.Uint64(raw)
 		}

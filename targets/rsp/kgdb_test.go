@@ -173,6 +173,12 @@ func TestKGDBOther(t *testing.T) {
 	if r, err := d.Registers(context.Background(), targets.ThreadID{Thread: 1}); err != nil || r.PC() != kgdbIdle {
 		t.Errorf("%v", err)
 	}
+	if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop + 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := awaitStop(t, d); s.Thread.Thread != 2 || s.Addr != kgdbLoop+1 || s.Reason != targets.Breakpoint {
+		t.Errorf("%+v", s)
+	}
 }
 
 // TestKGDBTrips: what a stop costs until its registers are known, and when they are asked
