@@ -69,25 +69,42 @@ func pathMatches(have string, want []string, exact bool) bool {
 	return true
 }
 
-// stops reports whether a breakpoint may stand on row i.
-func (m fileMatch) stops(t *lineTable, i int) bool {
-	r := &t.rows[i]
-	return r.flags&(rowStmt|rowEnd) == rowStmt && r.line != 0 && m.files[r.file]
+// stopRow is a row of a unit's line table that a breakpoint may stand on.
+type stopRow struct{ line, seq, row int }
+
+// stopRows lists those of the file, by line and as they are in the table.
+func (m fileMatch) stopRows() []stopRow {
+	t := m.unit.lineTable()
+	if t == nil {
+		return nil
+	}
+	var out []stopRow
+	for k := range t.seqs {
+		for i := t.seqs[k].first; i < t.seqs[k].last; i++ {
+			r := &t.rows[i]
+			if r.flags&(rowStmt|rowEnd) == rowStmt && r.line != 0 && m.files[r.file] {
+				out = append(out, stopRow{int(r.line), k, i})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b stopRow) int { return cmp.Compare(a.line, b.line) })
+	return slices.Clip(out)
+}
+
+// from are the rows of the lowest line with code that is not before line, and of those
+// behind it.
+func (m fileMatch) from(line int) []stopRow {
+	rows := m.rows()
+	i, _ := slices.BinarySearchFunc(rows, line, func(r stopRow, line int) int { return cmp.Compare(r.line, line) })
+	return rows[i:]
 }
 
 // nearest is the lowest line with code that is not before line.
 func (m fileMatch) nearest(line int) (int, bool) {
-	t := m.unit.lineTable()
-	if t == nil {
-		return 0, false
+	if rows := m.from(line); len(rows) > 0 {
+		return rows[0].line, true
 	}
-	best := 0
-	for i := range t.rows {
-		if n := int(t.rows[i].line); n >= line && (best == 0 || n < best) && m.stops(t, i) {
-			best = n
-		}
-	}
-	return best, best != 0
+	return 0, false
 }
 
 // instance is one block of one part of one copy of a function.
@@ -102,16 +119,13 @@ func (m fileMatch) places(line int) []symbols.Place {
 		return nil
 	}
 	first := map[instance]symbols.Place{}
-	for k := range t.seqs {
-		s := &t.seqs[k]
-		for i := s.first; i < s.last; i++ {
-			if int(t.rows[i].line) != line || !m.stops(t, i) {
-				continue
-			}
-			key, p := m.unit.place(t, s, i)
-			if old, ok := first[key]; !ok || p.Offset < old.Offset {
-				first[key] = p
-			}
+	for _, r := range m.from(line) {
+		if r.line != line {
+			break
+		}
+		key, p := m.unit.place(t, &t.seqs[r.seq], r.row)
+		if old, ok := first[key]; !ok || p.Offset < old.Offset {
+			first[key] = p
 		}
 	}
 	out := make([]symbols.Place, 0, len(first))

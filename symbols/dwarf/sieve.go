@@ -13,6 +13,7 @@ import (
 type fileMatch struct {
 	unit  *unit
 	files map[uint32]bool
+	rows  func() []stopRow // stopRows, found once
 }
 
 // naming is the answer about one file, the last that was asked for: an editor sets all
@@ -73,7 +74,9 @@ func (d *Data) sieve(file string, exact bool) []fileMatch {
 			m[uint32(i)] = true
 		}
 		if m != nil {
-			out = append(out, fileMatch{u, m})
+			match := fileMatch{unit: u, files: m}
+			match.rows = sync.OnceValue(match.stopRows)
+			out = append(out, match)
 		}
 	}
 	return out
