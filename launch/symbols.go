@@ -112,7 +112,10 @@ func isPE(path string) bool {
 // code without a function table.
 func unwinderPE(i *pe.Image) symbols.Unwinder {
 	section := func(name string) cfi.Section {
-		data, addr, _ := i.Section(name)
+		data, addr, ok := i.Section(name)
+		if !ok { // lld cuts the names of sections that are loaded
+			data, addr, _ = i.Section(name[:min(len(name), 8)])
+		}
 		return cfi.Section{Data: data, Addr: addr}
 	}
 	return cfi.New(cfi.Sections{EHFrame: section(".eh_frame"), DebugFrame: section(".debug_frame"), Text: section(".text").Addr,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -92,6 +93,7 @@ type program struct {
 	mem   symbols.Memory
 	vars  map[string]uint32
 	stack []string
+	need  error // memory that is not read yet
 	err   error
 }
 
@@ -125,7 +127,7 @@ func (p *program) run(text string) error {
 			return p.err
 		}
 	}
-	return nil
+	return p.need
 }
 
 func (p *program) push(v uint32) { p.stack = append(p.stack, strconv.FormatUint(uint64(v), 10)) }
@@ -174,8 +176,12 @@ func (p *program) operate(op string, a, b uint32) uint32 {
 
 func (p *program) load(at uint32) uint32 {
 	var b [4]byte
-	if _, err := p.mem.ReadMemory(p.ctx, arch.Addr(at), b[:]); err != nil && p.err == nil {
-		p.err = err
+	if _, err := p.mem.ReadMemory(p.ctx, arch.Addr(at), b[:]); err != nil {
+		if need := (*symbols.NeedError)(nil); errors.As(err, &need) { // the frame's place may be told without it
+			p.need = cmp.Or(p.need, err)
+		} else {
+			p.err = cmp.Or(p.err, err)
+		}
 	}
 	return binary.LittleEndian.Uint32(b[:])
 }
@@ -209,6 +215,9 @@ func (f *File) Unwind(ctx context.Context, addr uint32, callee *arch.Registers, 
 	}
 	err := p.run(text)
 	cfa := p.vars["$esp"]
+	if err != nil && err == p.need {
+		return nil, arch.Addr(cfa), err
+	}
 	if err != nil {
 		return nil, 0, err
 	}
