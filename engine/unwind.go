@@ -185,7 +185,7 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 			}
 		}
 	}
-	if sys, ok := l.o.System.(signalFramer); ok && level > 0 {
+	if sys, ok := l.o.System.(signalFramer); ok && (level > 0 || l.t.Info().Machine) {
 		c, err := sys.SignalFrame(ctx, r, mem)
 		if err == nil {
 			c.Interrupted = true

@@ -47,10 +47,10 @@ func packetsOfSteps(t *testing.T, vm *guest.VM, symbols ...string) {
 			text := w.Do("k; dv; r")
 			packets := sent(t, trace, done)
 			done += len(packets)
-			if !strings.Contains(at, "vmlinux!") { // back in the program
+			if !strings.Contains(at, "vmlinux!") || strings.Contains(at, "vmlinux!entry_") { // on the way back to the program
 				break
 			}
-			if !strings.Contains(text, "entry_SYSCALL_64") {
+			if !strings.Contains(text, "entry_SYSCALL_64") || !strings.Contains(text, "user mode:") {
 				t.Fatalf("no stack after a step:\n%s", text)
 			}
 			limit := 12
