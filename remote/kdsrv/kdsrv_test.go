@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"dap-windbg/remote/transport"
+	"dap-windbg/targets/targettest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,7 +43,9 @@ func start(t *testing.T, o Options, password string) transport.Spec {
 	ln, err := transport.Listen(ctx, s, transport.Options{Service: Service})
 	must(t, err)
 	done := make(chan error, 1)
-	go func() { done <- New(o).Serve(ctx, ln) }()
+	server := New(o)
+	server.gap = limit // a busy machine may let single bytes wait
+	go func() { done <- server.Serve(ctx, ln) }()
 	t.Cleanup(func() {
 		stop()
 		ln.Close()
@@ -70,20 +73,8 @@ func open(t *testing.T, s transport.Spec, r Request, notify func(Event)) (*Line,
 func socket(t *testing.T) (path string, far chan net.Conn) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "kd")
-	ln, err := net.Listen("unix", path)
-	must(t, err)
-	far = make(chan net.Conn, 4)
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { c.Close() })
-			far <- c
-		}
-	}()
+	far = make(chan net.Conn, 16)
+	targettest.Listen(t, "unix", path, func(c net.Conn) { far <- c })
 	return path, far
 }
 

@@ -60,10 +60,15 @@ type Server struct {
 	mu sync.Mutex
 	// owner tells who has a line, by name
 	owner map[string]string
+	// gap is after how long a packet that does not go on is passed on as it is
+	gap time.Duration
 }
 
+// partGap is the gap of New's servers.
+const partGap = 250 * time.Millisecond
+
 // New returns a server without clients.
-func New(o Options) *Server { return &Server{o: o, owner: map[string]string{}} }
+func New(o Options) *Server { return &Server{o: o, owner: map[string]string{}, gap: partGap} }
 
 // Serve takes clients until ctx ends; of a reverse server, the one.
 func (s *Server) Serve(ctx context.Context, ln *transport.Listener) error {
@@ -256,7 +261,7 @@ func (s *Server) relay(ctx context.Context, client string, spec line.Spec, r Req
 		if r.Bytes {
 			copyBytes(l, out)
 		} else {
-			copyPackets(l, out, newlines(r.CRLF))
+			copyPackets(l, out, newlines(r.CRLF), s.gap)
 		}
 	})
 	err = s.outward(stream, l)
@@ -313,11 +318,8 @@ func copyBytes(l *line.Keeper, out *writer) {
 	}
 }
 
-// partGap is after how long a packet that does not go on is passed on as it is.
-const partGap = 250 * time.Millisecond
-
 // copyPackets passes packets on as soon as their last byte is there.
-func copyPackets(l *line.Keeper, out *writer, mode kd.Newlines) {
+func copyPackets(l *line.Keeper, out *writer, mode kd.Newlines, pause time.Duration) {
 	read := make(chan []byte)
 	done := make(chan struct{})
 	defer close(done)
@@ -359,7 +361,7 @@ func copyPackets(l *line.Keeper, out *writer, mode kd.Newlines) {
 		}
 		gap.Stop()
 		if f.Busy() {
-			gap.Reset(partGap)
+			gap.Reset(pause)
 		}
 	}
 }
