@@ -22,7 +22,7 @@ var commands = []step{
 	{"!thread", []string{"Cid 0004.", "Owning Process", "Image:         System", "Win32 Start Address nt!KiDemoThread", "Stack Init ", "Priority 8 BasePriority 8", "nt!DbgBreakPoint"}, 0, 0},
 	{"!running -it", []string{"System Processors:  (0000000000000003)", "Idle Processors:  (0000000000000002)", "  0  ffffd00021000180  ffffe000", "  1  ffffd00021008180  ffffe000", "nt!KiIdleLoop"}, 0, 0},
 	{"!ready", []string{"Processor 0: No threads in READY state", "Processor 1: No threads in READY state"}, 0, 0},
-	{"!stacks", []string{"Proc.Thread  .Thread  ThreadState  Blocker", "System]", "RUNNING    nt!DbgBreakPoint", "Blocked    nt!ExWorkerThread+0x", "demo.exe]", "Blocked    nt!DemoUserThread+0x"}, 0, 0},
+	{"!stacks", []string{"Proc.Thread  .Thread  ThreadState  Blocker", "System]", "RUNNING    nt!DbgBreakPoint", "Blocked    nt!Ex", "demo.exe]", "Blocked    nt!DemoUserThread+0x"}, 0, 0},
 	{"!pcr", []string{"KPCR for Processor 0 at ffffd00021000000:", "SelfPcr: ffffd00021000000", "Prcb: ffffd00021000180", "GDT: ffffd00021007000", "CurrentThread: ffffe000"}, 0, 0},
 	{"!prcb 1", []string{"PRCB for Processor 1 at ffffd00021008180:", "Threads--  Current ffffe000", "Processor Index 1"}, 0, 0},
 	{"!prcb 7", []string{"there is no processor 7; the machine has 2"}, 0, 0},
@@ -55,6 +55,12 @@ var commands = []step{
 	{"!peb", []string{"PEB at 00007ff6a1000000", "ImageBaseAddress:         00007ff6a0000000", "7ff6a0000000 demo.exe", `CommandLine:  'C:\demo\demo.exe /quick'`}, 0, 0},
 	{"dd demo!DemoAnswer L1", []string{"0000002a"}, 0, 0},
 	{".process", []string{"Implicit process is now"}, 0, 0},
+	{".process /i 1a4", []string{"You need to continue execution"}, 0, 0},
+	{".process /i 4", []string{"the worker is busy"}, 0, 0},
+	{"g", []string{"nt!", "cc              int     3"}, 0, 0},
+	{"k 3", []string{"nt!ExpDebuggerWorker", "nt!KiDemoThread"}, 0, 0},
+	{"!process -1 0", []string{"Image: demo.exe"}, 0, 0},
+	{"db 7ff6a0000000 L2", []string{"MZ"}, 0, 0},
 	{"!pcr 9", []string{"there is no processor 9"}, 0, 0},
 }
 
@@ -80,6 +86,7 @@ func TestWithoutSymbols(t *testing.T) {
 		{"!drvobj sample 3", []string{` \Driver\sample`, "IRP_MJ_DEVICE_CONTROL"}, 0, 0},
 		{"!irql", []string{"0 (LOW_LEVEL)"}, 0, 0},
 		{".bugcheck", []string{"Bugcheck code 00000000"}, 0, 0},
+		{".process /i 4", []string{"nt!ExpDebuggerWork is not known", ".process /p"}, 0, 0},
 	})
 }
 

@@ -109,3 +109,29 @@ func TestNet(t *testing.T) {
 	})
 	reboots(t, w, &counted{})
 }
+
+// TestNoise: a session on lines that lose, change, repeat and invent bytes in both
+// directions, a number of times; what is said in the end is as on a clean line.
+func TestNoise(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			noise := func(n uint64) *sim.Faults {
+				return &sim.Faults{Drop: 300, Flip: 300, Duplicate: 300, Insert: 300, Cut: 300, Limit: 25, Seed: 2*seed + n}
+			}
+			_, line, name := machine(t, sim.Options{Seed: seed, AckWait: time.Second, Alone: true}, sim.Line{In: noise(0), Out: noise(1)})
+			w := window.Open(t, "-k", "com:port="+name+",baud=115200", "-y", guest(t).Dir)
+			w.Do("")
+			do(t, w, line, []step{
+				{"lm", []string{"hal", "nt"}, 0, 0},
+				{"bp nt!DemoCompute", nil, 0, 0},
+				{"g", []string{"Breakpoint 0 hit", "nt!DemoCompute"}, 0, 0},
+				{"k 3", []string{"nt!DemoCompute", "nt!DemoRound"}, 0, 0},
+				{"p", []string{"ntoskrnl.c @ "}, 0, 0},
+				{"!process 0 0", []string{"Image: System", "Image: demo.exe"}, 0, 0},
+				{"bc *", nil, 0, 0},
+				{"db nt L80", []string{"4d 5a"}, 0, 0},
+			})
+		})
+	}
+}

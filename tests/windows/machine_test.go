@@ -19,13 +19,15 @@ import (
 )
 
 // guest builds the simulated machine's software, once for all tests.
-func guest(t testing.TB) *sim.Guest {
+func guest(t testing.TB) *sim.Guest { return guestOf(t, sim.Kind{}) }
+
+func guestOf(t testing.TB, k sim.Kind) *sim.Guest {
 	t.Helper()
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := sim.Build(filepath.Join(dir, "dap-windbg-kdsim"))
+	g, err := sim.BuildKind(filepath.Join(dir, "dap-windbg-kdsim"), k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +71,12 @@ func (c *counted) traffic() (in, out, reads int) {
 // is there.
 func machine(t *testing.T, o sim.Options, line sim.Line) (*sim.Target, *counted, string) {
 	t.Helper()
-	s, err := sim.New(guest(t), o)
+	return machineOf(t, guest(t), o, line)
+}
+
+func machineOf(t *testing.T, g *sim.Guest, o sim.Options, line sim.Line) (*sim.Target, *counted, string) {
+	t.Helper()
+	s, err := sim.New(g, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,11 @@
 package windows
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +27,10 @@ func server(t *testing.T) int {
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	cmd := exec.Command(binary, "kdsrv", "-t", fmt.Sprintf("tcp:port=%d,password=secret", port))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -32,16 +38,13 @@ func server(t *testing.T) int {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for end := time.Now().Add(window.Patience); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			c.Close()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "Server started.") { // what follows is little and fits into the pipe
 			return port
 		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
 	}
+	t.Fatal("the server ended before it said that it started")
+	return 0
 }
 
 // TestSessionOverServer is the session through a KD connection server, on a line

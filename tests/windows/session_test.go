@@ -1,6 +1,12 @@
 package windows
 
 import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +28,7 @@ var session = []step{
 	{"p", []string{"ntoskrnl.c @ "}, 6000, 0},
 	{"?? request->Range.High", []string{"int 0n4"}, 2000, 0},
 	{"bc *", nil, 0, 0},
-	{"bp `ntoskrnl.c:454`", nil, 1000, 0},
+	{"bp `ntoskrnl.c:LINE`", nil, 1000, 0},
 	{"g", []string{"Breakpoint 0 hit", "nt!DemoRound"}, 9000, 0},
 	{"bc *", nil, 0, 0},
 	{"!process 0 0", []string{"**** NT ACTIVE PROCESS DUMP ****", "Image: System", "Cid: 01a4", "Image: demo.exe"}, 12000, 0},
@@ -69,7 +75,16 @@ func runSession(t *testing.T, w *window.Window, line *counted, name string) {
 		"Machine Name:", "Kernel base = 0xfffff801`12600000 PsLoadedModuleList = 0xfffff801`12", "Debug session time: ", "System Uptime: 0 days ")
 	in, out, reads := line.traffic()
 	t.Logf("%-46s %6d bytes out %6d in %3d reads", "attach to the running machine, banner", in, out, reads)
-	do(t, w, line, session)
+	source, err := os.ReadFile(filepath.Join(guest(t).Dir, "guest", "ntoskrnl.c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := bytes.Cut(source, []byte("LONG result = DemoCompute("))
+	steps := slices.Clone(session)
+	for i := range steps {
+		steps[i].command = strings.Replace(steps[i].command, "LINE", fmt.Sprint(bytes.Count(before, []byte("\n"))+1), 1)
+	}
+	do(t, w, line, steps)
 	reboots(t, w, line)
 }
 

@@ -74,6 +74,7 @@ const bitsPerByte = 10
 
 func (l *Line) wait(n int) {
 	if l.Baud > 0 {
+		// The speed of the line is what is simulated.
 		time.Sleep(time.Duration(n) * bitsPerByte * time.Second / time.Duration(l.Baud))
 	}
 }

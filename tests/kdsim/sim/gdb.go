@@ -302,7 +302,7 @@ func (s *Stub) resume(ctx context.Context, p string, in <-chan byte) {
 		switch {
 		case !ok:
 			s.t.c.tick()
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // all processors wait for the clock, which is real here
 		case e.why == serviced: // nobody listens
 			e.cpu.ip++
 		default:

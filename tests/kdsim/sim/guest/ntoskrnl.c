@@ -522,6 +522,28 @@ __attribute__((noinline)) static void DemoObey(ULONG command) {
   }
 }
 
+// --- what the debugger has a worker do: .process /i and .pagein
+GLOBAL volatile ULONG ExpDebuggerWork; // 1 is asked for, 2 is queued, 0 from when it begins
+GLOBAL EPROCESS *volatile ExpDebuggerProcessAttach;
+GLOBAL char *volatile ExpDebuggerPageIn;
+
+static void KiAttachProcess(KPROCESS *p) {
+  KeGetCurrentThread()->ApcState.Process = p;
+  __asm__ volatile("mov %0, %%cr3" : : "r"(*(ULONG_PTR *)&p->DirectoryTableBase) : "memory");
+}
+
+__attribute__((noinline)) static void ExpDebuggerWorker(PVOID context) {
+  EPROCESS *p = ExpDebuggerProcessAttach;
+  char *page = ExpDebuggerPageIn;
+  ExpDebuggerProcessAttach = NULL; ExpDebuggerPageIn = NULL;
+  ExpDebuggerWork = 0;
+  KPROCESS *own = KeGetCurrentThread()->ApcState.Process;
+  if (p) KiAttachProcess(&p->Pcb);
+  if (page) *(volatile char *)page;
+  DbgBreakPointWithStatus(7);
+  if (p) KiAttachProcess(own);
+}
+
 static void KiDemoThread(PVOID context) {
   LARGE_INTEGER wait = {.QuadPart = 2};
   for (ULONG round = 0;; round++) {
@@ -529,6 +551,7 @@ static void KiDemoThread(PVOID context) {
     ULONG command = DemoCommand ? DemoCommand : In(0x2f0);
     DemoCommand = 0;
     if (command) DemoObey(command);
+    if (ExpDebuggerWork == 1) { ExpDebuggerWork = 2; ExpDebuggerWorker(NULL); }
     DemoRound(round, DemoDriver);
   }
 }
