@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -52,7 +53,39 @@ type region struct {
 
 // exits follows the code of p's statement from where r is. On a machine, where each stop costs
 // many packets, it goes on through other statements that the step would not end in.
+//
+// Of one statement, of code in a file, that is found out once.
 func (l *loop) exits(ctx context.Context, p *plan, r *arch.Registers) ways {
+	m, ok := l.moduleAt(p.from.lo)
+	if l.t.Info().Machine || !ok || m.Image == nil {
+		return l.waysOut(ctx, p, r)
+	}
+	m.remember()
+	at := wayPoint{p.from.lo, p.from.hi, r.PC()}
+	if w, known := m.known.ways[at]; known {
+		return w.of(p.from)
+	}
+	w := l.waysOut(ctx, p, r)
+	if !w.unknown && m.Image.ReadStatic(m.offset(at.lo), make([]byte, at.hi-at.lo)) {
+		m.known.ways[at] = w
+	}
+	return w
+}
+
+// wayPoint is a place in a statement's code.
+type wayPoint struct{ lo, hi, pc arch.Addr }
+
+// of is w of a statement with the same code as the one that w was found for.
+func (w ways) of(s statement) ways {
+	w.parts, w.fork.from, w.out = []statement{s}, s, slices.Clone(w.out)
+	for i := range w.out {
+		w.out[i].from = s
+	}
+	return w
+}
+
+// waysOut is exits of what is not known yet.
+func (l *loop) waysOut(ctx context.Context, p *plan, r *arch.Registers) ways {
 	g := region{p: p, regs: r, l: l, ctx: ctx, seen: map[arch.Addr]bool{}, left: map[arch.Addr]bool{}, most: 1}
 	if l.t.Info().Machine {
 		g.most = maxParts

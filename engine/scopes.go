@@ -14,6 +14,7 @@ type scopeMemo struct {
 	tails map[symbols.Offset]tailMemo
 	named map[string]nameMemo // functions that calls in the image name
 	near  map[symbols.Offset]nearMemo
+	ways  map[wayPoint]ways
 
 	copies map[string]*copySearch // of functions that were inlined
 }
@@ -69,8 +70,8 @@ func (m *Module) scopes(off symbols.Offset) []symbols.Scope {
 
 // remember makes the memo fit for one more answer.
 func (m *Module) remember() {
-	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes || len(k.near) >= maxScopes || len(k.copies) >= maxNames {
-		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[symbols.Offset]nearMemo{}, map[string]*copySearch{}}
+	if k := &m.known; k.image != m.Image || len(k.at) >= maxScopes || len(k.calls) >= maxScopes || len(k.tails) >= maxScopes || len(k.named) >= maxScopes || len(k.near) >= maxScopes || len(k.ways) >= maxScopes || len(k.copies) >= maxNames {
+		*k = scopeMemo{m.Image, map[symbols.Offset][]symbols.Scope{}, map[symbols.Offset]callMemo{}, map[symbols.Offset]tailMemo{}, map[string]nameMemo{}, map[symbols.Offset]nearMemo{}, map[wayPoint]ways{}, map[string]*copySearch{}}
 	}
 }
 
