@@ -21,7 +21,7 @@ func cycles(usual int) int {
 // TestKernelCycles: a breakpoint is hit and left a thousand times, and a module comes
 // and goes two hundred times, without a stop that is lost or a trap that stays.
 func TestKernelCycles(t *testing.T) {
-	for _, protocol := range []string{"kgdb", "kdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) { cycle(t, protocol) })
 	}
 }

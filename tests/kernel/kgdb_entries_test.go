@@ -17,7 +17,7 @@ import (
 // TestKernelHardware: that the CPU's breakpoints never spring under the kernel's own
 // debugger is found out when the kernel goes with the first, and said.
 func TestKernelHardware(t *testing.T) {
-	for _, protocol := range []string{"kgdb", "kdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			d := debug(t, protocol, 1)
 			if text := d.Do("ba e1 vmlinux!ksys_write"); strings.Contains(text, "spring") {
@@ -77,7 +77,7 @@ func lineServer(t *testing.T, l *guest.Line) string {
 
 // TestKernelOverServer: a kernel whose line another machine gives.
 func TestKernelOverServer(t *testing.T) {
-	for _, protocol := range []string{"kgdb", "kdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			d := start(t, 2, "nokaslr")
 			d.Ready()
@@ -117,7 +117,7 @@ func boots(t *testing.T, l *guest.Line) {
 
 // TestKernelWaits: a kernel that waits for its debugger while it boots.
 func TestKernelWaits(t *testing.T) {
-	for _, protocol := range []string{"kgdb", "kdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			d := start(t, 1, "nokaslr kgdbwait")
 			boots(t, d.line)
@@ -134,7 +134,7 @@ func TestKernelWaits(t *testing.T) {
 
 // TestKernelOops: an oops enters the debugger; the kernel goes on behind it.
 func TestKernelOops(t *testing.T) {
-	for _, protocol := range []string{"kgdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			d := debug(t, protocol, 1)
 			d.during("insmod /lib/modules/dwtest.ko")
@@ -151,9 +151,36 @@ func TestKernelOops(t *testing.T) {
 	}
 }
 
+// TestKernelSysrq: a kernel that nothing of ours breaks into is waited for, and the user
+// is told how to enter its debugger.
+func TestKernelSysrq(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			d := start(t, 1, "nokaslr")
+			d.Ready()
+			d.Window = window.Open(t, "-k", d.line.Connection(protocol, d.kernel)+",enter=none")
+			d.Await("sysrq-trigger")
+			enter := d.Begin("echo g >/proc/sysrq-trigger")
+			has(t, "k", d.Do("k"), `vmlinux!kgdb_breakpoint`, `vmlinux!write_sysrq_trigger`)
+			g := d.Say("g")
+			enter.Wait()
+			said := len(d.Text())
+			d.Interrupt()
+			d.AwaitFrom(said, "sysrq-trigger") // what the user has to do
+			enter = d.Begin("echo g >/proc/sysrq-trigger")
+			has(t, "the stop", g.Wait(), `vmlinux!kgdb_breakpoint`)
+			d.End("qd")
+			enter.Wait()
+			if got := d.Run("echo alive"); got != "alive\n" {
+				t.Errorf("after detaching the guest says %q", got)
+			}
+		})
+	}
+}
+
 // TestKernelReset: the machine is reset under the debugger, and debugged again.
 func TestKernelReset(t *testing.T) {
-	for _, protocol := range []string{"kgdb", "kdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			d := debug(t, protocol, 1)
 			d.Do("bp vmlinux!ksys_write")

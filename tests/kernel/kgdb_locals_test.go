@@ -8,7 +8,7 @@ import (
 // TestKernelLocals: the arguments and variables of the frames of a stop are what gdb
 // makes of the same stop. It comes to the line after us, where the kernel still waits.
 func TestKernelLocals(t *testing.T) {
-	for _, protocol := range []string{"kgdb", "kdb"} {
+	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) { sameLocals(t, protocol) })
 	}
 }

@@ -33,11 +33,16 @@ func KGDB(tb testing.TB) (k Kernel, module, source string) {
 // it is the kernel's console, a break on it is heard while the kernel runs; the shell
 // sits at the second one.
 type Line struct {
-	Port int // on 127.0.0.1, where telnet is spoken
+	Port int    // on 127.0.0.1, where telnet is spoken
+	Log  string // a file for all that the kernel says there, "" none
 }
 
 func (l *Line) args() []string {
-	return []string{"-chardev", fmt.Sprintf("socket,id=debug,host=127.0.0.1,port=%d,server=on,wait=off,nodelay=on,telnet=on", l.Port), "-serial", "chardev:debug"}
+	device := fmt.Sprintf("socket,id=debug,host=127.0.0.1,port=%d,server=on,wait=off,nodelay=on,telnet=on", l.Port)
+	if l.Log != "" {
+		device += ",logfile=" + l.Log
+	}
+	return []string{"-chardev", device, "-serial", "chardev:debug"}
 }
 
 // Connection is the connection string of the line: protocol is "kgdb" or "kdb".

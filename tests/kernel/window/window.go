@@ -169,11 +169,16 @@ func (w *Window) AwaitAny(texts ...string) string {
 	}, strings.Join(texts, " or "))
 }
 
-// Running waits until the debuggee runs for a line that was said: nothing is written
-// then, so the time is the debugger's own.
+// Await waits until text was written.
 func (w *Window) Await(text string) {
 	w.tb.Helper()
-	w.await(0, func(all string) bool { return strings.Contains(all, text) }, text)
+	w.AwaitFrom(0, text)
+}
+
+// AwaitFrom waits until text was written behind the first from bytes.
+func (w *Window) AwaitFrom(from int, text string) {
+	w.tb.Helper()
+	w.await(from, func(all string) bool { return strings.Contains(all, text) }, text)
 }
 
 // End types q or what else ends the debugger, and waits for that.
