@@ -71,3 +71,31 @@ func debug(t *testing.T, k targets.Target, trap arch.Addr, steps []arch.Addr) {
 	must(t, s.Close(ctx, targets.Detach))
 	must(t, <-done)
 }
+
+// TestPassed: a step that the user has kdb do by its own word is told by the engine.
+func TestPassed(t *testing.T) {
+	f := newFarEnd(t)
+	k, err := Connect(patience(t), f, Options{})
+	must(t, err)
+	ctx := patience(t)
+	s := engine.New(k, engine.Options{Emit: func(engine.Event) {}})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	if _, err := s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		must(t, s.Do(ctx, func(ctx context.Context, v *engine.View) error {
+			_, e, err := k.CommandAnyway(ctx, "ss")
+			v.Changed(e)
+			return err
+		}))
+		stop, err := s.Wait(ctx)
+		must(t, err)
+		if stop.Text != "SS trap" {
+			t.Errorf("%+v", stop)
+		}
+	}
+	must(t, s.Close(ctx, targets.Detach))
+	must(t, <-done)
+}

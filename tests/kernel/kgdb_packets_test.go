@@ -1,0 +1,55 @@
+package kernel
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"dap-windbg/tests/kernel/window"
+)
+
+// TestKernelPackets counts what a step over a line costs over kgdb, with the stack,
+// variables and registers looked at after it: what it costs over QEMU's stub, and three
+// for each run, since the stub neither tells which processor stopped nor puts its program
+// counter back to the trap (g, Hg and g, P), and three for the end of a stack in code that
+// has no call frames. What was sent twice to a kernel that was slow counts once.
+func TestKernelPackets(t *testing.T) {
+	d := start(t, 2, "nokaslr")
+	d.Ready()
+	trace := filepath.Join(t.TempDir(), "wire")
+	d.Window = window.Open(t, "-k", d.line.Connection("kgdb", d.kernel), "--trace", trace)
+	d.Do("bp /1 vmlinux!proc_pid_status")
+	g := d.Say("g")
+	cat := d.Begin("cat /proc/1/status >/dev/null")
+	has(t, "the stop", g.Wait(), `Breakpoint 0 hit`)
+	d.Do("p; k; dv; r") // what is looked at for the first time is read then
+	done := len(sent(t, trace, 0))
+	byTrap := 0
+	for range 15 {
+		at := d.Do("p")
+		if text := d.Do("k; dv; r"); !strings.Contains(text, "entry_SYSCALL_64") {
+			t.Fatalf("no stack after a step:\n%s", text)
+		}
+		raw := sent(t, trace, done)
+		done += len(raw)
+		packets := slices.Compact(raw)
+		traps, runs, steps := begin(packets, "$Z0,"), begin(packets, "$c"), begin(packets, "$s")
+		limit := 10 + 2*max(traps+steps, 1) + 4*max(runs-1, 0) + 3*max(runs, 1) + 3
+		if traps <= 1 && runs <= 1 && steps <= 1 {
+			byTrap++
+		}
+		t.Logf("%d packets of at most %d: %d traps, %d runs, %d steps of one instruction", len(packets), limit, traps, runs, steps)
+		if len(packets) > limit || len(packets) == 0 {
+			t.Errorf("%d packets, want at most %d; at\n%s\n%s", len(packets), limit, at, strings.Join(packets, "\n"))
+		}
+	}
+	if byTrap < 7 {
+		t.Errorf("only %d of 15 steps took one trap", byTrap)
+	}
+	g = d.Say("g")
+	cat.Wait()
+	d.Interrupt()
+	g.Wait()
+	d.parts()
+}
