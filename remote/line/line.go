@@ -174,7 +174,7 @@ func (d *device) Write(p []byte) (int, error) {
 			return n, err
 		}
 		if k == 0 {
-			time.Sleep(time.Millisecond) // the device's buffer is full
+			time.Sleep(time.Millisecond) // the device's buffer is full, and nothing in the library tells of room
 		}
 	}
 }

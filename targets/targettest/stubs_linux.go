@@ -3,7 +3,6 @@ package targettest
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,23 +55,12 @@ func (s Stub) Build(t testing.TB, source string, flags ...string) string {
 // and returns the port at which it listens on this machine. All ends with the test.
 func (s Stub) Serve(t testing.TB, program string, args ...string) (port string) {
 	t.Helper()
-	port = freePort(t)
+	port = strconv.Itoa(FreePort(t))
 	cmd := s.command(s, t, port, program, args)
 	t.Cleanup(func() { endDebuggees(program) }) // after the servers, which some outlive
 	spawn(t, cmd)
 	listens(t, s.Name, port)
 	return port
-}
-
-// freePort is a port nobody listens at.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 // spawn starts a command, which ends with the test.

@@ -8,38 +8,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dap-windbg/targets/targettest"
 )
 
 // serveText listens, answers each connection with text and keeps it open.
 func serveText(t *testing.T, text string) (port string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { c.Close() })
-			c.Write([]byte(text))
-		}
-	}()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+	at := targettest.Listen(t, "tcp", "127.0.0.1:0", func(c net.Conn) { c.Write([]byte(text)) })
+	return strconv.Itoa(at.(*net.TCPAddr).Port)
 }
 
 // freePort is a port that nobody listens on now.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(targettest.FreePort(t))
 }
 
 // waitPort waits until somebody listens on port, without connecting: a server

@@ -17,6 +17,7 @@ import (
 	"dap-windbg/engine"
 	"dap-windbg/launch"
 	"dap-windbg/targets"
+	"dap-windbg/targets/targettest"
 )
 
 // session is one client's debug session in this process.
@@ -146,7 +147,7 @@ func load(t *testing.T, n int, long, pause time.Duration, kinds []func(i int) st
 				if turn := int(time.Since(began) / (long / 10)); turn%len(kinds) == i/n {
 					errs[i] = s.round()
 				}
-				time.Sleep(pause)
+				time.Sleep(pause) // a user looks at it
 			}
 		})
 	}
@@ -238,14 +239,5 @@ func resident(pid int) int {
 // bareServer is a gdbserver of its own for a client.
 func bareServer(t *testing.T) string {
 	t.Helper()
-	port := free(t)
-	cmd := exec.Command("gdbserver", "--multi", fmt.Sprintf("127.0.0.1:%d", port))
-	said := &text{}
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	said.wait(t, "Listening on port")
-	return fmt.Sprintf("gdb:server=127.0.0.1,port=%d", port)
+	return "gdb:server=127.0.0.1,port=" + targettest.StartServer(t, exec.Command("gdbserver", "--multi", "127.0.0.1:0")).Port
 }

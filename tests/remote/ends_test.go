@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // busy is a command window that debugs a process all the time: it stops at each pace
@@ -186,7 +185,7 @@ func TestPause(t *testing.T) {
 	s := serve(t, fmt.Sprintf("tcp:port=%d", free(t)))
 	p := pace(t) // in the group of the test
 	b := debugging(t, fmt.Sprintf("tcp:server=localhost,port=%d", s.port), p.Process.Pid, "bc *; g")
-	time.Sleep(100 * time.Millisecond)
+	b.walks(t)
 	b.cmd.Process.Signal(syscall.SIGINT)
 	b.said.wait(t, `(?s)Break instruction.*Break instruction|(?s)Break instruction.*0:000>.*\n.*:\n`)
 	io.WriteString(b.in, ".detach\nq\n")

@@ -23,6 +23,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/term"
+
+	"dap-windbg/targets/targettest"
 )
 
 // patience bounds every wait: whoever is not done by then hangs.
@@ -81,14 +83,29 @@ type server struct {
 
 // text is what a program wrote so far.
 type text struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed when more is written; nil: nobody waits
 }
 
 func (x *text) Write(p []byte) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.more != nil {
+		close(x.more)
+		x.more = nil
+	}
 	return x.b.Write(p)
+}
+
+// now is what is written, and a channel that is closed when there is more.
+func (x *text) now() (string, <-chan struct{}) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.more == nil {
+		x.more = make(chan struct{})
+	}
+	return x.b.String(), x.more
 }
 
 func (x *text) String() string {
@@ -100,11 +117,22 @@ func (x *text) String() string {
 // wait waits for a match of pattern in what is written.
 func (x *text) wait(t testing.TB, pattern string) []string {
 	t.Helper()
-	re := regexp.MustCompile(pattern)
-	eventually(t, "'"+pattern+"' is said", func() bool { return re.MatchString(x.String()) })
-	return re.FindStringSubmatch(x.String())
+	re, limit := regexp.MustCompile(pattern), time.After(patience)
+	for {
+		said, more := x.now()
+		if m := re.FindStringSubmatch(said); m != nil {
+			return m
+		}
+		select {
+		case <-more:
+		case <-limit:
+			t.Fatalf("not within %v: '%s' is said", patience, pattern)
+		}
+	}
 }
 
+// eventually waits for what nobody tells of: states of processes, in /proc, that are no
+// children of the test.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
@@ -137,15 +165,20 @@ func serveIn(t testing.TB, where *place, transport string, options ...string) *s
 			t.Logf("%s\n%s%s", transport, s.said, s.logs)
 		}
 	})
-	eventually(t, "the server starts", func() bool {
-		select {
-		case <-s.done:
-			return true
-		default:
-			return strings.Contains(s.said.String(), "Server started.") && strings.HasSuffix(s.said.String(), "\n") &&
-				(strings.Contains(s.said.String(), "-premote") || strings.Contains(transport, "clicon"))
+	for started, limit := false, time.After(patience); !started; {
+		said, more := s.said.now()
+		if started = strings.Contains(said, "Server started.") && strings.HasSuffix(said, "\n") &&
+			(strings.Contains(said, "-premote") || strings.Contains(transport, "clicon")); started {
+			break
 		}
-	})
+		select {
+		case <-more:
+		case <-s.done:
+			started = true
+		case <-limit:
+			t.Fatalf("not within %v: the server starts", patience)
+		}
+	}
 	if m := regexp.MustCompile(`Port=(\d+)`).FindStringSubmatch(s.said.String()); m != nil {
 		s.port, _ = strconv.Atoi(m[1])
 	}
@@ -199,12 +232,7 @@ func output(t testing.TB, argv ...string) (status int, stdout, stderr string) {
 // free is a port that nobody uses now.
 func free(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	return targettest.FreePort(t)
 }
 
 // status is a line of /proc/PID/status, "" when the process is gone.
@@ -257,25 +285,13 @@ func children(pid int) []int {
 // webServer is something else that listens, and answers.
 func webServer(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				c.Read(make([]byte, 1<<10))
-				io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
-			}()
-		}
-	}()
-	return ln.Addr().(*net.TCPAddr).Port
+	at := targettest.Listen(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
+		c.SetReadDeadline(time.Now().Add(patience))
+		c.Read(make([]byte, 1<<10))
+		io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		c.Close()
+	})
+	return at.(*net.TCPAddr).Port
 }
 
 // cable joins two serial devices and returns their names.

@@ -189,7 +189,7 @@ func TestCut(t *testing.T) {
 	b := debugging(t, fmt.Sprintf("tcp:server=localhost,port=%d,password=p1", l.port()), 0, "bp pacing!pace")
 	l.sever()
 	io.WriteString(b.in, "g\nk\n")
-	time.Sleep(5 * time.Second)
+	time.Sleep(5 * time.Second) // so long is the cut
 	l.mend()
 	b.said.wait(t, "Breakpoint 0 hit(?s:.*)pacing!main")
 }
