@@ -43,7 +43,7 @@ func (p *plan) sameStack(t temp, id targets.ThreadID, r *arch.Registers) bool {
 	if t.minSP > 1 {
 		ref = t.minSP
 	}
-	if t.body || t.jump {
+	if t.body || t.jump || ref == 0 { // of a step back no stack is known
 		return id == p.thread
 	}
 	return id == p.thread && t.minSP == 1 || max(r.SP(), ref)-min(r.SP(), ref) < kernelStack

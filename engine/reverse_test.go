@@ -21,6 +21,7 @@ type recorder struct {
 	traps  map[arch.Addr]bool
 	goes   bool // it runs backwards too, not in steps alone
 	backs  int  // resumes backwards
+	whole  bool // it is a machine
 }
 
 // moment is all that an instruction can change: the programs have one thread, and
@@ -43,6 +44,7 @@ func (r *recorder) Info() targets.Info {
 	if r.goes {
 		in.Limits.Bits |= targets.ReverseGo
 	}
+	in.Machine = r.whole
 	return in
 }
 
@@ -190,6 +192,10 @@ func TestBackwards(t *testing.T) {
 			if back(How{Kind: StepOver}, "main:61"); rec.backs-n > deepSlow+50 {
 				t.Errorf("%d resumes back over a call", rec.backs-n)
 			}
+			forth(StepOver, "main:62")
+			rec.whole = true
+			back(How{Kind: StepOver}, "main:61")
+			rec.whole = false
 		}
 		back(How{Kind: StepOver}, "main:60")
 		back(How{Kind: StepOver}, "main:59")
