@@ -93,6 +93,26 @@ func shortInteger(words []string) string {
 	return strings.Join(append(out, size), " ")
 }
 
+// WithoutTemplates removes template arguments of a name that is no operator's: "a<b>::c" is "a::c".
+func WithoutTemplates(name string) string {
+	if !strings.Contains(name, "<") || strings.Contains(name, "operator") {
+		return name
+	}
+	var b strings.Builder
+	depth := 0
+	for k := range len(name) {
+		switch c := name[k]; {
+		case c == '<':
+			depth++
+		case c == '>' && depth > 0:
+			depth--
+		case depth == 0:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // Canonical brings the ways to write one name to one form, for comparing:
 // integer types the short way, no blanks but between words, "const" after what
 // it qualifies, no suffixes on numbers.

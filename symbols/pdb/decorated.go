@@ -3,6 +3,8 @@ package pdb
 import (
 	"strconv"
 	"strings"
+
+	"dap-windbg/symbols"
 )
 
 // decorated reports whether a name is one of Microsoft's C++ decorated names.
@@ -118,7 +120,7 @@ func (u *undecorator) qualified(own bool) string {
 		if len(scopes) == 0 {
 			return u.fail()
 		}
-		name = strings.TrimSuffix(name, "~") + map[byte]string{'0': "", '1': "~"}[class] + withoutTemplates(scopes[0])
+		name = strings.TrimSuffix(name, "~") + map[byte]string{'0': "", '1': "~"}[class] + symbols.WithoutTemplates(scopes[0])
 	}
 	for _, s := range scopes {
 		name = s + "::" + name

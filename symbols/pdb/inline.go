@@ -3,6 +3,7 @@ package pdb
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 
 	"dap-windbg/symbols"
@@ -85,26 +86,38 @@ func (m *module) readInlinees() {
 // maxDepth bounds how deep calls are inlined into each other.
 const maxDepth = 256
 
+// sites yields the inlined calls of a function, without their rows, and what of their
+// records tells these.
+func (m *module) sites(p *proc) iter.Seq2[site, *fields] {
+	return func(yield func(site, *fields) bool) {
+		var open []uint32 // where those around end
+		for at, r := range m.s.records(p.at, min(p.end, m.symbols)) {
+			for len(open) > 0 && at >= open[len(open)-1] {
+				open = open[:len(open)-1]
+			}
+			if r.kind != symInlineSite && r.kind != symInlineSite2 || len(open) >= maxDepth {
+				continue
+			}
+			d := r.fields()
+			d.u32()
+			s := site{at: at, end: d.u32(), proc: p.addr, inlinee: d.u32(), depth: len(open) + 1}
+			if r.kind == symInlineSite2 {
+				d.u32()
+			}
+			if s.end <= at {
+				continue
+			}
+			open = append(open, s.end)
+			if !yield(s, d) {
+				return
+			}
+		}
+	}
+}
+
 // readSites reads the inlined calls of a function.
 func (m *module) readSites(p *proc) {
-	var open []uint32 // where those around end
-	for at, r := range m.s.records(p.at, min(p.end, m.symbols)) {
-		for len(open) > 0 && at >= open[len(open)-1] {
-			open = open[:len(open)-1]
-		}
-		if r.kind != symInlineSite && r.kind != symInlineSite2 || len(open) >= maxDepth {
-			continue
-		}
-		d := r.fields()
-		d.u32()
-		s := site{at: at, end: d.u32(), proc: p.addr, inlinee: d.u32(), depth: len(open) + 1}
-		if r.kind == symInlineSite2 {
-			d.u32()
-		}
-		if s.end <= at {
-			continue
-		}
-		open = append(open, s.end)
+	for s, d := range m.sites(p) {
 		s.rows = m.annotated(d, p, &s)
 		m.lines.sites = append(m.lines.sites, s)
 		for i := range s.rows {
@@ -232,23 +245,9 @@ func (f *File) Index(ctx context.Context) error {
 // siteRecords are the inlinees of the module's sites, in the order of lineTable.sites.
 func (m *module) siteRecords() []uint32 {
 	var out []uint32
-	for _, p := range m.functions() {
-		var open []uint32
-		for at, r := range m.s.records(p.at, min(p.end, m.symbols)) {
-			for len(open) > 0 && at >= open[len(open)-1] {
-				open = open[:len(open)-1]
-			}
-			if r.kind != symInlineSite && r.kind != symInlineSite2 || len(open) >= maxDepth {
-				continue
-			}
-			d := r.fields()
-			d.u32()
-			end, inlinee := d.u32(), d.u32()
-			if end <= at {
-				continue
-			}
-			open = append(open, end)
-			out = append(out, inlinee)
+	for i := range m.functions() {
+		for s := range m.sites(&m.procs[i]) {
+			out = append(out, s.inlinee)
 		}
 	}
 	return out

@@ -271,7 +271,7 @@ func (f *File) walk(pattern string, fold bool, yield func(symbols.Symbol) bool) 
 		if p.Match(name) {
 			return true
 		}
-		if strings.Contains(name, "<") && p.Match(withoutTemplates(name)) {
+		if strings.Contains(name, "<") && p.Match(symbols.WithoutTemplates(name)) {
 			return true
 		}
 		return !wild && !fold && symbols.Canonical(name) == want
@@ -303,24 +303,4 @@ func (f *File) walk(pattern string, fold bool, yield func(symbols.Symbol) bool) 
 		}
 	}
 	return true
-}
-
-// withoutTemplates removes template arguments: "a<b>::c" is "a::c".
-func withoutTemplates(name string) string {
-	if strings.Contains(name, "operator") {
-		return name
-	}
-	var b strings.Builder
-	depth := 0
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c == '<':
-			depth++
-		case c == '>' && depth > 0:
-			depth--
-		case depth == 0:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

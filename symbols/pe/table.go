@@ -337,7 +337,7 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 			continue // demangling takes time
 		}
 		n := i.parse(e.name)
-		match := p.Match(n.name) || p.Match(e.name) || p.Match(withoutTemplates(n.name)) || exact && want != pattern && symbols.Canonical(n.name) == want
+		match := p.Match(n.name) || p.Match(e.name) || p.Match(symbols.WithoutTemplates(n.name)) || exact && want != pattern && symbols.Canonical(n.name) == want
 		if !match {
 			continue
 		}
@@ -352,30 +352,10 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 // lastIdentifier is the identifier that every spelling of a name has, mangled or
 // not: the last component's, a destructor's class. "" when there is none.
 func lastIdentifier(name string) string {
-	name = withoutTemplates(name)
+	name = symbols.WithoutTemplates(name)
 	last := strings.TrimPrefix(name[strings.LastIndexByte(name, ':')+1:], "~")
 	if strings.HasPrefix(last, "operator") || strings.ContainsAny(last, " ()*&<>[]{}=+-/%^|!,'\"$") {
 		return ""
 	}
 	return last
-}
-
-// withoutTemplates removes template arguments: "a<b>::c" is "a::c".
-func withoutTemplates(name string) string {
-	if !strings.Contains(name, "<") || strings.Contains(name, "operator") {
-		return name
-	}
-	var b strings.Builder
-	depth := 0
-	for k := range len(name) {
-		switch c := name[k]; {
-		case c == '<':
-			depth++
-		case c == '>' && depth > 0:
-			depth--
-		case depth == 0:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
