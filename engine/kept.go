@@ -12,8 +12,13 @@ import (
 // each time. Memory that is looked at does not show them; they are cleared when the
 // debuggee is let go, or left.
 
-// mostKept bounds the traps that are kept. One that another task springs is cleared.
-const mostKept = 16
+// Bounds of the traps that are kept: beyond the first a step clears two, as that costs
+// packets, beyond the second all. Windows has room for 32, kdb for 16: where a trap is
+// refused, all that are kept make room for it. One that another task springs is cleared.
+const (
+	mostKept = 16
+	fullKept = 24
+)
 
 // keepTraps keeps those of the plan that was just sent off.
 func (l *loop) keepTraps() {
@@ -43,7 +48,7 @@ func (l *loop) unkeep(ctx context.Context, p *plan) {
 		l.dropKept(r.PC())
 	}
 	if n := len(l.kept); n > mostKept {
-		l.kept = slices.Delete(l.kept, 0, min(n-mostKept, 2))
+		l.kept = slices.Delete(l.kept, 0, min(n-mostKept, max(2, n-fullKept)))
 	}
 }
 

@@ -225,6 +225,9 @@ func (l *loop) plantOp(ctx context.Context, x targets.Trap) (targets.Op, func() 
 				return true
 			}
 			l.refuse(x, s.Err)
+		case len(l.kept) > 0: // there may be no room for more
+			l.kept = nil
+			return true
 		default:
 			l.refuse(x, s.Err)
 		}
