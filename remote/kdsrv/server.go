@@ -218,37 +218,20 @@ const openLimit = 15 * time.Second
 // relay opens a line and passes on what comes until either end leaves.
 func (s *Server) relay(ctx context.Context, client string, spec line.Spec, r Request, c *transport.Call) error {
 	open := func(ctx context.Context) (line.Line, error) { return line.Open(ctx, spec) }
-	var out *writer
-	var ready sync.Mutex // held until there is a stream to tell of changes
-	ready.Lock()
-	notify := func(up bool, err error) {
-		go func() {
-			ready.Lock()
-			defer ready.Unlock()
-			switch {
-			case out == nil:
-			case up:
-				out.send(frameBack, nil)
-			default:
-				out.send(frameAway, []byte(err.Error()))
-			}
-		}()
-	}
-	l, err := s.first(ctx, r.Wait, open, notify)
+	var out notices
+	l, err := s.first(ctx, r.Wait, open, out.notify)
 	if err != nil {
-		ready.Unlock()
 		c.Refuse(err)
 		return err
 	}
 	defer l.Close()
 	stream, err := c.Accept(Opened{Name: spec.String()})
 	if err != nil {
-		ready.Unlock()
 		return err
 	}
 	defer stream.Close()
-	out = &writer{w: stream}
-	ready.Unlock()
+	to := &writer{w: stream}
+	out.begin(to)
 	s.o.Log.Info().Str("line", spec.String()).Str("client", client).Msg("a line was opened")
 	stop := context.AfterFunc(ctx, func() {
 		stream.Close()
@@ -259,15 +242,57 @@ func (s *Server) relay(ctx context.Context, client string, spec line.Spec, r Req
 	in.Go(func() {
 		defer stream.Close()
 		if r.Bytes {
-			copyBytes(l, out)
+			copyBytes(l, to)
 		} else {
-			copyPackets(l, out, newlines(r.CRLF), s.gap)
+			copyPackets(l, to, newlines(r.CRLF), s.gap)
 		}
 	})
 	err = s.outward(stream, l)
 	l.Close()
 	in.Wait()
 	return err
+}
+
+// notices tell a client of changes of its line, in their order; those from before it has
+// a stream once it has one.
+type notices struct {
+	mu  sync.Mutex
+	out *writer
+	due []notice
+}
+
+type notice struct {
+	kind byte
+	text string
+}
+
+func (n *notices) notify(up bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	what := notice{kind: frameBack}
+	if !up {
+		what = notice{frameAway, err.Error()}
+	}
+	n.due = append(n.due, what)
+	n.send()
+}
+
+func (n *notices) begin(out *writer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.out = out
+	n.send()
+}
+
+// send passes on what is due; n.mu is held.
+func (n *notices) send() {
+	if n.out == nil {
+		return
+	}
+	for _, d := range n.due {
+		n.out.send(d.kind, []byte(d.text))
+	}
+	n.due = nil
 }
 
 // first opens a line for the first time, at once or when it is there.

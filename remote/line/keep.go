@@ -38,8 +38,9 @@ type Keeper struct {
 }
 
 // Keep opens a line with open, waiting for it as long as ctx, and keeps it open until
-// Close. notify is told when the line goes (with the reason) and when it is back; it
-// must not block. It may be nil.
+// Close. notify is told when the line goes (with the reason) and when it is back, in this
+// order and before anything is read from it again; as long as it takes, nothing is. It
+// may be nil.
 func Keep(ctx context.Context, open func(context.Context) (Line, error), notify func(up bool, err error)) (*Keeper, error) {
 	if notify == nil {
 		notify = func(bool, error) {}
@@ -109,9 +110,15 @@ func (k *Keeper) lost(l Line, why error) {
 			l.Close()
 			return
 		}
-		k.now = l
 		k.mu.Unlock()
-		k.notify(true, nil)
+		k.notify(true, nil) // before anything is read from it
+		k.mu.Lock()
+		k.now = l
+		over := k.life.Err() != nil
+		k.mu.Unlock()
+		if over { // Close has not seen it
+			l.Close()
+		}
 		k.cond.Broadcast()
 	}()
 }
