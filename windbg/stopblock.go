@@ -144,11 +144,13 @@ func operandAddress(inst engine.Inst, r *arch.Registers) (arch.Addr, bool) {
 	}
 	m := inst.Mem
 	addr := uint64(m.Disp)
-	if m.Base != "" {
-		b, ok := r.Get(m.Base)
-		if !ok {
-			return 0, false
-		}
+	switch b, ok := r.Get(m.Base); {
+	case m.Base == "":
+	case m.Base == "rip": // counts from the next instruction (Intel SDM 2A, 2.2.1.6)
+		addr += uint64(inst.Addr) + uint64(inst.Len)
+	case !ok:
+		return 0, false
+	default:
 		addr += b
 	}
 	if m.Index != "" {
