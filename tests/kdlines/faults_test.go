@@ -187,6 +187,10 @@ func clean(t *testing.T, g *sim.Guest) (log string) {
 	return log
 }
 
+// lost are seeds of lines where a target takes a repetition for the acknowledgement of a
+// stop that was lost.
+var lost = []int{2695, 2930, 3838, 5168, 5357, 16306}
+
 // TestSchedules: finitely many faults change nothing.
 func TestSchedules(t *testing.T) {
 	g := guest(t)
@@ -200,7 +204,7 @@ func TestSchedules(t *testing.T) {
 		if got != want || took > hang {
 			t.Errorf("after %v got\n%s", took, got)
 		}
-	})
+	}, lost...)
 	t.Logf("the slowest operation took %v of the line's time", longest.took)
 }
 

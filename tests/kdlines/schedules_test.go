@@ -43,11 +43,15 @@ func schedules() int {
 }
 
 // each runs a session for every seed, on a clock of its own, as many at once as there
-// are processors. After one that failed no more are begun, unless ALL is set.
-func each(t *testing.T, seeds int, run func(t *testing.T, seed int)) {
+// are processors, and for further ones. After one that failed no more are begun, unless ALL is set.
+func each(t *testing.T, seeds int, run func(t *testing.T, seed int), also ...int) {
 	var failed atomic.Bool
 	t.Run("seed", func(t *testing.T) {
-		for seed := range seeds {
+		for i := range seeds + len(also) {
+			seed := i
+			if i >= seeds {
+				seed = also[i-seeds]
+			}
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				if failed.Load() && os.Getenv("ALL") == "" {
