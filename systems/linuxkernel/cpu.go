@@ -12,6 +12,7 @@ var cpuRows = []row{
 	{"!cpuinfo", "!cpuinfo", "the processors as the kernel knows them", processors},
 	{"!cpuid", "!cpuid", "as !cpuinfo", processors},
 	{"!sysinfo", "!sysinfo", "the kernel's version, command line, taints and time since it started", machine},
+	{"vertarget", "vertarget", "what the target is: the kernel's version, where it lies, what serves it, time since it started", target},
 	{"!gdt", "!gdt [CPU]", "global descriptor table of a processor", segments},
 }
 
@@ -40,7 +41,7 @@ func machine(c *command) error {
 		return err
 	}
 	if k := c.s.Kernel(); k != nil {
-		c.printf("%s\n", k.Banner)
+		c.printf("%s\n", c.banner(k))
 	}
 	if at, ok := c.lookup("saved_command_line"); ok {
 		c.printf("Command line: %s\n", c.text(c.pointer(at), 4096))
@@ -60,6 +61,37 @@ func machine(c *command) error {
 		c.printf("Machine Name: %s\n", c.textOf(at, "uts_namespace", "name.nodename", 65))
 	}
 	c.printf("Uptime: %s\n", duration(c.uptime()))
+	return nil
+}
+
+// banner is the kernel's by its name. The first in memory, which one without names is
+// known by, may be that of an early link of the build, which has no number.
+func (c *command) banner(k *Kernel) string {
+	if at, ok := c.lookup("linux_banner"); ok {
+		if text := strings.TrimSpace(c.text(at, maxBanner)); strings.HasPrefix(text, bannerMark) {
+			return text
+		}
+	}
+	return k.Banner
+}
+
+// target is vertarget. While a machine boots there is no kernel to speak of.
+func target(c *command) error {
+	if err := c.most(0); err != nil {
+		return err
+	}
+	k := c.s.Kernel()
+	if k == nil {
+		c.printf("Linux kernel mode, the kernel is not found yet\n")
+	} else {
+		c.printf("%s\nKernel base = %s, found by %s\n", c.banner(k), tick(k.Base), k.How)
+	}
+	if stub := c.d.Target().Info().Stub; stub != "" {
+		c.printf("Far end: %s\n", stub)
+	}
+	if k != nil {
+		c.printf("System Uptime: %s\n", duration(c.uptime()))
+	}
 	return nil
 }
 

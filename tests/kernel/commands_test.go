@@ -63,6 +63,7 @@ func commands(t *testing.T, vm *guest.VM, args ...string) {
 	has(t, "!idt", answer(w, "!idt"), `^0e:\t[0-9a-f]{16} vmlinux!asm_exc_page_fault$`, `irq 4 ttyS0 \(serial8250_interrupt\)$`)
 	has(t, "!slab", answer(w, "!slab task_struct"), `ffff[0-9a-f]{12} +\d+ +\d+ +[1-9]\d+ +[1-9]\d* +task_struct$`)
 	has(t, "!sysinfo", answer(w, "!sysinfo"), `^Linux version 6`, `^Command line: console=ttyS0`)
+	has(t, "vertarget", answer(w, "vertarget"), `^Linux version 6.* #\d`, `^Kernel base = ffffffff`, `^Far end: QEMU$`, `^System Uptime: 0:`)
 	has(t, "!runq", answer(w, "!runq"), `^CPU 0  rq ffff`, `^CPU 1  rq ffff`)
 	walks(t, vm, w)
 	context(t, w, sleeper, command)
