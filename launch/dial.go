@@ -31,7 +31,7 @@ func dialTCP(ctx context.Context, what, host, port string) (net.Conn, error) {
 	if err != nil {
 		fix := ""
 		if errors.Is(err, syscall.ECONNREFUSED) {
-			fix = fmt.Sprintf("start the far end, for example `gdbserver %s PROGRAM`, and check the port", addr)
+			fix = fmt.Sprintf("start the far end (`gdbserver %s PROGRAM`, QEMU with `-gdb tcp::%s`), and check the port", addr, port)
 		}
 		return nil, &ReachError{What: fmt.Sprintf("Unable to connect to %s at %s", what, addr), Err: err, Fix: fix}
 	}
