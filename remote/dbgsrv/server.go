@@ -137,7 +137,7 @@ func (s *Server) serve(ctx context.Context, conn *transport.Conn) {
 	}
 	began := time.Now()
 	conn.Serve(ctx, c.handle)
-	c.log.Info().Dur("lasted", time.Since(began)).Msg("disconnected")
+	c.log.Info().Str("lasted", time.Since(began).Round(time.Millisecond).String()).Msg("disconnected")
 }
 
 // kinds is what a client may ask for.
