@@ -220,11 +220,12 @@ func (l *loop) drop(went []*Module) {
 	if len(went) == 0 {
 		return
 	}
+	keep := func(a arch.Addr) bool {
+		return !slices.ContainsFunc(went, func(m *Module) bool { return m.holds(a) })
+	}
+	l.ways = slices.DeleteFunc(l.ways, func(a arch.Addr) bool { return !keep(a) })
 	for _, b := range l.bps {
 		n := len(b.addrs)
-		keep := func(a arch.Addr) bool {
-			return !slices.ContainsFunc(went, func(m *Module) bool { return m.holds(a) })
-		}
 		b.addrs = slices.DeleteFunc(b.addrs, func(a arch.Addr) bool { return !keep(a) })
 		b.places = slices.DeleteFunc(b.places, func(p placed) bool { return slices.Contains(went, p.m) })
 		if len(b.addrs) != n {
@@ -232,7 +233,7 @@ func (l *loop) drop(went []*Module) {
 		}
 	}
 	for k, x := range l.traps.in { // the far end is told of the others by the next difference
-		if x.patch && slices.ContainsFunc(went, func(m *Module) bool { return m.holds(k.addr) }) {
+		if x.patch && !keep(k.addr) {
 			delete(l.traps.in, k)
 		}
 	}

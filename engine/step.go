@@ -385,7 +385,9 @@ func (l *loop) wanted() map[trapKey]targets.Trap {
 		}
 	}
 	for _, a := range l.ways {
-		add(a)
+		if !l.modules.between || !l.mayGo(a) {
+			add(a)
+		}
 	}
 	l.trial.traps(out)
 	l.condense(out)
