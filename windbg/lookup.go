@@ -66,6 +66,15 @@ func (q symbolQuery) sort(list []engine.Location) {
 	})
 }
 
+// moduleFix says where names of modules are to be had; who writes nt! or kernel! means
+// the first one of a machine.
+func moduleFix(l *engine.Live) string {
+	if m := l.Modules(); l.Info().Machine && len(m) > 0 {
+		return "the kernel is " + m[0].Name + "; lm lists the modules"
+	}
+	return "lm lists the modules"
+}
+
 // examine is x.
 func examine(ctx context.Context, c *call) error {
 	q, err := c.symbolQuery(ctx)
@@ -84,7 +93,7 @@ func examine(ctx context.Context, c *call) error {
 	}
 	if mod, _, ok := strings.Cut(pattern, "!"); ok && !strings.ContainsAny(mod, "*?[") {
 		if _, known := c.v.ModuleByName(mod); !known {
-			return &Error{Kind: "Couldn't resolve", Command: c.text, Pos: at, Fix: "lm lists the modules"}
+			return &Error{Kind: "Couldn't resolve", Command: c.text, Pos: at, Fix: moduleFix(c.v.Live())}
 		}
 	}
 	ptr := pointerSize(c.v)

@@ -64,6 +64,7 @@ func commands(t *testing.T, vm *guest.VM, args ...string) {
 	has(t, "!slab", answer(w, "!slab task_struct"), `ffff[0-9a-f]{12} +\d+ +\d+ +[1-9]\d+ +[1-9]\d* +task_struct$`)
 	has(t, "!sysinfo", answer(w, "!sysinfo"), `^Linux version 6`, `^Command line: console=ttyS0`)
 	has(t, "vertarget", answer(w, "vertarget"), `^Linux version 6.* #\d`, `^Kernel base = ffffffff`, `^Far end: QEMU$`, `^System Uptime: 0:`)
+	has(t, "the kernel by a name that it does not have", answer(w, "x nt!init_*"), `Couldn't resolve error in 'x nt!init_\*' \(the kernel is vmlinux; lm lists the modules\)`)
 	has(t, "!runq", answer(w, "!runq"), `^CPU 0  rq ffff`, `^CPU 1  rq ffff`)
 	walks(t, vm, w)
 	context(t, w, sleeper, command)
