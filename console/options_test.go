@@ -95,8 +95,11 @@ func TestStatusOfEnd(t *testing.T) {
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
+	s.Emit(engine.Output{Text: "waiting", Category: engine.FromDebugger})
+	s.Flush()
 	s.Emit(engine.Output{Text: "early ", Category: engine.FromDebuggee})
-	if out.Len() > 0 {
+	s.Flush()
+	if out.String() != "waiting\n" {
 		t.Errorf("shown before Show: %q", out.String())
 	}
 	s.Show(func(engine.Event) string { return "event" })
@@ -106,7 +109,7 @@ func TestScreen(t *testing.T) {
 	s.Write([]byte("written\n"))
 	s.Prompt("0:000> ", "k\n")
 	s.Close()
-	if want := "early more\ntold\nevent\nwritten\n0:000> k\n"; out.String() != want {
+	if want := "waiting\nearly more\ntold\nevent\nwritten\n0:000> k\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // screen writes command output and the session's events in the order they
 // happened: whatever was emitted before a write appears before it.
 type screen struct {
-	format func(engine.Event) string // of events no command prints; nil: hold everything back
+	format func(engine.Event) string // of events no command prints; nil: hold all back but what is told of the connection
 	wake   chan struct{}
 	done   chan struct{}
 
@@ -115,7 +115,7 @@ func (s *screen) Flush() {
 }
 
 func (s *screen) drain() {
-	for s.format != nil {
+	for s.format != nil || s.early() {
 		e := s.next()
 		if e == nil {
 			return
@@ -171,6 +171,18 @@ func tell(w io.Writer, text string) {
 }
 
 // next takes the first event off the queue, nil when there is none.
+// early reports whether the next event is what the debugger says, which people see before
+// there is a debuggee: it may wait for something that they have to do.
+func (s *screen) early() bool {
+	s.queued.Lock()
+	defer s.queued.Unlock()
+	if len(s.queue) == 0 {
+		return false
+	}
+	o, ok := s.queue[0].(engine.Output)
+	return ok && (o.Category == engine.FromDebugger || o.Category == engine.Important)
+}
+
 func (s *screen) next() engine.Event {
 	s.queued.Lock()
 	defer s.queued.Unlock()
