@@ -261,6 +261,15 @@ func TestNoBreak(t *testing.T) {
 	if err := k.Interrupt(patience(t)); !errors.As(err, &none) || !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%v", err)
 	}
+	told := ""
+	k, err = Connect(patience(t), silentLine{newFarEnd(t)}, Options{Advice: "enter kdb", Tell: func(text string) { told += text }})
+	must(t, err)
+	defer k.Close(context.Background(), targets.Leave)
+	stop(t, k)
+	must(t, k.Resume(patience(t), letGo))
+	if err := k.Interrupt(patience(t)); err != nil || told != "enter kdb\n" {
+		t.Errorf("%v, told %q", err, told)
+	}
 }
 
 // TestOutput: what the kernel and its programs print while it runs.

@@ -94,7 +94,10 @@ func (t *Target) Interrupt(ctx context.Context) error {
 		t.mu.Lock()
 		t.asked = false
 		t.mu.Unlock()
-		return err
+		if t.o.Advice == "" || !errors.As(err, new(NoBreakError)) {
+			return err
+		}
+		t.o.Tell(t.o.Advice + "\n") // the user does it, in time
 	}
 	return nil
 }

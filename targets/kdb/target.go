@@ -45,9 +45,9 @@ type Target struct {
 	cpu     int // the console's current one
 	asked   bool
 	parting bool
-	escaped bool            // what broke in is yet to be erased at the console
-	slow    bool            // kgdb does not help
-	passed  bool            // a command of the user's let it run
+	escaped bool // what broke in is yet to be erased at the console
+	slow    bool // kgdb does not help
+	passed  bool // a command of the user's let it run
 	planted map[arch.Addr]bool
 	words   map[string]bool // the kernel's commands, nil: not asked yet
 	err     error

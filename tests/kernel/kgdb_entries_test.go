@@ -156,8 +156,8 @@ func TestKernelOops(t *testing.T) {
 func TestKernelSysrq(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
-			d := start(t, 1, "nokaslr")
-			d.Ready()
+			d := debug(t, protocol, 1)
+			d.parts() // its shell reads: what comes while that starts is lost
 			d.Window = window.Open(t, "-k", d.line.Connection(protocol, d.kernel)+",enter=none")
 			d.Await("sysrq-trigger")
 			enter := d.Begin("echo g >/proc/sysrq-trigger")
