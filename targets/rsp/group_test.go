@@ -237,24 +237,35 @@ func TestUnborn(t *testing.T) {
 	g.hears("vCont;c:p3.-1;c:p2.-1") // and nothing is told
 }
 
-// TestStrayStop: the signal by which the far end itself stops a process, reported behind
-// an exec, is not handed to the program; one that is sent later is the program's.
+// TestStrayStop: the signal by which the far end itself stops a process for another's
+// sake, reported behind an exec, is not handed to the program; one that is sent later is
+// the program's, and so is any of a process that is alone.
 func TestStrayStop(t *testing.T) {
-	g, c := holds(t, true)
-	tg := c.Target()
-	g.moves(tg, nil, "")
-	g.hears("vCont;c")
-	g.says("T05exec:2f62696e2f6c73;thread:p1.1;")
-	if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Exec {
-		t.Fatalf("stop %+v", stop)
-	}
-	g.moves(tg, nil, "")
-	g.hears("vCont;c")
-	g.says("T11thread:p1.1;")
-	g.hears("vCont;c")
-	g.says("T11thread:p1.1;")
-	if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Exception || stop.Exception.Name != "SIGSTOP" {
-		t.Errorf("stop %+v", stop)
+	for _, alone := range []bool{true, false} {
+		g, c := holds(t, true)
+		tg, onward := c.Target(), "vCont;c"
+		g.moves(tg, nil, "")
+		g.hears("vCont;c")
+		if !alone {
+			g.forks(c, 2)
+			g.moves(tg, nil, "")
+			onward = "vCont;c:p1.-1"
+			g.hears(onward)
+		}
+		g.says("T05exec:2f62696e2f6c73;thread:p1.1;")
+		if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Exec {
+			t.Fatalf("stop %+v", stop)
+		}
+		g.moves(tg, nil, "")
+		g.hears(onward)
+		if !alone {
+			g.says("T11thread:p1.1;")
+			g.hears(onward)
+		}
+		g.says("T11thread:p1.1;")
+		if stop := expect[targets.Stop](t, tg); stop.Reason != targets.Exception || stop.Exception.Name != "SIGSTOP" {
+			t.Errorf("alone %t: stop %+v", alone, stop)
+		}
 	}
 }
 

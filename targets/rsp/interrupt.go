@@ -153,10 +153,11 @@ func (c *Conn) wanted(rn *run) bool {
 // had stopped by itself, and the far end kept the interrupt for later. An interrupt
 // may go to all processes of a group, of which one stop is reported at once. So is the
 // first stop of a process that has become another program when that is SIGSTOP:
-// gdbserver 13 forgets at an exec that it was stopping the process, and reports its own signal.
+// gdbserver 13 forgets at an exec that it was stopping the process, and reports its own
+// signal. One that is alone, and that nobody interrupts, it had no reason to stop.
 func (c *Conn) isEcho(t *Target, s *stopReply, rn *run) bool {
 	asked, was := !s.named && !s.gone && s.signal == gdbSIGINT, t.echo
-	fresh := t.execed
+	fresh := t.execed && (len(c.targets) > 1 || rn.interrupts > 0 || was > 0)
 	t.execed = s.reason == targets.Exec
 	switch {
 	case fresh && !s.named && !s.gone && s.signal == gdbSIGSTOP:
