@@ -128,6 +128,9 @@ func (t *Target) CommandAnyway(ctx context.Context, line string) (string, target
 		err := t.letGo(ctx, line)
 		if err != nil {
 			e = targets.Effect{}
+			t.mu.Lock()
+			t.passed = false
+			t.mu.Unlock()
 		}
 		return "", e, err
 	}
