@@ -130,7 +130,10 @@ func (w *writer) write(m outgoing) error {
 	if !left {
 		b = w.packed(m)
 	}
-	_, err := w.to.Write(b)
+	var err error
+	if len(b) > 0 {
+		_, err = w.to.Write(b)
+	}
 	w.mu.Lock()
 	w.queued--
 	w.mu.Unlock()
