@@ -105,22 +105,23 @@ func (g *guard) enter(wire *net.UnixConn, text *os.File, stub int) *entry {
 	g.next++
 	e.m.ID = g.next
 	g.mu.Unlock()
-	f, err := wire.File()
+	raw, err := wire.SyscallConn() // and not File: the descriptor of that has both wait in the kernel, without deadlines
 	if err != nil {
 		return e
 	}
-	defer f.Close()
-	raw, err := text.SyscallConn()
+	out, err := text.SyscallConn()
 	if err != nil {
 		return e
 	}
-	raw.Control(func(fd uintptr) {
-		fds := []int{int(f.Fd()), int(fd)}
-		if process, err := unix.PidfdOpen(stub, 0); err == nil {
-			defer unix.Close(process)
-			fds = append(fds, process)
-		}
-		e.send(e.m, syscall.UnixRights(fds...))
+	raw.Control(func(wire uintptr) {
+		out.Control(func(text uintptr) {
+			fds := []int{int(wire), int(text)}
+			if process, err := unix.PidfdOpen(stub, 0); err == nil {
+				defer unix.Close(process)
+				fds = append(fds, process)
+			}
+			e.send(e.m, syscall.UnixRights(fds...))
+		})
 	})
 	return e
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // ends are the two ends of a guard's socket.
@@ -89,4 +91,27 @@ func TestTrapsWithoutEnd(t *testing.T) {
 	if o.fromClient([]byte("$Z0,fffffffe,1#00")) != nil || !o.overflown() || len(o.know().Traps) != maxTraps {
 		t.Errorf("it has %d traps", len(o.know().Traps))
 	}
+}
+
+// TestGuardSharesWire: a wire that a guard holds too keeps its deadlines, also while the
+// guard has not looked yet: else a parting waits for a stub that says nothing more.
+func TestGuardSharesWire(t *testing.T) {
+	ours, _ := ends(t)
+	wire, _ := ends(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	(&guard{sock: ours}).enter(wire, read, os.Getpid())
+	raw, err := wire.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		if flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+			t.Errorf("reads of the wire wait in the kernel (%x, %v)", flags, err)
+		}
+	})
 }
