@@ -80,7 +80,8 @@ func (l *serverLink) open(ctx context.Context, p *Plan, created bool, begin func
 		return nil, reached(err)
 	}
 	s := l.streams(ctx, id, wire, p)
-	conn, err := rsp.Connect(ctx, wire, rsp.Options{Peer: p.ProcessServer.String(), Timeout: p.Timeout, Trace: l.d.trace, Log: l.d.hooks.Log, OS: "linux"})
+	conn, err := rsp.Connect(ctx, wire, rsp.Options{Peer: p.ProcessServer.String(), Timeout: p.Timeout, Hello: p.Timeout, // it is a stub, however busy that machine is
+		Trace: l.d.trace, Log: l.d.hooks.Log, OS: "linux"})
 	if err == nil {
 		s.wire = conn
 		var t targets.Target
