@@ -128,13 +128,16 @@ func (l *loop) modelProcess() eval.Value {
 			name = path.Base(l.modules.rows[0].Path)
 		}
 	}
-	return object("process", name,
+	props := []eval.Prop{
 		words("Name", name), figure("Id", uint64(l.pid())),
 		eval.Known("Threads", listed(l.eachThread, nil)),
 		eval.Known("Modules", listed(l.eachModule, l.findModule)),
-		get("Environment", l.modelEnvironment),
-		get("Memory", l.modelMemory),
-		eval.Known("Io", object("object", "", get("Handles", l.modelHandles))))
+	}
+	if !l.t.Info().Machine { // which has none of these
+		props = append(props, get("Environment", l.modelEnvironment), get("Memory", l.modelMemory),
+			eval.Known("Io", object("object", "", get("Handles", l.modelHandles))))
+	}
+	return object("process", name, props...)
 }
 
 // modelEnvironment is the environment that the process was started with, where
