@@ -211,7 +211,9 @@ func serveHandshake(t *talk, p policy) (asked, error) {
 	}
 	said := t.said.Sum(nil)
 	var got proof
-	if err := t.receive(false, &got); err != nil {
+	if err := t.receive(false, &got); errors.Is(err, io.EOF) {
+		return a, fmt.Errorf("it gave no password: %w", err)
+	} else if err != nil {
 		return a, err
 	}
 	v := verdict{}
