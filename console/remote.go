@@ -110,6 +110,7 @@ func (g *guest) source(in io.Reader) lineSource {
 // loop sends the lines of -c and those that are typed, until the session or the input
 // ends.
 func (g *guest) loop(ctx context.Context) int {
+	defer g.breaks()()
 	for _, line := range g.o.Commands {
 		if err := g.run(ctx, line, true); err != nil {
 			return g.ended(err)
@@ -156,13 +157,12 @@ func (g *guest) run(ctx context.Context, line string, echo bool) error {
 	return err
 }
 
-// ready waits for the prompt; Ctrl+C meanwhile breaks in.
-func (g *guest) ready(ctx context.Context) (string, error) {
+// breaks makes Ctrl+C break in, from now on: who presses it between two waits does not
+// mean to leave.
+func (g *guest) breaks() (stop func()) {
 	keys := make(chan os.Signal, 1)
 	signal.Notify(keys, os.Interrupt)
-	defer signal.Stop(keys)
 	over := make(chan struct{})
-	defer close(over)
 	go func() {
 		for {
 			select {
@@ -173,6 +173,11 @@ func (g *guest) ready(ctx context.Context) (string, error) {
 			}
 		}
 	}()
+	return func() { signal.Stop(keys); close(over) }
+}
+
+// ready waits for the prompt.
+func (g *guest) ready(ctx context.Context) (string, error) {
 	prompt, err := g.w.Ready(ctx)
 	if g.o.Quiet {
 		prompt = ""
