@@ -74,20 +74,6 @@ func TestFrames(t *testing.T) {
 	has(t, ".exr of no record", w.Do(".exr nt!NtBuildNumber"), "No exception record at ")
 }
 
-// TestIntoProcess: .process /i of a kernel that has no worker for debuggers says what to
-// do instead, and changes nothing.
-func TestIntoProcess(t *testing.T) {
-	_, line, name := machine(t, sim.Options{Script: stage}, sim.Line{})
-	w := window.Open(t, "-k", "com:port="+name+",baud=115200", "-y", guest(t).Dir)
-	w.Do("")
-	do(t, w, line, []step{
-		{"g", []string{"nt!DbgBreakPoint"}, 0, 0},
-		{".process /i 1a4", []string{".process /i needs the kernel's symbols ExpDebuggerWork and ExpDebuggerProcessAttach; .process /p looks at the process without it"}, 0, 0},
-		{".process /p 1a4", []string{"Implicit process is now ffffe000`"}, 0, 0},
-		{"dd 7ff6a0000000 L1", []string{"00785a4d"}, 0, 0},
-	})
-}
-
 // frames are the lines of a stack.
 func frames(k string) string {
 	return strings.Join(regexp.MustCompile(`(?m)^[0-9a-f]{2} .*$`).FindAllString(k, -1), "\n")
