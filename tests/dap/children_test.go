@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -186,7 +185,7 @@ func TestFamilyIsLeft(t *testing.T) {
 	}
 	within2s(t, p)
 	for _, pid := range pids {
-		defer syscall.Kill(pid, syscall.SIGKILL)
+		killLater(t, pid)
 		goesRound(t, pid)
 	}
 }

@@ -114,7 +114,7 @@ func (w *walker) gdbserver() {
 	if err != nil {
 		w.t.Fatalf("gdbserver has no child: %q", text)
 	}
-	w.t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+	killLater(w.t, pid)
 	w.request, w.config = "attach", dict{"connection": "gdb:server=127.0.0.1,port=" + port, "stopOnConnect": w.IntN(2) == 0}
 	w.after = func() {
 		if len(w.C.Seen("initialized")) == 0 {
@@ -123,6 +123,14 @@ func (w *walker) gdbserver() {
 		w.runsOn(pid)
 		syscall.Kill(pid, syscall.SIGKILL) // it waits for what it has started, debugged or not
 		w.until("the gdbserver to end", func() bool { letter, _ := state(w.t, server.Process.Pid); return letter == "Z" || letter == "" })
+	}
+}
+
+// killLater ends a process that is no child of the test's once the test is over: the one
+// that has the number now, whoever has it then.
+func killLater(t testing.TB, pid int) {
+	if p, err := os.FindProcess(pid); err == nil {
+		t.Cleanup(func() { p.Kill() })
 	}
 }
 
@@ -274,7 +282,7 @@ func (w *walker) cleanEnd(marker string) {
 				if exe != program(w.t) || tracer != 0 {
 					return false
 				}
-				w.t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+				killLater(w.t, pid)
 				return true
 			})
 		}
