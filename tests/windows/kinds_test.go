@@ -2,6 +2,7 @@ package windows
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"dap-windbg/tests/kdsim/sim"
@@ -81,6 +82,9 @@ var narrow = []step{
 func TestNarrow(t *testing.T) {
 	for _, k := range []sim.Kind{{Narrow: true}, {Narrow: true, DWARF: 5}, {Narrow: true, DWARF: 4, GCC: true}} {
 		t.Run(fmt.Sprintf("%+v", k), func(t *testing.T) {
+			if k.DWARF == 5 && os.Getenv("HEAVY") == "" {
+				t.Skip("the machine by another compiler is tried; HEAVY=1 tries this one too")
+			}
 			g := guestOf(t, k)
 			_, line, name := machineOf(t, g, sim.Options{Seed: 9, Alone: true}, sim.Line{})
 			w := window.Open(t, "-k", "com:port="+name+",baud=115200", "-y", g.Dir)
@@ -106,6 +110,9 @@ func TestNarrow(t *testing.T) {
 func TestDWARF(t *testing.T) {
 	for _, k := range []sim.Kind{{DWARF: 5}, {DWARF: 4, GCC: true}} {
 		t.Run(fmt.Sprintf("%+v", k), func(t *testing.T) {
+			if k.DWARF == 5 && os.Getenv("HEAVY") == "" {
+				t.Skip("the machine by another compiler is tried; HEAVY=1 tries this one too")
+			}
 			g := guestOf(t, k)
 			_, line, name := machineOf(t, g, sim.Options{Script: stage}, sim.Line{})
 			w := window.Open(t, "-k", "com:port="+name+",baud=115200", "-y", g.Dir)
