@@ -399,7 +399,7 @@ func (*plain) Close()     {}
 type editor struct {
 	rl      *readline.Instance
 	keys    io.Closer // ends the wait for a key, for which rl's Close would wait
-	leaving *bool // Ctrl+B was typed before Enter; nil: it means nothing
+	leaving *bool     // Ctrl+B was typed before Enter; nil: it means nothing
 }
 
 func (e *editor) Read(prompt string) (string, error) {
