@@ -134,18 +134,26 @@ func (g *group) forks(c *Conn, pid int64) (child *Target) {
 	return child
 }
 
+// family is process 1 and its child 2, both of which run; first is what stops the one so
+// that the other can be let go too.
+func (g *group) family(c *Conn, first string) (parent, child *Target) {
+	g.t.Helper()
+	parent = c.Target()
+	g.moves(parent, nil, "")
+	g.hears("vCont;c")
+	child = g.forks(c, 2)
+	g.moves(parent, nil, "")
+	g.hears("vCont;c:p1.-1")
+	g.moves(child, parent, first)
+	g.hears("vCont;c:p2.-1;c:p1.-1")
+	return parent, child
+}
+
 // TestOneIsMeant: an interrupt is for one process and no signal reaches another, not
 // when a third one ends before it either.
 func TestOneIsMeant(t *testing.T) {
 	g, c := holds(t, true)
-	parent := c.Target()
-	g.moves(parent, nil, "")
-	g.hears("vCont;c")
-	child := g.forks(c, 2)
-	g.moves(parent, nil, "")
-	g.hears("vCont;c:p1.-1")
-	g.moves(child, parent, "pid 1")
-	g.hears("vCont;c:p2.-1;c:p1.-1")
+	parent, _ := g.family(c, "pid 1")
 	if err := parent.Interrupt(soon(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -163,14 +171,7 @@ func TestOneIsMeant(t *testing.T) {
 // another one that has to stop.
 func TestTheNextIsMeant(t *testing.T) {
 	g, c := holds(t, true)
-	parent := c.Target()
-	g.moves(parent, nil, "")
-	g.hears("vCont;c")
-	child := g.forks(c, 2)
-	g.moves(parent, nil, "")
-	g.hears("vCont;c:p1.-1")
-	g.moves(child, parent, "pid 1")
-	g.hears("vCont;c:p2.-1;c:p1.-1")
+	parent, child := g.family(c, "pid 1")
 	for _, tg := range []*Target{parent, child} {
 		if err := tg.Interrupt(soon(t)); err != nil {
 			t.Fatal(err)
@@ -190,14 +191,7 @@ func TestTheNextIsMeant(t *testing.T) {
 // stopped by ours tells of it.
 func TestOwnSignal(t *testing.T) {
 	g, c := holds(t, true)
-	parent := c.Target()
-	g.moves(parent, nil, "")
-	g.hears("vCont;c")
-	child := g.forks(c, 2)
-	g.moves(parent, nil, "")
-	g.hears("vCont;c:p1.-1")
-	g.moves(child, parent, "pid 1")
-	g.hears("vCont;c:p2.-1;c:p1.-1")
+	parent, child := g.family(c, "pid 1")
 	if err := parent.Interrupt(soon(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -212,14 +206,7 @@ func TestOwnSignal(t *testing.T) {
 // has heard yet. It is not the child's own.
 func TestUnborn(t *testing.T) {
 	g, c := holds(t, false)
-	parent := c.Target()
-	g.moves(parent, nil, "")
-	g.hears("vCont;c")
-	child := g.forks(c, 2)
-	g.moves(parent, nil, "")
-	g.hears("vCont;c:p1.-1")
-	g.moves(child, parent, "^C")
-	g.hears("vCont;c:p2.-1;c:p1.-1")
+	_, child := g.family(c, "^C")
 	if err := child.Interrupt(soon(t)); err != nil {
 		t.Fatal(err)
 	}
