@@ -31,7 +31,7 @@ func TestSlowReader(t *testing.T) {
 	r := bufio.NewReaderSize(theirs, 1<<10)
 	for want := 1; want <= senders*each; want++ {
 		if want%10 == 3 {
-			time.Sleep(2 * maxHeld)
+			time.Sleep(2 * maxHeld) // the slow client that is tried: a sender gives up meanwhile
 		}
 		content, err := readMessage(r)
 		if err != nil {

@@ -100,7 +100,8 @@ func processStatus(pid int64) string {
 	return string(src)
 }
 
-// awaitState waits until a process is in a state of ps(1).
+// awaitState waits until a process is in a state of ps(1), which /proc tells who asks and
+// announces to nobody but its parent.
 func awaitState(t *testing.T, pid int64, state string) {
 	t.Helper()
 	for end := time.Now().Add(targettest.Patience); !strings.Contains(processStatus(pid), "\nState:\t"+state); time.Sleep(time.Millisecond) {

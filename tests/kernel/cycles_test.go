@@ -15,7 +15,7 @@ import (
 // lost or a trap left.
 func TestCycles(t *testing.T) {
 	if os.Getenv("HEAVY") == "" {
-		t.Skip("only with HEAVY=1")
+		t.Skip(tooLong)
 	}
 	const stops, loads = 1000, 200
 	k := guest.Debian(t, false)
@@ -66,7 +66,7 @@ func TestCycles(t *testing.T) {
 // its next life; .restart connects anew.
 func TestReset(t *testing.T) {
 	if os.Getenv("HEAVY") == "" {
-		t.Skip("only with HEAVY=1")
+		t.Skip(tooLong)
 	}
 	vm := guest.Start(t, guest.Config{Kernel: guest.Debian(t, false)}).Ready()
 	w := window.Open(t, "-k", vm.Stub())
@@ -84,21 +84,13 @@ func TestReset(t *testing.T) {
 	has(t, "the stop", g.Wait(), `Breakpoint 0 hit`)
 	has(t, ".restart", w.Do(".restart"), `vmlinux`)
 	has(t, "the stack after that", w.Do("k"), `vmlinux!`)
-	w.Do("bc *")
-	g = w.Say("g")
-	cat.Wait()
-	w.Interrupt()
-	g.Wait()
-	w.End("qd")
-	if got := vm.Run("echo alive"); got != "alive\n" {
-		t.Errorf("after detaching the guest says %q", got)
-	}
+	parts(t, w, vm, cat)
 }
 
 // TestReboot: .reboot starts the machine anew, which is noticed.
 func TestReboot(t *testing.T) {
 	if os.Getenv("HEAVY") == "" {
-		t.Skip("only with HEAVY=1")
+		t.Skip(tooLong)
 	}
 	vm := guest.Start(t, guest.Config{Kernel: guest.Debian(t, false)}).Ready()
 	w := window.Open(t, "-k", vm.Stub())
@@ -113,9 +105,15 @@ func TestReboot(t *testing.T) {
 	g = w.Say("g")
 	cat := vm.Begin("cat /proc/1/status >/dev/null")
 	has(t, "the stop", g.Wait(), `Breakpoint 0 hit`, `vmlinux!proc_pid_status`)
+	parts(t, w, vm, cat)
+}
+
+// parts lets the guest run to the end of the command that it stopped in, and leaves it.
+func parts(t *testing.T, w *window.Window, vm *guest.VM, command *guest.Running) {
+	t.Helper()
 	w.Do("bc *")
-	g = w.Say("g")
-	cat.Wait()
+	g := w.Say("g")
+	command.Wait()
 	w.Interrupt()
 	g.Wait()
 	w.End("qd")

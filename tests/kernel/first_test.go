@@ -99,7 +99,7 @@ func debuginfod(t *testing.T, dir string) (url string) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	// It announces nothing: what it has found is a figure among those that it answers with.
-	for limit := time.Now().Add(guest.Patience); time.Now().Before(limit); time.Sleep(100 * time.Millisecond) {
+	for limit := time.Now().Add(guest.Patience); time.Now().Before(limit); time.Sleep(100 * time.Millisecond) { // it tells of its files when asked only
 		resp, err := http.Get(url + "/metrics")
 		if err != nil {
 			continue // it does not listen yet

@@ -21,7 +21,7 @@ func TestPackets(t *testing.T) {
 // TestPacketsOfOwnKernel counts it in a kernel that was configured otherwise.
 func TestPacketsOfOwnKernel(t *testing.T) {
 	if os.Getenv("HEAVY") == "" {
-		t.Skip("only with HEAVY=1")
+		t.Skip(tooLong)
 	}
 	k, _, _ := guest.KGDB(t)
 	vm := guest.Start(t, guest.Config{Kernel: k, CPUs: 2, Append: "nokaslr"}).Ready()

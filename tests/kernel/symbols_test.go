@@ -13,11 +13,14 @@ import (
 	"dap-windbg/tests/kernel/window"
 )
 
+// tooLong is why a test is skipped that takes minutes, or a download.
+const tooLong = "takes long; HEAVY=1 runs it"
+
 // heavy is for tests that need the kernel's debug files, 283 MB to download.
 func heavy(t *testing.T) guest.Kernel {
 	t.Helper()
 	if os.Getenv("HEAVY") == "" {
-		t.Skip("only with HEAVY=1")
+		t.Skip(tooLong)
 	}
 	return guest.Debian(t, true)
 }
