@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"net"
 	"testing"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
-	"dap-windbg/targets/rsp"
 )
 
 // tabled is a machine that has room for few traps, as kernels have.
@@ -63,17 +61,7 @@ func (x *tabled) Resume(ctx context.Context, r targets.Resume) error {
 // TestFullTable: traps that are kept from steps leave a machine's table to those that
 // are wanted.
 func TestFullTable(t *testing.T) {
-	addr, cmd := gdbserver(t, build(t, "walk.c"))
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rsp.Connect(ctx, conn, rsp.Options{Peer: addr})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, cmd, c := reached(t, build(t, "walk.c"))
 	tg := c.Target()
 	x := &tabled{Target: tg, Runner: tg, ModuleLister: tg, Queryer: tg, traps: tg, room: 12, in: map[arch.Addr]bool{}}
 	s := &session{t: t, ctx: ctx, events: make(chan Event, 4096), server: cmd, trace: &tracing{}, ran: make(chan error, 1)}

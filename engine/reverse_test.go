@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os/exec"
 	"testing"
 
 	"dap-windbg/arch"
@@ -294,13 +295,9 @@ func TestBackwardsMachine(t *testing.T) {
 	}
 }
 
-// recording runs walk.c to main and records it from there on.
-func recording(t *testing.T, goes bool) (*session, *recorder) {
+// reached starts a gdbserver for a program and connects to it.
+func reached(t *testing.T, program string) (context.Context, *exec.Cmd, *rsp.Conn) {
 	t.Helper()
-	program := build(t, "walk.c")
-	plain := launch(t, Options{}, program)
-	toMain(t, plain)
-	at := plain.pc()
 	addr, cmd := gdbserver(t, program)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
@@ -312,6 +309,17 @@ func recording(t *testing.T, goes bool) (*session, *recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ctx, cmd, c
+}
+
+// recording runs walk.c to main and records it from there on.
+func recording(t *testing.T, goes bool) (*session, *recorder) {
+	t.Helper()
+	program := build(t, "walk.c")
+	plain := launch(t, Options{}, program)
+	toMain(t, plain)
+	at := plain.pc()
+	ctx, cmd, c := reached(t, program)
 	tg := c.Target()
 	var run targets.Runner = tg
 	if e := <-run.Events(); e == nil {
