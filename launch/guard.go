@@ -75,17 +75,23 @@ func (r leisurely) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// RunGuard is the guard's whole life: journal is its standard input, conn the
-// connection it holds. The signals are for processes of this machine.
-func RunGuard(journal io.Reader, conn net.Conn, signals guardSignals) {
+// RunGuard is the guard's whole life: journal is its standard input, hold takes the
+// connection up once it is the guard's to speak on: who waits at a connection that
+// another process reads wakes at each packet. The signals are for processes of this
+// machine.
+func RunGuard(journal io.Reader, hold func() (net.Conn, error), signals guardSignals) error {
 	s := readJournal(journal)
 	if s.ended || s.process == 0 {
-		return
+		return nil
 	}
 	if s.kill {
-		signals.kill(s.process)
-		return
+		return signals.kill(s.process)
 	}
+	conn, err := hold()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(guardStop + guardPart)) // a far end that takes nothing holds no guard
 	packets := make(chan string, 64)
 	go readPackets(conn, packets)
@@ -109,6 +115,7 @@ func RunGuard(journal io.Reader, conn net.Conn, signals guardSignals) {
 		drain(conn, packets)
 	}
 	ask(conn, packets, append(lift, "D;"+strconv.FormatInt(s.process, 16)))
+	return nil
 }
 
 // drain is for a stop by a trap that came before the one that 0x03 asks for: that is

@@ -60,7 +60,7 @@ func TestGuardBehindATrap(t *testing.T) {
 			awaitState(t, pid, "S")
 		}
 		conn = &unread{conn, io.MultiReader(strings.NewReader(stop), replies)}
-		RunGuard(strings.NewReader(journalProcess(pid, false, c.near)+"\nZ"+trap+"\nrun\n"), conn, theSignals())
+		RunGuard(strings.NewReader(journalProcess(pid, false, c.near)+"\nZ"+trap+"\nrun\n"), given(conn), theSignals())
 		conn.Close()
 		awaitState(t, pid, "S")
 		if state := processStatus(pid); !strings.Contains(state, "\nTracerPid:\t0\n") {

@@ -30,10 +30,15 @@ func TestGuardParts(t *testing.T) {
 		said <- b.String()
 		far.Close()
 	}()
-	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nZ0,402000,1\nz0,402000,1\n"), near, guardSignals{})
+	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nZ0,402000,1\nz0,402000,1\n"), given(near), guardSignals{})
 	if got := <-said; !strings.HasPrefix(got, "$z0,401000,1#") || strings.Contains(got, "402000") {
 		t.Errorf("it said %q", got)
 	}
+}
+
+// given is a connection that is taken up as it is.
+func given(c net.Conn) func() (net.Conn, error) {
+	return func() (net.Conn, error) { return c, nil }
 }
 
 // TestGuardGivesUp: a far end that takes nothing does not hold the guard for ever.
@@ -41,14 +46,14 @@ func TestGuardGivesUp(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	defer near.Close()
-	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nrun\n"), near, guardSignals{})
+	RunGuard(strings.NewReader("process 42 detach stub\nZ0,401000,1\nrun\n"), given(near), guardSignals{})
 }
 
 // TestGuardDismissed: an orderly end leaves the connection alone.
 func TestGuardDismissed(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	RunGuard(strings.NewReader("process 42 kill stub\nZ0,401000,1\nend\n"), near, guardSignals{kill: func(int64) error {
+	RunGuard(strings.NewReader("process 42 kill stub\nZ0,401000,1\nend\n"), given(near), guardSignals{kill: func(int64) error {
 		t.Error("it killed the process")
 		return nil
 	}})

@@ -97,15 +97,11 @@ func (g *guard) dismiss() {
 // GuardMain is the guard's process: standard input is the journal, descriptor 3
 // the connection.
 func GuardMain() error {
-	f := os.NewFile(3, "connection")
-	conn, err := net.FileConn(f)
-	f.Close()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	RunGuard(leisurely{os.Stdin}, conn, theSignals())
-	return nil
+	return RunGuard(leisurely{os.Stdin}, func() (net.Conn, error) {
+		f := os.NewFile(3, "connection")
+		defer f.Close()
+		return net.FileConn(f)
+	}, theSignals())
 }
 
 func theSignals() guardSignals {
