@@ -86,13 +86,13 @@ func (s *session) showStop(stop engine.Stop) {
 			return
 		}
 		var at *engine.Location
-		s.stopped(s.ctx, func(v *inspection) error {
-			if stop.Addr != 0 && stop.Reason != targets.Watch {
-				place := v.Locate(stop.Addr)
+		if stop.Addr != 0 && stop.Reason != targets.Watch {
+			s.look(s.ctx, func(l *engine.Live) error { // which reads nothing of the debuggee
+				place := l.Locate(stop.Addr)
 				at = &place
-			}
-			return nil
-		})
+				return nil
+			})
+		}
 		s.outputAt("console", text, at)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"dap-windbg/arch"
 	"dap-windbg/eval"
 	"dap-windbg/targets"
 )
@@ -40,6 +41,9 @@ func (l *Live) State() State { return l.l.state }
 
 // Info is what the target says of the far end.
 func (l *Live) Info() targets.Info { return l.l.t.Info() }
+
+// Locate names an address with what is loaded.
+func (l *Live) Locate(addr arch.Addr) Location { return l.l.locate(addr) }
 
 // Modules lists images in place, main first. The Modules are the loop's own:
 // not to be kept or changed.
