@@ -191,7 +191,7 @@ func (l *loop) callerOf(ctx context.Context, r *arch.Registers, level int, mem s
 			c.Interrupted = true
 			return c, c.SP(), ByCFI, nil
 		}
-		if isNeed(err) {
+		if isNeed(err) || errors.Is(err, symbols.ErrOutermost) {
 			return nil, 0, ByCFI, err
 		}
 	}

@@ -9,35 +9,57 @@ import (
 	"dap-windbg/symbols"
 )
 
-// Of struct pt_regs, which a system call leaves at the top of its task's stack: the
-// registers in order (arch/x86/include/asm/ptrace.h), and the alignment of such a stack
-// (THREAD_SIZE, arch/x86/include/asm/page_64_types.h).
+// Of struct pt_regs, in which entry code keeps what it has interrupted: the registers in
+// order (arch/x86/include/asm/ptrace.h). Where a program enters, it lies at the top of its
+// task's stack, which has this alignment (THREAD_SIZE, arch/x86/include/asm/page_64_types.h);
+// a task that is no program's leaves its place free, and its stack begins there.
 var savedRegisters = []string{"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi", "", "rip", "cs", "eflags", "rsp", "ss"}
 
 const threadSize = 16 << 10
 
-var errNotEntry = errors.New("no entry from a program")
+// maxSegment is the highest selector that Linux loads (GDT_ENTRIES, arch/x86/include/asm/segment.h).
+const maxSegment = 16 * 8
 
-// SignalFrame unwinds from the kernel's entry code to the program that called, in a kernel
-// that has no call frames of that code: those registers are then all that the stack holds.
+var errNotEntry = errors.New("no entry code")
+
+// SignalFrame unwinds from the kernel's entry code to what it has interrupted, in a kernel
+// that has no call frames of that code: a kernel with frame pointers keeps the place of the
+// saved registers in rbp, plus one (ENCODE_FRAME_POINTER, arch/x86/include/asm/frame.h),
+// and a program's lie at the top of the stack. ErrOutermost where a stack begins.
 func (s *System) SignalFrame(ctx context.Context, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, error) {
-	size := 8 * len(savedRegisters)
-	if callee.Set.Arch != arch.AMD64 || uint64(callee.SP())%threadSize != uint64(threadSize-size) || int64(callee.PC()) >= 0 {
+	if callee.Set.Arch != arch.AMD64 || int64(callee.PC()) >= 0 {
+		return nil, errNotEntry
+	}
+	size := arch.Addr(8 * len(savedRegisters))
+	at, end := callee.SP(), callee.SP()%threadSize == threadSize-size
+	if fp := callee.FP(); fp&1 != 0 && fp > at && fp-at < threadSize {
+		at = fp - 1
+	} else if !end {
 		return nil, errNotEntry
 	}
 	saved := make([]byte, size)
-	if _, err := mem.ReadMemory(ctx, callee.SP(), saved); err != nil {
+	if _, err := mem.ReadMemory(ctx, at, saved); err != nil {
 		return nil, err
 	}
 	out := callee.Clone()
+	var told [5]uint64 // rip, cs, eflags, rsp, ss
 	for i, name := range savedRegisters {
 		v := binary.LittleEndian.Uint64(saved[8*i:])
-		if name == "cs" && v&3 != 3 {
-			return nil, errNotEntry
+		if k := i - len(savedRegisters) + len(told); k >= 0 {
+			told[k] = v
 		}
 		if name != "" {
 			out.PutName(name, v)
 		}
+	}
+	rip, cs, ss := told[0], told[1], told[4]
+	switch {
+	case cs&3 == 3 && cs < maxSegment: // a program
+		return out, nil
+	case end && at == callee.SP():
+		return nil, symbols.ErrOutermost
+	case cs&3 != 0 || cs == 0 || cs >= maxSegment || ss >= maxSegment || int64(rip) >= 0:
+		return nil, errNotEntry
 	}
 	return out, nil
 }

@@ -3,9 +3,11 @@ package linuxkernel
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"dap-windbg/arch"
+	"dap-windbg/symbols"
 )
 
 // bytesAt is memory that begins at an address.
@@ -19,28 +21,41 @@ func (m bytesAt) ReadMemory(_ context.Context, a arch.Addr, p []byte) (int, erro
 }
 
 // TestEntryFrame: the registers at the top of a task's stack are those of the program, if
-// one has called.
+// one has called, and the stack begins there else; those that a frame pointer of entry code
+// names are of what was interrupted.
 func TestEntryFrame(t *testing.T) {
-	const sp = 0xffffc9000000bf58
-	saved := make([]byte, 8*len(savedRegisters))
-	put := func(i int, v uint64) { binary.LittleEndian.PutUint64(saved[8*i:], v) }
-	put(16, 0x47b6fd)
-	put(19, 0x7ffc396ca5d8)
-	r := arch.NewRegisters(arch.AMD64.DefaultSet())
-	unwind := func(at, cs uint64) (*arch.Registers, error) {
-		put(17, cs)
+	const top, ip, sp = 0xffffc9000000bf58, 0xffffffff8101c25e, 0x7ffc396ca5d8
+	for _, c := range []struct {
+		name   string
+		sp, fp arch.Addr
+		cs, ss uint64
+		end    error // errNotEntry, ErrOutermost or nil
+	}{
+		{"a program's call", top, 0, 0x33, 0x2b, nil},
+		{"a kernel thread", top, 0, 0, 0, symbols.ErrOutermost},
+		{"the idle task, with what lies there", top, 0, 0x10, 0x18, symbols.ErrOutermost},
+		{"another place of the stack", top + 8, 0, 0x33, 0x2b, errNotEntry},
+		{"an interrupt of the kernel", 0xffffc9000000be20, 0xffffc9000000be29, 0x10, 0x18, nil},
+		{"an interrupt of a program", top - 8, top + 1, 0x33, 0x2b, nil},
+		{"a frame pointer that is none", 0xffffc9000000be20, 0xffffc9000000be29, 0x6b736174, 0x18, errNotEntry},
+		{"one below the stack", 0xffffc9000000be20, 0xffffc9000000be01, 0x10, 0x18, errNotEntry},
+		{"one of another stack", 0xffffc9000000be20, 0xffffc9000000ff01, 0x10, 0x18, errNotEntry},
+	} {
+		saved := make([]byte, 8*len(savedRegisters))
+		for i, v := range map[int]uint64{16: ip, 17: c.cs, 19: sp, 20: c.ss} {
+			binary.LittleEndian.PutUint64(saved[8*i:], v)
+		}
+		r := arch.NewRegisters(arch.AMD64.DefaultSet())
 		r.SetPC(0xffffffff814000af)
-		r.SetSP(arch.Addr(at))
-		return new(System).SignalFrame(t.Context(), r, bytesAt{sp, saved})
-	}
-	out, err := unwind(sp, 0x33)
-	if err != nil || out.PC() != 0x47b6fd || out.SP() != 0x7ffc396ca5d8 {
-		t.Errorf("the program is at %v, %v", out, err)
-	}
-	if _, err := unwind(sp, 0x10); err == nil {
-		t.Error("a kernel's own entry is taken for a program's")
-	}
-	if _, err := unwind(sp+8, 0x33); err == nil {
-		t.Error("another place of the stack is taken for its top")
+		r.SetSP(c.sp)
+		r.PutName("rbp", uint64(c.fp))
+		at := c.sp
+		if c.fp&1 != 0 {
+			at = c.fp - 1
+		}
+		out, err := new(System).SignalFrame(t.Context(), r, bytesAt{at, saved})
+		if !errors.Is(err, c.end) || err == nil && (out.PC() != ip || out.SP() != sp) {
+			t.Errorf("%s: %v, %v", c.name, out, err)
+		}
 	}
 }
