@@ -366,6 +366,9 @@ func (l *loop) openFor(ctx context.Context, bs []*breakpoint) {
 func (l *loop) tellRefused() {
 	now := l.refusedNow
 	l.refusedNow = nil
+	if len(now) == 0 {
+		return
+	}
 	for _, b := range l.bps {
 		m := make(map[trapKey]targets.Trap)
 		b.traps(m, l.arch)

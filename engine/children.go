@@ -159,14 +159,13 @@ func (l *loop) offspring(st *Stop, child targets.Target) *Child {
 }
 
 func (t *trapTable) clone() *trapTable {
-	c := *t
-	c.in = make(map[trapKey]*planted, len(t.in))
-	for k, x := range t.in {
+	c := newTrapTable(t.arch)
+	c.refused, c.patch = maps.Clone(t.refused), t.patch
+	for _, x := range t.in {
 		y := *x
-		c.in[k] = &y
+		c.put(&y)
 	}
-	c.refused = maps.Clone(t.refused)
-	return &c
+	return c
 }
 
 // adopted bounds the wait for the stop an adopted child waits in, which its target
@@ -259,9 +258,10 @@ func (l *loop) executed(st *Stop) {
 	l.o.Emit(Became{Process: info.Process, Was: info.Process, Path: info.Path})
 }
 
-// planted adds to out what is in place, less what is lifted: in a memory that is
-// another's nothing else is changed.
-func (l *loop) planted(out map[trapKey]targets.Trap) map[trapKey]targets.Trap {
+// planted is what is in place, less what is lifted: in a memory that is another's
+// nothing else is changed.
+func (l *loop) planted() map[trapKey]targets.Trap {
+	out := make(map[trapKey]targets.Trap, len(l.traps.in))
 	for k, x := range l.traps.in {
 		if k.kind > targets.Hardware || !l.lifted[k.addr] {
 			out[k] = x.Trap

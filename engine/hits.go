@@ -18,25 +18,13 @@ import (
 // evaluated once more: of several threads at traps GDB's server tells of any when the
 // condition of one is true (gdbserver 13 to 16, select_event_lwp).
 func (l *loop) hit(ctx context.Context, st *Stop, pc arch.Addr) (ids []int) {
-	for _, b := range l.bps {
-		if b.Disabled || !b.code() || !contains(b.addrs, pc) {
-			continue
-		}
+	for _, b := range l.breakpointsAt(pc) {
 		if l.decideHit(ctx, b, st) {
 			ids = append(ids, b.ID)
 		}
 	}
 	l.dropOneShots(ids)
 	return ids
-}
-
-func contains(as []arch.Addr, a arch.Addr) bool {
-	for _, x := range as {
-		if x == a {
-			return true
-		}
-	}
-	return false
 }
 
 // decideHit runs one breakpoint's conditions, in the order thread, condition,
@@ -245,6 +233,9 @@ func hitText(ids []int) string {
 // dropOneShots removes one-shot breakpoints that were hit.
 func (l *loop) dropOneShots(ids []int) {
 	l.spent = nil
+	if !slices.ContainsFunc(l.bps, func(b *breakpoint) bool { return b.OneShot }) {
+		return
+	}
 	var keep []*breakpoint
 	for _, b := range l.bps {
 		gone := false

@@ -83,22 +83,37 @@ type folding struct {
 	thread targets.ThreadID
 	pc     arch.Addr
 	n      int
+	all    bool // n is yet to be looked up: all that begin there
 }
 
 // folded is how many inlined calls do not show at pc in a thread.
 func (l *loop) folded(id targets.ThreadID, pc arch.Addr) int {
-	if f := l.folding; f.thread == id && f.pc == pc {
-		return f.n
+	f := &l.folding
+	if f.thread != id || f.pc != pc {
+		return 0
 	}
-	return 0
+	if f.all {
+		f.all = false
+		if m, ok := l.moduleAt(pc); ok && m.Image != nil {
+			f.n = l.siteAt(m, m.offset(pc)).begins
+		}
+	}
+	return f.n
 }
 
 // fold has n inlined calls not show at the place where a thread is stopped.
 func (l *loop) fold(id targets.ThreadID, pc arch.Addr, n int) {
-	if l.folded(id, pc) != n {
+	if l.folding.all || l.folded(id, pc) != n {
 		delete(l.walks, id)
 	}
-	l.folding = folding{id, pc, n}
+	l.folding = folding{thread: id, pc: pc, n: n}
+}
+
+// foldAll has none show of those that begin there. Which they are is looked up when
+// somebody looks at the stop: of most, nobody does.
+func (l *loop) foldAll(id targets.ThreadID, pc arch.Addr) {
+	delete(l.walks, id)
+	l.folding = folding{thread: id, pc: pc, all: true}
 }
 
 // calledFrom is how many of the calls that begin here do not show when a line does
@@ -114,18 +129,24 @@ func (s site) calledFrom(line symbols.Line) int {
 
 // foldAt folds what begins where a thread has stopped, but not what a breakpoint
 // there was set on: a line, an address, or the inlined function itself.
-func (l *loop) foldAt(ctx context.Context, id targets.ThreadID, pc arch.Addr, p *plan) {
+func (l *loop) foldAt(id targets.ThreadID, pc arch.Addr, p *plan) {
+	if p != nil && p.how.Kind != Go && p.how.Unit == ByInstruction {
+		l.fold(id, pc, 0)
+		return
+	}
+	here := l.breakpointsAt(pc)
+	if len(here) == 0 {
+		l.foldAll(id, pc)
+		return
+	}
 	l.fold(id, pc, 0)
 	m, ok := l.moduleAt(pc)
-	if !ok || m.Image == nil || p != nil && p.how.Kind != Go && p.how.Unit == ByInstruction {
+	if !ok || m.Image == nil {
 		return
 	}
 	at := l.siteAt(m, m.offset(pc))
 	n := at.begins
-	for _, b := range l.bps {
-		if b.Disabled || !b.code() || !contains(b.addrs, pc) {
-			continue
-		}
+	for _, b := range here {
 		if b.File != "" {
 			n = min(n, at.calledFrom(b.lineAt(pc)))
 			continue

@@ -65,6 +65,7 @@ type loop struct {
 	still      int                            // steps in a row that were to leave a trap and did not
 	refusedNow []targets.Trap
 	bps        []*breakpoint
+	standing   *standing // what they want
 	plan       *plan
 	folding    folding                              // of the stop's thread
 	returned   *Returned                            // by the last stop, if it came by a return

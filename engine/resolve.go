@@ -234,7 +234,7 @@ func (l *loop) drop(went []*Module) {
 	}
 	for k, x := range l.traps.in { // the far end is told of the others by the next difference
 		if x.patch && !keep(k.addr) {
-			delete(l.traps.in, k)
+			l.traps.remove(k)
 		}
 	}
 }

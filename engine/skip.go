@@ -126,15 +126,17 @@ func (s *skip) condition(sp int) []byte {
 }
 
 // condense gives the trap that is skipped its condition.
-func (l *loop) condense(out map[trapKey]targets.Trap) {
+func (l *loop) condense(w *wanted) {
+	if !l.skip.on {
+		return
+	}
 	set := l.t.Info().Set
-	k := trapKey{addr: l.skip.addr}
-	t, ok := out[k]
-	if !l.skip.on || !ok || set == nil {
+	t, ok := w.get(trapKey{addr: l.skip.addr})
+	if !ok || set == nil {
 		return
 	}
 	if sp, ok := set.Index(l.arch.SP); ok {
 		t.Condition = l.skip.condition(sp)
-		out[k] = t
+		w.set(t)
 	}
 }

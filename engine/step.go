@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,7 +106,7 @@ func (l *loop) resume(ctx context.Context, how How) error {
 		return nil
 	}
 	if r, err := l.quick(ctx, p.thread); err == nil && !p.held(l, p.thread) {
-		if _, ok := l.wanted()[trapKey{addr: r.PC()}]; ok {
+		if l.wanted().has(trapKey{addr: r.PC()}) {
 			l.hits[p.thread] = r.PC()
 		}
 	}
@@ -139,10 +138,13 @@ func (l *loop) departing() (targets.ThreadID, arch.Addr, bool) {
 	if l.t.Info().Limits.Bits&targets.NoStepOver != 0 {
 		return targets.ThreadID{}, 0, false
 	}
+	if len(l.hits) == 0 {
+		return targets.ThreadID{}, 0, false
+	}
 	wanted := l.wanted()
 	for id, at := range l.hits {
-		_, ok := wanted[trapKey{addr: at}]
-		if _, hard := wanted[trapKey{kind: targets.Hardware, addr: at}]; hard && l.t.Info().Limits.Bits&targets.HardwareAgain != 0 {
+		ok := wanted.has(trapKey{addr: at})
+		if wanted.has(trapKey{kind: targets.Hardware, addr: at}) && l.t.Info().Limits.Bits&targets.HardwareAgain != 0 {
 			ok = true
 		}
 		if !ok && !l.lifted[at] {
@@ -334,66 +336,4 @@ func (l *loop) tempRefused() error {
 		}
 	}
 	return nil
-}
-
-// wanted is the set of traps that should be in.
-func (l *loop) wanted() map[trapKey]targets.Trap {
-	out := make(map[trapKey]targets.Trap, len(l.bps)+8)
-	if l.r == nil {
-		return out // nothing runs that could spring one
-	}
-	if l.borrowed {
-		return l.planted(out)
-	}
-	for _, b := range l.bps {
-		b.traps(out, l.arch)
-	}
-	for k := range out {
-		if l.modules.between && k.kind == targets.Software && l.mayGo(k.addr) {
-			delete(out, k)
-		}
-	}
-	add := func(a arch.Addr) {
-		t := targets.Trap{Addr: a}
-		out[keyOf(t)] = t // without a condition: it springs always
-	}
-	for _, a := range l.modules.watch {
-		add(a)
-	}
-	for a := range l.armed.throws {
-		add(a)
-	}
-	for a := range l.armed.fatal {
-		add(a)
-	}
-	l.extents(add)
-	for _, a := range l.kept {
-		add(a)
-	}
-	if l.plan != nil {
-		for _, t := range l.plan.leg.temps {
-			if t.hard {
-				h := targets.Trap{Kind: targets.Hardware, Addr: t.addr}
-				out[keyOf(h)] = h
-				continue
-			}
-			x := targets.Trap{Addr: t.addr, Condition: t.when}
-			if y, ok := out[keyOf(x)]; ok && !bytes.Equal(x.Condition, y.Condition) {
-				x.Condition = nil
-			}
-			out[keyOf(x)] = x
-		}
-	}
-	for _, a := range l.ways {
-		if !l.modules.between || !l.mayGo(a) {
-			add(a)
-		}
-	}
-	l.trial.traps(out)
-	l.condense(out)
-	for a := range l.lifted {
-		delete(out, trapKey{addr: a})
-		delete(out, trapKey{kind: targets.Hardware, addr: a})
-	}
-	return out
 }

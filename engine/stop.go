@@ -272,7 +272,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		return l.stepEnded(ctx, st, pc)
 	}
 	l.hits[st.Thread] = pc
-	l.foldAt(ctx, st.Thread, pc, l.plan)
+	l.foldAt(st.Thread, pc, l.plan)
 	ids := l.hit(ctx, st, pc)
 	done := l.plan != nil && l.plan.sprang(ctx, l, st.Thread, pc)
 	over := false
@@ -455,7 +455,7 @@ func (l *loop) tell(ctx context.Context, st *Stop) {
 	}
 	if r, err := l.quick(ctx, st.Thread); err == nil {
 		if len(st.Breakpoints) == 0 && (p == nil || !st.Step || !p.folded) {
-			l.foldAt(ctx, st.Thread, r.PC(), p)
+			l.foldAt(st.Thread, r.PC(), p)
 		}
 		if st.Addr == 0 || st.Reason != targets.Watch {
 			st.Addr = r.PC()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,22 +33,59 @@ type planted struct {
 // stopped; only differences travel.
 type trapTable struct {
 	arch    *arch.Arch
-	in      map[trapKey]*planted
-	refused map[trapKey]error // not tried again until wishes change
-	patch   bool              // the far end sets no software traps: we write them
+	in      map[trapKey]*planted // changed by put and remove
+	hidden  []*planted           // of in what hides bytes, by address
+	refused map[trapKey]error    // not tried again until wishes change
+	patch   bool                 // the far end sets no software traps: we write them
+
+	against *standing            // what the breakpoints wanted at the last comparison,
+	apart   map[trapKey]struct{} // and all that is planted otherwise, or may be
 }
 
 func newTrapTable(a *arch.Arch) *trapTable {
-	return &trapTable{arch: a, in: map[trapKey]*planted{}, refused: map[trapKey]error{}}
+	return &trapTable{arch: a, in: map[trapKey]*planted{}, refused: map[trapKey]error{}, apart: map[trapKey]struct{}{}}
+}
+
+// put notes that a trap is in place.
+func (t *trapTable) put(x *planted) {
+	k := keyOf(x.Trap)
+	t.remove(k)
+	t.in[k] = x
+	if x.Kind == targets.Software && x.under != nil {
+		i, _ := t.search(x.Addr)
+		t.hidden = slices.Insert(t.hidden, i, x)
+	}
+}
+
+// remove notes that a trap is gone, if it was there.
+func (t *trapTable) remove(k trapKey) {
+	t.apart[k] = struct{}{}
+	x, ok := t.in[k]
+	if !ok {
+		return
+	}
+	delete(t.in, k)
+	if i := slices.Index(t.hidden, x); i >= 0 {
+		t.hidden = slices.Delete(t.hidden, i, i+1)
+	}
+}
+
+// search finds the first of those that hide bytes at addr or behind it.
+func (t *trapTable) search(addr arch.Addr) (int, bool) {
+	return slices.BinarySearchFunc(t.hidden, addr, func(x *planted, a arch.Addr) int { return cmp.Compare(x.Addr, a) })
 }
 
 // mask puts back what software traps hide in p, read from addr.
 func (t *trapTable) mask(s targets.Space, addr arch.Addr, p []byte) {
-	for _, x := range t.in {
-		if x.Kind != targets.Software || x.under == nil || x.Space != s {
-			continue
+	if len(t.hidden) == 0 {
+		return
+	}
+	first := addr - min(addr, arch.Addr(len(t.arch.Break)-1)) // one may begin before
+	i, _ := t.search(first)
+	for ; i < len(t.hidden) && t.hidden[i].Addr-first < arch.Addr(len(p))+(addr-first); i++ {
+		if t.hidden[i].Space == s {
+			t.overlay(t.hidden[i], addr, p)
 		}
-		t.overlay(x, addr, p)
 	}
 }
 
@@ -86,44 +124,13 @@ func (t *trapTable) addresses() []arch.Addr {
 	return out
 }
 
-// diff compares what is wanted with what is planted. A trap planted once more takes
-// its new condition over from the old one (GDB manual, "Packets", Z0).
-func (t *trapTable) diff(wanted map[trapKey]targets.Trap) (lift, plant []targets.Trap) {
-	for k, x := range t.in {
-		w, ok := wanted[k]
-		if !ok {
-			lift = append(lift, x.Trap)
-		}
-		if ok && !bytes.Equal(w.Condition, x.Condition) {
-			plant = append(plant, w)
-		}
-	}
-	for k, w := range wanted {
-		if _, ok := t.in[k]; !ok && t.refused[k] == nil {
-			plant = append(plant, w)
-		}
-	}
-	byAddr := func(a, b targets.Trap) int {
-		switch {
-		case a.Addr < b.Addr:
-			return -1
-		case a.Addr > b.Addr:
-			return 1
-		}
-		return int(a.Kind) - int(b.Kind)
-	}
-	slices.SortFunc(lift, byAddr)
-	slices.SortFunc(plant, byAddr)
-	return lift, plant
-}
-
 // note records that traps were lifted and planted.
 func (l *loop) note(lift, plant []targets.Trap) {
 	for _, x := range lift {
-		delete(l.traps.in, keyOf(x))
+		l.traps.remove(keyOf(x))
 	}
 	for _, x := range plant {
-		l.traps.in[keyOf(x)] = &planted{Trap: x, under: l.under(x)}
+		l.traps.put(&planted{Trap: x, under: l.under(x)})
 	}
 }
 
@@ -209,7 +216,7 @@ func (l *loop) plantOp(ctx context.Context, x targets.Trap) (targets.Op, func() 
 			if w.Err != nil {
 				l.refuse(x, w.Err)
 			} else {
-				l.traps.in[keyOf(x)] = &planted{Trap: x, under: under, patch: true}
+				l.traps.put(&planted{Trap: x, under: under, patch: true})
 			}
 			return false
 		}, nil

@@ -35,7 +35,7 @@ func (t *trial) due(l *loop) bool {
 	if p.how.Kind != Go || p.how.Only || p.how.Reverse || len(l.handed) > 0 {
 		return false
 	}
-	for k := range l.wanted() {
+	for k := range l.wanted().all() {
 		if k.kind != targets.Software {
 			return true
 		}
@@ -78,7 +78,7 @@ func (t *trial) straight(ctx context.Context, l *loop, pc arch.Addr) bool {
 		}
 		at += arch.Addr(in.Len)
 		for _, kind := range []targets.TrapKind{targets.Software, targets.Hardware} {
-			if _, taken := wanted[trapKey{kind: kind, addr: at}]; taken {
+			if wanted.has(trapKey{kind: kind, addr: at}) {
 				return false
 			}
 		}
@@ -88,15 +88,15 @@ func (t *trial) straight(ctx context.Context, l *loop, pc arch.Addr) bool {
 }
 
 // traps adds those of the trial, and takes away what is known not to spring.
-func (t *trial) traps(out map[trapKey]targets.Trap) {
+func (t *trial) traps(w *wanted) {
 	if t.on {
 		for _, x := range []targets.Trap{{Kind: targets.Hardware, Addr: t.next}, {Addr: t.after}} {
-			out[keyOf(x)] = x
+			w.set(x)
 		}
 	}
-	for k := range out {
+	for k := range w.now {
 		if t.deaf != nil && k.kind != targets.Software {
-			delete(out, k)
+			w.drop(k)
 		}
 	}
 }

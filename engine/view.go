@@ -27,7 +27,9 @@ func (v *View) Changed(e targets.Effect) {
 		l.o.Emit(Invalidated{Memory: true, Registers: true, Stacks: true, Threads: e.ThreadChanged})
 	}
 	if e.TrapsChanged {
-		l.traps.in = map[trapKey]*planted{}
+		for k := range l.traps.in {
+			l.traps.remove(k)
+		}
 	}
 	if e.ModulesChanged {
 		l.modules.stale = true
