@@ -19,6 +19,9 @@ type File struct {
 	Segments []Segment
 	Sections []Section // [0] is the null section; empty when the file has none
 
+	// Keeper keeps what is decompressed; set before anything is. Nil keeps nothing.
+	Keeper Keeper
+
 	data   []byte // whole file; nil for a File read from memory
 	readAt func(vaddr uint64, p []byte) error
 	placed bool // sections of a relocatable file have addresses
@@ -26,6 +29,7 @@ type File struct {
 	mu                          sync.Mutex
 	inflated, relocated, joined map[int]*made // by section
 	growing                     map[int]*growing
+	keeping                     bool // the keeper is about to be told
 
 	completingOnce sync.Once
 	completing     map[uint32][]*Section // relocation sections by what they complete

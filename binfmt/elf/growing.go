@@ -1,60 +1,43 @@
 package elf
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"sync"
-
-	"github.com/klauspost/compress/zlib"
 )
 
 // growing is a section in zlib's compression, which is decompressed from its beginning
 // as far as somebody has asked: the debug information of a large library takes longer
 // than what is wanted of it.
 type growing struct {
-	mu   sync.Mutex
-	z    io.ReadCloser // nil when all is there, or nothing more will be
-	out  []byte        // as long as the whole
-	have int           // bytes of it that are there
-	err  error
+	mu  sync.Mutex
+	z   *inflater
+	err error
 }
 
 // growStep is the least that is decompressed at a time, bytes.
 const growStep = 64 << 10
 
 func newGrowing(raw []byte, size uint64) (*growing, error) {
-	z, err := zlib.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return nil, err
-	}
-	return &growing{z: z, out: make([]byte, size)}, nil
+	z, err := newInflater(raw, size)
+	return &growing{z: z}, err
 }
 
 // upTo returns the section with its first n bytes, at least, in place.
 func (g *growing) upTo(n int) ([]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n = min(n, len(g.out))
-	if g.have >= n {
-		return g.out, nil
-	}
-	if g.z != nil {
-		want := min(max(n, g.have+growStep), len(g.out))
-		k, err := io.ReadFull(g.z, g.out[g.have:want])
-		g.have += k
-		if err != nil {
-			g.err = err
-		}
-		if err != nil || g.have == len(g.out) {
-			_ = g.z.Close()
-			g.z = nil
+	out := g.z.out
+	n = min(n, len(out))
+	if g.z.have < n && g.err == nil {
+		g.err = g.z.upTo(min(max(n, g.z.have+growStep), len(out)))
+		if g.err != nil || g.z.have == len(out) {
+			g.z.done()
 		}
 	}
-	if g.have < n {
+	if g.z.have < n {
 		return nil, g.err
 	}
-	return g.out, nil
+	return out, nil
 }
 
 // Prefix is Data as far as its first n bytes: the result is as long as the whole

@@ -185,7 +185,7 @@ func (f *File) inflate(s *Section, raw []byte, old bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return g.upTo(len(g.out))
+		return g.upTo(len(g.z.out))
 	case zstdKind:
 		return inflateZstd(raw, size)
 	}
