@@ -434,5 +434,6 @@ const (
 	PageUse       // KD: annex address in hex; two uint32: 0 process, 1 session, 2 kernel; 1 read, 2 write, 4 execute, 8 fixed
 	Search        // annex "start length pattern" in hex; the address found, uint64, or nothing
 	Fill          // Set: annex "start length" in hex and " p" for physical memory; the pattern
+	ActiveCPU     // kgdb, Set: where the kernel keeps the number of the processor that is in its debugger (kgdb_active), uint64
 	DriverFiles   // KD, Set: annex a folder; the text of a .kdfiles map, or nothing: files of the folder by name
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,8 +93,10 @@ type Conn struct {
 	spread   bool     // an interrupt went to more than the process that was meant
 	general  threadID // thread that g and m speak of; zero: the stopped one
 	own      ownRegisters
-	noTrap   [5]bool // kinds the far end does not know
-	noX      bool    // binary writes are unknown
+	stepping map[threadID]ownRegisters // kgdb's tasks whose step has not been told yet
+	active   uint64                    // where a kernel says which processor is in kgdb, 0 unknown
+	noTrap   [5]bool                   // kinds the far end does not know
+	noX      bool                      // binary writes are unknown
 }
 
 // request is one packet out and its reply.
@@ -200,10 +203,14 @@ func (c *Conn) submit(settling bool, reqs []*request) (*flight, error) {
 func (c *Conn) enqueue(reqs []*request) *flight {
 	c.flights++
 	f := &flight{number: c.flights, tick: make(chan struct{}, 1)}
-	for _, r := range reqs {
-		if c.own.g != nil && changesRegisters(r.payload) {
-			c.own = ownRegisters{}
+	if c.line != nil {
+		for i := 0; i < len(reqs); i++ {
+			before := c.leaves(reqs[i])
+			reqs = slices.Insert(reqs, i, before...)
+			i += len(before)
 		}
+	}
+	for _, r := range reqs {
 		r.flight = f
 		if !r.resume {
 			f.open++

@@ -54,6 +54,7 @@ func begin(ctx context.Context, conn io.ReadWriteCloser, o Options, line *kgdbLi
 	go c.reader()
 	go c.writer()
 	if line != nil {
+		c.stepping = map[threadID]ownRegisters{}
 		line.saying(c.spoke)
 	}
 	if err := c.start(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,7 +111,7 @@ func (c *Conn) findCPUs(ctx context.Context, s *stopReply) error {
 	if len(c.cpus) == 0 {
 		c.cpus = []threadID{{0, shadow}}
 	}
-	return c.findCPU(ctx, s, threadID{})
+	return c.findCPU(ctx, s, false)
 }
 
 func isTask(w threadID) bool { return w.thread > shadow || w.thread <= shadowLast }
@@ -128,7 +129,10 @@ func (c *Conn) processors() []targets.Thread {
 // ownRegisters are those of the processor that stopped, as g has told them since.
 type ownRegisters struct {
 	thread threadID
-	g      []byte // nil: they may have changed
+	task   threadID // as the stop named it
+	g      []byte   // nil: they may have changed
+	behind bool     // the program counter in g is not the kernel's, which is behind a trap
+	pc, sp uint64   // at the stop
 }
 
 // changesRegisters reports whether a request may: it writes them, lets the kernel run,
@@ -137,22 +141,40 @@ func changesRegisters(payload string) bool {
 	return strings.IndexByte("GPcCsSDR3", payload[0]) >= 0 || strings.HasPrefix(payload, "qRcmd")
 }
 
-// findCPU finds the processor that stopped: the stub names its task. Of a step it is the
-// one that has stepped.
-func (c *Conn) findCPU(ctx context.Context, s *stopReply, stepped threadID) error {
+// leaves drops what is known of the registers where request r may change them. A program
+// counter that is still to be put back to a trap travels with c and s; before anything
+// else it is written, by the requests that are returned. c.mu is held.
+func (c *Conn) leaves(r *request) (before []*request) {
+	own := &c.own
+	if own.g == nil || !changesRegisters(r.payload) {
+		return nil
+	}
+	carried := len(r.payload) > 1 && strings.IndexByte("cs", r.payload[0]) >= 0
+	if setPC := fmt.Sprintf("P%x=", ripNumber); own.behind && !carried && !strings.HasPrefix(r.payload, setPC) {
+		at := hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, own.pc))
+		before = []*request{ask("Hg%s", own.thread), ask("%s%s", setPC, at)} // P is refused of any other
+		c.general = own.thread
+	}
+	own.g, own.behind = nil, false
+	return before
+}
+
+// findCPU finds the processor that stopped: the stub names its task. A step leaves that
+// where it was.
+func (c *Conn) findCPU(ctx context.Context, s *stopReply, stepped bool) error {
 	own := ask("g")
 	if err := c.exchangeAs(ctx, true, []*request{own}); err != nil {
 		return err
 	}
 	s.adopt(own.reply)
-	var spoken threadID
+	task, spoken := s.thread, threadID{}
 	switch {
-	case s.thread.thread != 0 && !isTask(s.thread):
-	case stepped.thread != 0:
-		s.thread = stepped
+	case task.thread != 0 && !isTask(task):
+	case stepped && task == c.own.task:
+		s.thread = c.own.thread
 	default:
 		var err error
-		if spoken, err = c.compareCPUs(ctx, s, own.reply); err != nil {
+		if spoken, err = c.whichCPU(ctx, s, own.reply); err != nil {
 			return err
 		}
 	}
@@ -161,9 +183,43 @@ func (c *Conn) findCPU(ctx context.Context, s *stopReply, stepped threadID) erro
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.general = spoken; !isError(own.reply) {
-		c.own = ownRegisters{s.thread, own.reply}
+	c.general, c.own = spoken, ownRegisters{thread: s.thread, task: task}
+	if !isError(own.reply) {
+		c.own.g, c.own.pc, c.own.sp = own.reply, littleUint(s.regs[ripNumber]), littleUint(s.regs[rspNumber])
 	}
+	return nil
+}
+
+// whichCPU finds the processor by the kernel's own word for it, where it is known where
+// that lies, else by its registers. It returns which the stub speaks of then, if it was told.
+func (c *Conn) whichCPU(ctx context.Context, s *stopReply, own []byte) (spoken threadID, err error) {
+	c.mu.Lock()
+	at := c.active
+	c.mu.Unlock()
+	if at == 0 || len(c.cpus) == 1 {
+		return c.compareCPUs(ctx, s, own)
+	}
+	r := ask("m%x,4", at)
+	if err := c.exchangeAs(ctx, true, []*request{r}); err != nil {
+		return spoken, err
+	}
+	if word, ok := unhex(r.reply); ok && len(word) == 4 && !isError(r.reply) {
+		if w := (threadID{0, shadow - int64(littleUint(word))}); slices.Contains(c.cpus, w) {
+			s.thread = w
+			return spoken, nil
+		}
+	}
+	return c.compareCPUs(ctx, s, own)
+}
+
+// activeAt takes in where the kernel keeps the number of the processor that is in kgdb.
+func (t *Target) activeAt(value []byte) error {
+	if t.c.line == nil || len(value) != 8 {
+		return errors.ErrUnsupported
+	}
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.active = littleUint(value)
 	return nil
 }
 
@@ -182,10 +238,7 @@ func (c *Conn) compareCPUs(ctx context.Context, s *stopReply, own []byte) (spoke
 		}
 	}
 	s.thread = c.cpus[last]
-	if spoken.thread == 0 {
-		return spoken, nil
-	}
-	return s.thread, c.exchangeAs(ctx, true, []*request{ask("Hg%s", s.thread)}) // P is refused of any other
+	return spoken, nil
 }
 
 // adopt makes the registers of g part of the stop.
@@ -203,38 +256,41 @@ func (s *stopReply) adopt(g []byte) {
 	}
 }
 
-// ripNumber is the program counter's number on the wire.
-const ripNumber = 16
+// Numbers on the wire of the program counter and the stack pointer.
+const (
+	ripNumber = 16
+	rspNumber = 7
+)
 
-// atTrap puts the program counter of who ran into a software trap back to it: the
-// stub leaves it behind the trap's instruction.
-func (t *Target) atTrap(ctx context.Context, s *stopReply) error {
+// elsewhere is farther than one instruction takes the stack pointer, or the program
+// counter, to a place behind an instruction of one byte. An interrupt's handler has a
+// stack of its own.
+const elsewhere = 16 << 10
+
+// atTrap puts the program counter of who ran into a software trap back to it, as those
+// above see it: the stub leaves it behind the trap's instruction until the kernel goes on.
+// was is where a step that this ends began, nil: it ends none. A step is at a trap where
+// it began at one, or where something else than its instruction has come to one.
+func (t *Target) atTrap(s *stopReply, was *ownRegisters) (trapped bool) {
 	pc := littleUint(s.regs[ripNumber])
 	t.c.mu.Lock()
-	_, trapped := t.traps[key(targets.Trap{Addr: arch.Addr(pc - 1)})]
-	t.c.mu.Unlock()
+	defer t.c.mu.Unlock()
+	_, trapped = t.traps[key(targets.Trap{Addr: arch.Addr(pc - 1)})]
+	if trapped && was != nil {
+		sp := t.c.own.sp
+		trapped = was.pc == pc-1 || max(sp, was.sp)-min(sp, was.sp) >= elsewhere || max(pc, was.pc)-min(pc, was.pc) >= elsewhere
+	}
 	if !trapped || s.signal != gdbSIGTRAP {
-		return nil
+		return false
 	}
 	at := binary.LittleEndian.AppendUint64(nil, pc-1)
-	t.c.mu.Lock()
-	own := t.c.own
-	t.c.mu.Unlock()
-	r := ask("P%x=%s", ripNumber, hex.EncodeToString(at))
-	if err := t.c.exchangeAs(ctx, true, []*request{r}); err != nil {
-		return err
-	}
-	if string(r.reply) != "OK" {
-		return wrote("putting the program counter back to a trap", r)
-	}
 	s.regs[ripNumber] = at
+	own := &t.c.own
 	if from := 16 * ripNumber; len(own.g) >= from+16 {
 		own.g = slices.Concat(own.g[:from], []byte(hex.EncodeToString(at)), own.g[from+16:])
-		t.c.mu.Lock()
-		t.c.own = own
-		t.c.mu.Unlock()
+		own.pc, own.behind = pc-1, true
 	}
-	return nil
+	return true
 }
 
 // ownG is what g tells of thread id where that is known, else nil.
@@ -247,27 +303,42 @@ func (t *Target) ownG(id threadID) []byte {
 	return t.c.own.g
 }
 
-// settleKGDB tells a stop of kgdb, whose processor must be found first.
+// settleKGDB tells a stop of kgdb, whose processor must be found first. While one steps
+// the others run, and any of them may stop before it has stepped: it stops then later.
 func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	defer c.done.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), c.o.Timeout)
 	defer cancel()
-	var stepped threadID
 	c.mu.Lock()
-	if m := t.motion; m != nil && m.resume.Action(t.id(t.thread)).Kind == targets.Step {
-		stepped = t.thread
-	}
+	was, task := c.own, s.thread
+	m := t.motion
+	stepped := m != nil && m.resume.Action(t.id(t.thread)).Kind == targets.Step
 	c.mu.Unlock()
-	err := c.findCPU(ctx, s, stepped)
-	if err == nil {
-		err = t.atTrap(ctx, s)
-	}
-	if err != nil {
+	if err := c.findCPU(ctx, s, stepped); err != nil {
 		c.fail(fmt.Errorf("after a stop: %w", err))
 		return
 	}
+	if stepped {
+		c.stepping[was.task] = was
+	}
+	maps.DeleteFunc(c.stepping, func(id threadID, x ownRegisters) bool { return id != task && x.thread == s.thread })
+	var from *ownRegisters
+	if began, ok := c.stepping[task]; ok {
+		from = &began
+		delete(c.stepping, task)
+	}
+	trapped := t.atTrap(s, from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	switch {
+	case s.signal != gdbSIGTRAP || s.named:
+	case trapped:
+		s.reason, s.named = targets.Breakpoint, true
+	case from != nil && rn.interrupts == 0:
+		s.reason, s.named = targets.Stepped, true
+	case from == nil && stepped && rn.interrupts == 0:
+		s.reason, s.named = targets.Exception, true // another has entered the debugger by itself
+	}
 	c.tell(t, rn, s)
 }
 
@@ -280,13 +351,17 @@ func (t *Target) kgdbPackets(r targets.Resume, deliver bool) ([]string, error) {
 			return nil, fmt.Errorf("stepping a processor that did not stop: %w", errors.ErrUnsupported)
 		}
 	}
+	at := ""
+	if t.c.own.behind {
+		at = fmt.Sprintf("%x", t.c.own.pc)
+	}
 	if r.Action(own).Kind == targets.Step {
-		return []string{"s"}, nil
+		return []string{"s" + at}, nil
 	}
 	if deliver && t.delivered(own, r.Action(own).Deliver) != 0 {
 		return []string{"C09"}, nil // the kernel deals with the exception; after c it would fault again
 	}
-	return []string{"c"}, nil
+	return []string{"c" + at}, nil
 }
 
 // kgdbRefusal says in words what the stub refused a trap for; its errors are Linux's

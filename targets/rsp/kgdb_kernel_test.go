@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -388,9 +389,14 @@ func (k *kgdbKernel) serve(text string) {
 			return
 		}
 		k.answer("OK")
-	case "c":
-		k.run()
-	case "s":
+	case "c", "s":
+		if at, err := strconv.ParseUint(rest, 16, 64); err == nil {
+			k.pc[k.cpu] = at
+		}
+		if verb == "c" {
+			k.run()
+			return
+		}
 		k.pc[k.cpu] = next(k.pc[k.cpu])
 		k.stopped()
 	case "D":

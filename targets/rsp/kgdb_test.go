@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand"
 	"os"
@@ -210,15 +211,36 @@ func TestKGDBTrips(t *testing.T) {
 		awaitStop(t, d)
 	}
 	step := targets.Resume{Threads: map[targets.ThreadID]targets.Action{{Thread: 1}: {Kind: targets.Step}}}
-	run(step)
+	run(step) // the first stop named no task
 	registers(1, kgdbLoop+2)
+	if got := since(); got != "s g Hgfffffffe g" {
+		t.Errorf("the first step takes %q", got)
+	}
+	for range 3 {
+		run(step)
+	}
 	if got := since(); got != "s g" {
 		t.Errorf("a step takes %q", got)
 	}
 	run(targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}})
 	registers(1, kgdbLoop)
-	if got := since(); got != "Z0,ffffffff81001000,1 c g Hgfffffffe g P10=00100081ffffffff" {
+	if got := since(); got != "Z0,ffffffff81001000,1 c g Hgfffffffe g" {
 		t.Errorf("a trap takes %q", got)
+	}
+	run(targets.Resume{Default: targets.Action{Kind: targets.Go}})
+	registers(1, kgdbLoop)
+	if got := since(); got != "cffffffff81001000 g Hgfffffffe g" {
+		t.Errorf("it was not gone on from the trap: %q", got)
+	}
+	for i := range uint64(4) { // kgdb_active
+		k.memory[kgdbData+i] = 0
+	}
+	if err := d.Set(ctx, targets.ActiveCPU, "", binary.LittleEndian.AppendUint64(nil, kgdbData)); err != nil {
+		t.Fatal(err)
+	}
+	run(targets.Resume{Default: targets.Action{Kind: targets.Go}})
+	if got := since(); got != "cffffffff81001000 g mffffffff81003000,4" {
+		t.Errorf("with the kernel's word for the processor a trap takes %q", got)
 	}
 	registers(2, kgdbIdle)
 	registers(1, kgdbLoop)

@@ -133,6 +133,8 @@ func (t *Target) Set(ctx context.Context, k targets.Kind, annex string, value []
 		return t.writePort(ctx, annex, value)
 	case targets.Reboot:
 		return t.reset(ctx)
+	case targets.ActiveCPU:
+		return t.activeAt(value)
 	}
 	r, offer := t.setting(k, value)
 	if r == nil || offer != "" && !t.c.feature(offer) {
