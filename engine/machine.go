@@ -195,6 +195,10 @@ func (l *loop) noticeRestart(ctx context.Context, st *Stop) {
 	}
 	l.say(Important, "The machine was restarted since the last stop: its kernel is looked for anew.\n")
 	s.Forget()
+	if t, ok := l.t.(targets.Rebooter); ok {
+		t.Rebooted()
+		l.traps = newTrapTable(l.arch)
+	}
 	l.modules.watch, l.armed.fatal, l.modules.heads = nil, nil, nil
 	gone := l.modules.rows
 	l.tookModules(nil)

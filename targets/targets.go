@@ -402,9 +402,15 @@ func (Output) event()  {}
 func (Gone) event()    {}
 func (Running) event() {}
 
+// Rebooter is a target that keeps of a machine what a reboot takes away, and may not hear
+// of one: who notices it says so. Its traps are gone then.
+type Rebooter interface{ Rebooted() }
+
 // Effect tells which caches a console command made stale.
 type Effect struct {
 	Resumed, MemoryChanged, TrapsChanged, ThreadChanged, ModulesChanged bool
+
+	Thread ThreadID // the one that the far end has gone over to; zero: none
 }
 
 // Kind is a typed query; annex as in the row.

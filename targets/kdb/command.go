@@ -11,10 +11,28 @@ import (
 
 // effects says what a command makes stale, by its first word.
 var effects = map[string]targets.Effect{
-	"go": {Resumed: true}, "ss": {Resumed: true}, "reboot": {Resumed: true}, "sr": {Resumed: true, MemoryChanged: true},
+	"go": {Resumed: true}, "ss": {Resumed: true}, reboot: {Resumed: true}, "sr": {MemoryChanged: true, ThreadChanged: true},
 	"mm": {MemoryChanged: true}, "rm": {ThreadChanged: true}, "kill": {MemoryChanged: true},
 	"bp": {TrapsChanged: true}, "bc": {TrapsChanged: true}, "bd": {TrapsChanged: true}, "be": {TrapsChanged: true}, "bph": {TrapsChanged: true},
 	"cpu": {ThreadChanged: true}, "pid": {ThreadChanged: true},
+}
+
+const reboot = "reboot"
+
+// effectOf says what a line makes stale.
+func effectOf(line string) targets.Effect {
+	f := strings.Fields(strings.TrimPrefix(line, "-"))
+	switch {
+	case len(f) == 0:
+		return targets.Effect{}
+	case strings.HasPrefix(f[0], "ss"): // ssb runs it
+		return effects["ss"]
+	case f[0] == "sr" && len(f) == 2 && f[1] == "b": // SysRq b
+		return effects[reboot]
+	case f[0] == "cpu" && len(f) == 1:
+		return targets.Effect{}
+	}
+	return effects[strings.TrimRight(f[0], "1248")]
 }
 
 // replaced are words of older kernels' kdb, and what there is in their place. A
@@ -114,32 +132,51 @@ func (t *Target) CommandAnyway(ctx context.Context, line string) (string, target
 	case len(line) > maxLine:
 		return "", targets.Effect{}, &targets.RefusedError{Op: "passing a command to kdb", Text: fmt.Sprintf("kdb reads at most %d characters", maxLine)}
 	}
-	e, known := effects[strings.TrimRight(word, "1248")]
-	if !known && strings.HasPrefix(word, "ss") { // ssb runs it
-		e = effects["ss"]
-	}
-	if e.Resumed && !e.MemoryChanged {
-		if err := t.stopped(); err != nil {
+	e := effectOf(line)
+	if e.Resumed {
+		if err := t.passRun(ctx, line, word == reboot || word == "sr"); err != nil {
 			return "", targets.Effect{}, err
 		}
-		t.mu.Lock()
-		t.passed = true
-		t.mu.Unlock()
-		err := t.letGo(ctx, line)
-		if err != nil {
-			e = targets.Effect{}
-			t.mu.Lock()
-			t.passed = false
-			t.mu.Unlock()
-		}
-		return "", e, err
+		return "", e, nil
 	}
+	t.mu.Lock()
+	before := t.cpu
+	t.mu.Unlock()
 	out, err := t.command(ctx, line, line)
 	if isRefused(err) { // its words are in the answer
 		err = nil
 	}
-	if t.stopped() == nil {
-		e.Resumed = false
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.astray = t.astray || tasksWord[word]
+	if t.cpu != before {
+		t.astray, e.ThreadChanged, e.Thread = false, true, threadOf(t.cpu)
 	}
 	return out, e, err
 }
+
+// passRun passes a line that lets the kernel run, from the processor that stopped: kdb
+// goes and steps on that one only.
+func (t *Target) passRun(ctx context.Context, line string, boots bool) error {
+	if err := t.stopped(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	cpu := t.stop.cpu
+	t.mu.Unlock()
+	if err := t.onCPU(ctx, cpu); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.passed = true
+	t.mu.Unlock()
+	err := t.letGo(ctx, line)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.passed = err == nil
+	t.rebooted = err == nil && boots
+	return err
+}
+
+// tasksWord has the words after which rd tells another task's registers.
+var tasksWord = map[string]bool{"pid": true, "btp": true, "btt": true}

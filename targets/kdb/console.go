@@ -50,6 +50,7 @@ type console struct {
 	silence time.Duration              // longest pause within an answer
 	entered func(text string, cpu int) // in the loop: a prompt came while the kernel ran
 	printed func(text string)          // in the loop: the kernel or its programs printed
+	booted  func(atPrompt bool)        // in the loop: what was printed is what a kernel begins with
 	ended   func(error)                // in the loop, last
 
 	in      chan []byte
@@ -283,6 +284,10 @@ func (c *console) feed(p []byte) {
 	case !c.atPrompt:
 		c.print()
 		c.await(c.silence / 20)
+	case boots.Match(c.buf): // the machine was reset under the prompt
+		c.atPrompt = false
+		c.booted(true)
+		c.print()
 	}
 }
 
@@ -303,6 +308,9 @@ func (c *console) print() {
 		end = at[0]
 	}
 	if end > 0 {
+		if boots.Match(c.buf[:end]) {
+			c.booted(false)
+		}
 		c.printed(string(c.buf[:end]))
 		c.buf = append(c.buf[:0], c.buf[end:]...)
 	}
@@ -409,6 +417,10 @@ func (c *console) paused() {
 		c.await(c.silence / 4)
 	case c.cur != nil && c.cur.lets && c.taken:
 		c.finish("", nil) // it runs and prints nothing
+	case c.cur != nil && !c.cur.quiet && boots.Match(c.buf): // the machine was reset under the command
+		c.booted(true)
+		c.finish("", targets.ErrRunning)
+		c.print()
 	case c.cur != nil:
 		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
 	case !c.atPrompt && beforePrompt.Match(c.buf) && c.nudges < maxNudges:

@@ -131,13 +131,17 @@ func (t *Target) Registers(ctx context.Context, id targets.ThreadID) (*arch.Regi
 	if err := t.stopped(); err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	cpu := t.cpu
+	t.mu.Unlock()
 	if id != (targets.ThreadID{}) {
 		if id.Process != 0 || id.Thread < 1 || id.Thread > maxCPUs {
 			return nil, fmt.Errorf("the target has no processor %v", id)
 		}
-		if err := t.onCPU(ctx, int(id.Thread)-1); err != nil {
-			return nil, err
-		}
+		cpu = int(id.Thread) - 1
+	}
+	if err := t.onCPU(ctx, cpu); err != nil {
+		return nil, err
 	}
 	out, err := t.command(ctx, "reading registers", "rd")
 	if err != nil {

@@ -42,15 +42,19 @@ type Target struct {
 	running bool
 	begun   bool // the first stop has been told
 	stop    entry
-	cpu     int // the console's current one
+	cpu     int  // the console's current one
+	astray  bool // its registers are those of a task that the user has chosen
 	asked   bool
 	parting bool
 	escaped bool // what broke in is yet to be erased at the console
 	slow    bool // kgdb does not help
 	passed  bool // a command of the user's let it run
-	planted map[arch.Addr]bool
-	words   map[string]bool // the kernel's commands, nil: not asked yet
-	err     error
+	// rebooted: the machine was started anew. booted: the line has shown what a kernel
+	// begins with, which a program may have printed.
+	rebooted, booted bool
+	planted          map[arch.Addr]bool
+	words            map[string]bool // the kernel's commands, nil: not asked yet
+	err              error
 }
 
 // kernelSet is what rd tells.
@@ -88,7 +92,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	}
 	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true, planted: map[arch.Addr]bool{}}
 	t.c = newConsole(o.Trace.Wrap(conn), o.Clock, o.Silence)
-	t.c.entered, t.c.printed, t.c.ended = t.entered, t.printed, t.lost
+	t.c.entered, t.c.printed, t.c.booted, t.c.ended = t.entered, t.printed, t.boots, t.lost
 	t.c.start()
 	if err := t.greet(ctx); err != nil {
 		t.c.close()
@@ -209,21 +213,78 @@ func (t *Target) entered(text string, cpu int) {
 	}
 	crossed := t.asked && reasons[e.reason] != targets.Interrupted
 	t.asked = false
-	if !crossed {
-		t.tell(e, text, cpu)
-		return
+	told := func() { t.tell(e, text, cpu) }
+	if t.booted {
+		told = t.asksTraps(told)
 	}
-	// The g of the break-in lies on the command line: made a comment, it does no harm.
-	t.c.queue = append(t.c.queue, &typed{line: "#", then: func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.tell(e, text, cpu)
-	}})
-	t.c.post(t.c.next)
+	if crossed { // the g of the break-in lies on the command line: made a comment, it does no harm
+		next := told
+		told = t.types("#", func(string) { next() })
+	}
+	told()
+}
+
+// types makes a step of what the loop does at a prompt: a line, and what is done with its
+// answer. mu is held at both.
+func (t *Target) types(line string, then func(out string)) func() {
+	return func() {
+		c := &typed{line: line}
+		c.then = func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			then(c.out)
+		}
+		t.c.queue = append(t.c.queue, c)
+		t.c.post(t.c.next)
+	}
+}
+
+// asksTraps finds out whether the machine was started anew: kdb then has none of our
+// breakpoints.
+func (t *Target) asksTraps(told func()) func() {
+	return t.types("bl", func(out string) {
+		found, whole := parseBreakpoints(out)
+		t.rebooted = t.rebooted || whole && len(t.planted) > 0
+		for a := range t.planted {
+			if _, ok := found[a]; ok {
+				t.rebooted = false
+			}
+		}
+		told()
+	})
+}
+
+// boots: a kernel begins to talk, in the loop. Where the console was at its prompt, the
+// machine was reset; a running kernel's programs may print such a line too.
+func (t *Target) boots(atPrompt bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.booted = true
+	if atPrompt && !t.running {
+		t.running, t.rebooted = true, true
+		t.put(targets.Running{Text: "the machine was reset"})
+	}
+}
+
+// Rebooted implements targets.Rebooter.
+func (t *Target) Rebooted() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget()
+}
+
+// forget drops what was known of a kernel that is no more. mu is held.
+func (t *Target) forget() {
+	clear(t.planted)
+	t.words, t.slow, t.escaped, t.astray, t.rebooted, t.booted = nil, false, false, false, false, false
 }
 
 // tell makes a Stop of an entry. mu is held.
 func (t *Target) tell(e entry, text string, cpu int) {
+	rebooted := t.rebooted
+	if t.booted = false; rebooted {
+		t.forget()
+	}
 	reason, known := reasons[e.reason]
 	if !known {
 		reason = targets.Unknown
@@ -231,7 +292,9 @@ func (t *Target) tell(e entry, text string, cpu int) {
 	if reason == targets.Breakpoint && !t.planted[e.pc] || reason == targets.Stepped && t.passed {
 		reason = targets.Unknown // the user's, whom Text tells
 	}
-	t.passed = false
+	if t.passed = false; rebooted {
+		reason = targets.Reset
+	}
 	if e.pc == 0 {
 		e.cpu = cpu
 	}
@@ -326,12 +389,17 @@ func (t *Target) Threads(ctx context.Context) ([]targets.Thread, error) {
 // onCPU makes a processor the console's current one.
 func (t *Target) onCPU(ctx context.Context, cpu int) error {
 	t.mu.Lock()
-	current := t.cpu
+	there := t.cpu == cpu && !t.astray
 	t.mu.Unlock()
-	if cpu == current {
+	if there {
 		return nil
 	}
 	_, err := t.command(ctx, fmt.Sprintf("selecting processor %d", cpu), fmt.Sprintf("cpu %d", cpu))
+	if err == nil {
+		t.mu.Lock()
+		t.astray = false
+		t.mu.Unlock()
+	}
 	return err
 }
 
