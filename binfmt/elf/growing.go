@@ -2,42 +2,68 @@ package elf
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 )
 
 // growing is a section in zlib's compression, which is decompressed from its beginning
 // as far as somebody has asked: the debug information of a large library takes longer
 // than what is wanted of it.
 type growing struct {
-	mu  sync.Mutex
-	z   *inflater
-	err error
+	file *File
+	name string
+	size int
+	raw  []byte    // with zlib's header
+	kept Beginning // by an earlier run, nil: nothing is
+
+	mu   sync.Mutex
+	z    *inflater // nil: nothing was decompressed by this one
+	err  error
+	told int // bytes that the keeper was told of
+}
+
+// Keeper keeps decompressed sections from one run to the next.
+type Keeper interface {
+	// Section is what was kept of a section of that size, decompressed, or nil.
+	Section(name string, size uint64) Beginning
+	// Keep keeps the beginning of a section that is size bytes long.
+	Keep(name string, size uint64, beginning []byte)
+}
+
+// Beginning is a section that was kept as far as it was needed. Its bytes are there as
+// long as it is reachable.
+type Beginning interface {
+	Data() []byte    // as long as the whole section
+	UpTo(n int) bool // whether the first n bytes are there and sound
 }
 
 // growStep is the least that is decompressed at a time, bytes.
 const growStep = 64 << 10
 
-func newGrowing(raw []byte, size uint64) (*growing, error) {
-	z, err := newInflater(raw, size)
-	return &growing{z: z}, err
-}
-
 // upTo returns the section with its first n bytes, at least, in place.
 func (g *growing) upTo(n int) ([]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	out := g.z.out
-	n = min(n, len(out))
-	if g.z.have < n && g.err == nil {
-		g.err = g.z.upTo(min(max(n, g.z.have+growStep), len(out)))
-		if g.err != nil || g.z.have == len(out) {
+	n = min(n, g.size)
+	if g.z == nil && g.kept != nil && g.kept.UpTo(n) {
+		return g.kept.Data(), nil
+	}
+	if g.z == nil && g.err == nil {
+		g.z, g.err = newInflater(g.raw, uint64(g.size))
+	}
+	if g.err == nil && g.z.have < n {
+		g.file.keepSoon()
+		g.err = g.z.upTo(min(max(n, g.z.have+growStep), g.size))
+		if g.err != nil || g.z.have == g.size {
 			g.z.done()
 		}
 	}
-	if g.z.have < n {
+	if g.z == nil || g.z.have < n {
 		return nil, g.err
 	}
-	return out, nil
+	return g.z.out, nil
 }
 
 // Prefix is Data as far as its first n bytes: the result is as long as the whole
@@ -53,11 +79,7 @@ func (f *File) Prefix(s *Section, n uint64) ([]byte, error) {
 	if kind != zlibKind || f.tooLarge(size, raw) != nil {
 		return f.Data(s)
 	}
-	g, err := f.growingOf(s, raw, size)
-	if err != nil {
-		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
-	}
-	b, err := g.upTo(int(min(n, size)))
+	b, err := f.growingOf(s, raw, size).upTo(int(min(n, size)))
 	if err != nil {
 		return nil, fmt.Errorf("decompressing section %s: %w", s.Name, err)
 	}
@@ -65,19 +87,60 @@ func (f *File) Prefix(s *Section, n uint64) ([]byte, error) {
 }
 
 // growingOf is the one decompression of s.
-func (f *File) growingOf(s *Section, raw []byte, size uint64) (*growing, error) {
+func (f *File) growingOf(s *Section, raw []byte, size uint64) *growing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if g := f.growing[s.Index]; g != nil {
-		return g, nil
+		return g
 	}
-	g, err := newGrowing(raw, size)
-	if err != nil {
-		return nil, err
+	g := &growing{file: f, name: s.Name, size: int(size), raw: raw}
+	if f.Keeper != nil {
+		g.kept = f.Keeper.Section(s.Name, size)
 	}
 	if f.growing == nil {
 		f.growing = map[int]*growing{}
 	}
 	f.growing[s.Index] = g
-	return g, nil
+	return g
+}
+
+// keepAfter is how long after sections began to be decompressed the keeper is told of
+// them: more of them will be by then, and nobody waits for it.
+const keepAfter = time.Second
+
+// keepSoon has the keeper told of what is decompressed.
+func (f *File) keepSoon() {
+	if f.Keeper == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.keeping {
+		f.keeping = true
+		time.AfterFunc(keepAfter, f.keep)
+	}
+}
+
+func (f *File) keep() {
+	f.mu.Lock()
+	f.keeping = false
+	list := slices.Collect(maps.Values(f.growing))
+	f.mu.Unlock()
+	for _, g := range list {
+		if b := g.news(); b != nil {
+			f.Keeper.Keep(g.name, uint64(g.size), b)
+		}
+	}
+}
+
+// news is the section as far as it is there, when the keeper was not told of that; its
+// bytes do not change any more.
+func (g *growing) news() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.z == nil || g.z.have <= g.told {
+		return nil
+	}
+	g.told = g.z.have
+	return g.z.out[:g.told]
 }

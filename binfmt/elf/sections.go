@@ -181,11 +181,7 @@ func (f *File) inflate(s *Section, raw []byte, old bool) ([]byte, error) {
 	}
 	switch kind {
 	case zlibKind:
-		g, err := f.growingOf(s, raw, size)
-		if err != nil {
-			return nil, err
-		}
-		return g.upTo(len(g.z.out))
+		return f.growingOf(s, raw, size).upTo(int(size))
 	case zstdKind:
 		return inflateZstd(raw, size)
 	}
