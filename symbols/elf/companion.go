@@ -24,6 +24,7 @@ func (i *Image) companion(p *part, c symbols.Companion, accept func(section func
 			return err
 		}
 		o.Place(nil)
+		o.keep(i.opt.Index)
 		if err := fits(o, c, i.opt.AnyBuild); err != nil {
 			return err
 		}

@@ -5,9 +5,34 @@ import (
 	"hash/crc64"
 	"os"
 	"strings"
+	"sync"
 
 	"dap-windbg/binfmt/elf"
+	"dap-windbg/symbols/index"
 )
+
+// keep has the sections that are decompressed kept in a cache, nil: nowhere.
+func (p *part) keep(in *index.Cache) {
+	if in != nil && p.file != nil && p.Type != elf.Rel {
+		p.Keeper = &keeper{id: sync.OnceValue(func() *index.Kept { return in.For(p.identity(nil)) })}
+	}
+}
+
+// keeper keeps the decompressed sections of a file by its identity.
+type keeper struct{ id func() *index.Kept }
+
+// Section implements elf.Keeper.
+func (k *keeper) Section(name string, size uint64) elf.Beginning {
+	if s := k.id().Section(name, size); s != nil {
+		return s
+	}
+	return nil
+}
+
+// Keep implements elf.Keeper. What cannot be kept is decompressed again.
+func (k *keeper) Keep(name string, size uint64, beginning []byte) {
+	_ = k.id().KeepSection(name, size, beginning)
+}
 
 // identity names the debug information of a file, for what is kept between runs:
 // its build-id, its size and time, and what its headers tell of the sections, for

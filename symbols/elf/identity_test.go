@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
+
+	"dap-windbg/symbols/index"
 )
 
 // TestIdentity: what is kept for a file is not taken for a file that was written
@@ -36,5 +39,46 @@ func TestIdentity(t *testing.T) {
 	}
 	if bytes.Equal(first, p.identity(nil)) {
 		t.Error("the file's time changes nothing")
+	}
+}
+
+// TestKeptSections: what one run decompresses the next one finds, and reads the same.
+func TestKeptSections(t *testing.T) {
+	path := build(t, "g++ -O0 -gdwarf-5 -gz=zlib", "shapes.cc")
+	cache := &index.Cache{Dir: t.TempDir()}
+	var want []string
+	for _, again := range []bool{false, true} {
+		img, err := Open(path, Options{Index: cache})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for s := range img.Lookup("*") {
+			if l, ok := img.Line(s.Offset); ok {
+				got = append(got, s.Name+" "+line(l))
+			}
+		}
+		if want == nil {
+			want = got
+		}
+		if len(got) < 5 || !slices.Equal(got, want) {
+			t.Errorf("again %v: %q, want %q", again, got, want)
+		}
+		k := img.main.Keeper
+		s, ok := img.main.named(".debug_info")
+		if !ok {
+			t.Fatal("no .debug_info")
+		}
+		b, err := img.main.Data(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := k.Section(s.Name, uint64(len(b)))
+		for deadline := time.Now().Add(time.Minute); kept == nil && time.Now().Before(deadline); kept = k.Section(s.Name, uint64(len(b))) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if kept == nil || !kept.UpTo(len(b)) || !bytes.Equal(kept.Data(), b) {
+			t.Fatalf("again %v: .debug_info was not kept", again)
+		}
 	}
 }

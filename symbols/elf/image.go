@@ -126,6 +126,7 @@ func newImage(m *part, o Options) (*Image, error) {
 	}
 	i.key.BuildID = m.BuildID()
 	m.Place(o.Sections)
+	m.keep(o.Index)
 	i.low, i.high = m.Loaded()
 	if o.Debug != "" {
 		d, err := openPart(o.Debug)
@@ -136,6 +137,7 @@ func newImage(m *part, o Options) (*Image, error) {
 			return nil, &symbols.MismatchError{Path: o.Debug, Want: i.key.BuildID, Got: id}
 		}
 		d.Place(m.addresses())
+		d.keep(o.Index)
 		i.debug = d
 	}
 	i.openDWARF()

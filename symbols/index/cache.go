@@ -18,7 +18,8 @@ import (
 )
 
 // Cache keeps indexes in files of a folder, one for each build: XX/REST.dwi, XX
-// being the first byte of the build's id. Any number of processes may use one
+// being the first byte of the build's id; and beside it what of the build's sections
+// was decompressed, XX/REST.debug_info.dws. Any number of processes may use one
 // folder: a file appears whole, under its name, and is never written to again.
 type Cache struct {
 	Dir   string
@@ -65,9 +66,11 @@ func (k *Kept) ID() []byte {
 	return k.id
 }
 
-func (k *Kept) path() string {
+func (k *Kept) path() string { return k.named(suffix) }
+
+func (k *Kept) named(end string) string {
 	name := hex.EncodeToString(k.id)
-	return filepath.Join(k.cache.Dir, name[:2], name[2:]+suffix)
+	return filepath.Join(k.cache.Dir, name[:2], name[2:]+end)
 }
 
 // Open maps the index that was kept; of its bytes the header alone is looked at.
@@ -88,9 +91,14 @@ func (k *Kept) Open() (*Index, error) {
 		return nil, err
 	}
 	x.file = m
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // for prune: the file system may not note reads
+	used(path)
 	return x, nil
+}
+
+// used notes that a file was, for prune: the file system may not.
+func used(path string) {
+	now := time.Now()
+	_ = os.Chtimes(path, now, now)
 }
 
 // Drop removes the index that was kept.
@@ -99,15 +107,29 @@ func (k *Kept) Drop() { _ = os.Remove(k.path()) }
 // Keep writes x and returns it as mapped from its file, so that it takes no
 // memory of this process's own.
 func (k *Kept) Keep(x *Index) (*Index, error) {
-	path := k.path()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := k.cache.write(k.path(), int64(len(x.data)), x.data); err != nil {
 		return nil, err
+	}
+	return k.Open()
+}
+
+// write makes a file of size bytes that begins with parts; the rest is zero.
+func (c *Cache) write(path string, size int64, parts ...[]byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), partial+"*")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, err = f.Write(x.data)
+	for _, p := range parts {
+		if err == nil {
+			_, err = f.Write(p)
+		}
+	}
+	if err == nil {
+		err = f.Truncate(size)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -119,10 +141,10 @@ func (k *Kept) Keep(x *Index) (*Index, error) {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
-		return nil, err
+		return err
 	}
-	k.cache.prune(path)
-	return k.Open()
+	c.prune(path)
+	return nil
 }
 
 // prune removes what nobody used for longest until the rest fits, indexes of
@@ -143,7 +165,7 @@ func (c *Cache) prune(except string) {
 		if err != nil {
 			return nil
 		}
-		switch ours := strings.HasSuffix(path, suffix); {
+		switch ours := strings.HasSuffix(path, suffix) || strings.HasSuffix(path, sectionSuffix); {
 		case strings.HasPrefix(d.Name(), partial):
 			if time.Since(st.ModTime()) > stale {
 				_ = os.Remove(path)
@@ -168,14 +190,18 @@ func (c *Cache) prune(except string) {
 	}
 }
 
-// current reports whether the file is an index of this version.
+// current reports whether the file is an index or a section of this version.
 func current(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Close()
+	want, number := magic, uint32(version)
+	if strings.HasSuffix(path, sectionSuffix) {
+		want, number = sectionMagic, sectionVersion
+	}
 	var head [offVersion + 4]byte
 	_, err = io.ReadFull(f, head[:])
-	return err == nil && string(head[:len(magic)]) == magic && binary.LittleEndian.Uint32(head[offVersion:]) == version
+	return err == nil && string(head[:len(want)]) == want && binary.LittleEndian.Uint32(head[offVersion:]) == number
 }

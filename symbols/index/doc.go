@@ -24,6 +24,9 @@
 // The hash of a name does not tell upper from lower case, so that one search
 // serves both ways to ask.
 //
+// Beside an index the cache keeps what of the build's compressed sections was read
+// (section.go), for the library that every program stands on is decompressed at every start.
+//
 // What it must not know: DWARF, ELF, targets.
 //
 // The ladder: a new table is a row above, in format.go, and a new version of the format,
