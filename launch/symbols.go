@@ -167,6 +167,26 @@ func (u firstOf) Unwind(ctx context.Context, base arch.Addr, callee *arch.Regist
 	return caller, cfa, err
 }
 
+// Rules implements symbols.UnwindRules: those of each, over the code of the first that has any.
+func (u firstOf) Rules(off symbols.Offset) (over symbols.Range, rules []string, err error) {
+	for _, each := range u {
+		r, ok := each.(symbols.UnwindRules)
+		if !ok {
+			continue
+		}
+		if code, more, err := r.Rules(off); err == nil {
+			if rules == nil {
+				over = code
+			}
+			rules = append(rules, more...)
+		}
+	}
+	if rules == nil {
+		return over, nil, symbols.ErrNoUnwind
+	}
+	return over, rules, nil
+}
+
 // remoteFile opens a file of the debuggee's file system. A running debuggee
 // cannot be asked: the wait ends at its next stop, or with ctx.
 func (d *Debugger) remoteFile(ctx context.Context, path string) (io.ReadCloser, error) {

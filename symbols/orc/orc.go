@@ -99,17 +99,24 @@ func (u *Unwinder) find(pc uint64) (entry, bool) {
 	if u.layout == nil {
 		return entry{}, false
 	}
-	at := func(i int) int {
-		if u.order != nil {
-			return int(u.order[i])
-		}
-		return i
-	}
-	i := sort.Search(u.count, func(i int) bool { return u.start(at(i)) > pc })
-	if i == 0 || u.start(at(i-1)) > pc {
+	i := u.above(pc)
+	if i == 0 || u.start(u.nth(i-1)) > pc {
 		return entry{}, false
 	}
-	return u.entry(at(i - 1)), true
+	return u.entry(u.nth(i - 1)), true
+}
+
+// nth is the entry that is number i by address.
+func (u *Unwinder) nth(i int) int {
+	if u.order != nil {
+		return int(u.order[i])
+	}
+	return i
+}
+
+// above is the number by address of the first entry that begins above pc.
+func (u *Unwinder) above(pc uint64) int {
+	return sort.Search(u.count, func(i int) bool { return u.start(u.nth(i)) > pc })
 }
 
 // FrameAddress returns the CFA of a function at off, false when there is no rule

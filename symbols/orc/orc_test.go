@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"testing"
 
 	"dap-windbg/arch"
@@ -243,4 +244,21 @@ func FuzzTables(f *testing.F) {
 		u.Unwind(t.Context(), 0, regs, &words{at: mem})
 		u.FrameAddress(t.Context(), symbols.Offset(pc), regs, &words{at: mem})
 	})
+}
+
+// TestRules: the rules as text, with the code that they cover.
+func TestRules(t *testing.T) {
+	s := tables(rule{0x1000, 0, 0, 0}, rule{0x1010, 24, -16, 0x15}, rule{0x1020, 16, -16, 0x14}, rule{0x1030, 8, 0, 0x105}, rule{0x1040, 0, 0, 0x205}, rule{0x1050, 8, 0, 0x09}, rule{0x1060, -8, 0, 0x48})
+	s.ReadOnly.Data, s.LinkBase = []byte("Linux version 6.1.0"), 0x1000
+	u := New(s)
+	for off, want := range map[symbols.Offset]string{
+		0x04: "[ORC: no rule]", 0x10: "[ORC: CFA = rsp+24 ORC: RA = [CFA-8] ORC: rbp = [CFA-16]]", 0x2f: "[ORC: CFA = rbp+16 ORC: RA = [CFA-8] ORC: rbp = [CFA-16]]",
+		0x30: "[ORC: the registers that an interrupt or system call saved, at rsp+8]", 0x40: "[ORC: what the CPU saved, at rsp+0]",
+		0x50: "[ORC: CFA = [rsp]+8 ORC: RA = [CFA-8]]", 0x60: "[ORC: CFA = [rbp-8] ORC: RA = [CFA-8] ORC: rbp = [rbp+0]]",
+	} {
+		over, rules, err := u.Rules(off)
+		if got := fmt.Sprint(rules); err != nil || got != want || off < over.Low || off >= over.High {
+			t.Errorf("at %x: %s over %x to %x, %v; want %s", off, got, over.Low, over.High, err, want)
+		}
+	}
 }

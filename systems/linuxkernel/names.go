@@ -120,6 +120,14 @@ func (n *Names) Lookup(pattern string) iter.Seq[symbols.Symbol] {
 	}
 }
 
+// Rules implements symbols.UnwindRules.
+func (n *Names) Rules(off symbols.Offset) (over symbols.Range, rules []string, err error) {
+	if r, ok := n.Unwinder.(symbols.UnwindRules); ok {
+		return r.Rules(off)
+	}
+	return over, nil, symbols.ErrNoUnwind
+}
+
 // noUnwind knows no frames.
 type noUnwind struct{}
 
