@@ -194,14 +194,14 @@ func memoryEvents(c *command) error {
 	if err != nil {
 		return &FieldError{Type: "vm_event_item"}
 	}
-	states, online := c.symbol("vm_event_states"), c.online()
+	online := c.online()
 	for _, e := range t.Members().Enumerators {
 		if e.Name == "NR_VM_EVENT_ITEMS" || c.stuck() {
 			break
 		}
 		var sum uint64
 		for _, on := range online {
-			sum += c.uint(states+on.offset+arch.Addr(8*e.Value), 8)
+			sum += c.uint(c.perCPU("vm_event_states", on)+arch.Addr(8*e.Value), 8)
 		}
 		show(e.Name, int64(sum))
 	}

@@ -90,8 +90,8 @@ func (c *command) processor() (cpu, error) {
 // currentOf is the task that runs on a processor (arch/x86/include/asm/current.h): a
 // per-CPU variable, from 6.2 a member of pcpu_hot.
 func (r *reader) currentOf(on cpu) arch.Addr {
-	if hot, ok := r.lookup("pcpu_hot"); ok {
-		return arch.Addr(r.get(hot+on.offset, "pcpu_hot", "current_task"))
+	if _, ok := r.lookup("pcpu_hot"); ok {
+		return arch.Addr(r.get(r.perCPU("pcpu_hot", on), "pcpu_hot", "current_task"))
 	}
 	return r.pointer(r.perCPU("current_task", on))
 }
