@@ -56,8 +56,11 @@ func (t *Target) modelRegister(ctx context.Context, annex string) ([]byte, error
 		return nil, fmt.Errorf("want the number of an MSR in hex, got %q", annex)
 	}
 	name, ok := modelRegisters[n]
-	if !ok || !t.info.Load().Machine {
+	if !t.info.Load().Machine || !ok && t.c.kind.name != qemuStub.name {
 		return nil, errors.ErrUnsupported
+	}
+	if !ok {
+		return nil, &targets.RefusedError{Op: "reading MSR " + annex, Text: "the stub tells no such register", Fix: "It has c0000080 (efer), c0000100, c0000101 and c0000102 (the bases of fs and gs)."}
 	}
 	regs, err := t.Registers(ctx, t.id(t.current()))
 	if err != nil {
