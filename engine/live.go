@@ -7,6 +7,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -41,6 +42,9 @@ func (l *Live) State() State { return l.l.state }
 
 // Info is what the target says of the far end.
 func (l *Live) Info() targets.Info { return l.l.t.Info() }
+
+// System is what knows the debuggee's operating system.
+func (l *Live) System() systems.System { return l.l.o.System }
 
 // Locate names an address with what is loaded.
 func (l *Live) Locate(addr arch.Addr) Location { return l.l.locate(addr) }

@@ -101,6 +101,11 @@ func (e *UsageError) Error() string {
 // Hint says where the usage is.
 func (e *UsageError) Hint() string { return ".help " + e.Extension + " shows what it takes" }
 
+// AbsentError: there is nothing of the kind that a command is for, and why.
+type AbsentError struct{ Why string }
+
+func (e *AbsentError) Error() string { return e.Why }
+
 // Fields splits arguments at blanks and commas; what stands in brackets or quotes
 // stays together, so that each may be an expression.
 func Fields(args string) []string {

@@ -29,6 +29,11 @@ type Surveyor interface {
 	OpenFiles(ctx context.Context, t targets.Target) ([]OpenFile, error)
 }
 
+// Mapper is a System that tells what lies where in the address space that is looked at.
+type Mapper interface {
+	Map(ctx context.Context, d Desk) ([]Region, error)
+}
+
 // Kind says what it is: "File", "Device", "Socket", "Pipe" ...
 func (f OpenFile) Kind() string {
 	prefix, _, ok := strings.Cut(f.Name, ":")

@@ -79,10 +79,13 @@ func extensionCommands(x systems.Extender) []command {
 	var out []command
 	for _, e := range x.Extensions() {
 		out = append(out, command{e.Name, e.Usage, e.Help, stopped, func(ctx context.Context, c *call) error {
-			err := e.Run(ctx, &desk{View: c.v, World: c.v.World(ctx), ctx: ctx, c: c}, strings.TrimSpace(c.line))
+			err := e.Run(ctx, c.desk(ctx), strings.TrimSpace(c.line))
 			if u := (*systems.UsageError)(nil); errors.As(err, &u) {
 				lead := len(c.line) - len(strings.TrimLeft(c.line, " \t"))
 				return &Error{Kind: "Syntax", Command: c.text, Pos: c.base + lead + u.At, Fix: e.Usage}
+			}
+			if a := (*systems.AbsentError)(nil); errors.As(err, &a) {
+				return refused(a.Why)(ctx, c)
 			}
 			return err
 		}})
@@ -96,6 +99,10 @@ type desk struct {
 	systems.World
 	ctx context.Context // of the call
 	c   *call
+}
+
+func (c *call) desk(ctx context.Context) *desk {
+	return &desk{View: c.v, World: c.v.World(ctx), ctx: ctx, c: c}
 }
 
 func (d *desk) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"dap-windbg/arch"
+	"dap-windbg/systems"
 )
 
 // This file reads the map of a process's memory and says in Windows's words what each
@@ -52,9 +53,15 @@ func (g region) kind(image bool) (bits uint32, name, usage string) {
 	return 0x00020000, "MEM_PRIVATE", "<unknown>"
 }
 
-// maps reads the process's memory map from the far end.
+// maps reads the memory map of the process, or of what a kernel's session looks at.
 func (c *call) maps(ctx context.Context) ([]region, error) {
-	list, err := c.v.Regions(ctx)
+	var list []systems.Region
+	var err error
+	if m, ok := c.v.Live().System().(systems.Mapper); ok {
+		list, err = m.Map(ctx, c.desk(ctx))
+	} else {
+		list, err = c.v.Regions(ctx)
+	}
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, &Error{Text: "The memory map is not available: the far end serves neither files nor a map", Err: err}
 	}

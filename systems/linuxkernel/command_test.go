@@ -178,8 +178,18 @@ func TestTrees(t *testing.T) {
 
 // TestWithout: a command that needs what nobody knows says what that is.
 func TestWithout(t *testing.T) {
-	for name, want := range map[string]string{"!ps": "init_task", "!irq": "__per_cpu_offset", "!mount": "init_task", "!slab": "slab_caches", "!idt": "idt_table"} {
+	for name, want := range map[string]string{"!ps": "init_task", "!irq": "__per_cpu_offset", "!mount": "init_task", "!slab": "slab_caches", "!idt": "idt_table", "!pci": "pci_root_buses", "!pcitree": "pci_root_buses", "!mtrr": "mtrr_state", "!apic": "symbol apic", "!ioapic": "struct ioapic"} {
 		if _, err := open(t).run(t, name, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAbsent: what Linux has nothing of says why.
+func TestAbsent(t *testing.T) {
+	for _, name := range []string{"!sysptes", "!whea", ".kdfiles"} {
+		var absent *systems.AbsentError
+		if _, err := open(t).run(t, name, "1"); !errors.As(err, &absent) || absent.Why == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -63,3 +63,45 @@ func (s *System) SignalFrame(ctx context.Context, callee *arch.Registers, mem sy
 	}
 	return out, nil
 }
+
+var entryRows = []row{
+	{".trap", ".trap [Addr]", "look from the registers that an interrupt, exception or system call saved (struct pt_regs); without an address from the processor's", setTrap},
+}
+
+// setTrap is .trap.
+func setTrap(c *command) error {
+	if err := c.most(1); err != nil {
+		return err
+	}
+	if len(c.args) == 0 {
+		if _, err := c.back(); err != nil {
+			return err
+		}
+		c.printf("Resetting default scope\n")
+		return nil
+	}
+	n, err := c.value(0, 0)
+	if err != nil {
+		return err
+	}
+	saved := make([]byte, 8*len(savedRegisters))
+	if !c.read(arch.Addr(n), saved) {
+		return nil
+	}
+	own, err := c.registers(c.d.Processor())
+	if err != nil {
+		return err
+	}
+	regs := arch.NewRegisters(own.Set)
+	for i, name := range savedRegisters {
+		if name != "" {
+			regs.PutName(name, binary.LittleEndian.Uint64(saved[8*i:]))
+		}
+	}
+	was := c.d.Context()
+	was.Registers = regs
+	if err := c.d.SetContext(c.ctx, was); err != nil {
+		return err
+	}
+	return c.d.WriteRegisters(c.ctx, regs)
+}

@@ -126,11 +126,7 @@ func (c *command) walk(a arch.Addr, root uint64) (arch.Page, []entry, error) {
 	page, err := c.paging().Walk(a, root, func(physical uint64, p []byte) error {
 		err := c.physicalMemory(physical, p)
 		if err == nil {
-			var v uint64
-			for i := range p {
-				v |= uint64(p[i]) << (8 * i)
-			}
-			way = append(way, entry{physical, v})
+			way = append(way, entry{physical, littleEndian(p)})
 		}
 		return err
 	})
@@ -290,14 +286,7 @@ func (c *command) leaves(table uint64, level int, base, lo, hi uint64, f func(pi
 		if c.ctx.Err() != nil {
 			return c.ctx.Err()
 		}
-		var e uint64
-		for k := range 8 {
-			e |= uint64(p[i*8+uint64(k)]) << (8 * k)
-		}
-		at := base | i<<l.Shift
-		if level == 0 && i>>(l.Bits-1) == 1 {
-			at |= ^uint64(0) << (l.Shift + l.Bits)
-		}
+		e, at := littleEndian(p[8*i:8*i+8]), c.covers(level, base, i)
 		if e&1 == 0 || at > hi || at+1<<l.Shift-1 < lo {
 			continue
 		}
@@ -310,6 +299,23 @@ func (c *command) leaves(table uint64, level int, base, lo, hi uint64, f func(pi
 		}
 	}
 	return nil
+}
+
+// covers is the first address that entry i of a table at a level translates.
+func (c *command) covers(level int, base, i uint64) uint64 {
+	l := c.paging().Levels[level]
+	at := base | i<<l.Shift
+	if level == 0 && i>>(l.Bits-1) == 1 {
+		at |= ^uint64(0) << (l.Shift + l.Bits)
+	}
+	return at
+}
+
+func littleEndian(p []byte) (v uint64) {
+	for i := range p {
+		v |= uint64(p[i]) << (8 * i)
+	}
+	return v
 }
 
 func showSlide(c *command) error {
