@@ -5,14 +5,19 @@ package launch
 import (
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // guard is our end of a guard process. A nil guard does nothing.
-type guard struct{ w *os.File }
+type guard struct {
+	w    *os.File
+	over atomic.Bool // it is not needed any more
+}
 
-// startGuard starts argv as the guard of conn. Without argv, or where it cannot
+// startGuard starts argv as the guard of conn, which takes a while that nobody waits
+// for: what it is told until then waits in the pipe. Without argv, or where it cannot
 // be started, there is none: the session works all the same.
 func startGuard(argv []string, conn net.Conn) *guard {
 	tcp, ok := conn.(*net.TCPConn)
@@ -27,28 +32,35 @@ func startGuard(argv []string, conn net.Conn) *guard {
 	if err != nil {
 		return nil
 	}
+	g := &guard{w: w}
+	go g.start(argv, raw, r)
+	return g
+}
+
+// start starts the process; r is its end of the journal.
+func (g *guard) start(argv []string, conn syscall.RawConn, r *os.File) {
 	defer r.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		w.Close()
-		return nil
+		return
 	}
 	defer null.Close()
 	var pid int
-	err = raw.Control(func(fd uintptr) {
+	err = conn.Control(func(fd uintptr) {
+		if g.over.Load() {
+			return
+		}
 		// Not os/exec: it would make the shared connection block.
 		pid, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 			Env: os.Environ(), Files: []uintptr{r.Fd(), null.Fd(), null.Fd(), fd}, Sys: &syscall.SysProcAttr{Setsid: true},
 		})
 	})
 	if err != nil || pid == 0 {
-		w.Close()
-		return nil
+		return
 	}
 	if p, err := os.FindProcess(pid); err == nil {
 		go p.Wait()
 	}
-	return &guard{w}
 }
 
 // journal is what the protocol tells its doings to, nil without a guard.
@@ -89,6 +101,7 @@ func (g *guard) entrust(pid int64, kill, signal bool) {
 // dismiss ends the guard, which then does nothing.
 func (g *guard) dismiss() {
 	if g != nil {
+		g.over.Store(true)
 		g.note("end")
 		g.w.Close()
 	}

@@ -39,8 +39,10 @@ type Beginning interface {
 	UpTo(n int) bool // whether the first n bytes are there and sound
 }
 
-// growStep is the least that is decompressed at a time, bytes.
-const growStep = 64 << 10
+const (
+	growStep = 64 << 10 // the least that is decompressed at a time, bytes
+	worth    = 32 << 10 // the least that is worth keeping
+)
 
 // upTo returns the section with its first n bytes, at least, in place.
 func (g *growing) upTo(n int) ([]byte, error) {
@@ -94,7 +96,7 @@ func (f *File) growingOf(s *Section, raw []byte, size uint64) *growing {
 		return g
 	}
 	g := &growing{file: f, name: s.Name, size: int(size), raw: raw}
-	if f.Keeper != nil {
+	if f.Keeper != nil && size >= worth {
 		g.kept = f.Keeper.Section(s.Name, size)
 	}
 	if f.growing == nil {
@@ -138,7 +140,7 @@ func (f *File) keep() {
 func (g *growing) news() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.z == nil || g.z.have <= g.told {
+	if g.z == nil || g.z.have < worth || g.z.have <= g.told {
 		return nil
 	}
 	g.told = g.z.have
