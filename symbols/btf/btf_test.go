@@ -247,8 +247,24 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
+		seen := map[*symbols.Type]bool{}
 		for id := range min(len(i.at), 1000) {
-			describe(i.typ(uint32(id+1)), 0)
+			visit(i.typ(uint32(id+1)), seen)
 		}
 	})
+}
+
+// visit reads all that t is made of, once: a broken text has structures in themselves.
+func visit(t *symbols.Type, seen map[*symbols.Type]bool) {
+	if t == nil || seen[t] {
+		return
+	}
+	seen[t] = true
+	visit(t.Elem, seen)
+	for _, f := range t.Members().Fields {
+		visit(f.Type, seen)
+	}
+	for _, p := range t.Members().Params {
+		visit(p.Type, seen)
+	}
 }
