@@ -164,8 +164,7 @@ func (s *session) receive(content []byte) {
 			return // what became of it is told by who reads from there
 		}
 	}
-	var m incoming
-	err := json.Unmarshal(content, &m)
+	m, err := decodeMessage(content)
 	switch {
 	case err != nil && m.Type == "request" && m.Command != "":
 		s.out.send(&response{RequestSeq: m.Seq, Command: m.Command, Message: "malformed request", Body: errorBody(err, false)})

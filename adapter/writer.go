@@ -3,9 +3,8 @@ package adapter
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -23,8 +22,8 @@ type writer struct {
 	mu      sync.Mutex
 	queued  int // messages in out or in run's hands; else what follows is guarded by mu
 	seq     int
-	over    bool         // terminated was written
-	buf     bytes.Buffer // of the message that is being written
+	over    bool   // terminated was written
+	buf     []byte // of the message that is being written
 	answers sync.Mutex
 	waiting map[int]chan<- *incoming // answers to reverse requests, by their seq; under answers
 }
@@ -167,11 +166,12 @@ func (w *writer) packed(m outgoing) []byte {
 			return nil
 		}
 	}
-	head := fmt.Appendf(nil, "Content-Length: %d\r\n\r\n", w.buf.Len()-headRoom)
-	b := w.buf.Bytes()[headRoom-len(head):]
-	copy(b, head)
-	if w.buf.Cap() > maxKept {
-		w.buf = bytes.Buffer{}
+	var head [headRoom]byte
+	h := append(strconv.AppendInt(append(head[:0], "Content-Length: "...), int64(len(w.buf)-headRoom), 10), "\r\n\r\n"...)
+	b := w.buf[headRoom-len(h):]
+	copy(b, h)
+	if cap(w.buf) > maxKept {
+		w.buf = nil
 	}
 	return b
 }
@@ -185,15 +185,10 @@ var room [headRoom]byte
 
 // encode leaves the message's content in the buffer, behind room for its header.
 func (w *writer) encode(m outgoing) error {
-	w.buf.Reset()
-	w.buf.Write(room[:])
-	to := json.NewEncoder(&w.buf)
-	to.SetEscapeHTML(false)
-	if err := to.Encode(m); err != nil {
-		return err
-	}
-	w.buf.Truncate(w.buf.Len() - 1) // its line end
-	return nil
+	e := encoder{b: append(w.buf[:0], room[:]...)}
+	e.message(m)
+	w.buf = e.b
+	return e.err
 }
 
 // answered delivers the client's response to a reverse request.
