@@ -91,14 +91,14 @@ func kdbCommands(ours *registry) []command {
 			if len(ours.byFold[name]) > 0 {
 				continue
 			}
-			row := command{name, strings.TrimSpace(name + " " + w.args), "kdb: " + w.help, stopped | wholeWord, func(ctx context.Context, c *call) error {
+			row := command{name, strings.TrimSpace(name + " " + w.args), "kdb: " + w.help, wholeWord, func(ctx context.Context, c *call) error {
 				return c.pass(ctx, c.text, false)
 			}}
 			switch name {
 			case "go":
-				row.Needs, row.Run = wholeWord, kdbGo
+				row.Run = kdbGo
 			case "ss":
-				row.Needs, row.Run = wholeWord, kdbStep
+				row.Run = kdbStep
 			}
 			out = append(out, row)
 		}
@@ -140,20 +140,53 @@ type forcing interface {
 	CommandAnyway(ctx context.Context, line string) (out string, e targets.Effect, err error)
 }
 
-// pass passes a line to the far end and shows its answer as it is.
+// pass passes a line to the far end and shows its answer as it is. Of what that lets run
+// the stop is shown, and the processor that it goes over to is selected.
 func (c *call) pass(ctx context.Context, text string, force bool) error {
-	con, ok := c.v.Target().(targets.Console)
-	if !ok {
-		return &Error{Text: "The far end has no command language", Err: errors.ErrUnsupported}
+	var effect targets.Effect
+	err := c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		con, ok := v.Target().(targets.Console)
+		if !ok {
+			return &Error{Text: "The far end has no command language", Err: errors.ErrUnsupported}
+		}
+		send := con.Command
+		if f, ok := con.(forcing); ok && force {
+			send = f.CommandAnyway
+		}
+		var out string
+		var err error
+		if out, effect, err = send(ctx, text); out != "" {
+			c.printf("%s", line(out))
+		}
+		v.Changed(effect)
+		if err == nil && effect.Thread != (targets.ThreadID{}) {
+			err = v.SelectThread(ctx, effect.Thread)
+		}
+		return err
+	})
+	if err != nil || !effect.Resumed {
+		return err
 	}
-	send := con.Command
-	if f, ok := con.(forcing); ok && force {
-		send = f.CommandAnyway
+	return c.afterwards(ctx)
+}
+
+// afterwards waits for the stop of what the far end let run, as once does, where nobody
+// is told of it by its event.
+func (c *call) afterwards(ctx context.Context) error {
+	if c.v != nil || c.how != nil || !c.wait && c.tail {
+		return nil
 	}
-	out, effect, err := send(ctx, text)
-	if out != "" {
-		c.printf("%s", line(out))
+	stop, err := c.s.Wait(ctx)
+	if errors.Is(err, targets.ErrGone) {
+		return nil // its Ended event tells the rest
 	}
-	c.v.Changed(effect)
+	if err != nil {
+		return err
+	}
+	c.i.meet(stop)
+	next, err := c.arrive(ctx, stop, engine.How{Kind: engine.Go})
+	if next != nil {
+		_, err = c.once(ctx, *next)
+	}
 	return err
 }

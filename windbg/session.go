@@ -2,7 +2,6 @@ package windbg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -23,9 +22,9 @@ var sessionCommands = []command{
 	{"!error", "!error Number [1]", "text of an errno value; 1 of a signal's number", anytime, errorNumber},
 	{"vercommand", "vercommand", "command line of the debugger", anytime, versionCommand},
 	{".endpsrv", ".endpsrv", "end the process server in use", stopped | powerful, endServer},
-	{"!monitor", "!monitor Command", "pass a command to the far end's own console", stopped, monitor},
-	{"!kdb", "!kdb [-f] Command", "pass a command to the kernel's own debugger, kdb; -f: also one that this kernel does not have", stopped | rest, passKDB},
-	{".exdicmd", `.exdicmd target:0:"Command"`, "as !monitor", stopped, monitor},
+	{"!monitor", "!monitor Command", "pass a command to the far end's own console", anytime, monitor},
+	{"!kdb", "!kdb [-f] Command", "pass a command to the kernel's own debugger, kdb; -f: also one that this kernel does not have", rest, passKDB},
+	{".exdicmd", `.exdicmd target:0:"Command"`, "as !monitor", anytime, monitor},
 	{".sleep", ".sleep Milliseconds", "wait", anytime, sleep},
 }
 
@@ -200,10 +199,6 @@ func errorNumber(ctx context.Context, c *call) error {
 
 // monitor passes a line to the far end's console.
 func monitor(ctx context.Context, c *call) error {
-	con, ok := c.v.Target().(targets.Console)
-	if !ok {
-		return &Error{Text: "The far end has no command language", Err: errors.ErrUnsupported}
-	}
 	text := c.all()
 	if c.cmd.Name == ".exdicmd" {
 		_, text, _ = strings.Cut(text, `"`)
@@ -212,12 +207,7 @@ func monitor(ctx context.Context, c *call) error {
 	if text == "" {
 		return c.syntax(0)
 	}
-	out, effect, err := con.Command(ctx, text)
-	if out != "" {
-		c.printf("%s", line(out))
-	}
-	c.v.Changed(effect)
-	return err
+	return c.pass(ctx, text, false)
 }
 
 func sleep(ctx context.Context, c *call) error {

@@ -2,6 +2,7 @@ package kdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -153,6 +154,23 @@ func (t *Target) CommandAnyway(ctx context.Context, line string) (string, target
 		t.astray, e.ThreadChanged, e.Thread = false, true, threadOf(t.cpu)
 	}
 	return out, e, err
+}
+
+// Query implements targets.Queryer: kdb has nothing of that kind.
+func (t *Target) Query(context.Context, targets.Kind, string) ([]byte, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Set reboots the machine.
+func (t *Target) Set(ctx context.Context, k targets.Kind, _ string, _ []byte) error {
+	if k != targets.Reboot {
+		return errors.ErrUnsupported
+	}
+	if err := t.passRun(ctx, reboot, true); err != nil {
+		return err
+	}
+	t.events.Put(targets.Running{Text: "the machine is rebooting"})
+	return nil
 }
 
 // passRun passes a line that lets the kernel run, from the processor that stopped: kdb

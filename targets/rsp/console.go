@@ -28,6 +28,9 @@ var effects = []effectRow{
 
 func (c *Conn) effectOf(line string) targets.Effect {
 	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if c.line != nil {
+		return effectOfKDB(strings.TrimPrefix(word, "-"))
+	}
 	for _, r := range effects {
 		if r.stub == c.kind.name && r.word == word {
 			return r.effect
@@ -39,6 +42,15 @@ func (c *Conn) effectOf(line string) targets.Effect {
 // Command runs a line of the far end's own language (qRcmd). A command that lets
 // the debuggee run is followed by a Running event, and in time by its Stop.
 func (t *Target) Command(ctx context.Context, line string) (string, targets.Effect, error) {
+	if t.c.line != nil {
+		if err := refusesKDB(line); err != nil {
+			return "", targets.Effect{}, err
+		}
+	}
+	return t.CommandAnyway(ctx, line)
+}
+
+func (t *Target) command(ctx context.Context, line string) (string, targets.Effect, error) {
 	c := t.c
 	done, err := c.turn(ctx, t)
 	if err != nil {

@@ -68,6 +68,9 @@ func (e *KGDBSilentError) Hint() string { return e.Advice }
 func (c *Conn) spoke(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if kernelBegins.MatchString(text) {
+		c.begins(c.whole)
+	}
 	c.say(text)
 }
 
@@ -314,11 +317,15 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	m := t.motion
 	stepped := m != nil && m.resume.Action(t.id(t.thread)).Kind == targets.Step
 	c.mu.Unlock()
-	if err := c.findCPU(ctx, s, stepped); err != nil {
+	again, err := c.restarted(ctx, t)
+	if err == nil {
+		err = c.findCPU(ctx, s, stepped && !again)
+	}
+	if err != nil {
 		c.fail(fmt.Errorf("after a stop: %w", err))
 		return
 	}
-	if stepped {
+	if stepped = stepped && !again; stepped {
 		c.stepping[was.task] = was
 	}
 	maps.DeleteFunc(c.stepping, func(id threadID, x ownRegisters) bool { return id != task && x.thread == s.thread })
@@ -331,6 +338,8 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case again:
+		s.reason, s.named = targets.Reset, true
 	case s.signal != gdbSIGTRAP || s.named:
 	case trapped:
 		s.reason, s.named = targets.Breakpoint, true

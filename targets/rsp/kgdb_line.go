@@ -340,6 +340,9 @@ func (l *kgdbLine) answered(good bool, payload string) {
 	default:
 		l.write("+")
 		again, sent := l.resent > 0, string(l.sent[1:2])
+		if sent == "R" && payload == "OK" {
+			l.state = kgdbRunning
+		}
 		l.sent, l.acked, l.resent = nil, false, 0
 		if again && (sent == "Z" && payload == "E17" || sent == "z" && payload == "E02") {
 			payload = "OK" // it was done already: EEXIST, ENOENT, in decimal
@@ -464,6 +467,9 @@ func (l *kgdbLine) tellText(n int) {
 	l.text = append(l.text[:0], l.text[n:]...)
 	if text == "" {
 		return
+	}
+	if l.state == kgdbStopped && l.found && kernelBegins.MatchString(text) { // the machine was reset
+		l.state, l.sent = kgdbRunning, nil
 	}
 	l.o.Trace.Message(false, 0, []byte(text))
 	l.mu.Lock()

@@ -61,8 +61,11 @@ func (t *Target) writePort(ctx context.Context, annex string, value []byte) erro
 	return t.told(ctx, "writing an I/O port", fmt.Sprintf("o/%s 0x%x 0x%x", letter, number, binary.LittleEndian.Uint32(v[:])))
 }
 
-// reset resets the machine, which stays stopped.
+// reset resets the machine, which stays stopped under QEMU and runs under kgdb.
 func (t *Target) reset(ctx context.Context) error {
+	if t.c.line != nil {
+		return t.rebootKGDB(ctx)
+	}
 	if t.c.kind.name != qemuStub.name {
 		return errors.ErrUnsupported
 	}
