@@ -109,6 +109,22 @@ func (t *SymbolTable) Symbol(i int) (Symbol, bool) {
 	return s, true
 }
 
+// Value is that of entry i, without the rest of the entry; 0 when there is no such entry.
+func (t *SymbolTable) Value(i int) uint64 {
+	if i < 0 || i >= t.Len() {
+		return 0
+	}
+	d, o := t.entries[i*t.size:], t.file.Order
+	switch {
+	case t.file.placed:
+		s, _ := t.Symbol(i)
+		return s.Value
+	case t.file.Is64:
+		return o.Uint64(d[8:])
+	}
+	return uint64(o.Uint32(d[4:]))
+}
+
 // NameOffset is the place in Strings of entry i's name, without the rest of the
 // entry; 0 when there is no such entry.
 func (t *SymbolTable) NameOffset(i int) uint32 {

@@ -182,10 +182,15 @@ func sortRanges(m []unitRange) []unitRange {
 	return m
 }
 
+// arangeSize is how many bytes of .debug_aranges, or more, there are to a range: a
+// header and the end of its set go with most.
+const arangeSize = 32
+
 // readAranges reads .debug_aranges.
 func (d *Data) readAranges() {
-	var m []unitRange
-	for b := d.main.buf(secAranges, 0); b.left() > 0; {
+	b := d.main.buf(secAranges, 0)
+	m := make([]unitRange, 0, b.left()/arangeSize)
+	for b.left() > 0 {
 		start := b.off
 		n, is64, ok := b.initialLength()
 		if !ok {

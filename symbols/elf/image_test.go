@@ -353,3 +353,36 @@ func TestHugeNames(t *testing.T) {
 		t.Errorf("a name cut short passes for whole: %.80s", got.name)
 	}
 }
+
+// TestNearest: an address has the same name whether the table is searched as it is, as
+// for the first that are asked for, or in order.
+func TestNearest(t *testing.T) {
+	for _, path := range []string{build(t, "g++ -O0 -gdwarf-5", "shapes.cc"), build(t, "g++ -O2 -gdwarf-4", "shapes.cc"), "/lib/x86_64-linux-gnu/libc.so.6", "/bin/ls"} {
+		ordered, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ordered.symtab().searched.Store(maxSearched)
+		step := symbols.Offset(max(ordered.Size()/3000, 1))
+		search, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for off := symbols.Offset(0); uint64(off) < ordered.Size(); off += step {
+			search.symtab().searched.Store(0)
+			e, ok := search.symtab().nearest(search.low + uint64(off))
+			want, known := ordered.At(off)
+			if !ok {
+				continue
+			}
+			found++
+			if got := search.symbol(&e); !known || got != want {
+				t.Fatalf("%s: at 0x%x: %+v, in order %+v", path, off, got, want)
+			}
+		}
+		if found < 5 {
+			t.Errorf("%s: only %d found", path, found)
+		}
+	}
+}

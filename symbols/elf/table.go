@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"dap-windbg/binfmt/elf"
 	"dap-windbg/symbols"
@@ -26,6 +27,7 @@ type table struct {
 
 	orderOnce sync.Once
 	order     []uint32 // by address: numbers of symbols, or madeName + index in made
+	searched  atomic.Int32
 
 	mu      sync.Mutex
 	parsed  map[uint32]parsedName // demangled so far, by name number
@@ -315,6 +317,9 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	if addr > i.high {
 		return symbols.Symbol{}, false
 	}
+	if e, ok := t.nearest(addr); ok {
+		return i.symbol(&e), true
+	}
 	order := t.sorted()
 	end := sort.Search(len(order), func(k int) bool { return t.at(k).addr > addr })
 	k, covered := t.covering(end, addr)
@@ -328,6 +333,46 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	}
 	e := t.at(t.best(k))
 	return i.symbol(&e), true
+}
+
+// maxSearched is how many addresses are looked for in the table as it is: a session
+// asks a large library for a few frames, and sorting takes as long as fifty of them.
+const maxSearched = 32
+
+// nearest returns what at would for an address in the symbol that begins nearest below
+// it, without the table in order; false when that symbol's size does not reach it.
+func (t *table) nearest(addr uint64) (found entry, ok bool) {
+	if addr < t.image.low || t.searched.Add(1) > maxSearched {
+		return entry{}, false
+	}
+	n, near := t.count(), uint64(0)
+	for k := range n {
+		if v := t.symbols.Value(k); v > near && v <= addr {
+			near = v
+		}
+	}
+	if near < t.image.low {
+		return entry{}, false
+	}
+	var same []entry
+	for k := range n {
+		if t.symbols.Value(k) != near {
+			continue
+		}
+		if e, named := t.symbol(k); named {
+			same = append(same, e)
+		}
+	}
+	for len(same) > 0 && addr != near && addr-near >= same[len(same)-1].size {
+		same = same[:len(same)-1]
+	}
+	rank := 0
+	for j := len(same) - 1; j >= 0; j-- {
+		if r := t.rank(&same[j]); !ok || r <= rank {
+			found, rank, ok = same[j], r, true
+		}
+	}
+	return found, ok
 }
 
 // covering returns the last entry before end whose size reaches addr, else the
