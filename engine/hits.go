@@ -27,6 +27,17 @@ func (l *loop) hit(ctx context.Context, st *Stop, pc arch.Addr) (ids []int) {
 	return ids
 }
 
+// passes reports whether breakpoints are likely to be hit that do not stop. Whose
+// conditions are judged by all registers must ask for those each time.
+func (l *loop) passes() bool {
+	if l.plan.how.Kind != Go || l.plan.leg.kind != targets.Go || l.skip.may && len(l.regs) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(l.bps, func(b *breakpoint) bool {
+		return !b.Disabled && b.code() && len(b.addrs) > 0 && (b.Condition != "" || b.HitCondition != "" || b.left > 1)
+	})
+}
+
 // decideHit runs one breakpoint's conditions, in the order thread, condition,
 // count, message.
 func (l *loop) decideHit(ctx context.Context, b *breakpoint, st *Stop) bool {
@@ -90,7 +101,7 @@ func (l *loop) holds(ctx context.Context, b *breakpoint, id targets.ThreadID) bo
 // with the stop when that will do.
 func (l *loop) truth(ctx context.Context, e eval.Expr, id targets.ThreadID) (uint64, error) {
 	if f := l.hitFrame(ctx, id); f != nil && !e.Effects() {
-		if n, err := l.integer(ctx, f, e); err == nil {
+		if n, err := l.integer(ctx, f, l.settled(ctx, f, e)); err == nil {
 			return n, nil
 		}
 	}
@@ -116,10 +127,11 @@ func (l *loop) hitFrame(ctx context.Context, id targets.ThreadID) *Frame {
 		w := &walk{kind: ByContext}
 		l.addFrames(w, r, r.PC(), 0, 0)
 		w.frames[0].walk = nil
-		k.Frame, k.image, k.flat = *w.frames[0], m.Image, l.noInlines
+		*k = hitPlace{Frame: *w.frames[0], image: m.Image, flat: l.noInlines, settled: map[eval.Expr]eval.Expr{}}
+		k.cfaReg, k.cfaOff, k.rule = l.cfaAt(r.PC())
 	}
 	f := l.hitPlace.Frame
-	f.Thread, f.Regs, f.CFA, f.ChildSP = id, r, l.cfaOf(ctx, r), r.SP()
+	f.Thread, f.Regs, f.CFA, f.ChildSP = id, r, l.hitCFA(ctx, r), r.SP()
 	f.code = &f
 	return &f
 }
@@ -127,8 +139,36 @@ func (l *loop) hitFrame(ctx context.Context, id targets.ThreadID) *Frame {
 // hitPlace is where a breakpoint was hit last, whose names do not change.
 type hitPlace struct {
 	Frame
-	image symbols.Image
-	flat  bool // without inlined calls
+	image   symbols.Image
+	flat    bool // without inlined calls
+	rule    bool // frames lie cfaOff from register cfaReg
+	cfaReg  int
+	cfaOff  int32
+	settled map[eval.Expr]eval.Expr // conditions as they are meant here
+}
+
+// hitCFA is where the frame lies that r is of, at the last hit's place.
+func (l *loop) hitCFA(ctx context.Context, r *arch.Registers) arch.Addr {
+	k := &l.hitPlace
+	if !k.rule {
+		return l.cfaOf(ctx, r)
+	}
+	v, ok := r.Uint(k.cfaReg)
+	if !ok {
+		return 0
+	}
+	return arch.Addr(v + uint64(int64(k.cfaOff)))
+}
+
+// settled is e as it is meant at the last hit's place, where f is.
+func (l *loop) settled(ctx context.Context, f *Frame, e eval.Expr) eval.Expr {
+	k := &l.hitPlace
+	s, ok := k.settled[e]
+	if !ok {
+		s = eval.Settle(ctx, e, l.env(f, noMemory{}))
+		k.settled[e] = s
+	}
+	return s
 }
 
 // integer evaluates an expression to an integer.

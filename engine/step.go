@@ -241,6 +241,7 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 	lift, plant := l.traps.diff(l.wanted())
 	_, canTrap := l.t.(targets.Trapper)
 	l.creep(&r)
+	r.Quiet = l.passes()
 	run := &targets.Run{Resume: r}
 	if !canTrap || l.traps.patch {
 		if err := l.adjust(ctx, run); err != nil {

@@ -151,6 +151,7 @@ type cppExpr struct {
 	root   node
 	writes bool
 	calls  bool // functions of the debuggee may be called
+	plain  bool // its macros are replaced
 }
 
 func (e *cppExpr) String() string { return e.src }
@@ -175,14 +176,36 @@ func (e *cppExpr) Eval(ctx context.Context, env Env) (Value, error) {
 	return ev.eval(root)
 }
 
-// tree returns the syntax tree, asking env which names are types when it matters.
-func (e *cppExpr) tree(ctx context.Context, env Env) (node, error) {
+// Settle is e as the code of env's frame means it, for who evaluates it there more than
+// once: its macros are replaced.
+func Settle(ctx context.Context, e Expr, env Env) Expr {
+	x, ok := e.(*cppExpr)
+	if !ok {
+		return e
+	}
+	plain := x.expanded(ctx, env)
+	if plain.root == nil { // types may come with images
+		return e
+	}
+	return &cppExpr{src: plain.src, root: plain.root, calls: x.calls, plain: true}
+}
+
+// expanded is e with its macros replaced.
+func (e *cppExpr) expanded(ctx context.Context, env Env) *cppExpr {
+	if e.plain {
+		return e
+	}
 	if src, ok := expandMacros(ctx, env, e.src); ok {
 		if x, _, err := parseCPP(src, false); err == nil {
-			return x.resolve(ctx, env)
+			return x
 		}
 	}
-	return e.resolve(ctx, env)
+	return e
+}
+
+// tree returns the syntax tree, asking env which names are types when it matters.
+func (e *cppExpr) tree(ctx context.Context, env Env) (node, error) {
+	return e.expanded(ctx, env).resolve(ctx, env)
 }
 
 func (e *cppExpr) resolve(ctx context.Context, env Env) (node, error) {

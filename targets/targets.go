@@ -291,6 +291,9 @@ type Resume struct {
 	Threads     map[ThreadID]Action
 	Reverse     bool
 	Plant, Lift []Trap
+	// Quiet: traps are expected to spring of which nobody will be told. How soon those
+	// are passed counts for more than how soon a stop is described.
+	Quiet bool
 }
 
 // Action is what a thread does in r.

@@ -91,6 +91,7 @@ type Conn struct {
 	targets  map[int64]*Target
 	children map[int64]*child
 	spread   bool     // an interrupt went to more than the process that was meant
+	brief    bool     // the far end describes fewer registers than it has, see described
 	general  threadID // thread that g and m speak of; zero: the stopped one
 	own      ownRegisters
 	stepping map[threadID]ownRegisters // kgdb's tasks whose step has not been told yet
@@ -106,6 +107,7 @@ type request struct {
 	payload string
 	console bool               // O packets before the reply belong to it
 	resume  bool               // the reply is a stop
+	quiet   bool               // a resume to traps that nobody may be told of
 	undoes  bool               // ends a state that must not last
 	vital   bool               // a refusal must hold up the resume behind it
 	got     func(reply []byte) // takes in the reply before anything behind it; Conn.mu is held
@@ -212,6 +214,7 @@ func (c *Conn) enqueue(reqs []*request) *flight {
 			i += len(before)
 		}
 	}
+	reqs = c.described(reqs)
 	for _, r := range reqs {
 		r.flight = f
 		if !r.resume {

@@ -17,8 +17,11 @@ import (
 // offered is what we tell the far end we understand. swbreak, hwbreak and the
 // fork family change what stops look like; xmlRegisters makes gdbserver describe
 // its x86 registers; single-inf-arg has arguments travel as the line a shell reads.
-const offered = "qSupported:multiprocess+;swbreak+;hwbreak+;qRelocInsn-;fork-events+;vfork-events+;exec-events+;" +
-	"vContSupported+;QThreadEvents+;no-resumed+;error-message+;single-inf-arg+;xmlRegisters=i386"
+const offered = offeredBriefly + ";xmlRegisters=i386"
+
+// offeredBriefly leaves xmlRegisters out, see described.
+const offeredBriefly = "qSupported:multiprocess+;swbreak+;hwbreak+;qRelocInsn-;fork-events+;vfork-events+;exec-events+;" +
+	"vContSupported+;QThreadEvents+;no-resumed+;error-message+;single-inf-arg+"
 
 // defaultPacket is assumed where the far end names no PacketSize: 400 bytes is
 // what GDB assumes of any stub.

@@ -67,7 +67,9 @@ func (t *Target) runPlan(ctx context.Context, p *plan, o *targets.Run) error {
 		p.ask("%s", s)
 	}
 	rn := newRun(t)
-	t.c.resumes(rn, p.reqs[len(p.reqs)-1])
+	last := p.reqs[len(p.reqs)-1]
+	last.quiet = o.Resume.Quiet && t.shortens()
+	t.c.resumes(rn, last)
 	f, err := t.depart(rn, p, o.Resume)
 	if err != nil {
 		return err
