@@ -3,9 +3,7 @@ package rsp
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
-	"io"
 	"sort"
 	"strconv"
 	"strings"
@@ -48,27 +46,21 @@ type document struct {
 // parseDescription reads one document. Damaged XML gives what was good before it.
 func parseDescription(text []byte) document {
 	var d document
-	dec := xml.NewDecoder(bytes.NewReader(text))
-	dec.Strict = false
-	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	m := markup{rest: string(text)}
 	for len(d.parts) < maxRegisters {
-		tok, err := dec.Token()
-		if err != nil {
-			return d
-		}
-		el, ok := tok.(xml.StartElement)
+		e, ok := m.next()
 		if !ok {
-			continue
+			break
 		}
-		switch el.Name.Local {
+		switch e.name {
 		case "architecture":
-			d.architecture = elementText(dec)
+			d.architecture = strings.TrimSpace(e.text)
 		case "osabi":
-			d.osabi = elementText(dec)
+			d.osabi = strings.TrimSpace(e.text)
 		case "include":
-			d.parts = append(d.parts, part{include: attribute(el, "href")})
+			d.parts = append(d.parts, part{include: e.attribute("href")})
 		case "reg":
-			if r, ok := parseReg(el); ok {
+			if r, ok := parseReg(&e); ok {
 				d.parts = append(d.parts, part{reg: r})
 			}
 		}
@@ -76,42 +68,20 @@ func parseDescription(text []byte) document {
 	return d
 }
 
-func elementText(dec *xml.Decoder) string {
-	if text, ok := mustCharData(dec); ok {
-		return strings.TrimSpace(text)
-	}
-	return ""
-}
-
-func mustCharData(dec *xml.Decoder) (string, bool) {
-	tok, err := dec.Token()
-	text, ok := tok.(xml.CharData)
-	return string(text), ok && err == nil
-}
-
-func attribute(el xml.StartElement, name string) string {
-	for _, a := range el.Attr {
-		if a.Name.Local == name {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-func parseReg(el xml.StartElement) (describedReg, bool) {
-	r := describedReg{name: strings.ToLower(attribute(el, "name")), group: attribute(el, "group"), kind: attribute(el, "type"), number: -1, offset: -1}
-	bits, err := strconv.Atoi(attribute(el, "bitsize"))
+func parseReg(el *element) (describedReg, bool) {
+	r := describedReg{name: strings.ToLower(el.attribute("name")), group: el.attribute("group"), kind: el.attribute("type"), number: -1, offset: -1}
+	bits, err := strconv.Atoi(el.attribute("bitsize"))
 	if err != nil || bits <= 0 || bits > maxRegisterBits || r.name == "" {
 		return r, false
 	}
-	if attribute(el, "value_regnums") != "" { // LLDB lists parts of registers too
+	if el.attribute("value_regnums") != "" { // LLDB lists parts of registers too
 		return r, false
 	}
-	if n, err := strconv.Atoi(attribute(el, "offset")); err == nil && n >= 0 && n <= maxFileBytes {
+	if n, err := strconv.Atoi(el.attribute("offset")); err == nil && n >= 0 && n <= maxFileBytes {
 		r.offset = n
 	}
 	r.bits = bits
-	if n, err := strconv.Atoi(attribute(el, "regnum")); err == nil && n >= 0 && n < 1<<16 {
+	if n, err := strconv.Atoi(el.attribute("regnum")); err == nil && n >= 0 && n < 1<<16 {
 		r.number = n
 	}
 	return r, true
