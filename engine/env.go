@@ -25,6 +25,38 @@ func (e *env) ReadMemory(ctx context.Context, a arch.Addr, p []byte) (int, error
 	return e.mem.ReadMemory(ctx, a, p)
 }
 
+const (
+	usualRound = 64  // what reads are widened to, unless the line is slow
+	slowAhead  = 256 // how much such a line brings beside what is needed, bytes
+)
+
+// ReadAhead implements eval.Ahead.
+func (e *env) ReadAhead(ctx context.Context, at, from, to arch.Addr) bool {
+	l := e.l
+	space := targets.Space{}
+	switch m := e.mem.(type) {
+	case *stopMemory:
+		space = m.space
+	case *nowMemory:
+		space = m.space
+	default:
+		return false
+	}
+	var one [1]byte
+	if n, bad := l.mem.get(space, at, one[:]); n > 0 || bad || space.Root != 0 {
+		return false
+	}
+	if l.mem.round < usualRound {
+		from, to = at, min(to, at+slowAhead)
+	}
+	if m, ok := e.mem.(*stopMemory); ok {
+		m.wants = append(m.wants, want{space, from, int(to - from)})
+		return true
+	}
+	_, _ = l.read(ctx, space, from, make([]byte, to-from)) // what cannot be read is not
+	return true
+}
+
 func (e *env) WriteMemory(ctx context.Context, a arch.Addr, p []byte) error {
 	_, err := e.l.write(ctx, e.l.here(), a, p)
 	if err == nil {

@@ -10,10 +10,13 @@ import (
 	"dap-windbg/symbols"
 )
 
+// separators are what may stand between digits: C++'s and WinDbg's.
+var separators = strings.NewReplacer("'", "", "`", "")
+
 // parseNumber makes a node of an integer or floating literal.
 func parseNumber(src string, t token) (node, error) {
 	bad := func(msg string) (node, error) { return nil, &SyntaxError{Pos: t.pos, Text: src, Msg: msg} }
-	s := strings.ToLower(strings.NewReplacer("'", "", "`", "").Replace(t.text))
+	s := strings.ToLower(separators.Replace(t.text))
 	hex := strings.HasPrefix(s, "0x")
 	if strings.Contains(s, ".") || !hex && strings.ContainsAny(s, "e") || hex && strings.Contains(s, "p") {
 		return parseFloatLiteral(s, bad)

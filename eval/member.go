@@ -112,22 +112,23 @@ func memberAt(t *symbols.Type, name string, up int, left *int) (path []symbols.F
 		return nil, false, false
 	}
 	fields := t.Members().Fields
-	for _, f := range fields {
+	for i := range fields {
+		f := &fields[i]
 		switch {
 		case f.Base && up > 0:
 			rest, more, ok := memberAt(completed(f.Type), name, up-1, left)
 			if ok {
-				return append([]symbols.Field{f}, rest...), false, true
+				return append([]symbols.Field{*f}, rest...), false, true
 			}
 			deeper = deeper || more
 		case f.Base:
 			deeper = true
 		case f.Name == name && up == 0:
-			return []symbols.Field{f}, false, true
+			return fields[i : i+1 : i+1], false, true
 		case f.Name == "" && f.Type.IsComposite():
 			rest, _, ok := memberAt(completed(f.Type), name, up, left)
 			if ok {
-				return append([]symbols.Field{f}, rest...), false, true
+				return append([]symbols.Field{*f}, rest...), false, true
 			}
 		}
 	}

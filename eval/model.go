@@ -23,6 +23,7 @@ type Format struct {
 	NoAddress  bool   // ",na": pointers show what they point to only
 	NoRaw      bool   // ",nr": no "[<Raw View>]" child
 	NoDerived  bool   // ",nd": pointers show what their type says, not what is there
+	TextOnly   bool   // of the node only Text and Err are wanted
 }
 
 // Style is the layout of scalar text.
@@ -89,6 +90,13 @@ type Visualizer interface {
 // Versioned is an Env that counts the changes of memory: what was read stays true
 // while the number does.
 type Versioned interface{ MemoryVersion() uint64 }
+
+// Ahead is an Env that can be told what is about to be read.
+type Ahead interface {
+	// ReadAhead: at is about to be read, and likely what lies around it in [from, to).
+	// The answer is whether at was not known yet; else nothing is read.
+	ReadAhead(ctx context.Context, at, from, to arch.Addr) bool
+}
 
 // Globals is an Env that knows which variable lies at an address, such as the
 // table of methods that a Rust trait object points to.

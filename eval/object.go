@@ -91,7 +91,9 @@ func (m *Model) direct(ctx context.Context, env Env, o *Object, v Value, f Forma
 		o.Err = err
 	}
 	o.Text = text
-	m.expandable(env, o, v, f)
+	if !f.TextOnly {
+		m.expandable(env, o, v, f)
+	}
 	return o, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 // Text formats v's value as one line.
 func (m *Model) Text(ctx context.Context, env Env, v Value, f Format) (string, error) {
+	f.TextOnly = true
 	o, err := m.Object(ctx, env, "", "", v, f)
 	if err != nil {
 		return "", err

@@ -32,6 +32,9 @@ func (s *scope) object(ctx context.Context, name string, v eval.Value) (*eval.Ob
 	case len(s.rule.display) > 0 && s.rule.expand == nil && len(s.rule.pointers) == 0:
 		return nil, false, nil
 	}
+	if ok && s.format.TextOnly && s.set.knownToFit(s) {
+		return o, true, s.intact(ctx, o)
+	}
 	o.Whole = s.whole(s.rule.strings)
 	if len(s.rule.pointers) > 0 && (!ok && err == nil || s.rule.expand == nil && !s.rule.shell) {
 		if err := s.behind(ctx, o, ok || err != nil); err != nil {
@@ -44,7 +47,32 @@ func (s *scope) object(ctx context.Context, name string, v eval.Value) (*eval.Ob
 	if err := s.expandInto(ctx, o); err != nil {
 		return failed(o, err)
 	}
+	if o.Err == nil {
+		s.set.fitted(s)
+	}
 	return o, true, nil
+}
+
+// intact makes sure that the sizes of a container whose text alone is wanted can be.
+func (s *scope) intact(ctx context.Context, o *eval.Object) error {
+	for i := range s.rule.expand.items {
+		it := &s.rule.expand.items[i]
+		ok, err := s.allow(ctx, it.guard)
+		var n int64
+		if err == nil && ok {
+			if n, err = s.size(ctx, it.size); err == nil && it.kind == "ArrayItems" {
+				err = s.fits(ctx, it, n)
+			}
+		}
+		if err == nil || it.optional && !retry(err) {
+			continue
+		}
+		if _, _, err := failed(o, err); err != nil {
+			return err
+		}
+		return nil
+	}
+	return nil
 }
 
 // failed puts err into the node, unless it says that the rule does not fit or

@@ -25,6 +25,18 @@ type Set struct {
 	order      int
 	byHead     map[string][]entry // by the first part of the name
 	found      map[string][]candidate
+	pairs      map[pair]pairing
+}
+
+// pair is a type and a rule for it, and pairing what was found out about the two.
+type pair struct {
+	typ  *symbols.Type
+	rule *rule
+}
+
+type pairing struct {
+	args []*symbols.Type // what the wildcards stand for, as far as known
+	fits bool            // an object was shown by it, with all its children
 }
 
 // source is the text of a file.
@@ -199,7 +211,7 @@ func (s *Set) remove(file string) bool {
 }
 
 func (s *Set) reindex() {
-	s.byHead, s.found = map[string][]entry{}, map[string][]candidate{}
+	s.byHead, s.found, s.pairs = map[string][]entry{}, map[string][]candidate{}, nil
 	for _, r := range s.rules {
 		for _, n := range r.names {
 			if len(n.name) > 0 {
@@ -319,7 +331,7 @@ func (s *Set) offer(base *scope, t *symbols.Type, inherited bool, use func(*scop
 			continue
 		}
 		sc := *base
-		sc.rule, sc.args, sc.types, sc.owner = c.rule, c.args, argTypes(t, c.args), t
+		sc.rule, sc.args, sc.types, sc.owner = c.rule, c.args, s.argTypes(t, c), t
 		if ok, err := use(&sc); err != nil || ok {
 			return ok, err
 		}
@@ -356,6 +368,61 @@ func basePart(v eval.Value, f symbols.Field) (eval.Value, error) {
 		out.Bytes = v.Bytes[f.Offset : f.Offset+size]
 	}
 	return out, nil
+}
+
+// maxPairs bounds what is remembered of types and rules.
+const maxPairs = 10_000
+
+// argTypes are the template arguments of t that the wildcards of c stand for.
+func (s *Set) argTypes(t *symbols.Type, c candidate) []*symbols.Type {
+	if len(c.args) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.pairs[pair{t, c.rule}]
+	if !ok {
+		p.args = argTypes(t, c.args)
+		s.remember(pair{t, c.rule}, p)
+	}
+	return p.args
+}
+
+// remember is called with mu held.
+func (s *Set) remember(k pair, p pairing) {
+	if s.pairs == nil || len(s.pairs) >= maxPairs {
+		s.pairs = map[pair]pairing{}
+	}
+	s.pairs[k] = p
+}
+
+// fitted notes that sc's rule has shown an object of sc's type.
+func (s *Set) fitted(sc *scope) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := pair{sc.owner, sc.rule}
+	if p := s.pairs[k]; !p.fits {
+		p.args, p.fits = sc.types, true
+		s.remember(k, p)
+	}
+}
+
+// knownToFit reports whether sc's rule fits sc's type as far as is known, and whether
+// the text does without the children: they are not another object's.
+func (s *Set) knownToFit(sc *scope) bool {
+	if sc.rule.expand == nil || len(sc.rule.pointers) > 0 {
+		return false
+	}
+	for i := range sc.rule.expand.items {
+		switch sc.rule.expand.items[i].kind {
+		case "Item", "Synthetic", "ArrayItems":
+		default:
+			return false
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pairs[pair{sc.owner, sc.rule}].fits
 }
 
 // argTypes finds the template arguments of t that the wildcards stand for, when

@@ -20,8 +20,18 @@ const (
 	maxHeight = 1 << 16
 	// markEvery is how many elements lie between the marks of a trail.
 	markEvery = 1024
-	// maxBlocks bounds what a walk keeps of the memory that it reads ahead.
-	maxBlocks = 128
+	// maxChunk is how many nodes are found before what they hold is looked at.
+	maxChunk = 4096
+	// pageBytes of memory are there together or not at all.
+	pageBytes = 4096
+	// nodeBytes is what a node takes about, with what the allocator adds.
+	nodeBytes = 128
+	// compact bounds the containers that are read as if their nodes lay together, and
+	// guessed how much is read so when they do not.
+	compact = 64 << 10
+	guessed = 256 << 10
+	// maxFrontier bounds the nodes that are asked for at once beside the next one.
+	maxFrontier = 64
 )
 
 // stop is a node on the way.
@@ -52,6 +62,7 @@ type trail struct {
 	marks   []mark // by element
 	last    mark
 	some    bool
+	guessed int // bytes that were read on a guess
 }
 
 // from is the best mark for element i; ok false when the walk begins at the head.
@@ -101,18 +112,22 @@ func (m mark) clone() mark {
 type walker struct {
 	*scope
 	mark
-	it     *item
-	size   int64 // -1 not told
-	head   stop
-	hops   map[link]hop
-	blocks map[arch.Addr][]byte
-	block  arch.Addr // bytes read at once, 0: single pointers
+	it   *item
+	size int64 // -1 not told
+	head stop
+	hops map[link]hop
+	way  *trail
+	left int       // nodes that are still wanted
+	last arch.Addr // where was read last
+	near int       // how many reads in a row lay close together
 }
 
 // linked makes elements lo..hi-1 of a list or tree, to its end when hi is negative.
-// A list without Size ends at null, or where it comes back to its head.
+// A list without Size ends at null, or where it comes back to its head. Nodes are found
+// first: a walk that has to wait for memory is begun again, and what it passed is not
+// looked at in vain.
 func (s *scope) linked(ctx context.Context, it *item, way *trail, lo, hi int) ([]*eval.Object, error) {
-	w := &walker{scope: s, it: it, hops: map[link]hop{}, blocks: map[arch.Addr][]byte{}}
+	w := &walker{scope: s, it: it, way: way, hops: map[link]hop{}}
 	var err error
 	if w.size, err = s.size(ctx, it.size); err != nil {
 		return nil, err
@@ -127,41 +142,89 @@ func (s *scope) linked(ctx context.Context, it *item, way *trail, lo, hi int) ([
 		w.mark = mark{cur: w.head}
 	}
 	var c collect
-	begun := w.mark.clone() // to go on from when something is not fetched yet
-	for ; hi < 0 || w.i < hi; w.i++ {
-		way.pass(w.mark)
-		if begun.i+64 <= w.i {
-			begun = w.mark.clone()
+	for more := true; more; {
+		var nodes []stop
+		from := max(w.i, lo)
+		nodes, more, err = w.nodes(ctx, way, lo, hi)
+		if err != nil && retry(err) {
+			w.explore(ctx)
+			return nil, err
 		}
-		node, ok, err := w.node(ctx)
-		if err != nil {
-			if retry(err) {
-				way.arrive(begun)
-			}
-			return c.end(max(w.i, lo), err)
-		}
-		if !ok {
-			return c.done()
-		}
-		if w.i >= lo {
-			if err := c.add(s.in(preload(ctx, s, node.value())).node(ctx, it.nodes, w.i)); err != nil {
+		for k, node := range nodes {
+			if err := c.add(s.in(preload(ctx, s, node.value())).node(ctx, it.nodes, from+k)); err != nil {
 				return nil, err
 			}
 		}
-		if w.i+1 == hi && it.right == nil { // the last one's link need not be good
-			break
-		}
-		if err := w.leave(ctx, node); err != nil {
-			if retry(err) {
-				way.arrive(begun)
-			}
-			return c.end(max(w.i+1, lo), err)
+		if err != nil {
+			return c.end(from+len(nodes), err)
 		}
 	}
 	if it.right != nil {
 		way.arrive(w.mark)
 	}
 	return c.done()
+}
+
+// nodes finds the next nodes behind lo, a chunk of them at most; more tells that there
+// may be others. An error comes with the nodes before it.
+func (w *walker) nodes(ctx context.Context, way *trail, lo, hi int) (out []stop, more bool, err error) {
+	begun := w.mark.clone() // to go on from when something is not fetched yet
+	for ; hi < 0 || w.i < hi; w.i++ {
+		if len(out) == maxChunk {
+			return out, true, nil
+		}
+		way.pass(w.mark)
+		if begun.i+64 <= w.i {
+			begun = w.mark.clone()
+		}
+		w.left = hi - w.i
+		node, ok, err := w.node(ctx)
+		if err == nil && !ok {
+			return out, false, nil
+		}
+		if err == nil && w.i >= lo {
+			out = append(out, node)
+		}
+		if err == nil && (w.i+1 != hi || w.it.right != nil) { // the last one's link need not be good
+			err = w.leave(ctx, node)
+		}
+		if err != nil {
+			if retry(err) {
+				way.arrive(begun)
+			}
+			return out, false, err
+		}
+	}
+	return out, false, nil
+}
+
+// explore asks for what a walk that has to wait will want next: the subtrees whose
+// roots are known, those nearest first.
+func (w *walker) explore(ctx context.Context) {
+	if w.it.right == nil {
+		return
+	}
+	var open []stop
+	for _, n := range w.stack {
+		if next, err := w.follow(ctx, n, w.it.right); err == nil && next.addr != 0 {
+			open = append(open, next)
+		}
+	}
+	defer func(last arch.Addr, near int) { w.last, w.near = last, near }(w.last, w.near)
+	visits := min(max(w.left, 0), 1<<12)
+	for asked := 0; len(open) > 0 && visits > 0 && asked < maxFrontier; visits-- {
+		n := open[len(open)-1]
+		open = open[:len(open)-1]
+		for _, k := range []*code{w.it.right, w.it.next} {
+			next, err := w.follow(ctx, n, k)
+			switch {
+			case err != nil && retry(err):
+				asked++
+			case err == nil && next.addr != 0 && next.addr != n.addr:
+				open = append(open, next)
+			}
+		}
+	}
 }
 
 // version counts the changes of memory, as far as s can know.
@@ -172,30 +235,16 @@ func version(s *scope) uint64 {
 	return 0
 }
 
-// step counts a node and reads ahead in larger blocks the longer the walk is.
+// step counts a node.
 func (w *walker) step(ctx context.Context) error {
 	w.steps++
-	switch {
-	case w.steps > maxWalk, w.size >= 0 && int64(w.steps) > w.size:
+	if w.steps > maxWalk || w.size >= 0 && int64(w.steps) > w.size {
 		return &CorruptError{"its links do not end"}
-	case w.steps >= 1<<14:
-		w.readAhead(1 << 16)
-	case w.steps >= 1<<6:
-		w.readAhead(1 << 12)
-	case w.steps >= 1<<2:
-		w.readAhead(1 << 10)
 	}
 	if w.steps%256 == 0 {
 		return ctx.Err()
 	}
 	return nil
-}
-
-func (w *walker) readAhead(size arch.Addr) {
-	if w.block != size || len(w.blocks) > maxBlocks {
-		w.block = size
-		clear(w.blocks)
-	}
 }
 
 // node is the node of element i; ok false at the end.
@@ -325,26 +374,58 @@ func virtual(t *symbols.Type) bool {
 	return false
 }
 
-// pointer reads the pointer at a, with what lies around it when the walk is long.
+// pointer reads the pointer at a.
 func (w *walker) pointer(ctx context.Context, a arch.Addr) (arch.Addr, error) {
-	if w.block > 0 {
-		base := a &^ (w.block - 1)
-		b, ok := w.blocks[base]
-		if !ok {
-			b = make([]byte, w.block)
-			n, err := w.ReadMemory(ctx, base, b)
-			if err != nil && retry(err) {
-				return 0, err
-			}
-			b = b[:max(n, 0)]
-			w.blocks[base] = b
-		}
-		if off, size := a-base, arch.Addr(w.Arch().PtrSize); off+size <= arch.Addr(len(b)) {
-			return decodePointer(w.Arch(), b[off:off+size]), nil
-		}
+	w.readAhead(ctx, a)
+	var b [8]byte
+	p := b[:min(w.Arch().PtrSize, len(b))]
+	n, err := w.ReadMemory(ctx, a, p)
+	if n == len(p) {
+		return decodePointer(w.Arch(), p), nil
 	}
-	p, err := eval.Int(ctx, w.scope, eval.Value{Type: wordType(w), Place: eval.InMemory, Addr: a})
-	return arch.Addr(p), err
+	if err != nil && retry(err) {
+		return 0, err
+	}
+	v, err := eval.Int(ctx, w.scope, eval.Value{Type: wordType(w), Place: eval.InMemory, Addr: a}) // whose error tells the place
+	return arch.Addr(v), err
+}
+
+// readAhead has what lies around a node read with it: nodes often lie close together.
+// How much is by how many of the last ones did, and by how many there are.
+func (w *walker) readAhead(ctx context.Context, a arch.Addr) {
+	if w.last-a < pageBytes || a-w.last < pageBytes {
+		w.near++
+	} else {
+		w.near /= 2
+	}
+	w.last = a
+	env, ok := w.Env.(eval.Ahead)
+	if !ok {
+		return
+	}
+	size := pageBytes / 4
+	switch {
+	case w.near >= 32:
+		size = 16 * pageBytes
+	case w.near >= 8:
+		size = 4 * pageBytes
+	case w.near >= 2:
+		size = pageBytes
+	}
+	guess := w.size >= 0 && w.size*nodeBytes <= compact && w.way.guessed < guessed
+	if guess {
+		size = max(size, 4*pageBytes)
+	}
+	if w.left > 0 {
+		size = min(size, w.left*nodeBytes)
+	}
+	from := a &^ (pageBytes - 1)
+	if size < pageBytes {
+		from = a &^ (pageBytes/4 - 1)
+	}
+	if env.ReadAhead(ctx, a, from, max(from+arch.Addr(size), a+nodeBytes)) && guess {
+		w.way.guessed += size
+	}
 }
 
 func wordType(env eval.Env) *symbols.Type {
