@@ -31,6 +31,7 @@ import (
 const endLimit = 4 * time.Second
 
 func main() {
+	pace()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() {
 		// Whoever does not take our output must not keep us; the guard parts in our place.
