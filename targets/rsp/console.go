@@ -16,8 +16,9 @@ type effectRow struct {
 
 var nothingStale = targets.Effect{}
 
-// effects knows the commands people use; of the others of a stub that runs a
-// machine everything may be stale. QEMU: "info help" of its human monitor.
+// effects knows the commands people use; of the others of a stub memory and registers
+// may be stale. Traps stay: a stub's own are those that packets have set, and one that was
+// forgotten would never be taken away. QEMU: "info help" of its human monitor.
 var effects = []effectRow{
 	{"QEMU", "info", nothingStale}, {"QEMU", "help", nothingStale}, {"QEMU", "x", nothingStale}, {"QEMU", "xp", nothingStale},
 	{"QEMU", "print", nothingStale}, {"QEMU", "gva2gpa", nothingStale}, {"QEMU", "gpa2hva", nothingStale}, {"QEMU", "replay_break", nothingStale},
@@ -36,7 +37,7 @@ func (c *Conn) effectOf(line string) targets.Effect {
 			return r.effect
 		}
 	}
-	return targets.Effect{MemoryChanged: true, TrapsChanged: true, ThreadChanged: true}
+	return targets.Effect{MemoryChanged: true, ThreadChanged: true}
 }
 
 // Command runs a line of the far end's own language (qRcmd). A command that lets
