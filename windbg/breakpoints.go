@@ -17,7 +17,7 @@ import (
 const owner = "windbg"
 
 var breakpointCommands = []command{
-	{"bp", `[~T] bp[ID] [/1] [/c N | /C N] [/w "cond"] [Addr [Passes]] ["cmds"]`, "set a breakpoint at an address, no address is the current one; /1 once, /c and /C while fewer or more than N frames are on the stack", anytime, setBreakpoint},
+	{"bp", `[~T] bp[ID] [/1] [/c N | /C N] [/p Process] [/t Thread] [/w "cond"] [Addr [Passes]] ["cmds"]`, "set a breakpoint at an address, no address is the current one; /1 once, /c and /C while fewer or more than N frames are on the stack, in a kernel /p and /t in a process or thread by its structure's address", anytime, setBreakpoint},
 	{"bu", `[~T] bu[ID] [/1] [/c N | /C N] [/w "cond"] Expr [Passes] ["cmds"]`, "set a breakpoint that is resolved again at each module load", anytime, setBreakpoint},
 	{"bm", `bm [/1] [/a] [/d] [/(] pattern [Passes] ["cmds"]`, "set a breakpoint on each function that matches", anytime, setMatching},
 	{"ba", `[~T] ba[ID] {e|r|w}Size [/1] [/c N | /C N] [/w "cond"] Addr [Passes] ["cmds"]`, "break on access by the CPU's own means: e execute, r read or write, w write", anytime, setAccess},
@@ -94,7 +94,13 @@ func (c *call) breakpointOptions(ctx context.Context, b *engine.Breakpoint) erro
 			} else {
 				b.MinDepth = int(n)
 			}
-		case o == "p" || o == "t": // addresses of a kernel's structures
+		case (o == "p" || o == "t") && c.s != nil && c.s.Info().Machine: // addresses of a kernel's structures
+			n, err := c.value(ctx, c.word())
+			if err != nil {
+				return err
+			}
+			b.Condition = both(fmt.Sprintf("%s%s == 0x%x", ofTask, map[string]string{"p": "proc", "t": "thread"}[o], n), b.Condition)
+		case o == "p" || o == "t":
 			return &Error{Kind: "Operation not supported by current debuggee", Command: c.text, Pos: at, Fix: "~N before the command binds it to a thread"}
 		case o == "w":
 			cond, ok := c.quoted()
@@ -104,18 +110,35 @@ func (c *call) breakpointOptions(ctx context.Context, b *engine.Breakpoint) erro
 			if _, err := eval.Parse(cond, eval.Options{}); err != nil {
 				return err
 			}
-			b.Condition = cond
+			b.Condition = both(b.Condition, cond)
 		default:
-			return &Error{Kind: "Syntax", Command: c.text, Pos: at, Fix: "breakpoints take /1, /c N or /C N, and /w \"condition\""}
+			return &Error{Kind: "Syntax", Command: c.text, Pos: at, Fix: "breakpoints take /1, /c N or /C N, in a kernel /p and /t with a process or thread, and /w \"condition\""}
 		}
 	}
+}
+
+// ofTask begins the condition that /p and /t stand for, which needs no arguments.
+const ofTask = "(unsigned long long)@$"
+
+// both is a condition that holds where each of two does; "" always does.
+func both(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " && (" + b + ")"
+}
+
+// inside reports whether a condition may name variables, which are in place behind a
+// function's prologue.
+func inside(cond string) bool {
+	return cond != "" && (!strings.HasPrefix(cond, ofTask) || strings.Contains(cond, "&& ("))
 }
 
 // place reads where: an expression, a source line, or nothing for the current address.
 func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 	if name, ok := c.spelled(); ok {
 		err := c.breakpointOptions(ctx, b)
-		if b.Condition != "" && !strings.ContainsAny(name, "*?") {
+		if inside(b.Condition) && !strings.ContainsAny(name, "*?") {
 			b.Function = name // its arguments are in place behind the prologue
 		} else {
 			b.Expr = `@!"` + name + `"`
@@ -146,7 +169,7 @@ func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 		}
 		return err
 	}
-	if b.Condition != "" && !strings.ContainsAny(src, "+-*/%&|^@$`()[]=<>\"' ") && !literal(src) {
+	if inside(b.Condition) && !strings.ContainsAny(src, "+-*/%&|^@$`()[]=<>\"' ") && !literal(src) {
 		b.Function = src // the condition needs the arguments: they are in place behind the prologue
 		return nil
 	}

@@ -3,7 +3,11 @@ package windbg
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+
+	"dap-windbg/engine"
+	"dap-windbg/targets"
 )
 
 // dumper is a Host that reads and writes core files.
@@ -13,7 +17,7 @@ type dumper interface {
 }
 
 var dumpCommands = []command{
-	{".dump", ".dump [/o] [/m | /mi | /f | /ma | /mF] FileName", "write the process as an ELF core file: stacks and what they refer to, or (/f, /ma) all memory, or (/mF) code too",
+	{".dump", ".dump [/o] [/m | /mi | /f | /ma | /mF] FileName", "write the process as an ELF core file: stacks and what they refer to, or (/f, /ma) all memory, or (/mF) code too; of a machine QEMU writes all memory, into a file of its own",
 		anytime | local, writeDump},
 	{".opendump", ".opendump FileName", "look at a core file or an image, when nothing is debugged", anytime | local, openDump},
 }
@@ -55,6 +59,9 @@ func writeDump(ctx context.Context, c *call) error {
 	if err := c.end(); err != nil {
 		return err
 	}
+	if c.s != nil && c.s.Info().Machine && c.s.Info().Stub == qemu {
+		return c.dumpMachine(ctx, file)
+	}
 	c.printf("Creating %s - %s\n", file, kind.title)
 	summary, err := d.WriteCore(ctx, file, kind.contents, replace)
 	if err != nil {
@@ -62,6 +69,30 @@ func writeDump(ctx context.Context, c *call) error {
 	}
 	c.printf("Dump successfully written (%s)\n", summary)
 	return nil
+}
+
+// qemu is the far end that writes dumps of its machine by itself.
+const qemu = "QEMU"
+
+// dumpMachine has QEMU write the machine's memory and registers, as an ELF core of
+// physical memory: with Linux's own note in it where the machine was given one (-device vmcoreinfo).
+func (c *call) dumpMachine(ctx context.Context, file string) error {
+	return c.do(ctx, func(ctx context.Context, v *engine.View) error {
+		con, ok := v.Target().(targets.Console)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		c.printf("Creating %s on QEMU's machine - full kernel dump\n", file)
+		out, effect, err := con.Command(ctx, fmt.Sprintf("dump-guest-memory %q", file))
+		v.Changed(effect)
+		if err == nil && strings.TrimSpace(out) != "" {
+			err = &Error{Text: "QEMU has not written the dump: " + strings.TrimSpace(out)}
+		}
+		if err == nil {
+			c.printf("Dump successfully written\n")
+		}
+		return err
+	})
 }
 
 // dumpOption reports whether an option comes next: a short word with a slash in
