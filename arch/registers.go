@@ -85,13 +85,17 @@ type Registers struct {
 	// signal or interrupt, not a return address; look-ups use PC, not PC-1.
 	Interrupted bool
 
-	data  []byte
+	data  []byte // up to the last register that was ever known, at least
 	known []bool
 }
 
+// firstRoom is what has room for the general registers of most CPUs, bytes. The wide
+// ones, some thousands of bytes, are not known of most frames and stops.
+const firstRoom = 256
+
 // NewRegisters returns registers of s, all unknown.
 func NewRegisters(s *Set) *Registers {
-	return &Registers{Set: s, data: make([]byte, s.size), known: make([]bool, len(s.Regs))}
+	return &Registers{Set: s, known: make([]bool, len(s.Regs))}
 }
 
 // Clone returns an independent copy.
@@ -105,7 +109,8 @@ func (r *Registers) Clone() *Registers {
 // Known reports whether register i has a value.
 func (r *Registers) Known(i int) bool { return i >= 0 && i < len(r.known) && r.known[i] }
 
-// Bytes returns the value of register i in target byte order; it aliases r.
+// Bytes returns the value of register i in target byte order; it aliases r until r is
+// changed.
 func (r *Registers) Bytes(i int) ([]byte, bool) {
 	if !r.Known(i) {
 		return nil, false
@@ -117,6 +122,15 @@ func (r *Registers) Bytes(i int) ([]byte, bool) {
 // SetBytes sets register i. A short p fills the low-order part and clears the rest.
 func (r *Registers) SetBytes(i int, p []byte) {
 	o, n := r.Set.offset[i], r.Set.Regs[i].Size
+	if o+n > len(r.data) {
+		room := r.Set.size
+		if o+n <= firstRoom {
+			room = min(room, firstRoom)
+		}
+		data := make([]byte, room)
+		copy(data, r.data)
+		r.data = data
+	}
 	dst := r.data[o : o+n]
 	clear(dst)
 	if len(p) > n {
