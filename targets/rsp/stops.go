@@ -48,15 +48,14 @@ const maxWindows = 64
 // parseStop reads a stop reply packet (GDB manual, "Stop Reply Packets"). l
 // tells the sizes of expedited registers and may be nil.
 func (c *Conn) parseStop(p []byte, l *layout) (*stopReply, error) {
-	bad := fmt.Errorf("not a stop reply: %.60q", p)
 	if len(p) == 0 {
-		return nil, bad
+		return nil, noStop(p)
 	}
 	s := &stopReply{}
 	switch p[0] {
 	case 'S', 'T':
 		if !looksLikeStop(p) {
-			return nil, bad
+			return nil, noStop(p)
 		}
 		n, _ := parseHex(string(p[1:3]))
 		s.signal = int(n)
@@ -64,29 +63,31 @@ func (c *Conn) parseStop(p []byte, l *layout) (*stopReply, error) {
 			pairs(string(p[3:]), s.field)
 		}
 	case 'W', 'X':
-		return s.ended(p, bad)
+		return s.ended(p)
 	case 'w':
 		s.reason, s.named = targets.ThreadExited, true
 		status, id, _ := strings.Cut(string(p[1:]), ";")
 		n, _ := parseHex(status)
 		t, ok := parseThread(id)
 		if !ok {
-			return nil, bad
+			return nil, noStop(p)
 		}
 		s.status, s.thread = int(n), t
 	case 'N':
 		s.nothing, s.named = true, true
 	default:
-		return nil, bad
+		return nil, noStop(p)
 	}
 	return s, nil
 }
 
-func (s *stopReply) ended(p []byte, bad error) (*stopReply, error) {
+func noStop(p []byte) error { return fmt.Errorf("not a stop reply: %.60q", p) }
+
+func (s *stopReply) ended(p []byte) (*stopReply, error) {
 	code, rest, _ := strings.Cut(string(p[1:]), ";")
 	n, ok := parseHex(code)
 	if !ok || n > 1<<32-1 {
-		return nil, bad
+		return nil, noStop(p)
 	}
 	s.gone, s.killed, s.status = true, p[0] == 'X', int(n)
 	if pid, ok := strings.CutPrefix(rest, "process:"); ok {
