@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -139,14 +140,30 @@ func (l *loop) watchNotices(n systems.Noticer) {
 	}
 }
 
+// tellActive has the far end know where the system in it keeps which processor is in its
+// debugger, if that is where we are.
+func (l *loop) tellActive(ctx context.Context) {
+	d, ok := l.o.System.(systems.Inner)
+	q, asks := l.t.(targets.Queryer)
+	if !ok || !asks || !l.oneSteps() {
+		return
+	}
+	if a, ok := l.mainSymbol(d.ActiveCPU(), symbols.Data); ok {
+		_ = q.Set(ctx, targets.ActiveCPU, "", binary.LittleEndian.AppendUint64(nil, uint64(a))) // it finds out by itself, else
+	}
+}
+
 // mainFunction is where a function of the main image begins.
-func (l *loop) mainFunction(name string) (arch.Addr, bool) {
+func (l *loop) mainFunction(name string) (arch.Addr, bool) { return l.mainSymbol(name, symbols.Function) }
+
+// mainSymbol is where what the main image names so lies.
+func (l *loop) mainSymbol(name string, kind symbols.SymbolKind) (arch.Addr, bool) {
 	for _, m := range l.modules.rows {
 		if !m.Main || m.Image == nil {
 			continue
 		}
 		for s := range m.Image.Lookup(name) {
-			if s.Kind == symbols.Function && s.Name == name {
+			if s.Kind == kind && s.Name == name {
 				return m.addr(s.Offset), true
 			}
 		}

@@ -44,7 +44,7 @@ func (p *plan) sameStack(t temp, id targets.ThreadID, r *arch.Registers) bool {
 		ref = t.minSP
 	}
 	if t.body || t.jump || ref == 0 { // of a step back no stack is known
-		return id == p.thread
+		return id == p.thread && (!t.body || p.ownStack(r.SP()))
 	}
 	return id == p.thread && t.minSP == 1 || max(r.SP(), ref)-min(r.SP(), ref) < kernelStack
 }
@@ -243,6 +243,7 @@ func returnTemp(f *Frame, a *arch.Arch) temp {
 
 // next is asked after each stop of the plan's thread that the plan caused.
 func (p *plan) next(ctx context.Context, l *loop, pc arch.Addr) (done bool) {
+	p.strangers, p.waits, p.crawl = 0, 0, 0
 	if p.count++; p.count > maxLegs {
 		return true
 	}

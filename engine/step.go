@@ -27,7 +27,13 @@ type plan struct {
 	inner bool                  // stepping into: waiting at the callee's body
 	count int                   // legs so far
 	afoot int                   // instructions so far on the way to a trap that was refused
-	home  leaving               // the function the step begins in, or leaves
+
+	strangers int     // springs in a row of traps, not by the plan's task
+	crawl     int     // instructions that the task goes on foot, without the step's traps
+	astray    bool    // the task is in an interrupt, and stops by itself behind it
+	brought   *bring  // the processor that is to enter the debugger
+	waits     int     // how often a trap was left to the plan's processor
+	home      leaving // the function the step begins in, or leaves
 
 	back    *backward // of a step back in a recording
 	folded  bool      // where the step ended it is said what shows of inlined calls
@@ -133,9 +139,16 @@ func (p *plan) held(l *loop, id targets.ThreadID) bool {
 	return p.how.Only && id != p.thread
 }
 
+// stepsOff reports whether the far end steps off its own traps: one that steps the
+// stopped processor only takes another's step for that.
+func (l *loop) stepsOff() bool {
+	return l.t.Info().Limits.Bits&targets.NoStepOver != 0 && !(l.oneSteps() && len(l.threads.rows) > 1)
+}
+
 // departing returns a thread that has to step off a trap first.
-func (l *loop) departing() (targets.ThreadID, arch.Addr, bool) {
-	if l.t.Info().Limits.Bits&targets.NoStepOver != 0 {
+func (l *loop) departing(ctx context.Context) (targets.ThreadID, arch.Addr, bool) {
+	if l.stepsOff() {
+		delete(l.hits, l.last.Thread)
 		return targets.ThreadID{}, 0, false
 	}
 	if len(l.hits) == 0 {
@@ -149,6 +162,9 @@ func (l *loop) departing() (targets.ThreadID, arch.Addr, bool) {
 		}
 		if !ok && !l.lifted[at] {
 			delete(l.hits, id)
+			continue
+		}
+		if l.oneSteps() && (id != l.last.Thread || l.plan.staysAt(ctx, l, id, at)) {
 			continue
 		}
 		if !l.plan.held(l, id) {
@@ -175,8 +191,10 @@ func (l *loop) launch(ctx context.Context) error {
 		return l.trial.deaf
 	}
 	r := targets.Resume{Reverse: p.how.Reverse && !p.leg.ahead, Threads: map[targets.ThreadID]targets.Action{}}
-	if id, at, ok := l.departing(); ok && !l.letsGo(ctx, id, at) {
-		l.lifted[at] = true
+	if id, at, ok := l.departing(ctx); ok && !l.letsGo(ctx, id, at) {
+		if l.t.Info().Limits.Bits&targets.NoStepOver == 0 {
+			l.lifted[at] = true
+		}
 		l.skip.left(id)
 		a := targets.Action{Kind: targets.Step}
 		if id == p.thread && p.leg.kind == targets.Step && p.leg.brief {
@@ -194,10 +212,11 @@ func (l *loop) launch(ctx context.Context) error {
 	if p.how.Only {
 		r = targets.Resume{Reverse: r.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
 	}
-	if p.leg.kind != targets.Go || p.how.Only {
+	reached := p.reach(ctx, l)
+	if reached && p.leg.kind != targets.Go || p.how.Only {
 		r.Threads[p.thread] = targets.Action{Kind: p.leg.kind, Lo: p.leg.lo, Hi: p.leg.hi}
 	}
-	if l.onFoot() {
+	if reached && l.onFoot() {
 		r.Threads[p.thread] = targets.Action{Kind: targets.Step}
 	}
 	for id := range l.handed {
@@ -300,7 +319,7 @@ func (l *loop) onFoot() bool {
 	if p.how.Kind == Go || p.how.Reverse || p.leg.kind != targets.Go {
 		return false
 	}
-	return slices.ContainsFunc(p.leg.temps, func(t temp) bool {
+	return p.crawl > 0 || slices.ContainsFunc(p.leg.temps, func(t temp) bool {
 		return !t.hard && !t.any && !t.catch && !t.jump && l.traps.refused[trapKey{addr: t.addr}] != nil
 	})
 }
@@ -314,6 +333,10 @@ const (
 // goesOnFoot counts an instruction of such a way; false ends it at pc, which is told.
 func (l *loop) goesOnFoot(st *Stop, pc arch.Addr) bool {
 	p := l.plan
+	if p.crawl > 0 {
+		p.crawl--
+		return true
+	}
 	switch p.afoot++; p.afoot {
 	case longFoot:
 		l.say(Important, fmt.Sprintf("The far end takes no trap where the step ends (%v): it goes there instruction by instruction; break in to end it\n", l.tempRefused()))

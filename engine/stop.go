@@ -179,6 +179,9 @@ func (l *loop) judge(ctx context.Context, st *Stop, ours bool) (quiet bool) {
 			return quiet
 		}
 	}
+	if p := l.plan; p != nil && p.astray && p.found(ctx, l, st) {
+		return true
+	}
 	if l.creeps() {
 		if decided, quiet := l.crept(ctx, st); decided {
 			return quiet
@@ -271,6 +274,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		}
 		return l.stepEnded(ctx, st, pc)
 	}
+	if l.toldAlready(st, pc) {
+		return true
+	}
 	l.hits[st.Thread] = pc
 	l.foldAt(st.Thread, pc, l.plan)
 	ids := l.hit(ctx, st, pc)
@@ -280,6 +286,9 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		over = l.plan.next(ctx, l, pc)
 	} else {
 		l.strayed(pc)
+		if l.plan != nil {
+			l.plan.foreign(ctx, l, st)
+		}
 	}
 	if len(ids) > 0 {
 		st.Breakpoints, st.Step = ids, over && l.plan.how.Kind != Go

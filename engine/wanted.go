@@ -161,6 +161,14 @@ func (l *loop) wantNow(w *wanted) {
 		w.add(a)
 	}
 	l.extents(w.add)
+	if p := l.plan; p != nil && p.brought != nil {
+		for _, a := range p.brought.at {
+			w.add(a)
+		}
+	}
+	if p := l.plan; p != nil && (p.crawl > 0 || p.astray && p.leg.kind == targets.Step) {
+		return // without the step's traps
+	}
 	for _, a := range l.kept {
 		w.add(a)
 	}

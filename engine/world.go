@@ -58,6 +58,7 @@ func (l *loop) watch(ctx context.Context) {
 	}
 	if n, ok := l.o.System.(systems.Noticer); ok {
 		l.watchNotices(n)
+		l.tellActive(ctx)
 		return
 	}
 	l.modules.phased = !l.t.Info().Attached && l.number == 1 && !l.singleNotice()

@@ -57,6 +57,12 @@ type Isolator interface {
 	Root(r *arch.Registers, look func(physical uint64, p []byte) error) (uint64, error)
 }
 
+// Inner is a system with a debugger in it, which a session may go through.
+type Inner interface {
+	// ActiveCPU names the variable that has the number of the processor that is in it, an int32.
+	ActiveCPU() string
+}
+
 // Noticer names functions that are entered when the module list has changed or, of what
 // goes, when its memory is still there. Each of those that exist is watched.
 type Noticer interface {

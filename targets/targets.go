@@ -64,6 +64,7 @@ const (
 	NoStepOver                            // the far end steps off its own traps
 	HotTraps                              // time goes on while it waits: a trap in code that interrupts run springs again and again
 	HardwareUnproven                      // hardware traps may be taken and never spring: they have to be tried first
+	StepsStopped                          // only the thread that stopped last can be stepped, and the others run meanwhile
 	HardwareAgain                         // a hardware code trap springs again until the thread is stepped off it, as a software one does
 )
 

@@ -170,6 +170,9 @@ func (*System) Notices() []string {
 	return []string{"do_init_module", "module_memfree", "free_mod_mem", "module_memory_free"}
 }
 
+// ActiveCPU implements systems.Inner (kernel/debug/debug_core.c).
+func (*System) ActiveCPU() string { return "kgdb_active" }
+
 // Watch implements systems.System.
 func (s *System) Watch() []string { return s.Notices() }
 

@@ -335,6 +335,7 @@ func (t *Target) list(ctx context.Context) (map[arch.Addr]int, error) {
 func (t *Target) ClearTrap(ctx context.Context, tr targets.Trap) error {
 	t.mu.Lock()
 	delete(t.planted, tr.Addr)
+	t.cleared[tr.Addr] = true
 	t.mu.Unlock()
 	for range maxSpoiled {
 		found, err := t.list(ctx)

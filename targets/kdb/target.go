@@ -53,7 +53,8 @@ type Target struct {
 	// begins with, which a program may have printed.
 	rebooted, booted bool
 	planted          map[arch.Addr]bool
-	words            map[string]bool // the kernel's commands, nil: not asked yet
+	cleared          map[arch.Addr]bool // that were planted
+	words            map[string]bool    // the kernel's commands, nil: not asked yet
 	err              error
 }
 
@@ -90,7 +91,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	if b, ok := conn.(breaker); ok && o.Break == nil {
 		o.Break = b.SendBreak
 	}
-	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true, planted: map[arch.Addr]bool{}}
+	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true, planted: map[arch.Addr]bool{}, cleared: map[arch.Addr]bool{}}
 	t.c = newConsole(o.Trace.Wrap(conn), o.Clock, o.Silence)
 	t.c.entered, t.c.printed, t.c.booted, t.c.ended = t.entered, t.printed, t.boots, t.lost
 	t.c.start()
@@ -209,6 +210,15 @@ func (t *Target) entered(text string, cpu int) {
 	if !ok && strings.Contains(text, goAgain) {
 		t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
 		t.c.post(t.c.next)
+		return
+	}
+	if at := e.pc - 1; ok && t.cleared[at] && !t.planted[at] && strings.HasPrefix(e.reason, "NonMaskable") {
+		// It had run into a breakpoint and waited while that was cleared. The kernel goes back
+		// itself (kgdb_skipexception), unless kgdb was asked for its state meanwhile.
+		t.types(fmt.Sprintf("rm ip 0x%x", uint64(at)), func(string) {
+			t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
+			t.c.post(t.c.next)
+		})()
 		return
 	}
 	crossed := t.asked && reasons[e.reason] != targets.Interrupted
@@ -335,7 +345,7 @@ func (t *Target) lost(err error) {
 func (t *Target) Info() targets.Info {
 	return targets.Info{
 		Set: t.set, OS: "linux", Machine: true, Attached: true, Stub: "kdb",
-		Limits: targets.Limits{MemoryBytes: burstMax * burstChunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver | targets.HotTraps | targets.HardwareUnproven},
+		Limits: targets.Limits{MemoryBytes: burstMax * burstChunk, BytesPerSec: 11520, Bits: targets.TrapsAdvance | targets.NoStepOver | targets.HotTraps | targets.StepsStopped | targets.HardwareUnproven},
 	}
 }
 

@@ -94,7 +94,7 @@ type Conn struct {
 	brief    bool     // the far end describes fewer registers than it has, see described
 	general  threadID // thread that g and m speak of; zero: the stopped one
 	own      ownRegisters
-	stepping map[threadID]ownRegisters // kgdb's tasks whose step has not been told yet
+	stepping map[threadID]ownRegisters // kgdb's processors whose step has not been told yet
 	rebooted bool                      // a kernel is no more that kgdb was in
 	booted   bool                      // it may be so: the line has shown what a kernel begins with
 	active   uint64                    // where a kernel says which processor is in kgdb, 0 unknown

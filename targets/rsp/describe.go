@@ -121,7 +121,7 @@ func (c *Conn) finish(ctx context.Context, d *description, settling bool) (*proc
 	in.Limits = targets.Limits{MemoryBytes: c.readChunk(), Bits: c.abilities(in.Set.Arch)}
 	if c.line != nil {
 		in.Limits.BytesPerSec = c.line.k.Speed
-		in.Limits.Bits |= targets.HotTraps | targets.HardwareUnproven // Linux 6.1 takes and arms them, and none ever springs
+		in.Limits.Bits |= targets.HotTraps | targets.StepsStopped | targets.HardwareUnproven // Linux 6.1 takes and arms them, and none ever springs
 	}
 	return in, nil
 }

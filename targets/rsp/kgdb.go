@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -313,7 +312,7 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.o.Timeout)
 	defer cancel()
 	c.mu.Lock()
-	was, task := c.own, s.thread
+	was := c.own
 	m := t.motion
 	stepped := m != nil && m.resume.Action(t.id(t.thread)).Kind == targets.Step
 	c.mu.Unlock()
@@ -326,13 +325,12 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 		return
 	}
 	if stepped = stepped && !again; stepped {
-		c.stepping[was.task] = was
+		c.stepping[was.thread] = was
 	}
-	maps.DeleteFunc(c.stepping, func(id threadID, x ownRegisters) bool { return id != task && x.thread == s.thread })
 	var from *ownRegisters
-	if began, ok := c.stepping[task]; ok {
+	if began, ok := c.stepping[s.thread]; ok {
 		from = &began
-		delete(c.stepping, task)
+		delete(c.stepping, s.thread)
 	}
 	trapped := t.atTrap(s, from)
 	c.mu.Lock()

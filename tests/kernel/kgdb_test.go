@@ -23,6 +23,7 @@ type debugged struct {
 	kernel guest.Kernel
 	module string
 	line   *guest.Line
+	cpus   int
 }
 
 func debug(t *testing.T, protocol string, cpus int) *debugged {
@@ -42,7 +43,7 @@ func start(t *testing.T, cpus int, args string) *debugged {
 	k, module, _ := guest.KGDB(t)
 	l := &guest.Line{Log: filepath.Join(t.TempDir(), "line")}
 	vm := guest.Start(t, guest.Config{Kernel: k, CPUs: cpus, Append: args, Debug: l, Files: map[string]string{"lib/modules/dwtest.ko": module}})
-	return &debugged{VM: vm, t: t, kernel: k, module: module, line: l}
+	return &debugged{VM: vm, t: t, kernel: k, module: module, line: l, cpus: cpus}
 }
 
 // open opens a command window on a connection.
@@ -200,30 +201,4 @@ func session(t *testing.T, protocol string) {
 	d.Begin("echo panic >/proc/dwtest")
 	has(t, "the panic", g.Wait(), `vmlinux!kgdb_breakpoint|vmlinux!panic|vmlinux!kgdb_panic`)
 	has(t, "k of the panic", d.Do("k"), `vmlinux!panic`, `dw_write`)
-}
-
-// TestKernelSteps: fifty lines, into what is called. There is one processor: the kernel's
-// debugger cannot hold the others while one that did not stop last has to step.
-func TestKernelSteps(t *testing.T) {
-	for _, protocol := range protocols {
-		t.Run(protocol, func(t *testing.T) {
-			d := debug(t, protocol, 1)
-			d.during("insmod /lib/modules/dwtest.ko")
-			d.Do("bp dwtest!dw_add")
-			g := d.Say("g")
-			call := d.Begin("echo add 7 >/proc/dwtest")
-			has(t, "the stop to step from", g.Wait(), `dwtest!dw_add`)
-			d.Do("bc *")
-			for i := range 50 {
-				if text := d.Do("t"); !regexp.MustCompile(`(?m)^> *\d+:`).MatchString(text) {
-					t.Fatalf("step %d: %s", i, text)
-				}
-			}
-			g = d.Say("g")
-			call.Wait()
-			d.Interrupt()
-			g.Wait()
-			d.parts()
-		})
-	}
 }

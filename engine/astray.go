@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+)
+
+// This file gets the task of a step to run where a machine does not let it. Time goes on
+// while a kernel's own debugger waits, so an interrupt is due at each resume, and its
+// handler may spring the step's traps before the task has moved, for ever: then the task
+// is let run out of the handler with none of them, by the trace flag among what the
+// interrupt saved, and goes some way on foot. And a debugger in the kernel steps only the
+// processor that entered it: another one is brought in by a trap at where it is.
+
+const (
+	// mostForeign is how often the step's traps may be sprung by what is not its task,
+	// in a row, before it is looked whether the task stands still.
+	mostForeign = 8
+	// crawlLength is how many instructions a task goes on foot then.
+	crawlLength = 64
+	// mostBrought is how often others may spring the trap that brings a processor in.
+	mostBrought = 50
+	// mostWaits is how often a trap stays in place as the step's own processor may wait at it.
+	mostWaits = 3
+)
+
+// x86's flags and what an interrupt pushes in 64-bit mode: RIP, CS, RFLAGS, RSP, SS below
+// a stack pointer made a multiple of 16 (Intel SDM 3A §6.14.2).
+const (
+	traceFlag     = 1 << 8
+	interruptSize = 5 * 8
+	interruptPC   = 0
+	interruptFlag = 2 * 8
+	interruptSP   = 3 * 8
+)
+
+// bring is a processor that has to enter the debugger to be stepped.
+type bring struct {
+	thread targets.ThreadID
+	at     []arch.Addr // where it is, or has come to a trap already
+	others int         // springs there of others
+}
+
+// oneSteps reports whether only the thread that stopped can be stepped.
+func (l *loop) oneSteps() bool { return l.t.Info().Limits.Bits&targets.StepsStopped != 0 }
+
+// ownStack reports whether sp is on the stack of the plan's task.
+func (p *plan) ownStack(sp arch.Addr) bool {
+	ref := p.mark.sp
+	return ref == 0 || max(sp, ref)-min(sp, ref) < kernelStack
+}
+
+// foreign notes that one of the machine's traps was sprung, and not by the plan's task.
+func (p *plan) foreign(ctx context.Context, l *loop, st *Stop) {
+	info := l.t.Info()
+	if p.how.Kind == Go || p.how.Reverse || !info.Machine || info.Limits.Bits&targets.HotTraps == 0 {
+		return
+	}
+	p.strangers++
+	stepping := p.leg.kind == targets.Step || l.onFoot()
+	switch {
+	case stepping && st.Thread == p.thread:
+		if r, err := l.quick(ctx, st.Thread); err == nil && !p.ownStack(r.SP()) {
+			p.goneAstray(ctx, l)
+		}
+	case !stepping && p.strangers >= mostForeign:
+		if p.strangers = 0; p.goneAstray(ctx, l) {
+			p.crawl = crawlLength
+		}
+	}
+}
+
+// goneAstray sees to it that the plan's task stops when the interrupt is over that it is
+// in, behind one instruction of its own; false when it is in none.
+func (p *plan) goneAstray(ctx context.Context, l *loop) bool {
+	ids := []targets.ThreadID{p.thread}
+	for _, t := range l.threads.rows {
+		if t.ID != p.thread {
+			ids = append(ids, t.ID)
+		}
+	}
+	for _, id := range ids {
+		if l.traceBehind(ctx, p, id) {
+			p.astray, l.kept = true, nil
+			return true
+		}
+	}
+	return false
+}
+
+// maxHandler is how many frames a handler's stack may have.
+const maxHandler = 64
+
+// traceBehind sets the trace flag among what an interrupt on processor id has saved of
+// the plan's task.
+func (l *loop) traceBehind(ctx context.Context, p *plan, id targets.ThreadID) bool {
+	if l.arch != arch.AMD64 {
+		return false
+	}
+	fs, err := l.stack(ctx, id, maxHandler)
+	if err != nil {
+		return false
+	}
+	for _, f := range fs {
+		if f.level == 0 || f.code != f || f.Regs == nil || !f.Regs.Interrupted || !p.ownStack(f.Regs.SP()) {
+			continue
+		}
+		sp := f.Regs.SP()
+		at := sp&^15 - interruptSize
+		saved := make([]byte, interruptSize)
+		if n, err := l.read(ctx, spaceHere, at, saved); err != nil || n < len(saved) {
+			return false
+		}
+		word := func(i int) uint64 { return binary.LittleEndian.Uint64(saved[i:]) }
+		if word(interruptPC) != uint64(f.PC) || word(interruptSP) != uint64(sp) {
+			return false
+		}
+		flags := binary.LittleEndian.AppendUint64(nil, word(interruptFlag)|traceFlag)
+		_, err := l.write(ctx, spaceHere, at+interruptFlag, flags)
+		return err == nil
+	}
+	return false
+}
+
+// found decides about a stop while the plan's task is astray: decided tells that it is
+// not the task's own.
+func (p *plan) found(ctx context.Context, l *loop, st *Stop) (decided bool) {
+	traced := st.Reason == targets.Stepped || st.Reason == targets.Exception && st.Exception != nil && st.Exception.Code == sigTrap
+	r, err := l.quick(ctx, st.Thread)
+	switch {
+	case err != nil:
+		return false
+	case st.Reason == targets.Breakpoint && p.ownStack(r.SP()):
+		p.astray = false
+		return false
+	case !traced:
+		return false
+	}
+	if p.ownStack(r.SP()) {
+		p.astray, p.off, p.thread = false, false, st.Thread
+		st.Reason, st.Exception = targets.Stepped, nil
+		return false
+	}
+	if st.Reason == targets.Stepped { // off a trap, in the handler
+		delete(l.hits, st.Thread)
+		p.off = false
+		return true
+	}
+	return false
+}
+
+// reach reports whether the plan's thread can be stepped now; else what is to run brings
+// it to where it can.
+func (p *plan) reach(ctx context.Context, l *loop) bool {
+	if p.astray {
+		return false
+	}
+	if !l.oneSteps() || p.thread == l.last.Thread || p.leg.kind != targets.Step && !l.onFoot() {
+		p.brought = nil
+		return true
+	}
+	r, err := l.quick(ctx, p.thread)
+	if err != nil {
+		return true
+	}
+	if !p.ownStack(r.SP()) && p.goneAstray(ctx, l) {
+		return false
+	}
+	if p.brought == nil || p.brought.thread != p.thread {
+		p.brought = &bring{thread: p.thread}
+	}
+	p.brought.at = l.standsAt(ctx, r.PC())
+	return false
+}
+
+// standsAt is where a processor at pc is: one that waits to tell of a trap is behind it.
+func (l *loop) standsAt(ctx context.Context, pc arch.Addr) []arch.Addr {
+	trap := pc - arch.Addr(len(l.arch.Break))
+	x, in := l.traps.in[trapKey{addr: trap}]
+	if !in || x.under == nil {
+		return []arch.Addr{pc}
+	}
+	if inst, err := l.decode(ctx, trap); err == nil && inst.Len == len(l.arch.Break) {
+		return []arch.Addr{trap, pc} // or it has gone on behind that instruction
+	}
+	return []arch.Addr{trap}
+}
+
+// toldAlready decides about a trap that was sprung at pc by a processor that was brought
+// in by it, or has told so and was not stepped since.
+func (l *loop) toldAlready(st *Stop, pc arch.Addr) bool {
+	if l.plan == nil {
+		return false
+	}
+	at, known := l.hits[st.Thread]
+	if l.plan.cameIn(st, pc) {
+		l.hits[st.Thread] = pc
+		return true
+	}
+	return known && at == pc && l.oneSteps()
+}
+
+// cameIn decides about a trap that was sprung while a processor is brought in: true when
+// it was that one. Others stay where they are, and spring the trap again.
+func (p *plan) cameIn(st *Stop, pc arch.Addr) bool {
+	b := p.brought
+	if b == nil || !slices.Contains(b.at, pc) {
+		return false
+	}
+	if st.Thread != b.thread {
+		if b.others++; b.others > mostBrought {
+			p.brought = nil
+		}
+		return false
+	}
+	p.brought = nil
+	return true
+}
+
+// staysAt reports whether thread id is to be left at the trap it has sprung, as clearing
+// that would lose another processor that waits at it.
+func (p *plan) staysAt(ctx context.Context, l *loop, id targets.ThreadID, at arch.Addr) bool {
+	if p.how.Kind == Go || id == p.thread || p.astray {
+		return false
+	}
+	if b := p.brought; b != nil && slices.Contains(b.at, at) {
+		return true
+	}
+	if p.waits >= mostWaits {
+		p.waits = 0
+		return false
+	}
+	r, err := l.quick(ctx, p.thread)
+	if err != nil || r.PC() != at+arch.Addr(len(l.arch.Break)) {
+		return false
+	}
+	p.waits++
+	return true
+}

@@ -1,0 +1,118 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"dap-windbg/tests/kernel/guest"
+	"dap-windbg/tests/kernel/window"
+)
+
+// roads are the ways to a kernel: QEMU's stub, and its own debugger by packets and by
+// text.
+var roads = append([]string{"exdi"}, protocols...)
+
+// road starts a machine and opens a command window on it by one of the roads.
+func road(t *testing.T, name string, cpus int) *debugged {
+	t.Helper()
+	d := start(t, cpus, "nokaslr")
+	d.Ready().WaitLog("built-in commands", 0) // the shell flushes its input before
+	connection := d.VM.Stub()
+	if name != "exdi" {
+		connection = d.line.Connection(name, d.kernel)
+	}
+	d.Run("insmod /lib/modules/dwtest.ko")
+	args := []string{"-y", filepath.Dir(d.module) + ";" + filepath.Dir(d.kernel.Vmlinux), "-k", connection}
+	if trace := os.Getenv("WIRE"); trace != "" {
+		args = append(args, "--trace", fmt.Sprintf("%s-%s-%d", trace, name, cpus))
+	}
+	d.Window = window.Open(t, args...)
+	d.Do("~")
+	return d
+}
+
+// marked is the line of source that a window shows to be at, with its function.
+var marked = regexp.MustCompile(`(?m)^(\w+!\w+)(?:\.\w+)*(?:\+0x[0-9a-f]+)? \[(\S+) @ (\d+)\]:\n> *(\d+):`)
+
+// at is where a step has ended, as function:line.
+func at(t *testing.T, text string) string {
+	t.Helper()
+	m := marked.FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("no place in:\n%s", text)
+	}
+	return m[1] + ":" + m[3]
+}
+
+// stack is the kernel stack that the selected processor is on.
+func (d *debugged) stack() uint64 { return d.value("@rsp") &^ (16<<10 - 1) }
+
+// TestKernelSteps: fifty lines, into what is called, over it and out of it, on one
+// processor and on two of which the other runs the same functions. Each step ends in the
+// task that steps, and over the same lines as on every road.
+func TestKernelSteps(t *testing.T) {
+	var want []string
+	for _, cpus := range []int{1, 2} {
+		for _, name := range roads {
+			t.Run(fmt.Sprintf("%s on %d", name, cpus), func(t *testing.T) {
+				got := fiftySteps(t, road(t, name, cpus))
+				if want == nil {
+					want = got
+				}
+				if text := strings.Join(got, "\n"); text != strings.Join(want, "\n") {
+					t.Errorf("over other lines than on the first road:\n%s\ninstead of\n%s", text, strings.Join(want, "\n"))
+				}
+			})
+		}
+	}
+}
+
+// fiftySteps steps, and returns the lines where steps over ended.
+func fiftySteps(t *testing.T, d *debugged) (over []string) {
+	d.Do("bp /1 dwtest!dw_add")
+	g := d.Say("g")
+	var call *guest.Running
+	if d.cpus > 1 {
+		call = d.Begin("for p in 1 2; do (i=0; while [ $i -lt 300 ]; do echo add 7 >/proc/dwtest; i=$((i+1)); done) & done; wait")
+	} else {
+		call = d.Begin("echo add 7 >/proc/dwtest; echo add 7 >/proc/dwtest")
+	}
+	has(t, "the stop to step from", g.Wait(), `dwtest!dw_add`)
+	own := d.stack()
+	step := func(command string) string {
+		t.Helper()
+		text := d.Do(command)
+		if s := d.stack(); s != own {
+			t.Fatalf("%s ends on the stack %x instead of %x:\n%s", command, s, own, text)
+		}
+		return at(t, text)
+	}
+	over = append(over, step("p"))
+	for !strings.HasPrefix(over[len(over)-1], "dwtest!dw_write:") {
+		over = append(over, step("p"))
+	}
+	d.Do("bp /1 dwtest!dw_add")
+	g = d.Say("g")
+	has(t, "the second stop", g.Wait(), `dwtest!dw_add`)
+	own = d.stack()
+	for range 35 {
+		step("t")
+	}
+	for i := 0; ; i++ {
+		if where := step("gu"); strings.HasPrefix(where, "dwtest!dw_write:") {
+			break
+		} else if i == 20 {
+			t.Fatalf("twenty times out, and at %s", where)
+		}
+	}
+	g = d.Say("g")
+	call.Wait()
+	d.Interrupt()
+	g.Wait()
+	d.parts()
+	return over
+}
