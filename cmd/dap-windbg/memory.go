@@ -22,20 +22,18 @@ func pace() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	growth := smallGrowth
-	debug.SetGCPercent(growth)
+	debug.SetGCPercent(smallGrowth)
 	var collected func(struct{})
 	again := func() { runtime.AddCleanup(new([4]*byte), collected, struct{}{}) } // which nobody holds
 	collected = func(struct{}) {
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		want := usualGrowth
-		if live[0].Value.Kind() == metrics.KindUint64 && live[0].Value.Uint64() < smallHeap {
+		m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+		metrics.Read(m)
+		want := uint64(usualGrowth)
+		if m[0].Value.Uint64() < smallHeap {
 			want = smallGrowth
 		}
-		if want != growth {
-			growth = want
-			debug.SetGCPercent(want)
+		if is := m[1].Value.Uint64(); is != want && (is == smallGrowth || is == usualGrowth) { // else who makes an index has set it
+			debug.SetGCPercent(int(want))
 		}
 		again()
 	}
