@@ -152,13 +152,22 @@ func (c *Conn) leaves(r *request) (before []*request) {
 		return nil
 	}
 	carried := len(r.payload) > 1 && strings.IndexByte("cs", r.payload[0]) >= 0
-	if setPC := fmt.Sprintf("P%x=", ripNumber); own.behind && !carried && !strings.HasPrefix(r.payload, setPC) {
-		at := hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, own.pc))
-		before = []*request{ask("Hg%s", own.thread), ask("%s%s", setPC, at)} // P is refused of any other
-		c.general = own.thread
+	if own.behind && !carried && !strings.HasPrefix(r.payload, setPC) {
+		before = c.putBack()
 	}
 	own.g, own.behind = nil, false
 	return before
+}
+
+// setPC begins the packet that writes the program counter.
+var setPC = fmt.Sprintf("P%x=", ripNumber)
+
+// putBack are the requests that write a program counter which is still to be put back to
+// a trap; c.mu is held.
+func (c *Conn) putBack() []*request {
+	at := hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, c.own.pc))
+	c.general = c.own.thread
+	return []*request{ask("Hg%s", c.own.thread), ask("%s%s", setPC, at)} // P is refused of any other
 }
 
 // findCPU finds the processor that stopped: the stub names its task. A step leaves that

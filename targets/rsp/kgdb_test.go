@@ -269,6 +269,26 @@ func TestKGDBTrips(t *testing.T) {
 	}
 }
 
+// TestKGDBLeft: who leaves the kernel at a trap leaves it at the trap's place, where the
+// next debugger goes on.
+func TestKGDBLeft(t *testing.T) {
+	k := newKGDBKernel()
+	d := kgdbTarget(t, k, patientKGDB)
+	awaitStop(t, d)
+	if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}}); err != nil {
+		t.Fatal(err)
+	}
+	awaitStop(t, d)
+	if err := d.Close(context.Background(), targets.Leave); err != nil {
+		t.Fatal(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.pc[k.cpu] != kgdbLoop {
+		t.Errorf("the kernel is left at %x, want %x", k.pc[k.cpu], uint64(kgdbLoop))
+	}
+}
+
 // TestKGDBSlow: a kernel that takes its time is asked again, and what it has begun to say
 // is neither lost nor taken for text of its console.
 func TestKGDBSlow(t *testing.T) {

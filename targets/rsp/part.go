@@ -60,6 +60,10 @@ func (t *Target) part(ctx context.Context, how targets.Parting) error {
 	}
 	p := &plan{t: t, general: c.general}
 	planted, ended := t.allTraps(), t.gone
+	if how == targets.Leave && c.own.behind && !ended { // for the next debugger: there is nothing that goes on
+		p.reqs = append(p.reqs, c.putBack()...)
+		p.general = c.general
+	}
 	orphans := c.orphans(t)
 	c.mu.Unlock()
 	for _, o := range orphans {
