@@ -85,8 +85,8 @@ func (c *console) packets() {
 			c.answered(good, text)
 		}
 	}
-	if b.phase == leaving && promptAtEnd.Match(c.buf) {
-		m := promptAtEnd.FindSubmatch(c.buf)
+	if b.phase == leaving && promptAtEnd().Match(c.buf) {
+		m := promptAtEnd().FindSubmatch(c.buf)
 		c.cpu, _ = strconv.Atoi(string(m[1]))
 		c.atPrompt, c.buf = true, c.buf[:0]
 		if b.failed {

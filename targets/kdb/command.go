@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"dap-windbg/targets"
@@ -56,8 +55,8 @@ func leavesText(line string) bool {
 }
 
 var (
-	helpWord  = regexp.MustCompile(`(?m)^([a-z_?][a-z0-9_]*)(?:  |$)`)
-	sizedWord = regexp.MustCompile(`^(md|mm)[1248]?(c[0-9]+)?$`)
+	helpWord  = late(`(?m)^([a-z_?][a-z0-9_]*)(?:  |$)`)
+	sizedWord = late(`^(md|mm)[1248]?(c[0-9]+)?$`)
 )
 
 // ownWords asks for the kernel's commands, once.
@@ -74,7 +73,7 @@ func (t *Target) ownWords(ctx context.Context) (map[string]bool, error) {
 	}
 	words = map[string]bool{}
 	if _, table, ok := strings.Cut(out, "-----\n"); ok {
-		for _, m := range helpWord.FindAllStringSubmatch(table, -1) {
+		for _, m := range helpWord().FindAllStringSubmatch(table, -1) {
 			words[m[1]] = true
 		}
 	}
@@ -87,7 +86,7 @@ func (t *Target) ownWords(ctx context.Context) (map[string]bool, error) {
 // misread says why the kernel would run another command than the one that is meant.
 func (t *Target) misread(ctx context.Context, word string) error {
 	_, was := replaced[word]
-	if len(word) < 3 && !was || sizedWord.MatchString(word) {
+	if len(word) < 3 && !was || sizedWord().MatchString(word) {
 		return nil
 	}
 	words, err := t.ownWords(ctx)

@@ -264,27 +264,27 @@ func (c *console) feed(p []byte) {
 	case c.cur != nil && c.cur.lets && c.letRun():
 		c.finish("", nil)
 		c.feed(nil)
-	case moreAtEnd.Match(tail):
+	case moreAtEnd().Match(tail):
 		c.buf = c.buf[:len(c.buf)-len("more> ")]
 		c.page()
-	case endAtEnd.Match(tail):
+	case endAtEnd().Match(tail):
 		c.page()
-	case c.cur == nil && c.letter && crossedAtEnd.Match(tail):
+	case c.cur == nil && c.letter && crossedAtEnd().Match(tail):
 		tail = tail[:len(tail)-1]
 		c.buf = c.buf[:len(c.buf)-1]
 		c.prompted(tail)
-	case promptAtEnd.Match(tail):
+	case promptAtEnd().Match(tail):
 		c.prompted(tail)
 	case c.cur != nil:
 		c.await(c.silence)
-	case !c.atPrompt && offersKDB.Match(tail):
+	case !c.atPrompt && offersKDB().Match(tail):
 		c.write("+" + toKDB)
 		c.print()
 		c.await(c.silence / 20)
 	case !c.atPrompt:
 		c.print()
 		c.await(c.silence / 20)
-	case boots.Match(c.buf): // the machine was reset under the prompt
+	case boots().Match(c.buf): // the machine was reset under the prompt
 		c.atPrompt = false
 		c.booted(true)
 		c.print()
@@ -304,11 +304,11 @@ func (c *console) letRun() bool {
 // and what follows it wait for the prompt.
 func (c *console) print() {
 	end := strings.LastIndexByte(string(c.buf), '\n') + 1
-	if at := beforePrompt.FindIndex(c.buf); at != nil {
+	if at := beforePrompt().FindIndex(c.buf); at != nil {
 		end = at[0]
 	}
 	if end > 0 {
-		if boots.Match(c.buf[:end]) {
+		if boots().Match(c.buf[:end]) {
 			c.booted(false)
 		}
 		c.printed(string(c.buf[:end]))
@@ -336,7 +336,7 @@ func withoutNudge(text string) string {
 
 // prompted: the console waits for a line.
 func (c *console) prompted(tail []byte) {
-	cpu, _ := strconv.Atoi(string(promptAtEnd.FindSubmatch(tail)[1]))
+	cpu, _ := strconv.Atoi(string(promptAtEnd().FindSubmatch(tail)[1]))
 	text := string(c.buf[:strings.LastIndexByte(string(c.buf), '[')])
 	if c.cur == nil {
 		c.off()
@@ -417,17 +417,17 @@ func (c *console) paused() {
 		c.await(c.silence / 4)
 	case c.cur != nil && c.cur.lets && c.taken:
 		c.finish("", nil) // it runs and prints nothing
-	case c.cur != nil && !c.cur.quiet && boots.Match(c.buf): // the machine was reset under the command
+	case c.cur != nil && !c.cur.quiet && boots().Match(c.buf): // the machine was reset under the command
 		c.booted(true)
 		c.finish("", targets.ErrRunning)
 		c.print()
 	case c.cur != nil:
 		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
-	case !c.atPrompt && beforePrompt.Match(c.buf) && c.nudges < maxNudges:
+	case !c.atPrompt && beforePrompt().Match(c.buf) && c.nudges < maxNudges:
 		c.nudges++
 		c.write(nudge)
 		c.await(c.silence / 4)
-	case !c.atPrompt && len(c.buf) > 0 && !beforePrompt.Match(c.buf):
+	case !c.atPrompt && len(c.buf) > 0 && !beforePrompt().Match(c.buf):
 		c.printed(string(c.buf))
 		c.buf = c.buf[:0]
 	}

@@ -5,27 +5,33 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
 )
 
+// late compiles a pattern when it is first used: most debug sessions are of no kernel.
+func late(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 var (
-	promptAtEnd  = regexp.MustCompile(`(?:^|[\n0-9a-f])\[([0-9]{1,4})\]kdb> $`) // digits: mdr that met a bad address ends without a newline
-	crossedAtEnd = regexp.MustCompile(`(?:^|\n)\[[0-9]{1,4}\]kdb> g$`)          // with the letter of a break-in
-	moreAtEnd    = regexp.MustCompile(`(?:^|\n)more> $`)
-	endAtEnd     = regexp.MustCompile(`Enter <q> to end, <cr> or <space> to continue:$`)
-	offersKDB    = regexp.MustCompile(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
-	beforePrompt = regexp.MustCompile(`Entering kdb|[^\n]*` + goAgain)                                  // what a running kernel prints when it stops
-	entering     = regexp.MustCompile(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?)(?: @ 0x([0-9a-f]+))?(?:\n|$)`)
-	boots        = regexp.MustCompile(`(?m)^(?:\[ *0\.0+\] )?Linux version [0-9]+\.[0-9]`) // a kernel's first line (init/version.c)
-	diagnosis    = regexp.MustCompile(`(?m)^diag: (-[0-9]+): (.*)$`)
-	unknown      = regexp.MustCompile(`(?m)^Unknown kdb command: '(.*)'$`)
-	pair         = regexp.MustCompile(`\b([a-z][a-z0-9]*): ([0-9a-f]+)\b`)
-	breakpoint   = regexp.MustCompile(`(?m)BP #([0-9]+) at 0x([0-9a-f]+)`)
-	address      = regexp.MustCompile(`(?m)^    is \S+ +addr at ([0-9a-f]+), hardtype=`)
-	moduleLine   = regexp.MustCompile(`(?m)^(\S+) +([0-9]+)[0-9/ ]* 0x([0-9a-f]+) +(?:[0-9-]+ +)?\((\w+)\) 0x([0-9a-f]+)`)
-	expression   = regexp.MustCompile(`(?m)^\S+ = 0x([0-9a-f]+)`)
+	promptAtEnd  = late(`(?:^|[\n0-9a-f])\[([0-9]{1,4})\]kdb> $`) // digits: mdr that met a bad address ends without a newline
+	crossedAtEnd = late(`(?:^|\n)\[[0-9]{1,4}\]kdb> g$`)          // with the letter of a break-in
+	moreAtEnd    = late(`(?:^|\n)more> $`)
+	endAtEnd     = late(`Enter <q> to end, <cr> or <space> to continue:$`)
+	offersKDB    = late(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
+	beforePrompt = late(`Entering kdb|[^\n]*` + goAgain)                                  // what a running kernel prints when it stops
+	entering     = late(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?)(?: @ 0x([0-9a-f]+))?(?:\n|$)`)
+	boots        = late(`(?m)^(?:\[ *0\.0+\] )?Linux version [0-9]+\.[0-9]`) // a kernel's first line (init/version.c)
+	diagnosis    = late(`(?m)^diag: (-[0-9]+): (.*)$`)
+	unknown      = late(`(?m)^Unknown kdb command: '(.*)'$`)
+	pair         = late(`\b([a-z][a-z0-9]*): ([0-9a-f]+)\b`)
+	breakpoint   = late(`(?m)BP #([0-9]+) at 0x([0-9a-f]+)`)
+	address      = late(`(?m)^    is \S+ +addr at ([0-9a-f]+), hardtype=`)
+	moduleLine   = late(`(?m)^(\S+) +([0-9]+)[0-9/ ]* 0x([0-9a-f]+) +(?:[0-9-]+ +)?\((\w+)\) 0x([0-9a-f]+)`)
+	expression   = late(`(?m)^\S+ = 0x([0-9a-f]+)`)
 )
 
 // goAgain is in what is printed when go is told not to be meant after an oops.
@@ -43,7 +49,7 @@ type entry struct {
 
 // parseEntry finds the last entry in text.
 func parseEntry(text string) (entry, bool) {
-	all := entering.FindAllStringSubmatch(text, -1)
+	all := entering().FindAllStringSubmatch(text, -1)
 	if len(all) == 0 {
 		return entry{}, false
 	}
@@ -66,11 +72,11 @@ var reasons = map[string]targets.Reason{
 
 // refusal is the error an answer tells, nil for none.
 func refusal(op, out string) error {
-	if m := diagnosis.FindStringSubmatch(out); m != nil {
+	if m := diagnosis().FindStringSubmatch(out); m != nil {
 		code, _ := strconv.Atoi(m[1])
 		return &targets.RefusedError{Op: op, Code: code, Text: strings.TrimSpace(m[2])}
 	}
-	if m := unknown.FindStringSubmatch(out); m != nil {
+	if m := unknown().FindStringSubmatch(out); m != nil {
 		return &targets.RefusedError{Op: op, Text: "this kernel's kdb has no command " + strconv.Quote(m[1])}
 	}
 	return nil
@@ -85,7 +91,7 @@ var registerNames = map[string]string{"ax": "rax", "bx": "rbx", "cx": "rcx", "dx
 func parseRegisters(set *arch.Set, out string) *arch.Registers {
 	r := arch.NewRegisters(set)
 	r.Interrupted = true
-	for _, m := range pair.FindAllStringSubmatch(out, -1) {
+	for _, m := range pair().FindAllStringSubmatch(out, -1) {
 		i, ok := set.Index(registerNames[m[1]])
 		v, err := strconv.ParseUint(m[2], 16, 64)
 		if ok && err == nil {
@@ -121,7 +127,7 @@ func parseBreakpoints(out string) (found map[arch.Addr]int, whole bool) {
 		if strings.TrimSpace(entry) == "" {
 			continue
 		}
-		m, again := breakpoint.FindStringSubmatch(entry), address.FindStringSubmatch(entry)
+		m, again := breakpoint().FindStringSubmatch(entry), address().FindStringSubmatch(entry)
 		if m == nil || again == nil {
 			whole = false
 			continue
@@ -141,7 +147,7 @@ func parseBreakpoints(out string) (found map[arch.Addr]int, whole bool) {
 // parseModules reads the answer to lsmod.
 func parseModules(out string) []targets.Module {
 	var list []targets.Module
-	for _, m := range moduleLine.FindAllStringSubmatch(out, -1) {
+	for _, m := range moduleLine().FindAllStringSubmatch(out, -1) {
 		size, err1 := strconv.ParseUint(m[2], 10, 64)
 		base, err2 := strconv.ParseUint(m[5], 16, 64)
 		if err1 == nil && err2 == nil {
@@ -187,7 +193,7 @@ const maxCPUs = 8192
 
 // parseExpression reads the answer to an address expression: "name = 0x...".
 func parseExpression(out string) (arch.Addr, bool) {
-	m := expression.FindStringSubmatch(out)
+	m := expression().FindStringSubmatch(out)
 	if m == nil {
 		return 0, false
 	}
