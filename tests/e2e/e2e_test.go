@@ -94,7 +94,7 @@ func tracer(pid int) int {
 // runsFreely waits until nobody traces pid and it is not stopped.
 func runsFreely(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Second)
+	deadline := time.Now().Add(patience)
 	for tracer(pid) != 0 || state(pid) == 't' || state(pid) == 'T' {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d: tracer %d, state %c", pid, tracer(pid), state(pid))

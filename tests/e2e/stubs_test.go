@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"dap-windbg/targets/targettest"
 )
@@ -93,7 +95,8 @@ func TestStubsRunning(t *testing.T) {
 			interrupted := func(answer string) {
 				k.say(`bp /1 pace ".echo walking; g"`)
 				k.say("g")
-				k.expect("^walking") // it runs: an interrupt is meant for it
+				k.expect("^walking")
+				walks(t, program) // an interrupt is meant for it, not for the commands
 				k.cmd.Process.Signal(os.Interrupt)
 				k.expect(answer)
 			}
@@ -128,22 +131,49 @@ func paces(k *talk) int {
 // servers are the command lines of debug servers.
 var servers = regexp.MustCompile("(^|/|\x00)(gdbserver|vgdb|winedbg|lldb-server[^/\x00]*)\x00")
 
-// runsOn: a process of the program, or of an emulator that runs it, is there, which
-// nobody traces or holds.
-func runsOn(t *testing.T, program string) {
+// runner is the process of the program, or of an emulator that runs it.
+func runner(t *testing.T, program string) int {
 	t.Helper()
 	dir := filepath.Base(filepath.Dir(filepath.Dir(program)))
 	running, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range running {
 		text, _ := os.ReadFile(file)
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if !bytes.Contains(text, []byte(dir)) || servers.Match(text) {
-			continue
+		if bytes.Contains(text, []byte(dir)) && !servers.Match(text) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			return pid
 		}
-		runsFreely(t, pid)
-		return
 	}
-	t.Errorf("nothing runs %s", program)
+	t.Fatalf("nothing runs %s", program)
+	return 0
+}
+
+// runsOn: the program runs, and nobody traces or holds it.
+func runsOn(t *testing.T, program string) {
+	t.Helper()
+	runsFreely(t, runner(t, program))
+}
+
+// walks waits until the program, which sleeps at each pace, has made some: more than
+// its debug server sleeps when it is asked things.
+func walks(t *testing.T, program string) {
+	t.Helper()
+	pid := runner(t, program)
+	first := sleeps(pid)
+	for limit := time.Now().Add(patience); sleeps(pid) < first+200; time.Sleep(10 * time.Millisecond) { // the program tells nobody
+		if time.Now().After(limit) {
+			t.Fatalf("process %d does not walk: it has slept %d times, %d before", pid, sleeps(pid), first)
+		}
+	}
+}
+
+// sleeps is how often a process has let others run.
+func sleeps(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	n := 0
+	if _, rest, ok := bytes.Cut(text, []byte("\nvoluntary_ctxt_switches:")); ok {
+		fmt.Sscan(string(rest), &n)
+	}
+	return n
 }
 
 // TestKilledWhileStopped: a program that somebody kills while it waits at a breakpoint
