@@ -34,6 +34,7 @@ const maxSection = 64 << 20
 // for one goroutine at a time.
 type Section struct {
 	file  *mmap.File
+	guard mmap.Guard
 	data  []byte
 	have  int
 	sums  []byte
@@ -51,8 +52,8 @@ func (k *Kept) Section(name string, size uint64) *Section {
 	if err != nil {
 		return nil
 	}
-	s := &Section{file: m}
-	if !s.open(size) {
+	s, ok := &Section{file: m}, false
+	if !s.guard.Do(func() { ok = s.open(size) }) || !ok {
 		_ = os.Remove(path)
 		return nil
 	}
@@ -89,9 +90,15 @@ func (s *Section) Data() []byte { return s.data }
 
 // UpTo reports whether the first n bytes are there and sound.
 func (s *Section) UpTo(n int) bool {
-	if n > s.have {
-		return false
+	if n > s.have || s.sound<<blockShift >= n {
+		return n <= s.have
 	}
+	sound := false
+	return s.guard.Do(func() { sound = s.compare(n) }) && sound
+}
+
+// compare compares the blocks of the first n bytes with their sums.
+func (s *Section) compare(n int) bool {
 	for ; s.sound<<blockShift < n; s.sound++ {
 		lo := s.sound << blockShift
 		if crc32.Checksum(s.data[lo:min(lo+blockSize, s.have)], castagnoli) != binary.LittleEndian.Uint32(s.sums[4*s.sound:]) {

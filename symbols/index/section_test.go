@@ -93,6 +93,26 @@ func TestSectionPruned(t *testing.T) {
 	}
 }
 
+// TestSectionCut: a file that is cut short under its reader is no section, and no fault.
+func TestSectionCut(t *testing.T) {
+	c := &Cache{Dir: t.TempDir()}
+	k := c.For([]byte("a build"))
+	data := make([]byte, 3*blockSize)
+	if err := k.KeepSection("a", uint64(len(data)), data); err != nil {
+		t.Fatal(err)
+	}
+	s := k.Section("a", uint64(len(data)))
+	if s == nil || !s.UpTo(1) {
+		t.Fatal("what was kept does not come back")
+	}
+	if err := os.Truncate(k.named("a"+sectionSuffix), sectionAlign); err != nil {
+		t.Fatal(err)
+	}
+	if s.UpTo(len(data)) {
+		t.Error("what is gone is sound")
+	}
+}
+
 func FuzzSection(f *testing.F) {
 	c := &Cache{Dir: f.TempDir()}
 	k := c.For([]byte("a build"))
