@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -240,4 +241,66 @@ func (p *plan) staysAt(ctx context.Context, l *loop, id targets.ThreadID, at arc
 	}
 	p.waits++
 	return true
+}
+
+// interruptsOn is x86's flag for it.
+const interruptsOn = 1 << 9
+
+// stepAlone has the other processors wait while id steps off a trap, which they would
+// pass unseen meanwhile. It takes no interrupt, whose handler could wait for them.
+func (l *loop) stepAlone(ctx context.Context, id targets.ThreadID) {
+	if l.alone == 0 || l.plan.how.Kind == Go || len(l.threads.rows) < 2 || l.arch != arch.AMD64 {
+		return
+	}
+	r, err := l.registers(ctx, id)
+	if err != nil {
+		return
+	}
+	in, err := l.decode(ctx, r.PC())
+	if err != nil || !calm(in) {
+		return
+	}
+	if flags, ok := r.Get("eflags"); ok && flags&interruptsOn != 0 {
+		c := r.Clone()
+		c.PutName("eflags", flags&^interruptsOn)
+		if l.setRegisters(ctx, id, c) != nil {
+			return
+		}
+		if l.masked == nil {
+			l.masked = map[targets.ThreadID]bool{}
+		}
+		l.masked[id] = true
+	}
+	_, _ = l.write(ctx, spaceHere, l.alone, []byte{1, 0, 0, 0}) // else they run meanwhile
+}
+
+// calm reports whether an instruction neither knows of the interrupt flag nor reaches
+// memory that may have to be waited for.
+func calm(in arch.Inst) bool {
+	if m := in.Mem; m != nil && m.Base != "rsp" && m.Base != "rbp" && m.Base != "rip" {
+		return false
+	}
+	switch in.Kind {
+	case arch.Other, arch.Call, arch.Jump, arch.CondJump, arch.Return:
+		return !slices.ContainsFunc([]string{"pushf", "popf", "cli", "sti", "iret", "sys", "hlt", "rep"}, func(op string) bool { return strings.HasPrefix(in.Op, op) })
+	}
+	return false
+}
+
+// unmask lets a processor take interrupts again that has stepped without.
+func (l *loop) unmask(ctx context.Context, id targets.ThreadID) {
+	if !l.masked[id] {
+		return
+	}
+	delete(l.masked, id)
+	r, err := l.registers(ctx, id)
+	if err == nil {
+		flags, _ := r.Get("eflags")
+		c := r.Clone()
+		c.PutName("eflags", flags|interruptsOn)
+		err = l.setRegisters(ctx, id, c)
+	}
+	if err != nil {
+		l.o.Log.Warn().Err(err).Msg("letting a processor take interrupts again")
+	}
 }

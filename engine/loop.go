@@ -60,6 +60,8 @@ type loop struct {
 	trial      trial
 	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
+	alone      arch.Addr                      // what holds the other processors while one steps, 0 unknown
+	masked     map[targets.ThreadID]bool      // stepped without interrupts
 	kept       []arch.Addr                    // where steps that are over had traps, which the next ones may want
 	own        map[targets.ThreadID]arch.Addr // threads that wait at a trap of the program's own
 	still      int                            // steps in a row that were to leave a trap and did not

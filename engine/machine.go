@@ -148,13 +148,16 @@ func (l *loop) tellActive(ctx context.Context) {
 	if !ok || !asks || !l.oneSteps() {
 		return
 	}
+	l.alone, _ = l.mainSymbol(d.StepsAlone(), symbols.Data)
 	if a, ok := l.mainSymbol(d.ActiveCPU(), symbols.Data); ok {
 		_ = q.Set(ctx, targets.ActiveCPU, "", binary.LittleEndian.AppendUint64(nil, uint64(a))) // it finds out by itself, else
 	}
 }
 
 // mainFunction is where a function of the main image begins.
-func (l *loop) mainFunction(name string) (arch.Addr, bool) { return l.mainSymbol(name, symbols.Function) }
+func (l *loop) mainFunction(name string) (arch.Addr, bool) {
+	return l.mainSymbol(name, symbols.Function)
+}
 
 // mainSymbol is where what the main image names so lies.
 func (l *loop) mainSymbol(name string, kind symbols.SymbolKind) (arch.Addr, bool) {

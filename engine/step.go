@@ -201,6 +201,7 @@ func (l *loop) launch(ctx context.Context) error {
 			a.Lo, a.Hi = p.leg.lo, p.leg.hi
 		}
 		p.off = id != p.thread || p.leg.kind != targets.Step || !p.leg.brief
+		l.stepAlone(ctx, id)
 		r.Default.Kind = targets.Hold
 		r.Threads[id] = l.deliver(id, a)
 		return l.fly(ctx, r)

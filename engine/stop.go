@@ -143,6 +143,7 @@ func (l *loop) stopped(ctx context.Context, ts targets.Stop) {
 	l.stuck.Stop()
 	l.fresh(ts)
 	ts = l.fixPC(ctx, ts)
+	l.unmask(ctx, ts.Thread)
 	l.skipped(ctx, ts)
 	l.undone(ctx)
 	l.hiding = true
@@ -314,7 +315,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		}
 		return false
 	}
-	if l.dropKept(pc) {
+	if l.dropKept(pc) && !l.wanted().has(trapKey{addr: pc}) {
 		delete(l.hits, st.Thread)
 	}
 	return true

@@ -61,6 +61,9 @@ type Isolator interface {
 type Inner interface {
 	// ActiveCPU names the variable that has the number of the processor that is in it, an int32.
 	ActiveCPU() string
+	// StepsAlone names the int32 that is 1 where the others wait while one processor steps. The
+	// debugger clears it when it is entered.
+	StepsAlone() string
 }
 
 // Noticer names functions that are entered when the module list has changed or, of what

@@ -173,6 +173,10 @@ func (*System) Notices() []string {
 // ActiveCPU implements systems.Inner (kernel/debug/debug_core.c).
 func (*System) ActiveCPU() string { return "kgdb_active" }
 
+// StepsAlone implements systems.Inner (kernel/debug/debug_core.c). On x86 the kernel itself
+// never sets it.
+func (*System) StepsAlone() string { return "kgdb_single_step" }
+
 // Watch implements systems.System.
 func (s *System) Watch() []string { return s.Notices() }
 

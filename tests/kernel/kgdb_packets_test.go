@@ -10,10 +10,8 @@ import (
 )
 
 // TestKernelPackets counts what a step over a line costs over kgdb, with the stack,
-// variables and registers looked at after it: what it costs over QEMU's stub, and three
-// for each run, since the stub neither tells which processor stopped nor puts its program
-// counter back to the trap (g, Hg and g, P), and three for the end of a stack in code that
-// has no call frames. What was sent twice to a kernel that was slow counts once.
+// variables and registers looked at after it: what it costs over QEMU's stub. What was
+// sent twice to a kernel that was slow counts once.
 func TestKernelPackets(t *testing.T) {
 	d := start(t, 2, "nokaslr")
 	d.Ready()
@@ -35,7 +33,10 @@ func TestKernelPackets(t *testing.T) {
 		done += len(raw)
 		packets := slices.Compact(raw)
 		traps, runs, steps := begin(packets, "$Z0,"), begin(packets, "$c"), begin(packets, "$s")
-		limit := 10 + 2*max(traps+steps, 1) + 4*max(runs-1, 0) + 3*max(runs, 1) + 3
+		limit := 12
+		if steps+runs > 1 {
+			limit = 10 + 2*(steps+2*runs)
+		}
 		if traps <= 1 && runs <= 1 && steps <= 1 {
 			byTrap++
 		}
