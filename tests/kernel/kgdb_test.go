@@ -167,11 +167,7 @@ func session(t *testing.T, protocol string) {
 	}
 
 	// A second window has part in the session.
-	join := regexp.MustCompile(`(?m)-remote (\S+)$`).FindStringSubmatch(d.Do(".server tcp:port=21000:21999"))
-	if join == nil {
-		t.Fatal("nobody can join")
-	}
-	second := window.Open(t, "-remote", join[1])
+	second := window.Open(t, "-remote", joined(t, d.Window))
 	_, a, _ := strings.Cut(answer(d.Window, "k"), "# Child-SP")
 	_, b, _ := strings.Cut(answer(second, "k"), "# Child-SP")
 	if !strings.HasPrefix(a, b) || !strings.Contains(b, "vmlinux!kgdb_breakpoint") { // the first is told of who joined too

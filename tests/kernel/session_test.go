@@ -71,6 +71,21 @@ func TestSession(t *testing.T) {
 	w.Interrupt()
 	g.Wait()
 
+	second := window.Open(t, "-remote", joined(t, w))
+	has(t, "what a second window sees", answer(second, "lm"), ` vmlinux `)
+	second.Do("bp vmlinux!proc_pid_status")
+	g = second.Say("g")
+	cat = vm.Begin("cat /proc/1/status >/dev/null")
+	has(t, "the stop in the second window", g.Wait(), `Breakpoint \d hit`, `vmlinux!proc_pid_status`)
+	has(t, "the stop in the first", w.Do("k"), `vmlinux!proc_pid_status`, `vmlinux!vfs_read`)
+	second.Do("bc *")
+	second.End(".remote_exit")
+	w.Do(".endsrv 0")
+	g = w.Say("g")
+	cat.Wait()
+	w.Interrupt()
+	g.Wait()
+
 	tasks := w.Do("!process 0 0")
 	g = w.Say("g")
 	ps := vm.Run("ps -o pid,comm")
@@ -93,6 +108,16 @@ func TestSession(t *testing.T) {
 	has(t, "the panic", g.Wait(), `Kernel (panic - not syncing|oops)`)
 	has(t, "its stack", w.Do("k"), `sysrq_handle_crash`, `write_sysrq_trigger`)
 	w.End("qd")
+}
+
+// joined lets others take part in a session, and returns what they join by.
+func joined(t *testing.T, w *window.Window) string {
+	t.Helper()
+	join := regexp.MustCompile(`(?m)-remote (\S+)$`).FindStringSubmatch(w.Do(".server tcp:port=21000:21999"))
+	if join == nil {
+		t.Fatal("nobody can join")
+	}
+	return join[1]
 }
 
 // TestOtherBuild: a vmlinux of another build is refused, and both builds are told.
