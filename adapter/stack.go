@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"dap-windbg/arch"
@@ -43,6 +44,7 @@ func (s *session) stackTrace(r *request, a *dap.StackTraceArguments) (any, error
 		}
 		whole := stack.Complete || stack.End != ""
 		body.TotalFrames = len(stack.Frames)
+		body.StackFrames = slices.Grow(body.StackFrames, max(min(limit, len(stack.Frames))-start, 0)+1)
 		for i := start; i < min(limit, len(stack.Frames)); i++ {
 			body.StackFrames = append(body.StackFrames, v.stackFrame(&stack.Frames[i], format))
 		}

@@ -38,6 +38,7 @@ type Set struct {
 
 	offset            []int
 	size              int
+	usual             int // end of the registers that frames have, vectors may follow
 	byName            map[string]int
 	byDWARF           map[int]int
 	pc, sp, fp, flags int
@@ -49,6 +50,9 @@ func NewSet(a *Arch, regs []Register) *Set {
 	for i, r := range regs {
 		s.offset = append(s.offset, s.size)
 		s.size += r.Size
+		if r.Size <= 8 && r.DWARF >= 0 && r.DWARF < 64 { // integers, by all the numberings
+			s.usual = s.size
+		}
 		if _, dup := s.byName[r.Name]; !dup {
 			s.byName[r.Name] = i
 		}
@@ -130,6 +134,9 @@ func (r *Registers) SetBytes(i int, p []byte) {
 		data := make([]byte, room)
 		copy(data, r.data)
 		r.data = data
+	}
+	if o+n > len(r.data) {
+		r.data = append(r.data, make([]byte, r.Set.size-len(r.data))...)
 	}
 	dst := r.data[o : o+n]
 	clear(dst)

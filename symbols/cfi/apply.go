@@ -46,7 +46,7 @@ func (u *Unwinder) Unwind(ctx context.Context, base arch.Addr, callee *arch.Regi
 	if row.Regs[row.RA].Kind == Undefined {
 		return nil, arch.Addr(a.cfa), symbols.ErrOutermost
 	}
-	a.keep()
+	a.keep(u.keptOf(callee.Set))
 	if err = a.registers(); err == nil {
 		err = a.returnAddress()
 	}
@@ -78,16 +78,34 @@ func (a *applying) frameAddress() (uint64, error) {
 
 // keep copies what no call changes, and sets SP, which is the CFA unless a rule
 // says otherwise.
-func (a *applying) keep() {
-	cpu := a.regs.Set.Arch
-	for _, names := range [][]string{cpu.CalleeSaved, constant[cpu.Name]} {
+func (a *applying) keep(list []int) {
+	for _, i := range list {
+		a.copy(i, i)
+	}
+	a.caller.SetSP(arch.Addr(a.cfa))
+}
+
+// kept are the registers of a set that no call changes.
+type kept struct {
+	set  *arch.Set
+	list []int
+}
+
+// keptOf finds them, once for a set.
+func (u *Unwinder) keptOf(s *arch.Set) []int {
+	if k := u.kept.Load(); k != nil && k.set == s {
+		return k.list
+	}
+	k := &kept{set: s}
+	for _, names := range [][]string{s.Arch.CalleeSaved, constant[s.Arch.Name]} {
 		for _, name := range names {
-			if i, ok := a.regs.Set.Index(name); ok {
-				a.copy(i, i)
+			if i, ok := s.Index(name); ok {
+				k.list = append(k.list, i)
 			}
 		}
 	}
-	a.caller.SetSP(arch.Addr(a.cfa))
+	u.kept.Store(k)
+	return k.list
 }
 
 func (a *applying) copy(to, from int) {

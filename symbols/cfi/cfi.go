@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -48,6 +49,8 @@ type Unwinder struct {
 	hdr                 header
 	ehOnce, debugOnce   sync.Once
 	ehIndex, debugIndex []entryRef
+
+	kept atomic.Pointer[kept]
 
 	mu   sync.Mutex
 	rows map[uint64]*Row
