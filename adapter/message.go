@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func readMessage(r *bufio.Reader) ([]byte, error) {
 // content need not end with a line end.
 func readHeader(r *bufio.Reader) (int, error) {
 	const name = "content-length:"
+	if n, ok := usualHeader(r); ok {
+		return n, nil
+	}
 	length, seen := 0, false
 	for {
 		line, err := readLine(r)
@@ -80,6 +84,26 @@ func readHeader(r *bufio.Reader) (int, error) {
 		}
 		seen = true
 	}
+}
+
+// usualHeader reads a header as clients write it, and nothing when it is another.
+func usualHeader(r *bufio.Reader) (length int, ok bool) {
+	const name, end, most = "Content-Length: ", "\r\n\r\n", 7 // digits
+	r.Peek(1)
+	p, _ := r.Peek(min(r.Buffered(), len(name)+most+len(end)))
+	digits, ok := bytes.CutPrefix(p, []byte(name))
+	if !ok {
+		return 0, false
+	}
+	n := 0
+	for ; n < len(digits) && digits[n] >= '0' && digits[n] <= '9'; n++ {
+		length = 10*length + int(digits[n]-'0')
+	}
+	if n == 0 || n > most || !bytes.HasPrefix(digits[n:], []byte(end)) {
+		return 0, false
+	}
+	r.Discard(len(name) + n + len(end))
+	return length, true
 }
 
 // readLine reads a line without its end; of an overlong one the tail.

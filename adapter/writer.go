@@ -22,8 +22,9 @@ type writer struct {
 	mu      sync.Mutex
 	queued  int // messages in out or in run's hands; else what follows is guarded by mu
 	seq     int
-	over    bool   // terminated was written
-	buf     []byte // of the message that is being written
+	over    bool      // terminated was written
+	limit   time.Time // of writes, as it was set last; none when zero
+	buf     []byte    // of the message that is being written
 	answers sync.Mutex
 	waiting map[int]chan<- *incoming // answers to reverse requests, by their seq; under answers
 }
@@ -31,7 +32,8 @@ type writer struct {
 // limited is a stream whose writes can be given a limit.
 type limited interface{ SetWriteDeadline(t time.Time) error }
 
-// maxHeld is how long a sender is held up by its message.
+// maxHeld is how long a sender is held up by its message at least, before another takes
+// it over; at most it is twice as long, as the limit is not moved for each.
 const maxHeld = 50 * time.Millisecond
 
 func newWriter() *writer {
@@ -87,7 +89,10 @@ func (w *writer) writeSoon(m outgoing) unwritten {
 	if b == nil {
 		return nil
 	}
-	w.wait.SetWriteDeadline(time.Now().Add(maxHeld))
+	if now := time.Now(); w.limit.Sub(now) < maxHeld {
+		w.limit = now.Add(2 * maxHeld)
+		w.wait.SetWriteDeadline(w.limit)
+	}
 	n, err := w.to.Write(b)
 	if err == nil {
 		return nil
@@ -123,7 +128,8 @@ func (w *writer) run(ctx context.Context) {
 // write writes one message of the queue, and waits as long as that takes.
 func (w *writer) write(m outgoing) error {
 	if w.wait != nil {
-		w.wait.SetWriteDeadline(time.Time{})
+		w.limit = time.Time{} // nobody else writes while something is queued
+		w.wait.SetWriteDeadline(w.limit)
 	}
 	b, left := m.(unwritten)
 	if !left {

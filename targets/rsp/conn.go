@@ -79,8 +79,9 @@ type Conn struct {
 	serial   bool // acknowledgements are needed: one request at a time
 	owed     bool // an acknowledgement, to travel with the next request
 	last     []byte
-	out      []byte // to be written
-	writing  bool   // the writer has bytes in hand
+	out      []byte    // to be written
+	writing  bool      // the writer has bytes in hand
+	limit    time.Time // of writes, as direct was told last; none when zero
 	flights  int
 	run      *run      // while a debuggee runs or a stop is being settled
 	heard    time.Time // when the last reply came, or somebody began to wait for one

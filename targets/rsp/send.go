@@ -42,7 +42,8 @@ func (c *Conn) pump() {
 const maxDirect = 4096
 
 // maxHeld is how long a write may take all the same, of a far end that answers
-// without reading: nobody else can do anything meanwhile.
+// without reading: nobody else can do anything meanwhile. It is twice as long at most,
+// as the limit is not moved for each write.
 const maxHeld = 100 * time.Millisecond
 
 // limited is a wire whose writes can be given a limit.
@@ -67,7 +68,10 @@ func (c *Conn) depart(heard bool) {
 		return
 	}
 	if heard && c.direct != nil && len(c.out) <= maxDirect && c.err == nil {
-		c.direct.SetWriteDeadline(time.Now().Add(maxHeld))
+		if now := time.Now(); c.limit.Sub(now) < maxHeld {
+			c.limit = now.Add(2 * maxHeld)
+			c.direct.SetWriteDeadline(c.limit)
+		}
 		if n, err := c.rw.Write(c.out); err == nil {
 			c.out = c.out[:0]
 			return
@@ -134,6 +138,9 @@ func (c *Conn) writer() {
 		c.mu.Lock()
 		p := c.out
 		c.out, c.writing = nil, len(p) > 0
+		if c.writing {
+			c.limit = time.Time{}
+		}
 		c.mu.Unlock()
 		if len(p) == 0 {
 			continue
