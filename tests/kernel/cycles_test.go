@@ -26,10 +26,11 @@ func TestCycles(t *testing.T) {
 	cats := vm.Begin(fmt.Sprintf("i=0; while [ $i -lt %d ]; do cat /proc/1/status >/dev/null; i=$((i+1)); done; echo $i", stops))
 	told := 0
 	// Whether a stop or the guest's end comes next is looked at: they come on two wires.
-	for limit := time.Now().Add(15 * time.Minute); !cats.Done() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(guest.Patience); !cats.Done() && time.Now().Before(limit); time.Sleep(10 * time.Millisecond) {
 		if !g.Done() {
 			continue
 		}
+		limit = time.Now().Add(guest.Patience)
 		if text := g.Wait(); !strings.Contains(text, "Breakpoint 0 hit") {
 			t.Fatalf("stop %d is\n%s", told, text)
 		}
