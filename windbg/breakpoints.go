@@ -3,6 +3,7 @@ package windbg
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,13 +126,15 @@ func both(a, b string) string {
 	if a == "" || b == "" {
 		return a + b
 	}
-	return a + " && (" + b + ")"
+	return "(" + a + ") && (" + b + ")"
 }
 
 // inside reports whether a condition may name variables, which are in place behind a
 // function's prologue.
 func inside(cond string) bool {
-	return cond != "" && (!strings.HasPrefix(cond, ofTask) || strings.Contains(cond, "&& ("))
+	return cond != "" && slices.ContainsFunc(strings.Split(cond, " && "), func(term string) bool {
+		return !strings.HasPrefix(strings.TrimLeft(term, "("), strings.TrimLeft(ofTask, "("))
+	})
 }
 
 // place reads where: an expression, a source line, or nothing for the current address.
