@@ -116,7 +116,7 @@ func (d *Debugger) stubOptions(c *Connection, p *Plan) rsp.Options {
 		NonStop: c.Bool("nonstop", false), OS: p.OS, Trace: d.trace, Log: d.hooks.Log,
 	}
 	if v, err := parseDuration(c.Get("timeout")); err == nil && v > 0 {
-		o.Timeout = v
+		o.Timeout, o.Hello = v, v // it is known to be slow, also to begin
 	}
 	if v := c.Get("os"); v != "" {
 		o.OS = v

@@ -65,7 +65,7 @@ func TestStubs(t *testing.T) {
 		}
 		t.Run(c.stub.Name, func(t *testing.T) {
 			program := c.stub.Build(t, source(t, "counting.c"), "-g", "-O0")
-			r := debugger(t, counting, "cdb", "-remote", "gdb:server=127.0.0.1,port="+c.stub.Serve(t, program))
+			r := debugger(t, counting, "cdb", "-remote", fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", c.stub.Serve(t, program), patience))
 			r.Must(t, 1, counted...)
 			if c.loss != "" {
 				r.Must(t, 1, c.loss)
@@ -83,7 +83,7 @@ func TestStubsRunning(t *testing.T) {
 		}
 		t.Run(c.stub.Name, func(t *testing.T) {
 			program := c.stub.Build(t, source(t, "pacing.c"), "-g", "-O0")
-			k := start(t, "cdb", "-remote", "gdb:server=127.0.0.1,port="+c.stub.Serve(t, program))
+			k := start(t, "cdb", "-remote", fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", c.stub.Serve(t, program), patience))
 			for _, line := range []string{"bp pace", "g", "k 2", "p", "p", "dv", "gu", "dx paces", "g", "bc *"} {
 				k.say(line)
 			}

@@ -239,5 +239,6 @@ func resident(pid int) int {
 // bareServer is a gdbserver of its own for a client.
 func bareServer(t *testing.T) string {
 	t.Helper()
-	return "gdb:server=127.0.0.1,port=" + targettest.StartServer(t, exec.Command("gdbserver", "--multi", "127.0.0.1:0")).Port
+	port := targettest.StartServer(t, exec.Command("gdbserver", "--multi", "127.0.0.1:0")).Port
+	return fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", port, patience)
 }
