@@ -173,10 +173,11 @@ func (l *loop) number0(bs []*breakpoint) {
 			used[b.ID] = true
 		}
 	}
+	id := 0
 	for _, b := range bs {
-		for id := 0; b.ID < 0; id++ {
+		for ; b.ID < 0; id++ {
 			if !used[id] {
-				b.ID, used[id] = id, true
+				b.ID = id
 			}
 		}
 	}
@@ -309,10 +310,11 @@ func (l *loop) settleTable(ctx context.Context) {
 		}
 	}
 	l.openFor(ctx, fresh)
+	having := map[string][]*Module{}
 	for _, b := range fresh {
 		in := l.modules.rows
 		if len(b.addrs) > 0 {
-			in = in[1:] // openFor has asked the main module
+			in = l.elsewhere(b, having) // openFor has asked the main module
 		}
 		if !l.resolve(ctx, b, in) {
 			l.resolveAlias(b, l.modules.rows)
@@ -330,6 +332,21 @@ func (l *loop) settleTable(ctx context.Context) {
 		l.refusedNow = nil // the statuses tell
 	}
 	l.prefetch()
+}
+
+// elsewhere lists the modules but the main one that may have places of b, which has some.
+// having remembers them for each source file: many breakpoints are of one.
+func (l *loop) elsewhere(b *breakpoint, having map[string][]*Module) []*Module {
+	rest := l.modules.rows[1:]
+	if b.File == "" || len(b.places) == 0 || b.Aliases != "" && b.places[0].Line.File != b.File {
+		return rest
+	}
+	in, known := having[b.File]
+	if !known {
+		in = slices.DeleteFunc(slices.Clone(rest), func(m *Module) bool { return len(l.linePlaces("", b.File, 1, []*Module{m})) == 0 })
+		having[b.File] = in
+	}
+	return in
 }
 
 // doubtful reports whether a trap to be planted may be refused. Software traps

@@ -68,6 +68,8 @@ type Data struct {
 	gapMu  sync.Once
 	gapMap []unitRange // from the units that .debug_aranges leaves out
 
+	function atomic.Pointer[die] // that was asked for last
+
 	asked  naming
 	lines  lineCache
 	index  names

@@ -37,7 +37,14 @@ func (d *Data) functionDIE(addr uint64) (die, bool) {
 	if !ok {
 		return die{}, false
 	}
-	return u.readDIE(f.die)
+	if last := d.function.Load(); last != nil && last.u == u && last.off == f.die { // lines that are asked for follow each other
+		return *last, true
+	}
+	x, ok := u.readDIE(f.die)
+	if ok {
+		d.function.Store(&x)
+	}
+	return x, ok
 }
 
 // scopeWalk goes down from a function to the innermost block at an address.
