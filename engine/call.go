@@ -439,7 +439,7 @@ func (x *caller) await(ctx context.Context, end <-chan time.Time) (targets.Stop,
 	done := ctx.Done()
 	for {
 		select {
-		case e, ok := <-l.r.Events():
+		case e, ok := <-l.coming():
 			if !ok {
 				e = targets.Gone{Err: targets.ErrGone}
 			}

@@ -1,14 +1,15 @@
-// Package engine is the debugger: one goroutine, the loop, owns the session
-// with a debuggee and everything known about it. It plants traps, steps, keeps
+// Package engine is the debugger: the loop owns the session with a debuggee and
+// everything known about it, and one goroutine at a time is in it. It plants traps, steps, keeps
 // threads, modules and stacks, and caches memory for as long as the debuggee is
 // stopped.
 //
 // # The loop
 //
-// The loop selects over target events and an inbox of closures. A session is
+// Whoever wants something has a closure run in the loop, which takes a turn there, on
+// the caller's goroutine; the target's events take turns too (turn.go). A session is
 // stopped, running, halting or gone. View is the token for looking at a stopped
 // debuggee: it exists only inside Do and dies with it; Live serves tables at any
-// time. There is no mutex: whoever wants something sends a closure.
+// time. There is no mutex beside the turn.
 //
 // Breakpoints changed while running are parked; the loop interrupts once, serves
 // all that is parked, plants the difference between wanted and planted, and

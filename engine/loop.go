@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,8 +14,8 @@ import (
 	"dap-windbg/targets"
 )
 
-// loop is everything that is known of one debuggee. It belongs to the goroutine
-// in run; nothing else touches it.
+// loop is everything that is known of one debuggee. It belongs to whoever has the
+// session's turn; nothing else touches it.
 type loop struct {
 	s     *Session
 	t     targets.Target
@@ -26,9 +24,14 @@ type loop struct {
 	arch  *arch.Arch
 	state State
 
-	halting bool // an interrupt is on its way
-	pause   bool // the user asked for it
-	stray   int  // resumes during which an interrupt that crossed another stop may surface
+	pumping bool               // the goroutine that takes the target's events has the turn: it takes none meanwhile
+	offered chan targets.Event // events for who waits for one in a turn of its own
+	over    chan struct{}      // closed when there is no debuggee any more
+
+	halting bool      // an interrupt is on its way
+	halted  time.Time // when it was sent
+	pause   bool      // the user asked for it
+	stray   int       // resumes during which an interrupt that crossed another stop may surface
 	stuck   *time.Timer
 	parked  []*request
 	waiters []chan Stop
@@ -100,7 +103,7 @@ type loop struct {
 }
 
 func newLoop(s *Session, t targets.Target, o Options) *loop {
-	l := &loop{s: s, t: t, o: o, wake: make(chan struct{}, 1), opened: make(chan *opening, 64), indexing: make(chan struct{}, 1), indexed: make(chan *Module),
+	l := &loop{s: s, t: t, o: o, pumping: true, offered: make(chan targets.Event), over: make(chan struct{}), wake: make(chan struct{}, 1), opened: make(chan *opening, 64), indexing: make(chan struct{}, 1), indexed: make(chan *Module),
 		lifted: map[arch.Addr]bool{}, hits: map[targets.ThreadID]arch.Addr{}, own: map[targets.ThreadID]arch.Addr{},
 		handed: map[targets.ThreadID]targets.Deliver{}, vars: map[string]eval.Value{}}
 	l.r, _ = t.(targets.Runner)
@@ -139,149 +142,6 @@ func (l *loop) dropMemory() {
 	l.changes++
 }
 
-// run is the loop.
-func (l *loop) run(ctx context.Context) error {
-	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
-	defer l.leaveOpens()
-	defer l.end()
-	defer l.stuck.Stop()
-	l.guarded(ctx, l.begin)
-	for l.state != StateGone {
-		select {
-		case r := <-l.s.inbox:
-			l.serve(r)
-		case e, ok := <-l.events():
-			if !ok {
-				e = targets.Gone{Err: targets.ErrGone}
-			}
-			l.guarded(l.life, func(ctx context.Context) { l.event(ctx, e) })
-		case o := <-l.opened:
-			l.guarded(l.life, func(ctx context.Context) { l.arrived(ctx, o) })
-		case m := <-l.indexed:
-			l.guarded(l.life, func(ctx context.Context) { l.indexedNow(ctx, m) })
-		case <-l.s.refilter:
-			l.refiltered()
-		case <-l.wake:
-			l.dropParked()
-		case <-l.stuck.C:
-			l.deaf()
-		case <-ctx.Done():
-			how := targets.Kill
-			if l.t.Info().Attached {
-				how = targets.Detach
-			}
-			l.guarded(l.life, func(ctx context.Context) { _ = l.part(ctx, how) })
-		}
-	}
-	return l.ended
-}
-
-// events are the target's, which another may take the place of.
-func (l *loop) events() <-chan targets.Event {
-	if l.r == nil {
-		return nil
-	}
-	return l.r.Events()
-}
-
-// leaveOpens waits until nobody looks for symbols any more, as long as leaving may take.
-func (l *loop) leaveOpens() {
-	all := make(chan struct{})
-	go func() { l.opens.Wait(); close(all) }()
-	timer := time.NewTimer(partTime)
-	defer timer.Stop()
-	select {
-	case <-all:
-	case <-timer.C:
-	}
-}
-
-// guarded runs f with a context that Preempt cancels.
-func (l *loop) guarded(ctx context.Context, f func(context.Context)) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer l.s.now.Store(l.s.now.Swap(&cancel))
-	f(ctx)
-}
-
-// serve runs a request, parks it, or refuses it.
-func (l *loop) serve(r *request) {
-	switch {
-	case r.ctx.Err() != nil:
-		r.answer <- r.ctx.Err()
-	case l.state == StateGone:
-		r.answer <- targets.ErrGone
-	case r.kind == stopped && l.state != StateStopped:
-		r.answer <- targets.ErrRunning
-	case r.kind == parkable && l.state == StateRunning && l.t.Info().Limits.Bits&targets.LiveMemory == 0:
-		l.park(r)
-	case r.kind == parkable && l.state == StateRunning:
-		l.perform(r)
-		l.dropMemory() // what was read may change at once
-	default:
-		l.perform(r)
-	}
-}
-
-func (l *loop) perform(r *request) {
-	l.guarded(r.ctx, func(ctx context.Context) { r.answer <- l.attempt(ctx, r.run) })
-}
-
-// attempt runs f. A panic, which is a defect of ours, becomes an error: it must not
-// end the sessions of other debuggees, nor leave this one with traps in it.
-func (l *loop) attempt(ctx context.Context, f func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.o.Log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("internal error")
-			err = fmt.Errorf("internal error: %v", p)
-		}
-	}()
-	return f(ctx)
-}
-
-// park keeps r until the debuggee stops, and sees to it that it does.
-func (l *loop) park(r *request) {
-	l.parked = append(l.parked, r)
-	context.AfterFunc(r.ctx, func() {
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
-	})
-	l.guarded(l.life, func(ctx context.Context) {
-		if err := l.halt(ctx); err != nil {
-			l.serveParked(err)
-		}
-	})
-}
-
-// dropParked answers parked requests whose context ended.
-func (l *loop) dropParked() {
-	l.parked = slices.DeleteFunc(l.parked, func(r *request) bool {
-		if r.ctx.Err() == nil {
-			return false
-		}
-		r.answer <- r.ctx.Err()
-		return true
-	})
-}
-
-// serveParked runs parked requests; with an error they fail.
-func (l *loop) serveParked(err error) {
-	parked := l.parked
-	l.parked = nil
-	for _, r := range parked {
-		switch {
-		case r.ctx.Err() != nil:
-			r.answer <- r.ctx.Err()
-		case err != nil:
-			r.answer <- err
-		default:
-			l.perform(r)
-		}
-	}
-}
-
 // halt sends one interrupt, however often it is asked.
 func (l *loop) halt(ctx context.Context) error {
 	if l.halting || l.state != StateRunning {
@@ -293,7 +153,7 @@ func (l *loop) halt(ctx context.Context) error {
 	if err := l.r.Interrupt(ctx); err != nil {
 		return fmt.Errorf("breaking in: %w", err)
 	}
-	l.halting = true
+	l.halting, l.halted = true, time.Now()
 	l.stuck.Reset(l.o.Timeout)
 	return nil
 }
@@ -309,7 +169,7 @@ func (l *loop) interrupt(ctx context.Context) error {
 
 // deaf is told when an interrupt brought no stop in time.
 func (l *loop) deaf() {
-	if !l.halting {
+	if !l.halting || time.Since(l.halted) < l.o.Timeout { // or it was about another
 		return
 	}
 	l.halting, l.pause = false, false
@@ -405,6 +265,9 @@ func addresses(as []arch.Addr, ptr int) string {
 
 // finish leaves everybody who waits, and tells.
 func (l *loop) finish(e Ended) {
+	if l.state != StateGone {
+		close(l.over)
+	}
 	l.state, l.halting, l.pause = StateGone, false, false
 	l.stuck.Stop()
 	l.plan, l.gone = nil, &e
@@ -446,7 +309,7 @@ func (l *loop) standstill(ctx context.Context) bool {
 	}
 	for l.state == StateRunning {
 		select {
-		case e, ok := <-l.r.Events():
+		case e, ok := <-l.coming():
 			if !ok {
 				e = targets.Gone{Err: targets.ErrGone}
 			}

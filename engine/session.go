@@ -12,7 +12,7 @@ import (
 
 // Session is one debuggee. Its methods may be called from any goroutine.
 type Session struct {
-	inbox    chan *request
+	turn     chan struct{} // held by who runs in the loop
 	refilter chan struct{} // what to catch has changed
 	done     chan struct{} // closed when Run has ended
 	now      atomic.Pointer[context.CancelFunc]
@@ -21,7 +21,9 @@ type Session struct {
 	l        *loop
 }
 
-// request is a closure for the loop. answer has room for one error.
+// request is a closure for the loop. answer has room for one error. It is run by the
+// goroutine that asks, when it has the turn, or, parked, by the one that learns of the
+// stop: waking another for it takes longer than much of what is asked.
 type request struct {
 	ctx    context.Context
 	kind   requestKind
@@ -45,7 +47,8 @@ func New(t targets.Target, o Options) *Session {
 	if o.Emit == nil {
 		o.Emit = func(Event) {}
 	}
-	s := &Session{inbox: make(chan *request), refilter: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Session{turn: make(chan struct{}, 1), refilter: make(chan struct{}, 1), done: make(chan struct{})}
+	s.turn <- struct{}{} // until Run has begun
 	s.l = newLoop(s, t, o)
 	return s
 }
@@ -64,19 +67,21 @@ type inLoop struct{}
 // errInQuery: a command line within a query may look, not run the debuggee.
 var errInQuery = errors.New("the debuggee cannot be run from within a query")
 
-// send hands a request to the loop and waits for its answer.
+// send runs a request in the loop, or has it run, and waits for its answer.
 func (s *Session) send(ctx context.Context, kind requestKind, f func(ctx context.Context) error) error {
 	if ctx.Value(inLoop{}) == s {
 		return f(ctx)
 	}
 	r := &request{ctx: ctx, kind: kind, run: f, answer: make(chan error, 1)}
 	select {
-	case s.inbox <- r:
+	case s.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.done:
 		return targets.ErrGone
 	}
+	s.l.serve(r)
+	<-s.turn
 	select {
 	case err := <-r.answer:
 		return err
