@@ -296,6 +296,10 @@ func (l *loop) write(ctx context.Context, s targets.Space, addr arch.Addr, p []b
 	for _, sh := range shadows {
 		sh.x.under = sh.under
 	}
+	if l.t.Info().Machine { // the same memory may lie at other addresses, and in other spaces
+		l.dropMemory()
+		return len(p), nil
+	}
 	l.mem.put(s, addr, p)
 	l.changes++
 	return len(p), nil

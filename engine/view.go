@@ -261,9 +261,6 @@ func (v *View) ReadMemory(ctx context.Context, s targets.Space, addr arch.Addr, 
 func (v *View) WriteMemory(ctx context.Context, s targets.Space, addr arch.Addr, p []byte) (int, error) {
 	n, err := v.l.write(ctx, v.l.orHere(s), addr, p)
 	if n > 0 {
-		if v.l.t.Info().Machine { // the same memory may lie at other addresses, and in other spaces
-			v.l.dropMemory()
-		}
 		v.l.forgetWalks()
 		v.l.o.Emit(Invalidated{Memory: true, Stacks: true})
 	}
