@@ -229,7 +229,7 @@ func nontrivial(t *symbols.Type, depth int) bool {
 	if m.Passed != symbols.PassingUnknown {
 		return m.Passed == symbols.ByReference
 	}
-	for _, x := range m.Methods {
+	for _, x := range m.AllMethods() {
 		if x.Virtual || !x.Implicit && !x.Deleted && special(t, x) {
 			return true
 		}

@@ -260,7 +260,7 @@ func holderWithin(t *symbols.Type, name, scope string, depth int, left *int) (*s
 		return nil, nil
 	}
 	var ms []symbols.Method
-	for _, m := range t.Members().Methods {
+	for _, m := range t.Members().AllMethods() {
 		if m.Name == name && (scope == "" || sameClass(t.Name, scope)) {
 			ms = append(ms, m)
 		}

@@ -40,7 +40,7 @@ func ownName(t *symbols.Type) string {
 // made; deleted: there are some that cannot.
 func constructors(t *symbols.Type) (list []candidate, deleted bool) {
 	own := ownName(t)
-	ms := t.Members().Methods
+	ms := t.Members().AllMethods()
 	for i := range ms {
 		m := &ms[i]
 		if name, _, _ := strings.Cut(m.Name, "<"); own == "" || name != own || m.Type == nil {
@@ -200,7 +200,7 @@ func (ev *evaluator) destroy(caller Caller, v Value, parts *int) error {
 	if *parts--; *parts < 0 {
 		return nil
 	}
-	ms := t.Members().Methods
+	ms := t.Members().AllMethods()
 	i := slices.IndexFunc(ms, func(m symbols.Method) bool { return m.Name == "~"+ownName(t) })
 	if i < 0 || ms[i].Type == nil {
 		return ev.eachPart(caller, t, func(f symbols.Field, of *symbols.Type, at arch.Addr) error {

@@ -291,7 +291,7 @@ func methodsWithin(t *symbols.Type, name string, depth int, left *int) []symbols
 		return nil
 	}
 	var out []symbols.Method
-	for _, m := range t.Members().Methods {
+	for _, m := range t.Members().AllMethods() {
 		if m.Name == name {
 			out = append(out, m)
 		}

@@ -86,10 +86,25 @@ type Members struct {
 	Enumerators []Enumerator
 	Params      []Param       // Func
 	Template    []TemplateArg // class templates
-	Methods     []Method
+	Methods     []Method      // read them by AllMethods
 	Variadic    bool
 	Parts       []VariantPart
 	Passed      Passing
+
+	// LoadMethods makes Methods on first use: a class has many, which those who look
+	// at its data never ask for. Nil when they are there.
+	LoadMethods func() []Method
+	loaded      sync.Once
+}
+
+// AllMethods returns the methods of a class, those of its bases not among them.
+func (m *Members) AllMethods() []Method {
+	m.loaded.Do(func() {
+		if m.LoadMethods != nil {
+			m.Methods = m.LoadMethods()
+		}
+	})
+	return m.Methods
 }
 
 // Passing is how objects of a class are handed to functions and back, where the

@@ -356,7 +356,7 @@ func (p *completing) fields(t *symbols.Type, partial string, depth int) {
 			p.add(f.Name, eval.TypeName(f.Type))
 		}
 	}
-	for _, f := range m.Methods {
+	for _, f := range m.AllMethods() {
 		if strings.HasPrefix(f.Name, partial) {
 			p.add(f.Name, "function")
 		}

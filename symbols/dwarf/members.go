@@ -87,7 +87,9 @@ func (d *die) structMembers(m *symbols.Members) {
 		case tagMember, tagInheritance, tagVariable:
 			m.Fields = append(m.Fields, c.field(d))
 		case tagSubprogram:
-			m.Methods = append(m.Methods, c.method())
+			if m.LoadMethods == nil {
+				m.LoadMethods = d.u.data.methods(d.ref())
+			}
 		case tagVariantPart:
 			c.variants(d, m, 0)
 		default:
@@ -247,6 +249,19 @@ func (d *die) templateArg() symbols.TemplateArg {
 		}
 	}
 	return a
+}
+
+// methods makes what reads the methods of the class at r.
+func (d *Data) methods(r ref) func() []symbols.Method {
+	load := d.loader(r, func(e *die, m *symbols.Members) {
+		e.children(func(c *die) bool {
+			if c.ab.tag == tagSubprogram {
+				m.Methods = append(m.Methods, c.method())
+			}
+			return true
+		})
+	})
+	return func() []symbols.Method { return load().Methods }
 }
 
 func (d *die) method() symbols.Method {

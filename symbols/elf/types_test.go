@@ -85,7 +85,7 @@ func describe(b *strings.Builder, t *symbols.Type) {
 	for _, e := range m.Enumerators {
 		fmt.Fprintf(b, "  %s = %d\n", e.Name, e.Value)
 	}
-	for _, f := range m.Methods {
+	for _, f := range m.AllMethods() {
 		if f.Name == "area" || f.Name == "sum" || f.Name == "put" {
 			fmt.Fprintf(b, "  method %s %s virtual %v static %v\n", f.Name, spell(f.Type), f.Virtual, f.Static)
 		}

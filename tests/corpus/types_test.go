@@ -280,7 +280,7 @@ func (c *comparer) members(path string, t *symbols.Type, n *node) {
 	}
 	walk(n)
 	m := t.Members()
-	fact(c, "methods", path, len(m.Methods), methods)
+	fact(c, "methods", path, len(m.AllMethods()), methods)
 	if fact(c, "fields", path, len(m.Fields), len(want)) {
 		for i, k := range want {
 			c.field(path, t, &m.Fields[i], k)

@@ -157,7 +157,7 @@ func ourMembers(ty *symbols.Type) (out []string) {
 	for _, e := range m.Enumerators {
 		out = append(out, fmt.Sprintf("%s = %d", e.Name, e.Value))
 	}
-	for _, x := range m.Methods {
+	for _, x := range m.AllMethods() {
 		out = append(out, "method "+x.Name)
 	}
 	return out
