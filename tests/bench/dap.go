@@ -24,8 +24,9 @@ type dapPeer struct {
 	thread  int
 	frame   int
 	events  []message
-	answers []message // that nobody has asked for yet
-	heard   [][]byte  // the contents of messages, nil for each request sent
+	answers []message         // that nobody has asked for yet
+	heard   [][]byte          // the contents of messages, nil for each request sent
+	places  map[string]string // memory references, by expressions that have no others later
 }
 
 type message struct {
@@ -277,6 +278,14 @@ func (d *dapPeer) branch(ref int) {
 var address = regexp.MustCompile(`0x[0-9a-f]+`)
 
 func (d *dapPeer) memory(expr string, count int) {
+	d.do("readMemory", map[string]any{"memoryReference": d.place(expr), "count": count})
+}
+
+// place is the memory reference of an expression that yields the same address always.
+func (d *dapPeer) place(expr string) string {
+	if at, ok := d.places[expr]; ok {
+		return at
+	}
 	v := d.value(expr)
 	if v.MemoryReference == "" {
 		v.MemoryReference = address.FindString(v.Result)
@@ -284,7 +293,11 @@ func (d *dapPeer) memory(expr string, count int) {
 	if v.MemoryReference == "" { // shown as the text that is there
 		v.MemoryReference = address.FindString(d.value("(void *)(" + expr + ")").Result)
 	}
-	d.do("readMemory", map[string]any{"memoryReference": v.MemoryReference, "count": count})
+	if d.places == nil {
+		d.places = map[string]string{}
+	}
+	d.places[expr] = v.MemoryReference
+	return v.MemoryReference
 }
 
 func (d *dapPeer) disassemble(count int) {
