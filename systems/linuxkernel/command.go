@@ -29,7 +29,7 @@ type row struct {
 // rows lists the commands of a Linux kernel.
 func rows() []row {
 	var all []row
-	for _, family := range [][]row{processRows, entryRows, viewRows, logRows, memoryRows, scanRows, cpuRows, hardwareRows, fileRows, analyzeRows, absentRows} {
+	for _, family := range [][]row{processRows, entryRows, viewRows, logRows, memoryRows, scanRows, cpuRows, hardwareRows, fileRows, analyzeRows, crashRows, absentRows} {
 		all = append(all, family...)
 	}
 	return all

@@ -85,7 +85,16 @@ func TestColumnMoves(t *testing.T) {
 	has(t, "the prompts", w.Text(), `0: kd> `, `1: kd> `)
 	w.Do("bc *")
 	w.End("qd")
+	w = window.Open(t, "-k", vm.Stub())
+	w.Do(".detach")
 	if got := vm.Run("echo alive"); got != "alive\n" {
 		t.Errorf("after detaching the guest says %q", got)
 	}
+	w.End("q")
+	w = window.Open(t, "-k", vm.Stub(), "-y", symbolPath(k), "-c", "bp /1 vmlinux!ksys_read; g")
+	w.Do("~")
+	typed{".crash", `crashes when it goes on`}.run(t, w)
+	has(t, "the crash", w.Do("g"), `Kernel panic - not syncing: sysrq triggered crash`)
+	has(t, "its stack", w.Do("k"), `vmlinux!panic`, `vmlinux!sysrq_handle_crash`, `vmlinux!ksys_read`)
+	w.End("q")
 }
