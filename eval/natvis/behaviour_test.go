@@ -75,6 +75,24 @@ func testExpressions(t *testing.T, p *process, m *eval.Model) {
 type counting struct {
 	*process
 	bytes int
+	ahead map[arch.Addr]bool // pages that were read because somebody said that they will be needed
+}
+
+// ReadAhead implements eval.Ahead, as the engine does.
+func (c *counting) ReadAhead(ctx context.Context, at, from, to arch.Addr) bool {
+	const page = 4096
+	if c.ahead[at/page] {
+		return false
+	}
+	if c.ahead == nil {
+		c.ahead = map[arch.Addr]bool{}
+	}
+	c.ahead[at/page] = true
+	for a := from; a < to; a = (a/page + 1) * page {
+		c.ahead[a/page] = true
+	}
+	_, _ = c.ReadMemory(ctx, from, make([]byte, to-from))
+	return true
 }
 
 func (c *counting) ReadMemory(ctx context.Context, a arch.Addr, b []byte) (int, error) {
