@@ -188,9 +188,7 @@ func (w *window) loop(ctx context.Context) {
 		w.scr.Prompt("", "")
 		line, err := w.read(ctx, prompt)
 		if errors.Is(err, readline.ErrInterrupt) {
-			if w.share.Shared() { // somebody else may be at work
-				w.seat.BreakIn()
-			}
+			w.seat.BreakIn() // somebody else may be at work, or the debuggee have gone on by itself
 			continue
 		}
 		if err != nil {

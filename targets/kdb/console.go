@@ -50,7 +50,7 @@ type console struct {
 	silence time.Duration              // longest pause within an answer
 	entered func(text string, cpu int) // in the loop: a prompt came while the kernel ran
 	printed func(text string)          // in the loop: the kernel or its programs printed
-	booted  func(atPrompt bool)        // in the loop: what was printed is what a kernel begins with
+	booted  func()                     // in the loop: what was printed is what a kernel begins with
 	ended   func(error)                // in the loop, last
 
 	in      chan []byte
@@ -286,7 +286,7 @@ func (c *console) feed(p []byte) {
 		c.await(c.silence / 20)
 	case boots().Match(c.buf): // the machine was reset under the prompt
 		c.atPrompt = false
-		c.booted(true)
+		c.booted()
 		c.print()
 	}
 }
@@ -309,7 +309,7 @@ func (c *console) print() {
 	}
 	if end > 0 {
 		if boots().Match(c.buf[:end]) {
-			c.booted(false)
+			c.booted()
 		}
 		c.printed(string(c.buf[:end]))
 		c.buf = append(c.buf[:0], c.buf[end:]...)
@@ -337,6 +337,9 @@ func withoutNudge(text string) string {
 // prompted: the console waits for a line.
 func (c *console) prompted(tail []byte) {
 	cpu, _ := strconv.Atoi(string(promptAtEnd().FindSubmatch(tail)[1]))
+	if c.cur == nil && !c.atPrompt {
+		c.print()
+	}
 	text := string(c.buf[:strings.LastIndexByte(string(c.buf), '[')])
 	if c.cur == nil {
 		c.off()
@@ -406,6 +409,10 @@ func (c *console) paused() {
 	switch {
 	case c.cur != nil && c.cur.burst != nil:
 		c.unheard()
+	case c.cur != nil && (c.echoing || !c.cur.quiet && c.nudges == maxNudges) && boots().Match(c.buf): // the machine was reset meanwhile
+		c.booted()
+		c.finish("", targets.ErrRunning)
+		c.print()
 	case c.cur != nil && c.echoing:
 		c.unechoed()
 	case c.cur != nil && !c.cur.quiet && c.nudges < maxNudges:
@@ -417,10 +424,6 @@ func (c *console) paused() {
 		c.await(c.silence / 4)
 	case c.cur != nil && c.cur.lets && c.taken:
 		c.finish("", nil) // it runs and prints nothing
-	case c.cur != nil && !c.cur.quiet && boots().Match(c.buf): // the machine was reset under the command
-		c.booted(true)
-		c.finish("", targets.ErrRunning)
-		c.print()
 	case c.cur != nil:
 		c.finish("", &SilentError{Line: c.cur.line, Got: string(c.buf[max(0, len(c.buf)-80):])})
 	case !c.atPrompt && beforePrompt().Match(c.buf) && c.nudges < maxNudges:

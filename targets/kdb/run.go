@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -77,6 +78,10 @@ func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
 	return t.letGo(ctx, "go")
 }
 
+// breakPause is how long a break-in is waited for before another is sent: a kernel that
+// boots hears none.
+const breakPause = 3 * time.Second
+
 // Interrupt breaks in by SysRq g: a break on the line, then the letter.
 func (t *Target) Interrupt(ctx context.Context) error {
 	t.mu.Lock()
@@ -84,11 +89,11 @@ func (t *Target) Interrupt(ctx context.Context) error {
 	case t.err != nil:
 		t.mu.Unlock()
 		return t.err
-	case !t.running || t.asked:
+	case !t.running || t.asked && time.Since(t.broke) < breakPause:
 		t.mu.Unlock()
 		return nil
 	}
-	t.asked = true
+	t.asked, t.broke = true, time.Now()
 	t.mu.Unlock()
 	if err := t.breakIn(); err != nil {
 		t.mu.Lock()

@@ -42,9 +42,10 @@ type Target struct {
 	running bool
 	begun   bool // the first stop has been told
 	stop    entry
-	cpu     int  // the console's current one
-	astray  bool // its registers are those of a task that the user has chosen
-	asked   bool
+	cpu     int       // the console's current one
+	astray  bool      // its registers are those of a task that the user has chosen
+	asked   bool      // to stop
+	broke   time.Time // when that was last
 	parting bool
 	escaped bool // what broke in is yet to be erased at the console
 	slow    bool // kgdb does not help
@@ -266,11 +267,11 @@ func (t *Target) asksTraps(told func()) func() {
 
 // boots: a kernel begins to talk, in the loop. Where the console was at its prompt, the
 // machine was reset; a running kernel's programs may print such a line too.
-func (t *Target) boots(atPrompt bool) {
+func (t *Target) boots() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.booted = true
-	if atPrompt && !t.running {
+	if t.begun && !t.running {
 		t.running, t.rebooted = true, true
 		t.put(targets.Running{Text: "the machine was reset"})
 	}

@@ -13,7 +13,7 @@ import (
 // (gdb_cmd_query, kernel/debug/gdbstub.c).
 
 // kernelBegins is what a kernel begins with (init/version.c). A program may print it too.
-var kernelBegins = regexp.MustCompile(`(?m)^(?:\[ *0\.0+\] )?Linux version [0-9]+\.[0-9]`)
+var kernelBegins = regexp.MustCompile(`(?m)(?:^|\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`)
 
 // notByKGDB has kdb's words of that kind, and what does it here.
 var notByKGDB = map[string]string{

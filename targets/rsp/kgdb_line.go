@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 )
@@ -398,7 +399,9 @@ func (l *kgdbLine) written(p []byte) {
 		if end < 3 || end > len(p) {
 			return
 		}
-		l.queue = append(l.queue, p[:end])
+		if l.state != kgdbRunning || !resumes(p) { // it went on already where the machine was reset
+			l.queue = append(l.queue, p[:end])
+		}
 		p = p[end:]
 	}
 	l.next()
@@ -470,6 +473,7 @@ func (l *kgdbLine) tellText(n int) {
 	}
 	if l.state == kgdbStopped && l.found && kernelBegins.MatchString(text) { // the machine was reset
 		l.state, l.sent = kgdbRunning, nil
+		l.queue = slices.DeleteFunc(l.queue, resumes)
 	}
 	l.o.Trace.Message(false, 0, []byte(text))
 	l.mu.Lock()
