@@ -1,7 +1,7 @@
 // Package engine is the debugger: the loop owns the session with a debuggee and
-// everything known about it, and one goroutine at a time is in it. It plants traps, steps, keeps
-// threads, modules and stacks, and caches memory for as long as the debuggee is
-// stopped.
+// everything known about it, and one goroutine at a time is in it. It plants traps,
+// steps, keeps threads, modules and stacks, and caches memory for as long as the
+// debuggee is stopped.
 //
 // # The loop
 //

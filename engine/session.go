@@ -80,8 +80,10 @@ func (s *Session) send(ctx context.Context, kind requestKind, f func(ctx context
 	case <-s.done:
 		return targets.ErrGone
 	}
-	s.l.serve(r)
-	<-s.turn
+	func() {
+		defer func() { <-s.turn }() // also when f ends the goroutine
+		s.l.serve(r)
+	}()
 	select {
 	case err := <-r.answer:
 		return err
