@@ -144,20 +144,23 @@ func changesRegisters(payload string) bool {
 }
 
 // leaves drops what is known of the registers where request r may change them. A program
-// counter that is still to be put back to a trap travels with c and s; before anything
-// else it is written, by the requests that are returned. c.mu is held.
+// counter that is still to be put back to a trap travels with c and s, which may be held
+// up yet: see gone. Before anything else it is written, by the requests that are returned.
+// c.mu is held.
 func (c *Conn) leaves(r *request) (before []*request) {
 	own := &c.own
-	if own.g == nil || !changesRegisters(r.payload) {
+	if own.g == nil || r.resume && r.payload[0] != 'C' || !changesRegisters(r.payload) {
 		return nil
 	}
-	carried := len(r.payload) > 1 && strings.IndexByte("cs", r.payload[0]) >= 0
-	if own.behind && !carried && !strings.HasPrefix(r.payload, setPC) {
+	if own.behind && !strings.HasPrefix(r.payload, setPC) {
 		before = c.putBack()
 	}
 	own.g, own.behind = nil, false
 	return before
 }
+
+// gone drops what is known of the registers as the kernel goes on; c.mu is held.
+func (c *Conn) gone() { c.own.g, c.own.behind = nil, false }
 
 // setPC begins the packet that writes the program counter.
 var setPC = fmt.Sprintf("P%x=", ripNumber)

@@ -232,6 +232,13 @@ func TestKGDBTrips(t *testing.T) {
 	if got := since(); got != "cffffffff81001000 g Hgfffffffe g" {
 		t.Errorf("it was not gone on from the trap: %q", got)
 	}
+	if err := d.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: 0x1000}}}); err == nil {
+		t.Fatal("a trap at nothing was set")
+	}
+	run(targets.Resume{Default: targets.Action{Kind: targets.Go}})
+	if got := since(); !strings.HasPrefix(got, "cffffffff81001000 ") {
+		t.Errorf("after a trap was refused it was not gone on from where it was: %q", got)
+	}
 	for i := range uint64(4) { // kgdb_active
 		k.memory[kgdbData+i] = 0
 	}

@@ -26,6 +26,9 @@ func (c *Conn) pump() {
 			told = append(told, e)
 		}
 		c.put(r.flight.number, packet)
+		if r.resume {
+			c.gone()
+		}
 		c.sent++
 		if r.resume && c.run != nil && c.run.interrupts > 0 && !c.strike(c.run) {
 			c.put(c.flightNumber(), []byte{interrupt})
