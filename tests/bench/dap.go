@@ -278,7 +278,9 @@ func (d *dapPeer) branch(ref int) {
 var address = regexp.MustCompile(`0x[0-9a-f]+`)
 
 func (d *dapPeer) memory(expr string, count int) {
-	d.do("readMemory", map[string]any{"memoryReference": d.place(expr), "count": count})
+	if at := d.place(expr); count > 0 {
+		d.do("readMemory", map[string]any{"memoryReference": at, "count": count})
+	}
 }
 
 // place is the memory reference of an expression that yields the same address always.

@@ -184,7 +184,9 @@ func (g *miPeer) branch(name string) {
 }
 
 func (g *miPeer) memory(expr string, count int) {
-	g.do(fmt.Sprintf("-data-read-memory-bytes %s %d", expr, count))
+	if count > 0 {
+		g.do(fmt.Sprintf("-data-read-memory-bytes %s %d", expr, count))
+	}
 }
 
 func (g *miPeer) disassemble(count int) {

@@ -31,8 +31,8 @@ type peer interface {
 	registers()
 	evaluate(expr string)
 	elements(expr string, from, count int)
-	tree(expr string) // opened to its leaves
-	memory(expr string, count int)
+	tree(expr string)              // opened to its leaves
+	memory(expr string, count int) // 0: no more than what reading it takes to know
 	disassemble(count int)
 	disconnect() // ends with the answer
 	leave()      // ends with the process

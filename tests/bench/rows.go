@@ -96,7 +96,7 @@ func steps(b *bench, p peer, m meter) {
 	p.breakpoints(work, "")
 	p.run("continue")
 	p.refresh()
-	p.memory("&big[0]", 1) // where it lies is no part of reading it
+	p.memory("&big[0]", 0) // where it lies is no part of reading it
 	for range b.turns(20) {
 		m("continue to a breakpoint", func() { p.run("continue") })
 		m("step over", func() { p.run("next") })
