@@ -1,6 +1,7 @@
 package natvis
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,5 +30,23 @@ func TestCyclicBases(t *testing.T) {
 	ok, err := s.each(&scope{set: s, self: eval.Value{Type: a, Place: eval.InMemory}}, a, false, func(*scope) (bool, error) { return true, nil })
 	if ok || err != nil {
 		t.Error(ok, err)
+	}
+}
+
+// TestArgTypes: a rule with two patterns for a type has for each what its own wildcards
+// stand for.
+func TestArgTypes(t *testing.T) {
+	float, integer := &symbols.Type{Kind: symbols.Base, Name: "float"}, &symbols.Type{Kind: symbols.Base, Name: "int"}
+	pair := &symbols.Type{Kind: symbols.Struct, Name: "Pair<float,int>"}
+	pair.Load = func() *symbols.Members {
+		return &symbols.Members{Template: []symbols.TemplateArg{{Type: float}, {Type: integer}}}
+	}
+	s, r := New(), &rule{}
+	for range 2 {
+		for want, args := range map[*symbols.Type][]string{float: {"float"}, integer: {"int", "other"}} {
+			if got := s.argTypes(pair, candidate{rule: r, args: args}); len(got) != len(args) || !slices.Contains(got, want) {
+				t.Errorf("%v: %v", args, got)
+			}
+		}
 	}
 }

@@ -32,6 +32,7 @@ type Set struct {
 type pair struct {
 	typ  *symbols.Type
 	rule *rule
+	args *string // the first of what one pattern's wildcards stand for; nil: of any pattern
 }
 
 type pairing struct {
@@ -380,10 +381,11 @@ func (s *Set) argTypes(t *symbols.Type, c candidate) []*symbols.Type {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, ok := s.pairs[pair{t, c.rule}]
+	k := pair{t, c.rule, &c.args[0]}
+	p, ok := s.pairs[k]
 	if !ok {
 		p.args = argTypes(t, c.args)
-		s.remember(pair{t, c.rule}, p)
+		s.remember(k, p)
 	}
 	return p.args
 }
@@ -400,10 +402,8 @@ func (s *Set) remember(k pair, p pairing) {
 func (s *Set) fitted(sc *scope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := pair{sc.owner, sc.rule}
-	if p := s.pairs[k]; !p.fits {
-		p.args, p.fits = sc.types, true
-		s.remember(k, p)
+	if k := (pair{sc.owner, sc.rule, nil}); !s.pairs[k].fits {
+		s.remember(k, pairing{fits: true})
 	}
 }
 
@@ -422,7 +422,7 @@ func (s *Set) knownToFit(sc *scope) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pairs[pair{sc.owner, sc.rule}].fits
+	return s.pairs[pair{sc.owner, sc.rule, nil}].fits
 }
 
 // argTypes finds the template arguments of t that the wildcards stand for, when
