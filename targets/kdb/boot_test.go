@@ -87,6 +87,8 @@ func TestReset(t *testing.T) {
 			k := connect(t, f, Options{Silence: 200 * time.Millisecond})
 			stop(t, k)
 			must(t, k.SetTrap(patience(t), targets.Trap{Addr: at}))
+			must(t, k.SetTrap(patience(t), targets.Trap{Addr: at + 1}))
+			must(t, k.ClearTrap(patience(t), targets.Trap{Addr: at + 1}))
 			c.boot(t, f, k)
 			f.SendBreak()
 			must(t, k.Interrupt(patience(t)))
@@ -94,10 +96,10 @@ func TestReset(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			k.mu.Lock()
-			kept := k.planted[at]
+			kept, cleared := k.planted[at], k.cleared[at+1]
 			k.mu.Unlock()
-			if again := c.want == targets.Reset; kept == again {
-				t.Errorf("a breakpoint is known: %v", kept)
+			if again := c.want == targets.Reset; kept == again || cleared == again {
+				t.Errorf("a breakpoint is known: %v, and one that was there: %v", kept, cleared)
 			}
 			must(t, k.SetTrap(patience(t), targets.Trap{Addr: at}))
 			f.mu.Lock()

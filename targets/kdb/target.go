@@ -287,6 +287,7 @@ func (t *Target) Rebooted() {
 // forget drops what was known of a kernel that is no more. mu is held.
 func (t *Target) forget() {
 	clear(t.planted)
+	clear(t.cleared)
 	t.words, t.slow, t.escaped, t.astray, t.rebooted, t.booted = nil, false, false, false, false, false
 }
 
