@@ -214,8 +214,21 @@ func (v *inspection) window(addr arch.Addr, offset, count int) ([]engine.Inst, e
 	return code[:min(len(code), count)], nil
 }
 
+// spaced writes bytes as "48 89 e5".
+func spaced(b []byte) string {
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 3*len(b))
+	for i, c := range b {
+		if i > 0 {
+			out = append(out, ' ')
+		}
+		out = append(out, digits[c>>4], digits[c&15])
+	}
+	return string(out)
+}
+
 func (v *inspection) instruction(i engine.Inst, named bool, last *symbols.Line) instruction {
-	x := instruction{DisassembledInstruction: dap.DisassembledInstruction{Address: reference(i.Addr), InstructionBytes: fmt.Sprintf("% x", i.Bytes)}}
+	x := instruction{DisassembledInstruction: dap.DisassembledInstruction{Address: reference(i.Addr), InstructionBytes: spaced(i.Bytes)}}
 	if i.Err != nil {
 		x.Instruction, x.PresentationHint = "???", "invalid"
 		return x

@@ -3,6 +3,7 @@ package adapter
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
@@ -17,7 +18,7 @@ import (
 const maxFrames = 10_000
 
 // reference spells an address as a memory or instruction reference.
-func reference(a arch.Addr) string { return fmt.Sprintf("0x%x", uint64(a)) }
+func reference(a arch.Addr) string { return "0x" + strconv.FormatUint(uint64(a), 16) }
 
 func (s *session) stackTrace(r *request, a *dap.StackTraceArguments) (any, error) {
 	id, err := s.threads.find(a.ThreadId)
