@@ -192,13 +192,14 @@ func (l *loop) standsAt(ctx context.Context, pc arch.Addr) []arch.Addr {
 }
 
 // toldAlready decides about a trap that was sprung at pc by a processor that was brought
-// in by it, or has told so and was not stepped since.
-func (l *loop) toldAlready(st *Stop, pc arch.Addr) bool {
+// in by it, that has run through what its task called on foot, or that has told so and was
+// not stepped since.
+func (l *loop) toldAlready(ctx context.Context, st *Stop, pc arch.Addr) bool {
 	if l.plan == nil {
 		return false
 	}
 	at, known := l.hits[st.Thread]
-	if l.plan.cameIn(st, pc) {
+	if l.plan.cameOut(ctx, l, st, pc) || l.plan.cameIn(st, pc) {
 		l.hits[st.Thread] = pc
 		return true
 	}

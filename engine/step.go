@@ -28,12 +28,13 @@ type plan struct {
 	count int                   // legs so far
 	afoot int                   // instructions so far on the way to a trap that was refused
 
-	strangers int     // springs in a row of traps, not by the plan's task
-	crawl     int     // instructions that the task goes on foot, without the step's traps
-	astray    bool    // the task is in an interrupt, and stops by itself behind it
-	brought   *bring  // the processor that is to enter the debugger
-	waits     int     // how often a trap was left to the plan's processor
-	home      leaving // the function the step begins in, or leaves
+	strangers int      // springs in a row of traps, not by the plan's task
+	crawl     int      // instructions that the task goes on foot, without the step's traps
+	astray    bool     // the task is in an interrupt, and stops by itself behind it
+	brought   *bring   // the processor that is to enter the debugger
+	passing   *through // what a task on foot has called
+	waits     int      // how often a trap was left to the plan's processor
+	home      leaving  // the function the step begins in, or leaves
 
 	back    *backward // of a step back in a recording
 	folded  bool      // where the step ended it is said what shows of inlined calls
@@ -285,7 +286,8 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 			l.trial.wait(l)
 			return l.launch(ctx)
 		}
-		if l.onFoot() {
+		if p := l.plan; p.passing.refused(l) || l.onFoot() {
+			p.passing = nil
 			return l.launch(ctx)
 		}
 		if err := l.tempRefused(); err != nil {
@@ -310,43 +312,6 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 // saw notes that threads that go have seen of their exceptions what they were to see.
 func (l *loop) saw(r targets.Resume) {
 	maps.DeleteFunc(l.handed, func(id targets.ThreadID, _ targets.Deliver) bool { return r.Action(id).Kind != targets.Hold })
-}
-
-// onFoot reports whether the plan's thread goes by single steps to where a trap would
-// have ended its leg, since the far end refuses that trap: kernels run through some of
-// their code while they handle one.
-func (l *loop) onFoot() bool {
-	p := l.plan
-	if p.how.Kind == Go || p.how.Reverse || p.leg.kind != targets.Go {
-		return false
-	}
-	return p.crawl > 0 || slices.ContainsFunc(p.leg.temps, func(t temp) bool {
-		return !t.hard && !t.any && !t.catch && !t.jump && l.traps.refused[trapKey{addr: t.addr}] != nil
-	})
-}
-
-// Bounds of a way on foot, in instructions: when it is told, and when it is given up.
-const (
-	longFoot = 200
-	mostFoot = 20_000
-)
-
-// goesOnFoot counts an instruction of such a way; false ends it at pc, which is told.
-func (l *loop) goesOnFoot(st *Stop, pc arch.Addr) bool {
-	p := l.plan
-	if p.crawl > 0 {
-		p.crawl--
-		return true
-	}
-	switch p.afoot++; p.afoot {
-	case longFoot:
-		l.say(Important, fmt.Sprintf("The far end takes no trap where the step ends (%v): it goes there instruction by instruction; break in to end it\n", l.tempRefused()))
-	case mostFoot:
-		l.say(Important, fmt.Sprintf("The step is given up at %s after %d instructions: set a breakpoint behind the call and let it run\n", pc.Text(l.arch.PtrSize), mostFoot))
-		st.Step, st.Reason = true, targets.Stepped
-		return false
-	}
-	return true
 }
 
 // tempRefused reports that the plan's own traps cannot be planted.

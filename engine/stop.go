@@ -275,7 +275,7 @@ func (l *loop) judgeCode(ctx context.Context, st *Stop) (quiet bool) {
 		}
 		return l.stepEnded(ctx, st, pc)
 	}
-	if l.toldAlready(st, pc) {
+	if l.toldAlready(ctx, st, pc) {
 		return true
 	}
 	l.hits[st.Thread] = pc
@@ -330,7 +330,7 @@ func (l *loop) stepEnded(ctx context.Context, st *Stop, pc arch.Addr) bool {
 	if p.thread == st.Thread && l.onFoot() {
 		p.off = false
 		if !p.sprang(ctx, l, st.Thread, pc) {
-			return l.goesOnFoot(st, pc)
+			return l.goesOnFoot(ctx, st, pc)
 		}
 	}
 	if p.off {

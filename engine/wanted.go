@@ -166,6 +166,12 @@ func (l *loop) wantNow(w *wanted) {
 			w.add(a)
 		}
 	}
+	if p := l.plan; p != nil && p.passing != nil {
+		for _, a := range p.passing.ends {
+			w.add(a)
+		}
+		return
+	}
 	if p := l.plan; p != nil && (p.crawl > 0 || p.astray && p.leg.kind == targets.Step) {
 		return // without the step's traps
 	}

@@ -120,3 +120,23 @@ func fiftySteps(t *testing.T, d *debugged) (over []string) {
 	d.parts()
 	return over
 }
+
+// TestKernelFoot: out of a system call into code where the kernel allows no traps, which
+// takes the way through all that is called until then.
+func TestKernelFoot(t *testing.T) {
+	d := road(t, "kgdb", 1)
+	d.Do("bp /1 vmlinux!x64_sys_call")
+	g := d.Say("g")
+	call := d.Begin("echo call 5 >/proc/dwtest")
+	has(t, "the stop", g.Wait(), `vmlinux!x64_sys_call`)
+	text := d.Do("gu")
+	has(t, "out of the system call", text, `^vmlinux!do_syscall_(64|x64)`)
+	if strings.Contains(text, "given up") {
+		t.Error(text)
+	}
+	g = d.Say("g")
+	call.Wait()
+	d.Interrupt()
+	g.Wait()
+	d.parts()
+}
