@@ -111,16 +111,8 @@ func (l *loop) status(b *breakpoint) Status {
 	}
 	s.Verified = len(b.addrs) > 0
 	s.FarSide = len(b.agent) > 0
-	m := make(map[trapKey]targets.Trap)
-	b.traps(m, l.arch)
-	if why := l.bySteps(b); why != nil {
-		s.Message = "watched by single steps, which is very slow: " + why.Error()
-		clear(m)
-	}
-	for k := range m {
-		if err := l.traps.refused[k]; err != nil {
-			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
-		}
+	if len(l.traps.refused) > 0 {
+		l.refusedOf(b, &s)
 	}
 	_, hitErr := hitCount(b.HitCondition, 0)
 	switch err := cmp.Or(b.condErr, hitErr); {
@@ -137,6 +129,21 @@ func (l *loop) status(b *breakpoint) Status {
 		s.Message = fmt.Sprintf("only the first %d places are taken", maxPlaces)
 	}
 	return s
+}
+
+// refusedOf tells of b's traps that the far end refused.
+func (l *loop) refusedOf(b *breakpoint, s *Status) {
+	if why := l.bySteps(b); why != nil {
+		s.Message = "watched by single steps, which is very slow: " + why.Error()
+		return
+	}
+	m := make(map[trapKey]targets.Trap)
+	b.traps(m, l.arch)
+	for k := range m {
+		if err := l.traps.refused[k]; err != nil {
+			s.Verified, s.Message = false, "unable to insert it at "+k.addr.Text(l.arch.PtrSize)+": "+err.Error()
+		}
+	}
 }
 
 func (l *loop) statuses() []Status {
