@@ -24,7 +24,7 @@ var (
 	offersKDB    = late(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
 	beforePrompt = late(`Entering kdb|[^\n]*` + goAgain)                                  // what a running kernel prints when it stops
 	entering     = late(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?)(?: @ 0x([0-9a-f]+))?(?:\n|$)`)
-	boots        = late(`(?m)(?:^|\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`) // a kernel's first line (init/version.c)
+	boots        = late(`(?m)(?:^|(?:^|[^>])\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`) // a kernel's first line (init/version.c); dmesg puts <level> before the time
 	diagnosis    = late(`(?m)^diag: (-[0-9]+): (.*)$`)
 	unknown      = late(`(?m)^Unknown kdb command: '(.*)'$`)
 	pair         = late(`\b([a-z][a-z0-9]*): ([0-9a-f]+)\b`)

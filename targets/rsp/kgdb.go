@@ -336,14 +336,8 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 		c.fail(fmt.Errorf("after a stop: %w", err))
 		return
 	}
-	if stepped = stepped && !again; stepped {
-		c.stepping[was.thread] = was
-	}
-	var from *ownRegisters
-	if began, ok := c.stepping[s.thread]; ok {
-		from = &began
-		delete(c.stepping, s.thread)
-	}
+	stepped = stepped && !again
+	from := c.stepFrom(was, s.thread, stepped)
 	trapped := t.atTrap(s, from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -359,6 +353,22 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 		s.reason, s.named = targets.Exception, true // another has entered the debugger by itself
 	}
 	c.tell(t, rn, s)
+}
+
+// stepFrom is where the processor that stopped began to step, nil if it did not. One that
+// was told to step is remembered until it stops.
+func (c *Conn) stepFrom(was ownRegisters, stopped threadID, stepped bool) *ownRegisters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if stepped {
+		c.stepping[was.thread] = was
+	}
+	began, ok := c.stepping[stopped]
+	if !ok {
+		return nil
+	}
+	delete(c.stepping, stopped)
+	return &began
 }
 
 // kgdbPackets spells a resume: the stub steps or continues the processor that

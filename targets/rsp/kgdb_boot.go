@@ -12,8 +12,9 @@ import (
 // nothing, or another thing, where packets drive the kernel: it drops what they return
 // (gdb_cmd_query, kernel/debug/gdbstub.c).
 
-// kernelBegins is what a kernel begins with (init/version.c). A program may print it too.
-var kernelBegins = regexp.MustCompile(`(?m)(?:^|\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`)
+// kernelBegins is what a kernel begins with (init/version.c), firmware's words before it or
+// not. A program may print it too. kdb's dmesg has a level before the time.
+var kernelBegins = regexp.MustCompile(`(?m)(?:^|(?:^|[^>])\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`)
 
 // notByKGDB has kdb's words of that kind, and what does it here.
 var notByKGDB = map[string]string{

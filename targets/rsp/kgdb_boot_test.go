@@ -12,6 +12,22 @@ import (
 
 const banner = "[    0.000000] Linux version 6.1.192 (root@vm) #1 SMP\r\n[    0.000000] Command line: console=ttyS0\r\n"
 
+func TestKernelBegins(t *testing.T) {
+	for text, want := range map[string]bool{
+		banner: true,
+		"Booting the kernel. [    0.000000] Linux version 6.1.0": true,
+		"\x1b[2J[    0.000000] Linux version 6.1.0":              true,
+		"\nLinux version 6.1.0":                                  true,
+		"<5>[    0.000000] Linux version 6.1.0":                  false, // dmesg
+		"x Linux version 6.1.0":                                  false,
+		"[  100.000000] Linux version 6.1.0":                     false,
+	} {
+		if kernelBegins.MatchString(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
 // boot starts the machine anew.
 func (k *kgdbKernel) boot() {
 	k.mu.Lock()
