@@ -236,7 +236,10 @@ func (l *loop) tookModules(list []targets.Module) (came, went []*Module) {
 		m := old[x.Base]
 		if m != nil && (m.Path == x.Path || x.Path == "") {
 			delete(old, x.Base)
-			m.Size, m.Dynamic, m.Parts = max(m.Size, x.Size), max(m.Dynamic, x.Dynamic), x.Parts
+			if m.Size = max(m.Size, x.Size); x.Parts != nil { // some may be gone
+				m.Size = x.Size
+			}
+			m.Dynamic, m.Parts = max(m.Dynamic, x.Dynamic), x.Parts
 			rows = append(rows, m)
 			continue
 		}

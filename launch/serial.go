@@ -17,6 +17,9 @@ import (
 // program folder's affair, not a line's: they are taken as they are.
 func lineSpec(c *Connection) (line.Spec, error) {
 	s := line.Spec{Port: c.Get("port"), Baud: c.Int("baud", 0), Pipe: c.Bool("pipe", false), Modem: c.Bool("modem", false)}
+	if host := c.Get("server"); c.Protocol == "com" && host != "" {
+		return s, &UnavailableError{What: "com: has no server, its line is a port", Fix: "a serial line over TCP is com:ipport=N,port=" + host}
+	}
 	if v := c.Get("ipport"); v != "" {
 		s.TCP = c.Int("ipport", 0)
 		return s, nil

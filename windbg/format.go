@@ -188,7 +188,7 @@ func littleEndian(p []byte) uint64 {
 // moduleEnd is the first address past a module.
 func moduleEnd(m *engine.Module) arch.Addr {
 	size := m.Size
-	if m.Image != nil {
+	if m.Image != nil && m.Parts == nil {
 		size = max(size, m.Image.Size())
 	}
 	return m.Base + arch.Addr(size)

@@ -66,9 +66,9 @@ func machine(c *command) error {
 
 // banner is the kernel's by its name. The first in memory, which one without names is
 // known by, may be that of an early link of the build, which has no number.
-func (c *command) banner(k *Kernel) string {
-	if at, ok := c.lookup("linux_banner"); ok {
-		if text := strings.TrimSpace(c.text(at, maxBanner)); strings.HasPrefix(text, bannerMark) {
+func (r *reader) banner(k *Kernel) string {
+	if at, ok := r.lookup("linux_banner"); ok {
+		if text := strings.TrimSpace(r.text(at, maxBanner)); strings.HasPrefix(text, bannerMark) {
 			return text
 		}
 	}

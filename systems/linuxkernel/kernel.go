@@ -3,6 +3,7 @@ package linuxkernel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"dap-windbg/arch"
@@ -69,6 +70,27 @@ var ErrNoKernel = errors.New("no Linux kernel is mapped yet")
 
 // Kernel is what was found last; nil before.
 func (s *System) Kernel() *Kernel { return s.kernel }
+
+// Banner says what kernel was found, in lines for people. It costs one read.
+func (s *System) Banner(ctx context.Context, w systems.World) []string {
+	k := s.kernel
+	if k == nil {
+		return nil
+	}
+	r := s.reader(ctx, w)
+	base := "Kernel base = " + tick(k.Base)
+	if k.Slide != 0 {
+		base += fmt.Sprintf(", moved by 0x%x", k.Slide)
+	}
+	symbols := "Symbols: the kernel's own table of names"
+	switch {
+	case k.Path != "":
+		symbols = "Symbols: " + k.Path
+	case k.BuildID != nil:
+		symbols += fmt.Sprintf("; no vmlinux of build-id %x is known here", k.BuildID)
+	}
+	return []string{r.banner(k), base + ", found by " + k.How, symbols}
+}
 
 // Tasks implements systems.System.
 func (s *System) Tasks(ctx context.Context, w systems.World) ([]systems.Task, error) {
