@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
@@ -60,7 +63,7 @@ func writeDump(ctx context.Context, c *call) error {
 		return err
 	}
 	if c.s != nil && c.s.Info().Machine && c.s.Info().Stub == qemu {
-		return c.dumpMachine(ctx, file)
+		return c.dumpMachine(ctx, file, replace)
 	}
 	c.printf("Creating %s - %s\n", file, kind.title)
 	summary, err := d.WriteCore(ctx, file, kind.contents, replace)
@@ -74,22 +77,46 @@ func writeDump(ctx context.Context, c *call) error {
 // qemu is the far end that writes dumps of its machine by itself.
 const qemu = "QEMU"
 
+// dumpLook is how often QEMU is asked how far its dump is.
+const dumpLook = 100 * time.Millisecond
+
 // dumpMachine has QEMU write the machine's memory and registers, as an ELF core of
 // physical memory: with Linux's own note in it where the machine was given one (-device vmcoreinfo).
-func (c *call) dumpMachine(ctx context.Context, file string) error {
+// QEMU replaces a file that is there; one on this machine is looked for first.
+func (c *call) dumpMachine(ctx context.Context, file string, replace bool) error {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(file); err == nil && !replace {
+		return &Error{Text: file + " exists", Fix: "Name another file, or write over it with /o."}
+	}
 	return c.do(ctx, func(ctx context.Context, v *engine.View) error {
 		con, ok := v.Target().(targets.Console)
 		if !ok {
 			return errors.ErrUnsupported
 		}
 		c.printf("Creating %s on QEMU's machine - full kernel dump\n", file)
-		out, effect, err := con.Command(ctx, fmt.Sprintf("dump-guest-memory %q", file))
+		out, effect, err := con.Command(ctx, fmt.Sprintf("dump-guest-memory -d %q", file)) // -d: it answers before all is written
 		v.Changed(effect)
-		if err == nil && strings.TrimSpace(out) != "" {
-			err = &Error{Text: "QEMU has not written the dump: " + strings.TrimSpace(out)}
-		}
-		if err == nil {
-			c.printf("Dump successfully written\n")
+		for out = strings.TrimSpace(out); err == nil; {
+			if out != "" && !strings.HasPrefix(out, "Status: ") {
+				return &Error{Text: "QEMU has not written the dump: " + out}
+			}
+			switch state, _, _ := strings.Cut(strings.TrimPrefix(out, "Status: "), "\n"); strings.TrimSpace(state) {
+			case "completed":
+				c.printf("Dump successfully written\n")
+				return nil
+			case "failed":
+				return &Error{Text: "QEMU has not written the dump", Fix: "Is there room for the machine's memory, and may QEMU write there?"}
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(dumpLook):
+			}
+			out, _, err = con.Command(ctx, "info dump")
+			out = strings.TrimSpace(out)
 		}
 		return err
 	})

@@ -136,7 +136,7 @@ func (r *reader) moduleParts() []systems.Region {
 	}
 	for at := range r.list(list, "module", "list") {
 		name := r.text(r.at(at, "module", "name"), 64)
-		if mem, ok := r.member("module", "mem"); ok {
+		if mem, ok := r.member("module", "mem"); ok && mem.typ.Strip().Elem != nil {
 			step := arch.Addr(mem.typ.Strip().Elem.ByteSize())
 			for i, perms := range modulePerms {
 				p := at + mem.offset + arch.Addr(i)*step
