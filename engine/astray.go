@@ -120,11 +120,59 @@ func (l *loop) traceBehind(ctx context.Context, p *plan, id targets.ThreadID) bo
 		if word(interruptPC) != uint64(f.PC) || word(interruptSP) != uint64(sp) {
 			return false
 		}
-		flags := binary.LittleEndian.AppendUint64(nil, word(interruptFlag)|traceFlag)
-		_, err := l.write(ctx, spaceHere, at+interruptFlag, flags)
+		flags := word(interruptFlag)
+		if flags&traceFlag != 0 { // by us before, or not ours to clear
+			return true
+		}
+		l.marked = append(l.marked, marked{at, f.PC, sp})
+		_, err := l.write(ctx, spaceHere, at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags|traceFlag))
 		return err == nil
 	}
 	return false
+}
+
+// marked is what an interrupt has saved at an address, of a task at pc and sp, that
+// traceBehind has set the trace flag in.
+type marked struct{ at, pc, sp arch.Addr }
+
+// dropPlan ends the plan, with what it has done to the debuggee.
+func (l *loop) dropPlan(ctx context.Context) {
+	l.plan = nil
+	l.unmark(ctx)
+}
+
+// unmark clears the trace flag where traceBehind has set it and it has not been used, for
+// the task would trap when nobody waits for it. What cannot be cleared stays known.
+func (l *loop) unmark(ctx context.Context) {
+	l.marked = slices.DeleteFunc(l.marked, func(m marked) bool {
+		saved := make([]byte, interruptSize)
+		n, err := l.read(ctx, spaceHere, m.at, saved)
+		if err == nil && n == len(saved) {
+			word := func(i int) uint64 { return binary.LittleEndian.Uint64(saved[i:]) }
+			flags := word(interruptFlag)
+			if word(interruptPC) != uint64(m.pc) || word(interruptSP) != uint64(m.sp) || flags&traceFlag == 0 {
+				return true // that interrupt is over
+			}
+			_, err = l.write(ctx, spaceHere, m.at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags&^traceFlag))
+		}
+		if err != nil || n < len(saved) {
+			l.o.Log.Warn().Err(err).Str("at", (m.at + interruptFlag).Text(l.arch.PtrSize)).Msg("clearing a saved trace flag")
+			return false
+		}
+		return true
+	})
+}
+
+// markedText tells of trace flags that may be left behind; empty when there are none.
+func (l *loop) markedText() string {
+	if len(l.marked) == 0 {
+		return ""
+	}
+	var at []arch.Addr
+	for _, m := range l.marked {
+		at = append(at, m.at+interruptFlag)
+	}
+	return "The trace flag may remain set in the flags saved at " + addresses(at, l.arch.PtrSize) + ": the task that was interrupted there traps once, by itself."
 }
 
 // found decides about a stop while the plan's task is astray: decided tells that it is
@@ -143,6 +191,7 @@ func (p *plan) found(ctx context.Context, l *loop, st *Stop) (decided bool) {
 	}
 	if p.ownStack(r.SP()) {
 		p.astray, p.off, p.thread = false, false, st.Thread
+		l.marked = nil // the flag was used
 		st.Reason, st.Exception = targets.Stepped, nil
 		return false
 	}

@@ -65,6 +65,7 @@ type loop struct {
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
 	alone      arch.Addr                      // what holds the other processors while one steps, 0 unknown
 	masked     map[targets.ThreadID]bool      // stepped without interrupts
+	marked     []marked                       // what has the trace flag that an interrupt saved
 	kept       []arch.Addr                    // where steps that are over had traps, which the next ones may want
 	own        map[targets.ThreadID]arch.Addr // threads that wait at a trap of the program's own
 	still      int                            // steps in a row that were to leave a trap and did not
@@ -241,6 +242,9 @@ func (l *loop) goneBy(g targets.Gone) {
 		if len(traps) > 0 {
 			text += " Traps may remain at " + addresses(traps, l.arch.PtrSize) + "; connect again to clear them."
 		}
+		if m := l.markedText(); m != "" {
+			text += " " + m
+		}
 		l.ended = g.Err
 	case g.Signal != 0:
 		text = fmt.Sprintf("The debuggee was terminated by %s.", signalName(g.Signal))
@@ -291,12 +295,16 @@ func (l *loop) part(ctx context.Context, how targets.Parting) error {
 		return nil
 	}
 	if len(left) == 0 && how != targets.Kill {
+		l.unmark(ctx)
 		left = l.liftAll(ctx)
 	}
 	err := l.t.Close(ctx, how)
 	text := ""
-	if len(left) > 0 && how != targets.Kill {
-		text = "Traps may remain at " + addresses(left, l.arch.PtrSize) + "."
+	if how != targets.Kill {
+		if len(left) > 0 {
+			text = "Traps may remain at " + addresses(left, l.arch.PtrSize) + "."
+		}
+		text = strings.TrimSpace(text + " " + l.markedText())
 	}
 	l.finish(Ended{Parting: &how, Traps: left, Text: text})
 	return err

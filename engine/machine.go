@@ -232,6 +232,7 @@ func (l *loop) noticeRestart(ctx context.Context, st *Stop) {
 // restarted drops what was known of a machine whose restart the far end tells.
 func (l *loop) restarted() {
 	l.say(Important, "Shutdown occurred at the target: the machine was started anew.\n")
+	l.marked = nil
 	if s, ok := l.o.System.(forgetter); ok {
 		s.Forget()
 	}

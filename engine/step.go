@@ -118,14 +118,14 @@ func (l *loop) resume(ctx context.Context, how How) error {
 		}
 	}
 	if err := l.passOwn(ctx); err != nil {
-		l.plan = nil
+		l.dropPlan(ctx)
 		return err
 	}
 	if d := how.Deliver; d != nil && l.last.Thrown == nil {
 		l.handed[l.last.Thread] = *d
 	}
 	if err := l.launch(ctx); err != nil {
-		l.plan = nil
+		l.dropPlan(ctx)
 		return err
 	}
 	l.nowRunning(false)

@@ -377,7 +377,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		l.arch = set.Arch
 	}
 	l.traps = newTrapTable(l.arch)
-	l.armed.throws, l.skip, l.kept = nil, skip{}, nil
+	l.armed.throws, l.skip, l.kept, l.marked = nil, skip{}, nil, nil
 	l.plan = nil
 	clear(l.hits)
 	clear(l.handed)
@@ -429,7 +429,7 @@ func (l *loop) freshModules(ctx context.Context) {
 // in one flight: before, where that decides what to say, else when they ask.
 func (l *loop) tell(ctx context.Context, st *Stop) {
 	p := l.plan
-	l.plan = nil
+	l.dropPlan(ctx)
 	l.keepWays(p)
 	clear(l.lifted)
 	l.pause = false

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+
+	"dap-windbg/arch"
+	"dap-windbg/targets"
+	"dap-windbg/targets/fake"
+)
+
+// parted is a far end whose memory at a place is looked at when it is left.
+type parted struct {
+	*fake.Target
+	at    arch.Addr
+	saved uint64
+}
+
+func (x *parted) look(ctx context.Context) uint64 {
+	p := make([]byte, 8)
+	if n, err := x.ReadMemory(ctx, targets.Space{}, x.at, p); err == nil && n == len(p) {
+		x.saved = binary.LittleEndian.Uint64(p)
+	}
+	return x.saved
+}
+
+func (x *parted) Close(ctx context.Context, how targets.Parting) error {
+	x.look(ctx)
+	return x.Target.Close(ctx, how)
+}
+
+// interrupted is a session whose thread is seen in an interrupt's handler, as a task of a
+// step that has gone astray: the flags that were saved, where f looks, have the trace flag.
+func interrupted(t *testing.T) (s *session, f *parted) {
+	const sp, pc, flags = fake.DemoStack + 0x800, fake.DemoText + 0x20, 0x202
+	at := sp - interruptSize
+	o := fake.Demo("main", 1)
+	stack := o.Regions[2].Data
+	for i, v := range []uint64{uint64(pc), 0x10, flags, uint64(sp), 0x18} {
+		binary.LittleEndian.PutUint64(stack[sp-interruptSize-fake.DemoStack:][8*i:], v)
+	}
+	f = &parted{Target: fake.New(o), at: at + interruptFlag}
+	s = over(t, f, Options{})
+	s.stop()
+	s.do(func(ctx context.Context, v *View) error {
+		l := v.l
+		id := l.last.Thread
+		r, err := l.registers(ctx, id)
+		if err != nil {
+			return err
+		}
+		r = r.Clone()
+		r.SetPC(pc)
+		r.SetSP(sp)
+		r.Interrupted = true
+		task := &Frame{Thread: id, Regs: r, PC: pc, level: 1}
+		task.code = task
+		l.walks[id] = &walk{thread: id, regs: r, frames: []*Frame{{Thread: id}, task}, over: true, whole: true}
+		p := &plan{how: How{Kind: StepOver, Thread: id}, thread: id, mark: mark{sp: sp}, leg: leg{kind: targets.Go}}
+		if !p.goneAstray(ctx, l) || !p.astray {
+			t.Error("the interrupt is not found")
+		}
+		l.plan = p
+		return nil
+	})
+	if got := f.look(s.ctx); got != flags|traceFlag {
+		t.Fatalf("the flags saved are %x", got)
+	}
+	return s, f
+}
+
+// TestTraceFlagTakenBack: a task that a step has marked in an interrupt's handler does not
+// trap when the step is over, whatever ends it.
+func TestTraceFlagTakenBack(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		end         func(s *session, f *fake.Target) // of the step
+		left, stops bool
+	}{
+		{"break in", func(s *session, _ *fake.Target) { s.Interrupt(s.ctx); s.stop() }, false, true},
+		{"a breakpoint", func(s *session, _ *fake.Target) { s.set("t", Breakpoint{Addr: fake.DemoNames["leaf"]}); s.stop() }, false, true},
+		{"detach", func(*session, *fake.Target) {}, false, false},
+		{"a flag that cannot be cleared", func(s *session, f *fake.Target) {
+			no := errors.New("no")
+			f.Fail(fake.WriteMemory, no, no, no, no)
+			s.Interrupt(s.ctx)
+			s.stop()
+		}, true, false},
+		{"a lost connection", func(_ *session, f *fake.Target) { f.Cut(errors.New("cut")) }, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, f := interrupted(t)
+			s.goOn(func(context.Context, *loop) {})
+			c.end(s, f.Target)
+			if c.stops && f.look(s.ctx) != 0x202 {
+				t.Errorf("the flags saved are %x at the stop", f.saved)
+			}
+			s.Close(s.ctx, targets.Detach)
+			e := s.ended()
+			if named := strings.Contains(e.Text, "trace flag may remain"); named != c.left {
+				t.Errorf("it ends with %q", e.Text)
+			}
+			if c.left {
+				return
+			}
+			if f.saved != 0x202 {
+				t.Errorf("the flags saved are %x", f.saved)
+			}
+		})
+	}
+}
+
+// TestTraceFlagUsed: once the task has trapped by its flag there is none to take back, and
+// what has come to the flag's place stays as it is.
+func TestTraceFlagUsed(t *testing.T) {
+	s, f := interrupted(t)
+	s.goOn(func(ctx context.Context, l *loop) {
+		l.forget() // the thread is where it is, on the task's stack
+		p := l.plan
+		if decided := p.found(ctx, l, &Stop{Stop: targets.Stop{Thread: p.thread, Reason: targets.Stepped}}); decided || p.astray {
+			t.Error("the task has come out of the handler and is not found")
+		}
+	})
+	s.Interrupt(s.ctx)
+	s.stop()
+	s.Close(s.ctx, targets.Detach)
+	if e := s.ended(); e.Text != "" || f.saved != 0x202|traceFlag {
+		t.Errorf("it ends with %q, the flags saved are %x", e.Text, f.saved)
+	}
+}
+
+// goOn lets the debuggee run by the plan it has, after f.
+func (s *session) goOn(f func(ctx context.Context, l *loop)) {
+	s.t.Helper()
+	s.do(func(ctx context.Context, v *View) error {
+		f(ctx, v.l)
+		if err := v.l.launch(ctx); err != nil {
+			return err
+		}
+		v.l.nowRunning(false)
+		return nil
+	})
+}
