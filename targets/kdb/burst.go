@@ -2,6 +2,7 @@ package kdb
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -178,19 +179,9 @@ func (t *Target) readBurst(ctx context.Context, addr arch.Addr, p []byte) (n int
 		for at := n; at < len(p) && len(b.ask) < burstMax; at += burstChunk {
 			b.ask = append(b.ask, fmt.Sprintf("m%x,%x", uint64(addr)+uint64(at), min(burstChunk, len(p)-at)))
 		}
-		c := &typed{line: "", burst: b}
-		if _, err := t.c.run(ctx, c); err != nil {
-			if errors.Is(err, errNoBurst) {
-				t.mu.Lock()
-				t.slow = true
-				t.mu.Unlock()
-				return n, false, nil
-			}
+		if there, err := t.askBurst(ctx, b); err != nil || !there {
 			return n, false, err
 		}
-		t.mu.Lock()
-		t.cpu = c.cpu
-		t.mu.Unlock()
 		for _, a := range b.answers {
 			want := min(burstChunk, len(p)-n)
 			data, err := hex.DecodeString(a)
@@ -204,4 +195,72 @@ func (t *Target) readBurst(ctx context.Context, addr arch.Addr, p []byte) (n int
 		}
 	}
 	return n, true, nil
+}
+
+// askBurst asks kgdb; there is false where none answers, which is asked no more.
+func (t *Target) askBurst(ctx context.Context, b *burst) (there bool, err error) {
+	c := &typed{line: "", burst: b}
+	_, err = t.c.run(ctx, c)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if errors.Is(err, errNoBurst) {
+		t.slow = true
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	t.cpu = c.cpu
+	return true, nil
+}
+
+// packed is how the stub's g tells registers: names, and digits of each (dbg_reg_def in
+// arch/x86/kernel/kgdb.c).
+var packed = []struct {
+	digits int
+	names  []string
+}{
+	{16, []string{"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip"}},
+	{8, []string{"eflags", "cs", "ss"}},
+}
+
+// parsePacked reads an answer to g.
+func parsePacked(set *arch.Set, digits string) (*arch.Registers, bool) {
+	raw, err := hex.DecodeString(digits)
+	r := arch.NewRegisters(set)
+	r.Interrupted = true
+	for _, part := range packed {
+		for _, name := range part.names {
+			n := part.digits / 2
+			if err != nil || len(raw) < n {
+				return nil, false
+			}
+			var word [8]byte
+			copy(word[:], raw[:n])
+			if i, ok := set.Index(name); ok {
+				r.SetUint(i, binary.LittleEndian.Uint64(word[:]))
+			}
+			raw = raw[n:]
+		}
+	}
+	return r, true
+}
+
+// shadowThread is what the stub calls what runs on processor 0; it counts down from there.
+const shadowThread = 0xfffffffe
+
+// otherRegisters are those of a processor that is not the console's current one, by kgdb.
+// kdb would have to be switched over to it, which has effects: where it has a step to tell
+// of and another has come to a breakpoint, kdb drops the step and lets the kernel run
+// (kdb_stub, KDB_STATE_SSBPT).
+func (t *Target) otherRegisters(ctx context.Context, cpu int) (r *arch.Registers, ok bool, err error) {
+	b := &burst{ask: []string{fmt.Sprintf("Hg%x", shadowThread-cpu), "g"}}
+	if there, err := t.askBurst(ctx, b); err != nil || !there {
+		return nil, false, err
+	}
+	if len(b.answers) != 2 || b.answers[0] != "OK" {
+		return nil, false, nil
+	}
+	r, ok = parsePacked(t.set, b.answers[1])
+	return r, ok, nil
 }

@@ -69,13 +69,38 @@ func (t *Target) Resume(ctx context.Context, r targets.Resume) error {
 			return err
 		}
 	}
-	if err := t.onCPU(ctx, cpu); err != nil { // kdb lets go only from there
+	if err := t.home(ctx); err != nil { // kdb lets go only from there, and steps what is current
 		return err
 	}
 	if action.Kind == targets.Step {
 		return t.letGo(ctx, "ss")
 	}
+	if err := t.rearm(ctx); err != nil {
+		return err
+	}
 	return t.letGo(ctx, "go")
+}
+
+// rearm plants anew the breakpoint that the console is at, where there are more
+// processors. kdb steps off one that it has told of by itself, and meanwhile drops what
+// another processor has to tell of a step, and of that breakpoint (KDB_STATE_SSBPT). Who
+// wants to have it behind steps with the breakpoint lifted.
+func (t *Target) rearm(ctx context.Context) error {
+	t.mu.Lock()
+	at := t.stop.pc
+	due := t.cpus > 1 && t.planted[at] && !t.hard[at] && reasons[t.stop.reason] == targets.Breakpoint
+	t.mu.Unlock()
+	if !due {
+		return nil
+	}
+	found, err := t.list(ctx)
+	if n, ok := found[at]; ok && err == nil {
+		_, err = t.command(ctx, "clearing a breakpoint", fmt.Sprintf("bc %d", n))
+	}
+	if err != nil && !isRefused(err) {
+		return err
+	}
+	return t.plant(ctx, targets.Trap{Addr: at})
 }
 
 // breakPause is how long a break-in is waited for before another is sent: a kernel that
@@ -136,15 +161,36 @@ func (t *Target) Registers(ctx context.Context, id targets.ThreadID) (*arch.Regi
 	if err := t.stopped(); err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
-	cpu := t.cpu
-	t.mu.Unlock()
-	if id != (targets.ThreadID{}) {
-		if id.Process != 0 || id.Thread < 1 || id.Thread > maxCPUs {
-			return nil, fmt.Errorf("the target has no processor %v", id)
-		}
-		cpu = int(id.Thread) - 1
+	cpu, err := t.cpuOf(id)
+	if err != nil {
+		return nil, err
 	}
+	t.mu.Lock()
+	packed := cpu != t.cpu && !t.slow
+	t.mu.Unlock()
+	if packed {
+		if r, ok, err := t.otherRegisters(ctx, cpu); ok || err != nil {
+			return r, err
+		}
+	}
+	return t.rd(ctx, cpu)
+}
+
+// cpuOf is the processor that an id names, the current one for zero.
+func (t *Target) cpuOf(id targets.ThreadID) (int, error) {
+	if id == (targets.ThreadID{}) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.cpu, nil
+	}
+	if id.Process != 0 || id.Thread < 1 || id.Thread > maxCPUs {
+		return 0, fmt.Errorf("the target has no processor %v", id)
+	}
+	return int(id.Thread) - 1, nil
+}
+
+// rd has the console tell a processor's registers, on which it is then.
+func (t *Target) rd(ctx context.Context, cpu int) (*arch.Registers, error) {
 	if err := t.onCPU(ctx, cpu); err != nil {
 		return nil, err
 	}
@@ -157,7 +203,11 @@ func (t *Target) Registers(ctx context.Context, id targets.ThreadID) (*arch.Regi
 
 // SetRegisters writes what differs.
 func (t *Target) SetRegisters(ctx context.Context, id targets.ThreadID, r *arch.Registers) error {
-	now, err := t.Registers(ctx, id)
+	cpu, err := t.cpuOf(id)
+	if err = errors.Join(err, t.stopped()); err != nil {
+		return err
+	}
+	now, err := t.rd(ctx, cpu)
 	if err != nil {
 		return err
 	}
@@ -235,6 +285,9 @@ func (t *Target) WriteMemory(ctx context.Context, s targets.Space, addr arch.Add
 	if err := errors.Join(plain(s), t.stopped()); err != nil {
 		return 0, err
 	}
+	if err := t.home(ctx); err != nil { // a change of processor clears kgdb_single_step, which may be what is written
+		return 0, err
+	}
 	for n := 0; n < len(p); {
 		at := uint64(addr) + uint64(n)
 		width := 8
@@ -282,7 +335,7 @@ func (t *Target) SetTrap(ctx context.Context, tr targets.Trap) error {
 	err := t.plant(ctx, tr)
 	if err == nil {
 		t.mu.Lock()
-		t.planted[tr.Addr] = true
+		t.planted[tr.Addr], t.hard[tr.Addr] = true, tr.Kind != targets.Software
 		t.mu.Unlock()
 	}
 	return err

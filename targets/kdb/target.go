@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +42,8 @@ type Target struct {
 	begun   bool // the first stop has been told
 	stop    entry
 	cpu     int       // the console's current one
+	cpus    int       // how many there are, 0: not asked yet
+	sent    int       // times that a go was refused in a row
 	astray  bool      // its registers are those of a task that the user has chosen
 	asked   bool      // to stop
 	broke   time.Time // when that was last
@@ -54,6 +55,7 @@ type Target struct {
 	// begins with, which a program may have printed.
 	rebooted, booted bool
 	planted          map[arch.Addr]bool
+	hard             map[arch.Addr]bool // of those, which are the processor's
 	cleared          map[arch.Addr]bool // that were planted
 	words            map[string]bool    // the kernel's commands, nil: not asked yet
 	err              error
@@ -92,7 +94,7 @@ func Connect(ctx context.Context, conn io.ReadWriteCloser, o Options) (*Target, 
 	if b, ok := conn.(breaker); ok && o.Break == nil {
 		o.Break = b.SendBreak
 	}
-	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true, planted: map[arch.Addr]bool{}, cleared: map[arch.Addr]bool{}}
+	t := &Target{o: o, events: wire.NewMailbox(), set: kernelSet, ready: make(chan struct{}), running: true, planted: map[arch.Addr]bool{}, hard: map[arch.Addr]bool{}, cleared: map[arch.Addr]bool{}}
 	t.c = newConsole(o.Trace.Wrap(conn), o.Clock, o.Silence)
 	t.c.entered, t.c.printed, t.c.booted, t.c.ended = t.entered, t.printed, t.boots, t.lost
 	t.c.start()
@@ -195,76 +197,6 @@ func (t *Target) greet(ctx context.Context) error {
 	return nil
 }
 
-// entered: a prompt came that no command asked for, in the loop.
-func (t *Target) entered(text string, cpu int) {
-	e, ok := parseEntry(text)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.cpu = cpu
-	if !t.begun {
-		if t.running {
-			t.running, t.stop = false, e
-			close(t.ready)
-		}
-		return
-	}
-	if !ok && strings.Contains(text, goAgain) {
-		t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
-		t.c.post(t.c.next)
-		return
-	}
-	if at := e.pc - 1; ok && t.cleared[at] && !t.planted[at] && strings.HasPrefix(e.reason, "NonMaskable") {
-		// It had run into a breakpoint and waited while that was cleared. The kernel goes back
-		// itself (kgdb_skipexception), unless kgdb was asked for its state meanwhile.
-		t.types(fmt.Sprintf("rm ip 0x%x", uint64(at)), func(string) {
-			t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
-			t.c.post(t.c.next)
-		})()
-		return
-	}
-	crossed := t.asked && reasons[e.reason] != targets.Interrupted
-	t.asked = false
-	told := func() { t.tell(e, text, cpu) }
-	if t.booted {
-		told = t.asksTraps(told)
-	}
-	if crossed { // the g of the break-in lies on the command line: made a comment, it does no harm
-		next := told
-		told = t.types("#", func(string) { next() })
-	}
-	told()
-}
-
-// types makes a step of what the loop does at a prompt: a line, and what is done with its
-// answer. mu is held at both.
-func (t *Target) types(line string, then func(out string)) func() {
-	return func() {
-		c := &typed{line: line}
-		c.then = func() {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			then(c.out)
-		}
-		t.c.queue = append(t.c.queue, c)
-		t.c.post(t.c.next)
-	}
-}
-
-// asksTraps finds out whether the machine was started anew: kdb then has none of our
-// breakpoints.
-func (t *Target) asksTraps(told func()) func() {
-	return t.types("bl", func(out string) {
-		found, whole := parseBreakpoints(out)
-		t.rebooted = t.rebooted || whole && len(t.planted) > 0
-		for a := range t.planted {
-			if _, ok := found[a]; ok {
-				t.rebooted = false
-			}
-		}
-		told()
-	})
-}
-
 // boots: a kernel begins to talk, in the loop. Where the console was at its prompt, the
 // machine was reset; a running kernel's programs may print such a line too.
 func (t *Target) boots() {
@@ -287,41 +219,9 @@ func (t *Target) Rebooted() {
 // forget drops what was known of a kernel that is no more. mu is held.
 func (t *Target) forget() {
 	clear(t.planted)
+	clear(t.hard)
 	clear(t.cleared)
 	t.words, t.slow, t.escaped, t.astray, t.rebooted, t.booted = nil, false, false, false, false, false
-}
-
-// tell makes a Stop of an entry. mu is held.
-func (t *Target) tell(e entry, text string, cpu int) {
-	rebooted := t.rebooted
-	if t.booted = false; rebooted {
-		t.forget()
-	}
-	reason, known := reasons[e.reason]
-	if !known {
-		reason = targets.Unknown
-	}
-	if reason == targets.Breakpoint && !t.planted[e.pc] || reason == targets.Stepped && t.passed {
-		reason = targets.Unknown // the user's, whom Text tells
-	}
-	if t.passed = false; rebooted {
-		reason = targets.Reset
-	}
-	if e.pc == 0 {
-		e.cpu = cpu
-	}
-	t.stop, t.running = e, false
-	stop := targets.Stop{Thread: threadOf(e.cpu), Reason: reason, Addr: e.pc, Text: strings.TrimSpace(e.reason + " " + e.oops)}
-	if reason == targets.Exception {
-		stop.Exception = &targets.ExceptionRecord{Name: stop.Text, Addr: e.pc}
-		t.put(targets.Output{Text: text, Console: true})
-	}
-	if e.pc != 0 {
-		stop.Registers = arch.NewRegisters(t.set)
-		stop.Registers.Interrupted = true
-		stop.Registers.SetPC(e.pc)
-	}
-	t.put(stop)
 }
 
 func (t *Target) printed(text string) {
@@ -395,7 +295,18 @@ func (t *Target) Threads(ctx context.Context) ([]targets.Thread, error) {
 	if len(list) == 0 {
 		return nil, &targets.ProtocolError{Op: "listing processors", Sent: "cpu", Got: out}
 	}
+	t.mu.Lock()
+	t.cpus = len(list)
+	t.mu.Unlock()
 	return list, nil
+}
+
+// home makes the processor that stopped the console's current one.
+func (t *Target) home(ctx context.Context) error {
+	t.mu.Lock()
+	cpu := t.stop.cpu
+	t.mu.Unlock()
+	return t.onCPU(ctx, cpu)
 }
 
 // onCPU makes a processor the console's current one.

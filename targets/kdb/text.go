@@ -22,7 +22,8 @@ var (
 	moreAtEnd    = late(`(?:^|\n)more> $`)
 	endAtEnd     = late(`Enter <q> to end, <cr> or <space> to continue:$`)
 	offersKDB    = late(`(\$3#33 for KDB\s*|\$[ST][0-9a-f]{2}[^#\n]{0,60}#[0-9a-f]{2})$`) // a kgdb that waits
-	beforePrompt = late(`Entering kdb|[^\n]*` + goAgain)                                  // what a running kernel prints when it stops
+	beforePrompt = late(`Entering kdb|[^\n]*` + goAgain + `|go must execute on`)          // what a running kernel prints when it stops
+	goElsewhere  = late(`(?m)^go must execute on the entry cpu, please use "cpu ([0-9]{1,4})"`)
 	entering     = late(`Entering kdb \(current=0x([0-9a-f]+), pid (-?[0-9]+)\) on processor ([0-9]+)([^@]*?)\s*due to ([^@\n]*?)(?: @ 0x([0-9a-f]+))?(?:\n|$)`)
 	boots        = late(`(?m)(?:^|(?:^|[^>])\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`) // a kernel's first line (init/version.c); dmesg puts <level> before the time
 	diagnosis    = late(`(?m)^diag: (-[0-9]+): (.*)$`)
