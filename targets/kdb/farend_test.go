@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/bits"
 	"os"
 	"regexp"
 	"slices"
@@ -110,6 +111,9 @@ type farEnd struct {
 	brk     bool // a break was seen, a letter follows
 	closed  bool
 	cpu     int
+	entered int // the processor that stopped, from which go is taken
+	asked   int // whose registers the stub tells
+	waits   int // the processor that has a step to tell of, 0 none: kdb drops it when it is switched to
 	pc      [2]uint64
 	regs    map[string]uint64
 	traps   [16]uint64
@@ -121,6 +125,7 @@ type farEnd struct {
 	held    string
 	typed   []string
 	stub    bool // kgdb has the line
+	deafG   bool // and tells no registers
 	plain   bool // it has no kgdb
 	packet  []byte
 	bursts  int
@@ -257,6 +262,16 @@ func (f *farEnd) stubKey(b byte) {
 		f.prompt()
 		return
 	}
+	switch {
+	case strings.HasPrefix(text, "Hg"):
+		n, _ := strconv.ParseUint(text[2:], 16, 64)
+		f.asked = int(shadowThread - n)
+		f.print("+" + packet("OK"))
+		return
+	case text == "g" && !f.deafG:
+		f.print("+" + packet(f.packed()))
+		return
+	}
 	var at uint64
 	var size int
 	fmt.Sscanf(text, "m%x,%x", &at, &size)
@@ -294,6 +309,9 @@ func (f *farEnd) run(line string) {
 	case word == "go" && f.fatal > 0:
 		f.fatal--
 		f.print("Catastrophic error detected\nkdb_continue_catastrophic=0, type go a second time if you really want to continue\n")
+		f.prompt()
+	case word == "go" && f.cpu != f.entered:
+		f.print(fmt.Sprintf("go must execute on the entry cpu, please use \"cpu %d\" and then execute go\ndiag: -18: Invalid cpu number\n", f.entered))
 		f.prompt()
 	case word == "go" || word == "ss":
 		f.running = true
@@ -337,7 +355,12 @@ func (f *farEnd) run(line string) {
 			f.answer(f.s.answers["cpu 9"][0])
 			return
 		}
-		f.cpu = int(n)
+		if f.cpu = int(n); f.waits != 0 && f.cpu == f.waits { // it runs to the breakpoint
+			f.pc[f.cpu], f.waits, f.entered = loop, 0, f.cpu
+			f.enter("Breakpoint")
+			f.prompt()
+			return
+		}
 		f.enter("NonMaskable Interrupt")
 		f.prompt()
 	default:
@@ -378,6 +401,17 @@ func (f *farEnd) resume(step bool) {
 	default:
 		f.print("/ # ")
 	}
+}
+
+// packed are the registers of the processor that was chosen, as g tells them: each has its
+// own number but for the program counter.
+func (f *farEnd) packed() string {
+	s := ""
+	for i := range 16 {
+		s += fmt.Sprintf("%02x00000000000000", i+1)
+	}
+	s += fmt.Sprintf("%016x", bits.ReverseBytes64(f.pc[f.asked]))
+	return s + "06020000" + "10000000" + "18000000" + strings.Repeat("0", 32)
 }
 
 func (f *farEnd) registers() string {
