@@ -340,6 +340,54 @@ func TestHardwareTried(t *testing.T) {
 	}
 }
 
+// TestDataTried: so is whether data traps do, at a place where something is stored.
+func TestDataTried(t *testing.T) {
+	work, counter := fake.DemoNames["work"], fake.DemoNames["counter"]
+	for _, deaf := range []bool{false, true} {
+		o := fake.Demo("main", 1)
+		o.DeafData, o.Bits = deaf, targets.HardwareUnproven|targets.HardwareAgain
+		f := fake.New(o)
+		s := over(t, f, Options{})
+		s.stop()
+		s.set("s", Breakpoint{Addr: work})
+		s.set("d", Breakpoint{Addr: counter, Size: 8, Access: targets.OnWrite})
+		if stop := s.run(How{}); s.pc() != work { // nothing is stored on the way
+			t.Fatalf("deaf %v: %q at %x", deaf, stop.Text, s.pc())
+		}
+		stop := s.run(How{}) // work begins with a push
+		if deaf {
+			if s.pc() != work+4 || stop.Text == "" {
+				t.Errorf("deaf: %q at %x", stop.Text, s.pc())
+			}
+			st := s.set("d", Breakpoint{Addr: counter, Size: 8, Access: targets.OnWrite})[0]
+			if !strings.Contains(st.Message, "never spring") || strings.Contains(st.Message, "too many") {
+				t.Errorf("deaf: %+v", st)
+			}
+			st = s.set("h", Breakpoint{Addr: work + 8, Hardware: true})[0]
+			if !st.Verified {
+				t.Errorf("the others spring: %+v", st)
+			}
+			stop = s.run(How{})
+			if s.pc() != work+8 {
+				t.Errorf("by hardware: %q at %x", stop.Text, s.pc())
+			}
+			stop = s.run(How{}) // by single steps
+		}
+		if stop.Reason != targets.Watch || s.pc() != work+23 {
+			t.Errorf("deaf %v: %v %q at %x", deaf, stop.Reason, stop.Text, s.pc())
+		}
+		s.set("d")
+		s.set("s")
+		s.set("h")
+		s.resume(How{})
+		s.Interrupt(s.ctx)
+		s.stop()
+		if left := f.Planted(); len(left) > 0 {
+			t.Errorf("traps left at %x", left)
+		}
+	}
+}
+
 // TestLongWayOnFoot: a step over a call that has no end, where no trap can be, is told of
 // and given up.
 func TestLongWayOnFoot(t *testing.T) {

@@ -188,8 +188,8 @@ func (l *loop) launch(ctx context.Context) error {
 			return err
 		}
 	}
-	if l.trial.deaf != nil && slices.ContainsFunc(p.leg.temps, func(t temp) bool { return t.hard }) {
-		return l.trial.deaf
+	if l.trial.deaf.all != nil && slices.ContainsFunc(p.leg.temps, func(t temp) bool { return t.hard }) {
+		return l.trial.deaf.all
 	}
 	r := targets.Resume{Reverse: p.how.Reverse && !p.leg.ahead, Threads: map[targets.ThreadID]targets.Action{}}
 	if id, at, ok := l.departing(ctx); ok && !l.letsGo(ctx, id, at) {

@@ -14,10 +14,13 @@ import (
 // trap behind it. The one that it comes to tells.
 type trial struct {
 	on          bool // the debuggee runs for it
+	data        bool // it is that of data traps, which comes behind the other
 	proven      bool
-	deaf        error // what hardware traps are refused with
+	heard       bool // data traps spring
+	deaf        deafness
 	thread      targets.ThreadID
 	next, after arch.Addr // of the second instruction, and behind it
+	stored      arch.Addr // what is written by the one before next
 	stop        int       // the number of the last stop where it was thought of
 	told        bool      // that it has to wait
 }
@@ -29,14 +32,14 @@ var errDeafHardware = errors.New("the far end takes the CPU's breakpoints, but t
 // known of.
 func (t *trial) due(l *loop) bool {
 	p := l.plan
-	if t.on || t.proven || t.deaf != nil || t.stop == l.number || l.t.Info().Limits.Bits&targets.HardwareUnproven == 0 {
+	if t.on || t.proven && t.heard || t.deaf != (deafness{}) || t.stop == l.number || l.t.Info().Limits.Bits&targets.HardwareUnproven == 0 {
 		return false
 	}
 	if p.how.Kind != Go || p.how.Only || p.how.Reverse || len(l.handed) > 0 {
 		return false
 	}
 	for k := range l.wanted().all() {
-		if k.kind != targets.Software {
+		if k.kind != targets.Software && !t.proven || k.kind >= targets.OnWrite {
 			return true
 		}
 	}
@@ -47,8 +50,9 @@ func (t *trial) due(l *loop) bool {
 func (t *trial) begin(ctx context.Context, l *loop) (bool, error) {
 	t.stop = l.number
 	t.thread = l.last.Thread
+	t.data = t.proven
 	r, err := l.quick(ctx, t.thread)
-	if err != nil || !t.straight(ctx, l, r.PC()) {
+	if err != nil || t.data && !t.storing(ctx, l) || !t.data && !t.straight(ctx, l, r.PC()) {
 		t.wait(l)
 		return false, nil
 	}
@@ -62,7 +66,7 @@ func (t *trial) begin(ctx context.Context, l *loop) (bool, error) {
 
 // wait tells that a stop is no place for the trial.
 func (t *trial) wait(l *loop) {
-	if !t.told {
+	if !t.told && !t.data {
 		t.told = true
 		l.say(Important, "Whether the CPU's breakpoints spring at this far end is not known yet; it is tried when the debuggee goes on from another place\n")
 	}
@@ -87,15 +91,22 @@ func (t *trial) straight(ctx context.Context, l *loop, pc arch.Addr) bool {
 	return true
 }
 
+// own is the trap that is tried.
+func (t *trial) own() targets.Trap {
+	if t.data {
+		return targets.Trap{Kind: targets.OnWrite, Addr: t.stored, Size: 1}
+	}
+	return targets.Trap{Kind: targets.Hardware, Addr: t.next}
+}
+
 // traps adds those of the trial, and takes away what is known not to spring.
 func (t *trial) traps(w *wanted) {
 	if t.on {
-		for _, x := range []targets.Trap{{Kind: targets.Hardware, Addr: t.next}, {Addr: t.after}} {
-			w.set(x)
-		}
+		w.set(t.own())
+		w.add(t.after)
 	}
 	for k := range w.now {
-		if t.deaf != nil && k.kind != targets.Software {
+		if t.deaf.of(k.kind) != nil {
 			w.drop(k)
 		}
 	}
@@ -103,7 +114,7 @@ func (t *trial) traps(w *wanted) {
 
 // prevented reports whether the trial's own traps were refused.
 func (t *trial) prevented(l *loop) bool {
-	return t.on && (l.traps.refused[trapKey{kind: targets.Hardware, addr: t.next}] != nil || l.traps.refused[trapKey{addr: t.after}] != nil)
+	return t.on && (l.traps.refused[keyOf(t.own())] != nil || l.traps.refused[trapKey{addr: t.after}] != nil)
 }
 
 // judge looks at the stop that ends the trial; decided tells that it is no other.
@@ -111,13 +122,20 @@ func (t *trial) judge(ctx context.Context, l *loop, st *Stop) (decided, quiet bo
 	t.on = false
 	pc, ok := l.pcOf(ctx, st.Thread)
 	switch {
-	case !ok || st.Thread != t.thread || l.pause:
+	case !ok || l.pause:
+		return false, false
+	case t.data && st.Reason == targets.Watch && st.Addr == t.stored:
+		t.heard = true
+		return true, true
+	case st.Thread != t.thread:
 		return false, false
 	case pc == t.next:
-		t.proven = true
+		t.proven, t.heard = true, t.data
 		return true, true
 	case pc == t.after:
-		t.deaf = errDeafHardware
+		if t.deaf.all = errDeafHardware; t.data {
+			t.deaf = deafness{data: errDeafData}
+		}
 		t.refuse(l)
 		st.Reason, st.Exception = targets.Interrupted, nil
 		return true, false
@@ -127,7 +145,7 @@ func (t *trial) judge(ctx context.Context, l *loop, st *Stop) (decided, quiet bo
 
 // refuse remembers of each breakpoint that wants the CPU's why it has none.
 func (t *trial) refuse(l *loop) {
-	if t.deaf == nil {
+	if t.deaf == (deafness{}) {
 		return
 	}
 	m := map[trapKey]targets.Trap{}
@@ -135,8 +153,9 @@ func (t *trial) refuse(l *loop) {
 		b.traps(m, l.arch)
 	}
 	for k, x := range m {
-		if k.kind != targets.Software {
-			l.refuse(x, t.deaf)
+		if err := t.deaf.of(k.kind); err != nil {
+			l.traps.refused[k] = err
+			l.refusedNow = append(l.refusedNow, x)
 		}
 	}
 }

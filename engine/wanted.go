@@ -14,7 +14,7 @@ import (
 // stop and each resume asks, and most change nothing.
 type standing struct {
 	of    []source
-	deaf  bool // without the CPU's breakpoints, which are known not to spring
+	deaf  deafness // without those of the CPU's breakpoints that are known not to spring
 	traps map[trapKey]targets.Trap
 	at    map[arch.Addr][]*breakpoint // the enabled breakpoints on code, by their places
 }
@@ -29,7 +29,7 @@ type source struct {
 
 // current reports whether s is still what l's breakpoints want.
 func (s *standing) current(l *loop) bool {
-	if s == nil || len(s.of) != len(l.bps) || s.deaf != (l.trial.deaf != nil) {
+	if s == nil || len(s.of) != len(l.bps) || s.deaf != l.trial.deaf {
 		return false
 	}
 	for i, b := range l.bps {
@@ -47,7 +47,7 @@ func (l *loop) stand() *standing {
 	if l.standing.current(l) {
 		return l.standing
 	}
-	s := &standing{deaf: l.trial.deaf != nil, traps: make(map[trapKey]targets.Trap, len(l.bps)), at: make(map[arch.Addr][]*breakpoint, len(l.bps))}
+	s := &standing{deaf: l.trial.deaf, traps: make(map[trapKey]targets.Trap, len(l.bps)), at: make(map[arch.Addr][]*breakpoint, len(l.bps))}
 	for _, b := range l.bps {
 		s.of = append(s.of, source{b, slices.Clone(b.addrs), b.agent, b.Disabled})
 		b.traps(s.traps, l.arch)
@@ -58,13 +58,7 @@ func (l *loop) stand() *standing {
 			s.at[a] = append(s.at[a], b)
 		}
 	}
-	if s.deaf {
-		for k := range s.traps {
-			if k.kind != targets.Software {
-				delete(s.traps, k)
-			}
-		}
-	}
+	maps.DeleteFunc(s.traps, func(k trapKey, _ targets.Trap) bool { return s.deaf.of(k.kind) != nil })
 	l.standing = s
 	return s
 }

@@ -39,6 +39,8 @@ type Options struct {
 	Bits targets.Features
 	// Deaf makes hardware traps never spring.
 	Deaf bool
+	// DeafData makes data traps never spring.
+	DeafData bool
 	// NoTraps are where software traps are refused.
 	NoTraps []arch.Addr
 }

@@ -176,7 +176,7 @@ func (r *run) one(g going) (over bool) {
 // touched springs data traps.
 func (r *run) touched(at uint64, n int, write bool) {
 	for k, trap := range r.t.traps {
-		if k.kind <= targets.Hardware || k.kind == targets.OnWrite && !write {
+		if k.kind <= targets.Hardware || k.kind == targets.OnWrite && !write || r.t.o.DeafData {
 			continue
 		}
 		if from := uint64(k.addr); at < from+uint64(max(k.size, 1)) && from < at+uint64(n) {
