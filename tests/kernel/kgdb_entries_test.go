@@ -25,6 +25,7 @@ func TestKernelHardware(t *testing.T) {
 			}
 			has(t, "the trial", d.Do("g"), `Unable to insert breakpoint 0 .*never spring`, `vmlinux!kgdb_breakpoint`)
 			has(t, "another", d.Do("ba e1 vmlinux!ksys_read"), `never spring`)
+			has(t, "on data", d.Do("ba w4 vmlinux!jiffies"), `never spring`)
 			d.Do("bc *")
 			d.Do("bp vmlinux!ksys_write")
 			g := d.Say("g")
