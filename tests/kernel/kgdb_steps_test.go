@@ -53,15 +53,11 @@ func (d *debugged) stack() uint64 { return d.value("@rsp") &^ (16<<10 - 1) }
 
 // TestKernelSteps: fifty lines, into what is called, over it and out of it, on one
 // processor and on two of which the other runs the same functions. Each step ends in the
-// task that steps, and over the same lines as on every road. kdb has one processor: it
-// loses the step of one while another comes to a breakpoint.
+// task that steps, and over the same lines as on every road.
 func TestKernelSteps(t *testing.T) {
 	var want []string
 	for _, cpus := range []int{1, 2} {
 		for _, name := range roads {
-			if name == "kdb" && cpus > 1 {
-				continue
-			}
 			t.Run(fmt.Sprintf("%s on %d", name, cpus), func(t *testing.T) {
 				got := fiftySteps(t, road(t, name, cpus))
 				if want == nil {
