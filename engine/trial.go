@@ -137,6 +137,7 @@ func (t *trial) judge(ctx context.Context, l *loop, st *Stop) (decided, quiet bo
 			t.deaf = deafness{data: errDeafData}
 		}
 		t.refuse(l)
+		l.warnCreeping()
 		st.Reason, st.Exception = targets.Interrupted, nil
 		return true, false
 	}
