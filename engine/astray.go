@@ -321,6 +321,20 @@ func (l *loop) stepAlone(ctx context.Context, id targets.ThreadID) {
 		}
 		l.masked[id] = true
 	}
+	l.othersWait(ctx)
+}
+
+// holdOthers has the other processors wait during a step that is to hold them, as long as
+// it is of the processor that stopped: the kernel lets them run otherwise.
+func (l *loop) holdOthers(ctx context.Context) {
+	p := l.plan
+	if l.alone != 0 && p.how.Only && p.how.Kind != Go && !p.how.Reverse && p.thread == l.last.Thread && l.arch == arch.AMD64 {
+		l.othersWait(ctx)
+	}
+}
+
+// othersWait holds the other processors until the next stop.
+func (l *loop) othersWait(ctx context.Context) {
 	_, _ = l.write(ctx, spaceHere, l.alone, []byte{1, 0, 0, 0}) // else they run meanwhile
 }
 

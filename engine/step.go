@@ -203,6 +203,7 @@ func (l *loop) launch(ctx context.Context) error {
 		}
 		p.off = id != p.thread || p.leg.kind != targets.Step || !p.leg.brief
 		l.stepAlone(ctx, id)
+		l.holdOthers(ctx)
 		r.Default.Kind = targets.Hold
 		r.Threads[id] = l.deliver(id, a)
 		return l.fly(ctx, r)
@@ -215,6 +216,9 @@ func (l *loop) launch(ctx context.Context) error {
 		r = targets.Resume{Reverse: r.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
 	}
 	reached := p.reach(ctx, l)
+	if reached {
+		l.holdOthers(ctx)
+	}
 	if reached && p.leg.kind != targets.Go || p.how.Only {
 		r.Threads[p.thread] = targets.Action{Kind: p.leg.kind, Lo: p.leg.lo, Hi: p.leg.hi}
 	}

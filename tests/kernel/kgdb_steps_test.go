@@ -117,6 +117,50 @@ func fiftySteps(t *testing.T, d *debugged) (over []string) {
 	return over
 }
 
+// TestKernelHold: a step that is to hold the other processors does, over calls and into them.
+func TestKernelHold(t *testing.T) {
+	for _, name := range protocols {
+		t.Run(name, func(t *testing.T) {
+			d := road(t, name, 2)
+			d.Do("bp /1 dwtest!dw_add")
+			g := d.Say("g")
+			call := d.Begin("for p in 1 2; do (i=0; while [ $i -lt 300 ]; do echo add 7 >/proc/dwtest; i=$((i+1)); done) & done; wait")
+			has(t, "the stop to step from", g.Wait(), `dwtest!dw_add`)
+			own := ownProcessor.FindStringSubmatch(d.Do("~"))
+			if own == nil {
+				t.Fatal("no processor is the current one")
+			}
+			other := map[string]string{"0": "1", "1": "0"}[own[1]]
+			stands := func() string { return registersShown.FindString(d.Do("~" + other + " r")) }
+			where := stands()
+			if where == "" {
+				t.Fatal("the other processor has no registers")
+			}
+			for _, command := range []string{"p", "p", "t", "t", "t", "p"} {
+				d.Do("~" + own[1] + " " + command)
+				if now := stands(); now != where {
+					t.Fatalf("the other processor has moved during %s:\n%s\nfrom\n%s", command, now, where)
+				}
+			}
+			d.Do("~" + own[1] + "s")
+			d.Do("p")
+			if now := stands(); now == where {
+				t.Errorf("the other processor waits for ever:\n%s", now)
+			}
+			g = d.Say("g")
+			call.Wait()
+			d.Interrupt()
+			g.Wait()
+			d.parts()
+		})
+	}
+}
+
+var (
+	ownProcessor   = regexp.MustCompile(`(?m)^\s*\.\s+(\d+)`) // the mark of the current one in a list
+	registersShown = regexp.MustCompile(`(?s)rax=.*efl=\w+`)
+)
+
 // TestKernelFoot: out of a system call into code where the kernel allows no traps, which
 // takes the way through all that is called until then.
 func TestKernelFoot(t *testing.T) {
