@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -58,9 +59,10 @@ func (s *Session) Refilter() {
 	}
 }
 
-// refiltered arranges what a running debuggee is to report.
+// refiltered arranges what a running debuggee is to report, where a resume has not done so
+// since it was told.
 func (l *loop) refiltered() {
-	if l.state == StateRunning {
+	if l.state == StateRunning && l.o.Catching != nil && !reflect.DeepEqual(l.armed.want, l.o.Catching()) {
 		l.park(&request{ctx: l.life, kind: parkable, run: l.rearm, answer: make(chan error, 1)})
 	}
 }

@@ -52,8 +52,13 @@ func TestFailedAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { traced.Process.Kill(); traced.Wait() }()
-	eventually(t, "gdbserver has a process", func() bool {
-		return len(children(traced.Process.Pid)) == 1 && status(children(traced.Process.Pid)[0], "TracerPid") != "0"
+	eventually(t, "gdbserver has the program", func() bool { // it tries ptrace on children of its own first
+		c := children(traced.Process.Pid)
+		if len(c) != 1 {
+			return false
+		}
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", c[0]))
+		return err == nil && exe == pacing() && status(c[0], "TracerPid") != "0"
 	})
 	taken := children(traced.Process.Pid)[0]
 	good := pace(t).Process.Pid
