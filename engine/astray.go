@@ -231,7 +231,7 @@ func (p *plan) reach(ctx context.Context, l *loop) bool {
 func (l *loop) standsAt(ctx context.Context, pc arch.Addr) []arch.Addr {
 	trap := pc - arch.Addr(len(l.arch.Break))
 	x, in := l.traps.in[trapKey{addr: trap}]
-	if !in || x.under == nil {
+	if (!in || x.under == nil) && l.startsAt(ctx, pc) {
 		return []arch.Addr{pc}
 	}
 	if inst, err := l.decode(ctx, trap); err == nil && inst.Len == len(l.arch.Break) {
@@ -239,6 +239,36 @@ func (l *loop) standsAt(ctx context.Context, pc arch.Addr) []arch.Addr {
 	}
 	return []arch.Addr{trap}
 }
+
+// startsAt reports whether an instruction begins at pc, as far as its function can be
+// read: a processor may be behind a trap that has been cleared since, in the midst of the
+// instruction that was under it, where another trap would ruin that.
+func (l *loop) startsAt(ctx context.Context, pc arch.Addr) bool {
+	m, ok := l.moduleAt(pc)
+	if !ok || m.Image == nil {
+		return true
+	}
+	low, high := l.functionRange(m, m.offset(pc))
+	if high <= low || high-low > maxThrough {
+		return true
+	}
+	at := m.addr(low)
+	code := make([]byte, pc-at)
+	if !l.code(ctx, at, code) {
+		return true
+	}
+	for begin := at; at < pc; {
+		in, err := l.arch.Decode(code[at-begin:], at)
+		if err != nil || in.Len == 0 { // cut off by pc, or no code
+			return pc-at > maxInstruction
+		}
+		at += arch.Addr(in.Len)
+	}
+	return at == pc
+}
+
+// maxInstruction is how long one of x86's may be, bytes.
+const maxInstruction = 15
 
 // toldAlready decides about a trap that was sprung at pc by a processor that was brought
 // in by it, that has run through what its task called on foot, or that has told so and was
