@@ -63,6 +63,7 @@ type loop struct {
 	trial      trial
 	lifted     map[arch.Addr]bool             // traps kept out while a thread steps off them
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
+	untrapped  []untrapped                    // where the system's own debugger would die of a trap
 	alone      arch.Addr                      // what holds the other processors while one steps, 0 unknown
 	masked     map[targets.ThreadID]bool      // stepped without interrupts
 	marked     []marked                       // what has the trace flag that an interrupt saved

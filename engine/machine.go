@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 
 	"dap-windbg/arch"
@@ -149,9 +150,46 @@ func (l *loop) tellActive(ctx context.Context) {
 		return
 	}
 	l.alone, _ = l.mainSymbol(d.StepsAlone(), symbols.Data)
+	l.untrapped = nil
+	for _, name := range d.Untrapped() {
+		if a, ok := l.mainFunction(name); ok {
+			l.untrapped = append(l.untrapped, l.untrappedAt(name, a))
+		}
+	}
 	if a, ok := l.mainSymbol(d.ActiveCPU(), symbols.Data); ok {
 		_ = q.Set(ctx, targets.ActiveCPU, "", binary.LittleEndian.AppendUint64(nil, uint64(a))) // it finds out by itself, else
 	}
+}
+
+// untrapped is a function that the system's own debugger runs through itself.
+type untrapped struct {
+	name      string
+	low, high arch.Addr
+}
+
+func (l *loop) untrappedAt(name string, at arch.Addr) untrapped {
+	u := untrapped{name, at, at + 1}
+	if m, ok := l.moduleAt(at); ok && m.Image != nil {
+		if _, high := l.functionRange(m, m.offset(at)); m.addr(high) > at {
+			u.high = m.addr(high)
+		}
+	}
+	return u
+}
+
+// deadly refuses a software trap that the system's own debugger would run into itself.
+func (l *loop) deadly(x targets.Trap) error {
+	if x.Kind != targets.Software {
+		return nil
+	}
+	for _, u := range l.untrapped {
+		if x.Addr >= u.low && x.Addr < u.high {
+			return &targets.RefusedError{Op: fmt.Sprintf("setting a trap at %#x", uint64(x.Addr)),
+				Text: "the kernel's debugger runs through " + u.name + " itself when it sets traps, and would die of it",
+				Fix:  "Set it at the next function that is called, or in its caller."}
+		}
+	}
+	return nil
 }
 
 // mainFunction is where a function of the main image begins.

@@ -202,6 +202,9 @@ func (l *loop) trapOps(ctx context.Context, lift, plant []targets.Trap) ([]targe
 }
 
 func (l *loop) plantOp(ctx context.Context, x targets.Trap) (targets.Op, func() bool, error) {
+	if err := l.deadly(x); err != nil {
+		return nil, nil, err
+	}
 	_, canTrap := l.t.(targets.Trapper)
 	if x.Kind != targets.Software && !canTrap {
 		return nil, nil, errors.ErrUnsupported

@@ -64,6 +64,9 @@ type Inner interface {
 	// StepsAlone names the int32 that is 1 where the others wait while one processor steps. The
 	// debugger clears it when it is entered.
 	StepsAlone() string
+	// Untrapped names functions which the debugger runs through itself when it is entered or
+	// sets traps, and which it would die of if it met one there.
+	Untrapped() []string
 }
 
 // Noticer names functions that are entered when the module list has changed or, of what

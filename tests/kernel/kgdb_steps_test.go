@@ -180,3 +180,24 @@ func TestKernelFoot(t *testing.T) {
 	g.Wait()
 	d.parts()
 }
+
+// TestKernelDeadly: a breakpoint where the kernel's own debugger would meet it itself is
+// refused, and a step into such a function takes it by instructions.
+func TestKernelDeadly(t *testing.T) {
+	for _, how := range []string{"kgdb", "kdb"} {
+		t.Run(how, func(t *testing.T) {
+			d := road(t, how, 1)
+			has(t, "the refusal", d.Do("bp vmlinux!_raw_spin_lock"), `runs through _raw_spin_lock itself`)
+			d.Do("bc *; bp /1 vmlinux!x64_sys_call")
+			g := d.Say("g")
+			call := d.Begin("echo call 5 >/proc/dwtest")
+			has(t, "the stop", g.Wait(), `vmlinux!x64_sys_call`)
+			has(t, "into what it calls", d.Do("t; t; t; t"), `vmlinux!`)
+			g = d.Say("g")
+			call.Wait()
+			d.Interrupt()
+			g.Wait()
+			d.parts()
+		})
+	}
+}
