@@ -24,10 +24,7 @@ func owner(c *command) error {
 	if err != nil {
 		return err
 	}
-	root, err := c.root()
-	if err == nil && len(c.args) > 1 {
-		root, err = c.value(1, 0)
-	}
+	root, err := c.rootGiven()
 	if err != nil {
 		return err
 	}

@@ -133,6 +133,15 @@ func (c *command) walk(a arch.Addr, root uint64) (arch.Page, []entry, error) {
 	return page, way, err
 }
 
+// rootGiven is the root of the tables that the second argument names, else the current one.
+func (c *command) rootGiven() (uint64, error) {
+	root, err := c.root()
+	if err == nil && len(c.args) > 1 {
+		return c.value(1, 0)
+	}
+	return root, err
+}
+
 func showEntries(c *command) error {
 	if len(c.args) < 1 || len(c.args) > 2 {
 		return c.usage(2)
@@ -141,10 +150,7 @@ func showEntries(c *command) error {
 	if err != nil {
 		return err
 	}
-	root, err := c.root()
-	if err == nil && len(c.args) > 1 {
-		root, err = c.value(1, 0)
-	}
+	root, err := c.rootGiven()
 	if err != nil {
 		return err
 	}
