@@ -32,11 +32,7 @@ func TestKernelHardware(t *testing.T) {
 			call := d.Begin("echo hello >/dev/null")
 			has(t, "by software", g.Wait(), `Breakpoint \d hit`, `vmlinux!ksys_write`)
 			d.Do("bc *")
-			g = d.Say("g")
-			call.Wait()
-			d.Interrupt()
-			g.Wait()
-			d.parts()
+			d.finishes(call)
 		})
 	}
 }
@@ -200,11 +196,7 @@ func TestKernelReset(t *testing.T) {
 			call := d.Begin("echo hello >/dev/null")
 			has(t, "the stop", g.Wait(), `Breakpoint 0 hit`, `vmlinux!ksys_write`)
 			d.Do("bc *")
-			g = d.Say("g")
-			call.Wait()
-			d.Interrupt()
-			g.Wait()
-			d.parts()
+			d.finishes(call)
 		})
 	}
 }

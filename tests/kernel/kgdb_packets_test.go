@@ -48,9 +48,5 @@ func TestKernelPackets(t *testing.T) {
 	if byTrap < 7 {
 		t.Errorf("only %d of 15 steps took one trap", byTrap)
 	}
-	g = d.Say("g")
-	cat.Wait()
-	d.Interrupt()
-	g.Wait()
-	d.parts()
+	d.finishes(cat)
 }

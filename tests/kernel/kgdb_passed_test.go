@@ -33,11 +33,7 @@ func TestKernelPassed(t *testing.T) {
 			has(t, "the stop", g.Wait(), `Breakpoint 0 hit`, `vmlinux!ksys_write`)
 			d.Do("!kdb summary")
 			d.Do("bc *")
-			g = d.Say("g")
-			call.Wait()
-			d.Interrupt()
-			g.Wait()
-			d.parts()
+			d.finishes(call)
 		})
 	}
 }

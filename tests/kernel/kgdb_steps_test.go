@@ -109,11 +109,7 @@ func fiftySteps(t *testing.T, d *debugged) (over []string) {
 			t.Fatalf("twenty times out, and at %s", where)
 		}
 	}
-	g = d.Say("g")
-	call.Wait()
-	d.Interrupt()
-	g.Wait()
-	d.parts()
+	d.finishes(call)
 	return over
 }
 
@@ -147,11 +143,7 @@ func TestKernelHold(t *testing.T) {
 			if now := stands(); now == where {
 				t.Errorf("the other processor waits for ever:\n%s", now)
 			}
-			g = d.Say("g")
-			call.Wait()
-			d.Interrupt()
-			g.Wait()
-			d.parts()
+			d.finishes(call)
 		})
 	}
 }
@@ -174,11 +166,7 @@ func TestKernelFoot(t *testing.T) {
 	if strings.Contains(text, "given up") {
 		t.Error(text)
 	}
-	g = d.Say("g")
-	call.Wait()
-	d.Interrupt()
-	g.Wait()
-	d.parts()
+	d.finishes(call)
 }
 
 // TestKernelDeadly: a breakpoint where the kernel's own debugger would meet it itself is
@@ -193,11 +181,7 @@ func TestKernelDeadly(t *testing.T) {
 			call := d.Begin("echo call 5 >/proc/dwtest")
 			has(t, "the stop", g.Wait(), `vmlinux!x64_sys_call`)
 			has(t, "into what it calls", d.Do("t; t; t; t"), `vmlinux!`)
-			g = d.Say("g")
-			call.Wait()
-			d.Interrupt()
-			g.Wait()
-			d.parts()
+			d.finishes(call)
 		})
 	}
 }

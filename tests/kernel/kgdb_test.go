@@ -62,6 +62,16 @@ func (d *debugged) parts() {
 	}
 }
 
+// finishes goes on until what the guest was told to do is done, breaks in, and parts.
+func (d *debugged) finishes(call interface{ Wait() string }) {
+	d.t.Helper()
+	g := d.Say("g")
+	call.Wait()
+	d.Interrupt()
+	g.Wait()
+	d.parts()
+}
+
 // during runs a command in the guest while the kernel runs, and breaks in again.
 func (d *debugged) during(command string) string {
 	d.t.Helper()
