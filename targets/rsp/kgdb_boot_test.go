@@ -65,7 +65,7 @@ func TestKGDBReboot(t *testing.T) {
 		if err := d.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}}); err != nil {
 			t.Fatal(err)
 		}
-		for limit := time.Now().Add(targettest.Patience); !k.runs(); time.Sleep(time.Millisecond) {
+		for limit := time.Now().Add(targettest.Patience); !k.runs(); time.Sleep(time.Millisecond) { // the far end tells nobody that it took the packet
 			if time.Now().After(limit) {
 				t.Fatal("it does not run")
 			}
