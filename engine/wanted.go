@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -215,13 +216,7 @@ func (t *trapTable) diff(w *wanted) (lift, plant []targets.Trap) {
 		}
 	}
 	byAddr := func(a, b targets.Trap) int {
-		switch {
-		case a.Addr < b.Addr:
-			return -1
-		case a.Addr > b.Addr:
-			return 1
-		}
-		return int(a.Kind) - int(b.Kind)
+		return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Kind, b.Kind))
 	}
 	slices.SortFunc(lift, byAddr)
 	slices.SortFunc(plant, byAddr)
