@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"io"
 	"slices"
 	"strings"
 
@@ -112,20 +113,15 @@ func (l *loop) traceBehind(ctx context.Context, p *plan, id targets.ThreadID) bo
 		}
 		sp := f.Regs.SP()
 		at := sp&^15 - interruptSize
-		saved := make([]byte, interruptSize)
-		if n, err := l.read(ctx, spaceHere, at, saved); err != nil || n < len(saved) {
+		was, flags, err := l.savedAt(ctx, at)
+		if err != nil || was.pc != f.PC || was.sp != sp {
 			return false
 		}
-		word := func(i int) uint64 { return binary.LittleEndian.Uint64(saved[i:]) }
-		if word(interruptPC) != uint64(f.PC) || word(interruptSP) != uint64(sp) {
-			return false
-		}
-		flags := word(interruptFlag)
 		if flags&traceFlag != 0 { // by us before, or not ours to clear
 			return true
 		}
-		l.marked = append(l.marked, marked{at, f.PC, sp})
-		_, err := l.write(ctx, spaceHere, at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags|traceFlag))
+		l.marked = append(l.marked, was)
+		_, err = l.write(ctx, spaceHere, at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags|traceFlag))
 		return err == nil
 	}
 	return false
@@ -134,6 +130,17 @@ func (l *loop) traceBehind(ctx context.Context, p *plan, id targets.ThreadID) bo
 // marked is what an interrupt has saved at an address, of a task at pc and sp, that
 // traceBehind has set the trace flag in.
 type marked struct{ at, pc, sp arch.Addr }
+
+// savedAt reads what an interrupt has saved at an address, and the flags in it.
+func (l *loop) savedAt(ctx context.Context, at arch.Addr) (m marked, flags uint64, err error) {
+	saved := make([]byte, interruptSize)
+	n, err := l.read(ctx, spaceHere, at, saved)
+	if err == nil && n < len(saved) {
+		err = io.ErrUnexpectedEOF
+	}
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(saved[i:]) }
+	return marked{at, arch.Addr(word(interruptPC)), arch.Addr(word(interruptSP))}, word(interruptFlag), err
+}
 
 // dropPlan ends the plan, with what it has done to the debuggee.
 func (l *loop) dropPlan(ctx context.Context) {
@@ -145,17 +152,14 @@ func (l *loop) dropPlan(ctx context.Context) {
 // the task would trap when nobody waits for it. What cannot be cleared stays known.
 func (l *loop) unmark(ctx context.Context) {
 	l.marked = slices.DeleteFunc(l.marked, func(m marked) bool {
-		saved := make([]byte, interruptSize)
-		n, err := l.read(ctx, spaceHere, m.at, saved)
-		if err == nil && n == len(saved) {
-			word := func(i int) uint64 { return binary.LittleEndian.Uint64(saved[i:]) }
-			flags := word(interruptFlag)
-			if word(interruptPC) != uint64(m.pc) || word(interruptSP) != uint64(m.sp) || flags&traceFlag == 0 {
+		was, flags, err := l.savedAt(ctx, m.at)
+		if err == nil {
+			if was != m || flags&traceFlag == 0 {
 				return true // that interrupt is over
 			}
 			_, err = l.write(ctx, spaceHere, m.at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags&^traceFlag))
 		}
-		if err != nil || n < len(saved) {
+		if err != nil {
 			l.o.Log.Warn().Err(err).Str("at", (m.at + interruptFlag).Text(l.arch.PtrSize)).Msg("clearing a saved trace flag")
 			return false
 		}
