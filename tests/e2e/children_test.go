@@ -78,7 +78,8 @@ bl
 q
 `, "cdb", "-o", forking(t), "pair")
 	r.Must(t, 4,
-		`\|0 \? @\$tpid\nEvaluate expression`, `\|1 \? @\$tpid\n(ModLoad.*\n)*Evaluate expression`, // a process that did not stop first is looked at now
+		// The modules of the process that did not stop first are told when they are found.
+		`\|0 \? @\$tpid\n(ModLoad.*\n)*Evaluate expression`, `\|1 \? @\$tpid\n(ModLoad.*\n)*Evaluate expression`,
 		`^here\nhere$`, `\|1~\.p\n`, `\|0~0s\n`, `Illegal process error in '\|9s'`,
 		`^0:000> bl\n.*forks!hot`, `\|1 bl\n0:000> \|0 bl\n.*forks!hot`)
 }
