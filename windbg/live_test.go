@@ -26,10 +26,11 @@ const patience = 60 * time.Second
 
 // window is an interpreter over a real gdbserver, with everything it shows.
 type window struct {
-	t   *testing.T
-	ctx context.Context
-	i   *windbg.Interpreter
-	d   *launch.Debugger
+	t    *testing.T
+	ctx  context.Context
+	i    *windbg.Interpreter
+	d    *launch.Debugger
+	wire string // the trace of the connection
 
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -74,6 +75,8 @@ func open(t *testing.T, name string) *window {
 	w := &window{t: t, ctx: ctx}
 	p := launch.NewPlan()
 	p.Program = targets.Program{Path: compile(t, name)}
+	p.Trace = filepath.Join(t.TempDir(), "trace")
+	w.wire = p.Trace
 	var show func(engine.Event) string
 	var mu sync.Mutex
 	d, err := launch.Start(ctx, p, launch.Hooks{Emit: func(e engine.Event) {

@@ -43,6 +43,9 @@ func (c *call) symbolQuery(ctx context.Context) (q symbolQuery, err error) {
 	}
 }
 
+// short reports whether rows have no types and values.
+func (q symbolQuery) short() bool { return q.set["0"] || q.set["1"] || q.set["2"] }
+
 // picks tells whether a symbol is asked for.
 func (q symbolQuery) picks(l engine.Location) bool {
 	function := l.Symbol.Kind == symbols.Function
@@ -108,15 +111,25 @@ func examine(ctx context.Context, c *call) error {
 		return err
 	}
 	q.sort(list)
-	for _, l := range list {
-		c.printf("%s\n", c.symbolRow(ctx, l, q.set, ptr))
+	for some := range slices.Chunk(list, variablesAtOnce) {
+		values := make([]string, len(some))
+		if !q.short() {
+			c.globalTexts(ctx, some, values)
+		}
+		for k, l := range some {
+			c.printf("%s\n", c.symbolRow(l, values[k], q.set, ptr))
+		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	return ctx.Err()
 }
 
 // symbolRow is a line of x with its flags: 0, 1 and 2 are short forms, v a long one, t
-// has the type, q quotes the name, p has no blank before the parameters.
-func (c *call) symbolRow(ctx context.Context, l engine.Location, set map[string]bool, ptr int) string {
+// has the type, q quotes the name, p has no blank before the parameters. value is what
+// stands behind the name of a variable.
+func (c *call) symbolRow(l engine.Location, value string, set map[string]bool, ptr int) string {
 	name := symbolText(l.Module, l.Symbol)
 	if set["q"] {
 		name = `@!"` + name + `"`
@@ -133,15 +146,12 @@ func (c *call) symbolRow(ctx context.Context, l engine.Location, set map[string]
 	if set["t"] {
 		name = c.symbolType(l) + " " + name
 	}
-	text := name
+	text := name + value
 	if l.Symbol.Kind == symbols.Function {
 		if !set["p"] {
 			text += " "
 		}
 		text += "(" + parameters(l) + ")"
-	}
-	if l.Symbol.Kind == symbols.Data && l.Module != nil && l.Module.Image != nil {
-		text += c.globalText(ctx, l)
 	}
 	if set["v"] {
 		kind := map[symbols.SymbolKind]string{symbols.Function: "func  ", symbols.Data: "global", symbols.Label: "label "}[l.Symbol.Kind]
@@ -159,14 +169,33 @@ func (c *call) symbolType(l engine.Location) string {
 	if l.Symbol.Kind == symbols.Function {
 		return "<function>"
 	}
-	if l.Module != nil && l.Module.Image != nil {
-		if t, ok := l.Module.Image.(symbols.Typer); ok {
-			if v, ok := t.Global(l.Symbol.Name); ok && v.Type != nil {
-				return dtTypeName(v.Type)
-			}
-		}
+	if t := globalType(l); t != nil {
+		return dtTypeName(t)
 	}
 	return "<NoType>"
+}
+
+// globalType is the type of the variable that a symbol of data stands for, nil unknown.
+// Several files may have a variable of the name: the place decides where the names are
+// indexed by it.
+func globalType(l engine.Location) *symbols.Type {
+	if l.Symbol.Kind == symbols.Function || l.Module == nil || l.Module.Image == nil {
+		return nil
+	}
+	t, ok := l.Module.Image.(symbols.Typer)
+	if !ok {
+		return nil
+	}
+	if x, ok := t.(symbols.Indexer); (!ok || x.Indexed()) && l.Symbol.Size > 0 {
+		if v, ok := t.GlobalAt(l.Symbol.Offset); ok && v.Type != nil && uint64(v.Type.ByteSize()) == l.Symbol.Size {
+			return v.Type
+		}
+	}
+	plain, _, _ := strings.Cut(l.Symbol.Name, "[abi:")
+	if v, ok := t.Global(plain); ok {
+		return v.Type
+	}
+	return nil
 }
 
 // parameters are the parameter types of a function as x shows them.
@@ -200,17 +229,30 @@ func parameterTypes(f *symbols.Type) string {
 	return strings.Join(list, ", ")
 }
 
-// globalText is " = value" of a global variable, "" when its type is unknown or large.
-func (c *call) globalText(ctx context.Context, l engine.Location) string {
-	t, ok := l.Module.Image.(symbols.Typer)
-	if !ok {
-		return ""
+// variablesAtOnce is how many variables x reads in one flight.
+const variablesAtOnce = 512
+
+// globalTexts fills in " = value" for the variables in list: the type of what has
+// members, which is not read. What is read is so in one flight, and what strings are
+// pointed to in the next ones.
+func (c *call) globalTexts(ctx context.Context, list []engine.Location, texts []string) {
+	scalars := map[int]eval.Value{}
+	for k, l := range list {
+		switch t := globalType(l); {
+		case t == nil:
+		case t.IsComposite():
+			texts[k] = " = " + dtTypeName(t)
+		default:
+			scalars[k] = eval.Value{Type: t, Place: eval.InMemory, Addr: l.Addr}
+		}
 	}
-	v, ok := t.Global(l.Symbol.Name)
-	if !ok || v.Type == nil || v.Type.IsComposite() {
-		return ""
-	}
-	return " = " + c.valueText(ctx, nil, eval.Value{Type: v.Type, Place: eval.InMemory, Addr: l.Addr})
+	_ = c.v.Gather(ctx, func(ctx context.Context, mem symbols.Memory) error { // what cannot be read is a text of its own
+		env := c.v.EnvOver(nil, mem)
+		for k, v := range scalars {
+			texts[k] = " = " + c.textIn(ctx, env, v)
+		}
+		return nil
+	})
 }
 
 // nearest is ln.

@@ -51,10 +51,10 @@ func TestSymbolsAndTraces(t *testing.T) {
 	w.expect("x /1 /n market!e?", "market!e1", "market!e2")
 	w.expect("x /1 /N market!e?", "market!e2", "market!e1")
 	w.expect("x /s 4 /2 market!g_*", "")
-	w.expect("x /t /d market!first", "/"+address+" struct Item market!first/")
+	w.expect("x /t /d market!first", "/"+address+" struct Item market!first = struct Item/")
 	w.expect("x /p /f market!depth", "/"+address+" market!depth\\(int\\)/")
 	w.expect("x /q /1 market!depth", `@!"market!depth"`)
-	w.expect("x /v market!first", "/prv global "+address+"   10 market!first/")
+	w.expect("x /v market!first", "/prv global "+address+"   10 market!first = struct Item/")
 	w.expect("ln market!depth", "...", "Exact matches:", "/    market!depth \\(int\\)/")
 	w.expect("r $ip = @$ip; wt -oR -l 2", "/Tracing market!depth to return address "+address+"/", "...", "/ +market!depth rax = 0000000000000003.*/", "...", "/[0-9]+ instructions were executed in [0-9]+ events \\(0 from other threads\\)/", "...", "0 system calls were executed", "...")
 }

@@ -338,11 +338,16 @@ func spacedPointers(name string) string {
 
 // valueText is a value on one line in the style of dv.
 func (c *call) valueText(ctx context.Context, f *engine.Frame, val eval.Value) string {
+	return c.textIn(ctx, c.v.Env(f), val)
+}
+
+// textIn is valueText over what env reads from.
+func (c *call) textIn(ctx context.Context, env eval.Env, val eval.Value) string {
 	if val.Err != nil {
 		return unknownText(val.Err)
 	}
 	if m := c.v.Model(); m != nil {
-		text, err := m.Text(ctx, c.v.Env(f), val, eval.Format{Style: eval.DT})
+		text, err := m.Text(ctx, env, val, eval.Format{Style: eval.DT})
 		if err != nil {
 			return unknownText(err)
 		}
