@@ -43,6 +43,7 @@ type kgdbKernel struct {
 	asked   []string        // requests served
 	late    string          // a request not taken yet
 	rest    string          // of an answer
+	aside   string          // printed before the next acknowledgement
 }
 
 const (
@@ -240,7 +241,8 @@ func (k *kgdbKernel) stub(b byte) {
 				k.late = text
 				return
 			}
-			k.print("+")
+			k.print(k.aside + "+")
+			k.aside = ""
 			k.serve(text)
 		} else if n > 1022 {
 			k.inside = false

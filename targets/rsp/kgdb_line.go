@@ -2,7 +2,6 @@ package rsp
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -100,6 +99,9 @@ type kgdbLine struct {
 	queue   [][]byte
 	sent    []byte // a request without its answer
 	acked   bool
+	seen    bool // a + came that may have been its acknowledgement
+	doubt   bool // a + came amid a line of text
+	spare   int  // acknowledgements that may come yet of what was sent twice
 	resent  int
 	tries   int       // to find the stub
 	broke   time.Time // the last attempt to break in
@@ -244,44 +246,6 @@ func (l *kgdbLine) deliver(payload string) {
 	l.cond.Broadcast()
 }
 
-// take sorts one byte.
-func (l *kgdbLine) take(b byte) {
-	if l.packet == nil {
-		switch {
-		case b == '$':
-			l.packet = append(make([]byte, 0, 64), b)
-		case (b == '+' || b == '-') && l.state == kgdbStopped, b == '+' && l.sent != nil:
-			l.acknowledged(b)
-		case b != 0 && b != '\r':
-			l.text = append(l.text, b)
-		}
-		return
-	}
-	hash := bytes.IndexByte(l.packet, '#')
-	switch {
-	case b == '$', b < ' ', b > '~', len(l.packet) > maxKGDBPacket:
-		l.noPacket()
-		l.take(b)
-		return
-	}
-	l.packet = append(l.packet, b)
-	if hash >= 0 && len(l.packet) == hash+3 {
-		p := l.packet
-		l.packet = nil
-		l.whole(p, string(p[1:hash]))
-	}
-}
-
-// noPacket: what began like a packet is none, or has lost its end.
-func (l *kgdbLine) noPacket() {
-	p := l.packet
-	l.packet = nil
-	if l.state == kgdbStopped && l.sent != nil {
-		return // asked for again when nothing else comes
-	}
-	l.text = append(l.text, p...)
-}
-
 // whole takes what looks like a packet.
 func (l *kgdbLine) whole(raw []byte, payload string) {
 	good := bytes.Equal(raw, frame(nil, payload))
@@ -298,34 +262,6 @@ func (l *kgdbLine) whole(raw []byte, payload string) {
 	}
 }
 
-// acknowledged takes a + or - of the stub.
-func (l *kgdbLine) acknowledged(b byte) {
-	switch {
-	case l.sent == nil:
-	case b == '-':
-		l.resend()
-	default:
-		l.acked = true
-		if resumes(l.sent) {
-			l.sent, l.state, l.advised = nil, kgdbRunning, false
-			l.next()
-		}
-	}
-}
-
-// resumes reports whether a packet lets the kernel run and its answer is the stop.
-func resumes(p []byte) bool { return len(p) > 1 && bytes.IndexByte([]byte("csCS"), p[1]) >= 0 }
-
-func (l *kgdbLine) resend() {
-	if l.resent++; l.resent > maxResends {
-		l.end(fmt.Errorf("a packet was damaged %d times on its way", maxResends))
-		return
-	}
-	l.acked = false
-	l.write(string(l.sent))
-	l.await(l.k.Silence)
-}
-
 // answered takes a packet that came while the stub listens. One that came before
 // the request was acknowledged answers an earlier one, which the stub repeats when
 // it did not hear our acknowledgement.
@@ -333,7 +269,8 @@ func (l *kgdbLine) answered(good bool, payload string) {
 	switch {
 	case !good:
 		l.write("-")
-	case l.sent == nil || !l.acked && !resumes(l.sent):
+	case l.sent == nil || !l.acked && !l.seen && !resumes(l.sent):
+		l.text = bytes.TrimSuffix(l.text, []byte("+"))
 		l.write("+")
 	case isOutput(payload):
 		l.write("+")
@@ -344,7 +281,7 @@ func (l *kgdbLine) answered(good bool, payload string) {
 		if sent == "R" && payload == "OK" {
 			l.state = kgdbRunning
 		}
-		l.sent, l.acked, l.resent = nil, false, 0
+		l.sent, l.acked, l.seen, l.resent = nil, false, false, 0
 		if again && (sent == "Z" && payload == "E17" || sent == "z" && payload == "E02") {
 			payload = "OK" // it was done already: EEXIST, ENOENT, in decimal
 		}
@@ -382,7 +319,7 @@ func (l *kgdbLine) whileRunning(raw []byte, good bool, payload string) {
 // stopped: the stub listens.
 func (l *kgdbLine) stopped(payload string) {
 	l.tell()
-	l.state, l.sent, l.acked, l.resent = kgdbStopped, nil, false, 0
+	l.state, l.sent, l.acked, l.seen, l.spare, l.resent = kgdbStopped, nil, false, false, 0, 0
 	l.deliver(payload)
 	l.next()
 }
@@ -418,7 +355,7 @@ func (l *kgdbLine) next() {
 		l.part()
 		return
 	}
-	l.sent, l.acked, l.resent = p, false, 0
+	l.sent, l.acked, l.seen, l.resent = p, false, false, 0
 	l.write(string(p))
 	l.await(l.k.Silence)
 }

@@ -6,6 +6,9 @@ import "regexp"
 
 // paused: nothing came for a while.
 func (l *kgdbLine) paused() {
+	if l.doubt {
+		l.decide(len(l.text) == 0 || l.text[len(l.text)-1] == '\n')
+	}
 	switch l.state {
 	case kgdbSought:
 		l.seek()
@@ -54,6 +57,7 @@ func (l *kgdbLine) unheard() {
 		l.acked = true
 		l.acknowledged('+')
 	default:
+		l.spare++
 		l.resend()
 	}
 }
