@@ -134,7 +134,8 @@ type ownRegisters struct {
 	task   threadID // as the stop named it
 	g      []byte   // nil: they may have changed
 	behind bool     // the program counter in g is not the kernel's, which is behind a trap
-	pc, sp uint64   // at the stop
+	pc     uint64   // at the stop
+	last   []byte   // what g told or G wrote last: what a step begins with
 }
 
 // changesRegisters reports whether a request may: it writes them, lets the kernel run,
@@ -149,6 +150,9 @@ func changesRegisters(payload string) bool {
 // c.mu is held.
 func (c *Conn) leaves(r *request) (before []*request) {
 	own := &c.own
+	if written, ok := strings.CutPrefix(r.payload, "G"); ok && c.general == own.thread {
+		own.wrote([]byte(written))
+	}
 	if own.g == nil || r.resume && r.payload[0] != 'C' || !changesRegisters(r.payload) {
 		return nil
 	}
@@ -157,6 +161,13 @@ func (c *Conn) leaves(r *request) (before []*request) {
 	}
 	own.g, own.behind = nil, false
 	return before
+}
+
+// wrote takes in the registers that are written by G.
+func (own *ownRegisters) wrote(g []byte) {
+	if pc, ok := word(g, 16*ripNumber, 16); ok {
+		own.pc, own.last = pc, g
+	}
 }
 
 // gone drops what is known of the registers as the kernel goes on; c.mu is held.
@@ -199,7 +210,7 @@ func (c *Conn) findCPU(ctx context.Context, s *stopReply, stepped bool) error {
 	defer c.mu.Unlock()
 	c.general, c.own = spoken, ownRegisters{thread: s.thread, task: task}
 	if !isError(own.reply) {
-		c.own.g, c.own.pc, c.own.sp = own.reply, littleUint(s.regs[ripNumber]), littleUint(s.regs[rspNumber])
+		c.own.g, c.own.last, c.own.pc = own.reply, own.reply, littleUint(s.regs[ripNumber])
 	}
 	return nil
 }
@@ -276,31 +287,64 @@ const (
 	rspNumber = 7
 )
 
-// elsewhere is farther than one instruction takes the stack pointer, or the program
-// counter, to a place behind an instruction of one byte. An interrupt's handler has a
-// stack of its own.
-const elsewhere = 16 << 10
+// digitsBeforePC is how many digits of g are registers that int3 leaves alone: those
+// before the program counter. x86's flags follow that.
+const digitsBeforePC = 16 * ripNumber
+
+// traceFlag is x86's TF, which is set in what is saved at the end of a step.
+const traceFlag = 1 << 8
+
+// word is a number of n digits in g, least significant byte first.
+func word(g []byte, from, n int) (uint64, bool) {
+	if len(g) < from+n {
+		return 0, false
+	}
+	v, ok := unhex(g[from : from+n])
+	return littleUint(v), ok
+}
+
+// traced reports whether the processor with these registers has stepped: it was not in
+// the handler of an interrupt, which is entered without the flag.
+func traced(g []byte) bool {
+	flags, ok := word(g, digitsBeforePC+16, 8)
+	return ok && flags&traceFlag != 0
+}
+
+// ranInto reports whether a processor that is one byte behind a software trap, with the
+// registers now, has sprung that; was is how a step of it began that was not told yet, nil
+// if there is none. The step's own end may be there as well: the trap may have been set
+// since, behind an instruction of one byte. That changes a register, which int3 does not;
+// or nothing is lost when it is executed again. popf clears the flag and takes its word
+// from the stack; who is in a handler has not stepped yet.
+func ranInto(was *ownRegisters, now []byte) bool {
+	pc, ok := word(now, digitsBeforePC, 16)
+	if was == nil || !ok || len(was.last) < digitsBeforePC {
+		return true
+	}
+	if was.pc != pc-1 {
+		return !traced(now)
+	}
+	before, _ := word(was.last, 16*rspNumber, 16)
+	sp, _ := word(now, 16*rspNumber, 16)
+	stepped := traced(now) || sp > before
+	return !stepped || string(was.last[:digitsBeforePC]) == string(now[:digitsBeforePC])
+}
 
 // atTrap puts the program counter of who ran into a software trap back to it, as those
 // above see it: the stub leaves it behind the trap's instruction until the kernel goes on.
-// was is where a step that this ends began, nil: it ends none. A step is at a trap where
-// it began at one, or where something else than its instruction has come to one.
+// was is how a step began that the stop may end, nil: it ends none.
 func (t *Target) atTrap(s *stopReply, was *ownRegisters) (trapped bool) {
 	pc := littleUint(s.regs[ripNumber])
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
+	own := &t.c.own
 	_, trapped = t.traps[key(targets.Trap{Addr: arch.Addr(pc - 1)})]
-	if trapped && was != nil {
-		sp := t.c.own.sp
-		trapped = was.pc == pc-1 || max(sp, was.sp)-min(sp, was.sp) >= elsewhere || max(pc, was.pc)-min(pc, was.pc) >= elsewhere
-	}
-	if !trapped || s.signal != gdbSIGTRAP {
+	if !trapped || s.signal != gdbSIGTRAP || !ranInto(was, own.g) {
 		return false
 	}
 	at := binary.LittleEndian.AppendUint64(nil, pc-1)
 	s.regs[ripNumber] = at
-	own := &t.c.own
-	if from := 16 * ripNumber; len(own.g) >= from+16 {
+	if from := digitsBeforePC; len(own.g) >= from+16 {
 		own.g = slices.Concat(own.g[:from], []byte(hex.EncodeToString(at)), own.g[from+16:])
 		own.pc, own.behind = pc-1, true
 	}
@@ -339,6 +383,7 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	stepped = stepped && !again
 	from := c.stepFrom(was, s.thread, stepped)
 	trapped := t.atTrap(s, from)
+	c.steppedOff(s.thread, trapped)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -363,12 +408,20 @@ func (c *Conn) stepFrom(was ownRegisters, stopped threadID, stepped bool) *ownRe
 	if stepped {
 		c.stepping[was.thread] = was
 	}
-	began, ok := c.stepping[stopped]
-	if !ok {
-		return nil
+	if began, ok := c.stepping[stopped]; ok {
+		return &began
 	}
-	delete(c.stepping, stopped)
-	return &began
+	return nil
+}
+
+// steppedOff forgets the step of the processor that stopped, unless it has come to a trap
+// in the handler of an interrupt: it steps when it is back.
+func (c *Conn) steppedOff(stopped threadID, trapped bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !trapped || traced(c.own.g) {
+		delete(c.stepping, stopped)
+	}
 }
 
 // kgdbPackets spells a resume: the stub steps or continues the processor that
