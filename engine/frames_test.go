@@ -15,6 +15,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
+	"dap-windbg/symbols"
 )
 
 // gdbFrame is a frame as testdata/frames.py tells it.
@@ -387,4 +388,15 @@ func TestDeepRecursion(t *testing.T) {
 		t.Errorf("%d round trips\n%.2000s", n, text)
 	}
 	t.Logf("%d frames in %d round trips, %v", len(got), n, took)
+}
+
+// TestCountedFrom: the distance into an inlined call is counted from its entry, and in a
+// piece of it that lies before that from the piece's start.
+func TestCountedFrom(t *testing.T) {
+	s := symbols.Scope{Low: 0x100, High: 0x120, Ranges: []symbols.Range{{Low: 0x100, High: 0x120}, {Low: 0x40, High: 0x50}, {Low: 0x200, High: 0x210}}}
+	for off, want := range map[symbols.Offset]symbols.Offset{0x100: 0x100, 0x11f: 0x100, 0x40: 0x40, 0x4f: 0x40, 0x208: 0x100} {
+		if got := countedFrom(&s, off); got != want {
+			t.Errorf("%#x is counted from %#x, want %#x", off, got, want)
+		}
+	}
 }

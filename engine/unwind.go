@@ -419,8 +419,9 @@ func (l *loop) addFrames(w *walk, r *arch.Registers, at, cfa, ret arch.Addr) {
 		f.Scope, f.Line = &scopes[i], line
 		if scopes[i].Inlined {
 			f.Inlined, f.Kind = true, ByInline
-			f.Symbol = symbols.Symbol{Name: scopes[i].Name, Linkage: scopes[i].Linkage, Offset: scopes[i].Low}
-			f.Disp = uint64(f.PC - loc.Module.addr(scopes[i].Low))
+			from := countedFrom(&scopes[i], loc.Module.offset(f.PC))
+			f.Symbol = symbols.Symbol{Name: scopes[i].Name, Linkage: scopes[i].Linkage, Offset: from}
+			f.Disp = uint64(f.PC - loc.Module.addr(from))
 			line = scopes[i].Call
 		} else if i == len(scopes)-1 && f.Symbol.Name == "" {
 			f.Symbol = symbols.Symbol{Name: scopes[i].Name, Offset: scopes[i].Low}
@@ -457,4 +458,17 @@ func (l *loop) callerFrame(ctx context.Context, f *Frame, mem symbols.Memory) (*
 			return w.frames[i], nil
 		}
 	}
+}
+
+// countedFrom is where the distance of off in an inlined call is counted from: its entry,
+// or, where the compiler has put a piece of it before that, the piece's start.
+func countedFrom(s *symbols.Scope, off symbols.Offset) symbols.Offset {
+	if off < s.Low {
+		for _, r := range s.Ranges {
+			if off >= r.Low && off < r.High {
+				return r.Low
+			}
+		}
+	}
+	return s.Low
 }
