@@ -131,6 +131,7 @@ type flight struct {
 	open    int           // replies to come, the stop of a resume not counted
 	tick    chan struct{} // one token: the last reply came, or the wire went
 	refused bool          // a vital request was
+	err     error         // all of it was answered for this reason
 }
 
 func (f *flight) ticked() {
@@ -259,7 +260,7 @@ func (c *Conn) wait(ctx context.Context, f *flight) error {
 			return err
 		}
 	}
-	return nil
+	return f.err
 }
 
 // watchOver sets the one timer that ends waits. It is left to run when a wait is

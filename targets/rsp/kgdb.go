@@ -376,7 +376,7 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	if err == nil {
 		err = c.findCPU(ctx, s, stepped && !again)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errReset) {
 		c.fail(fmt.Errorf("after a stop: %w", err))
 		return
 	}
@@ -387,6 +387,10 @@ func (c *Conn) settleKGDB(t *Target, rn *run, s *stopReply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.rebooted: // meanwhile: the next kernel's stop is told
+		rn.stopped = false
+		c.expectStop()
+		return
 	case again:
 		s.reason, s.named = targets.Reset, true
 	case s.signal != gdbSIGTRAP || s.named:

@@ -2,6 +2,7 @@ package rsp
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -105,9 +106,18 @@ func (c *Conn) forgetKernel(t *Target) {
 	c.active, c.own, c.rebooted, c.booted = 0, ownRegisters{}, false, false
 }
 
-// begins: a kernel begins to talk. Where it was stopped, the machine was reset; c.mu is held.
+// errReset is why a question of a kernel that is no more has no answer.
+var errReset = fmt.Errorf("the machine was reset: %w", targets.ErrRunning)
+
+// begins: a kernel begins to talk. Where it was stopped, the machine was reset, and what was
+// asked is refused: the next kernel is not to get it. c.mu is held.
 func (c *Conn) begins(t *Target) {
 	c.booted = true
+	for t != nil && c.sent > 0 && !c.queue[0].resume {
+		c.rebooted, c.queue[0].flight.err = true, errReset
+		c.reply(c.queue[0], []byte("E.the machine was reset"))
+		c.out = nil
+	}
 	if t != nil && c.run == nil && t.wentOn("the machine was reset") {
 		c.rebooted = true
 	}

@@ -3,6 +3,7 @@ package rsp
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestKernelBegins(t *testing.T) {
 func (k *kgdbKernel) boot() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.running, k.kdb, k.traps, k.unheard, k.then = true, true, map[uint64]bool{}, "", nil
+	k.running, k.kdb, k.traps, k.unheard, k.then, k.late, k.rest = true, true, map[uint64]bool{}, "", nil, "", ""
 	k.print(banner)
 }
 
@@ -114,6 +115,56 @@ func TestKGDBReboot(t *testing.T) {
 			}
 			if err := d.SetTrap(ctx, targets.Trap{Addr: at}); err != nil || !k.planted()[at] {
 				t.Errorf("%v; the kernel has %v", err, k.planted())
+			}
+		})
+	}
+}
+
+// TestKGDBResetAsked: what is asked of a kernel that is no more is refused, each request of
+// it, and the next kernel does not get it.
+func TestKGDBResetAsked(t *testing.T) {
+	ctx := context.Background()
+	for name, ask := range map[string]func(d *Target) error{
+		"memory": func(d *Target) error {
+			_, err := d.ReadMemory(ctx, targets.Space{}, kgdbData, make([]byte, 0x800)) // several packets
+			return err
+		},
+		"a trap": func(d *Target) error { return d.SetTrap(ctx, targets.Trap{Addr: kgdbLoop}) },
+		"a resume with its trap": func(d *Target) error {
+			return d.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}, Plant: []targets.Trap{{Addr: kgdbLoop}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKGDBKernel()
+			patient := patientKGDB
+			patient.Silence = targettest.Patience // nothing is asked twice
+			d := kgdbTarget(t, k, patient)
+			awaitStop(t, d)
+			k.mu.Lock()
+			k.slow, k.asked = 1, nil
+			k.mu.Unlock()
+			answer := make(chan error, 1)
+			go func() { answer <- ask(d) }()
+			for taken := false; !taken; time.Sleep(time.Millisecond) { // the far end tells nobody that it took the packet
+				k.mu.Lock()
+				taken = k.late != ""
+				k.mu.Unlock()
+			}
+			k.boot()
+			awaitRunning(t, d)
+			if err := <-answer; err == nil || !strings.Contains(err.Error(), "the machine was reset") {
+				t.Errorf("%v", err)
+			}
+			if err := d.Interrupt(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := awaitStop(t, d); s.Reason != targets.Reset {
+				t.Errorf("%+v", s)
+			}
+			for _, q := range k.asked {
+				if strings.IndexByte("mZc", q[0]) >= 0 {
+					t.Errorf("the next kernel was asked %q", k.asked)
+				}
 			}
 		})
 	}

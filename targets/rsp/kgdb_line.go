@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 )
@@ -336,7 +335,7 @@ func (l *kgdbLine) written(p []byte) {
 		if end < 3 || end > len(p) {
 			return
 		}
-		if l.state != kgdbRunning || !resumes(p) { // it went on already where the machine was reset
+		if l.state != kgdbRunning { // it was meant for the kernel before the machine was reset
 			l.queue = append(l.queue, p[:end])
 		}
 		p = p[end:]
@@ -409,8 +408,7 @@ func (l *kgdbLine) tellText(n int) {
 		return
 	}
 	if l.state == kgdbStopped && l.found && kernelBegins.MatchString(text) { // the machine was reset
-		l.state, l.sent = kgdbRunning, nil
-		l.queue = slices.DeleteFunc(l.queue, resumes)
+		l.state, l.sent, l.queue = kgdbRunning, nil, nil // those above answer what was asked
 	}
 	l.o.Trace.Message(false, 0, []byte(text))
 	l.mu.Lock()
