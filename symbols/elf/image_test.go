@@ -386,3 +386,31 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// TestBeyondSize: what lies behind a symbol that has a size is not called by it; one
+// that has none, as in assembler code, names what follows up to the next one.
+func TestBeyondSize(t *testing.T) {
+	path := build(t, "gcc -nostdlib -static", "gaps.s")
+	ordered, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ordered.symtab().searched.Store(maxSearched)
+	search, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var base symbols.Offset
+	for s := range ordered.Lookup("sized") {
+		base = s.Offset
+	}
+	for off, want := range map[symbols.Offset]string{
+		0: "sized", 1: "sized", 2: "", 31: "", 32: "loose", 33: "loose", 63: "loose", 64: "_start", 65: "", 95: "", 96: "wide", 97: "both", 111: "both",
+	} {
+		for way, img := range map[string]*Image{"in order": ordered, "as it is": search} {
+			if s, _ := img.At(base + off); s.Name != want {
+				t.Errorf("sized+%d, the table %s: %q, want %q", off, way, s.Name, want)
+			}
+		}
+	}
+}

@@ -331,9 +331,16 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	if k < 0 {
 		return symbols.Symbol{}, false
 	}
-	e := t.at(t.best(k))
+	e := t.at(t.best(k, addr))
 	return i.symbol(&e), true
 }
+
+// names reports whether an address at or above the entry may be called by it: it is
+// within, or where it ends is not told.
+func (e *entry) names(addr uint64) bool { return e.size == 0 || e.holds(addr) }
+
+// holds reports whether addr, at or above the entry, is known to belong to it.
+func (e *entry) holds(addr uint64) bool { return addr == e.addr || addr-e.addr < e.size }
 
 // maxSearched is how many addresses are looked for in the table as it is: a session
 // asks a large library for a few frames, and sorting takes as long as fifty of them.
@@ -363,24 +370,25 @@ func (t *table) nearest(addr uint64) (found entry, ok bool) {
 			same = append(same, e)
 		}
 	}
-	for len(same) > 0 && addr != near && addr-near >= same[len(same)-1].size {
+	for len(same) > 0 && !same[len(same)-1].holds(addr) {
 		same = same[:len(same)-1]
 	}
 	rank := 0
 	for j := len(same) - 1; j >= 0; j-- {
-		if r := t.rank(&same[j]); !ok || r <= rank {
+		if r := t.rank(&same[j]); !ok || r <= rank && same[j].names(addr) {
 			found, rank, ok = same[j], r, true
 		}
 	}
 	return found, ok
 }
 
-// covering returns the last entry before end whose size reaches addr, else the
-// nearest below that may stand for what follows it: code behind the linkage table
-// is no part of its last entry. -1 when there is none.
+// covering returns the last entry before end whose size reaches addr, else the nearest
+// below if it has no size, as of assembler code: -1 where there is none. Code behind a
+// sized symbol, as the local functions of a stripped image, is not that symbol's, nor is
+// code behind the linkage table that of its last entry.
 func (t *table) covering(end int, addr uint64) (int, bool) {
 	for k := end - 1; k >= 0 && k >= end-maxBack; k-- {
-		if e := t.at(k); addr-e.addr < e.size || addr == e.addr {
+		if e := t.at(k); e.holds(addr) {
 			return k, true
 		}
 	}
@@ -388,18 +396,29 @@ func (t *table) covering(end int, addr uint64) (int, bool) {
 	for k >= 0 && t.order[k] >= madeName {
 		k--
 	}
-	return k, false
+	if k < 0 {
+		return -1, false
+	}
+	for near := t.at(k).addr; k >= 0; k-- {
+		switch e := t.at(k); {
+		case e.addr != near:
+			return -1, false
+		case e.size == 0:
+			return k, false
+		}
+	}
+	return -1, false
 }
 
-// best returns the best ranked of the entries at entry k's address.
-func (t *table) best(k int) int {
+// best returns the best ranked of the entries at entry k's address that may name addr.
+func (t *table) best(k int, addr uint64) int {
 	e := t.at(k)
-	best, rank, addr := k, t.rank(&e), e.addr
+	best, rank, start := k, t.rank(&e), e.addr
 	for j := k - 1; j >= 0; j-- {
-		if e = t.at(j); e.addr != addr {
+		if e = t.at(j); e.addr != start {
 			break
 		}
-		if r := t.rank(&e); r <= rank {
+		if r := t.rank(&e); r <= rank && e.names(addr) {
 			best, rank = j, r
 		}
 	}
@@ -422,6 +441,6 @@ func (i *Image) next(off symbols.Offset) (symbols.Symbol, bool) {
 	for at := t.at(k).addr; k+1 < len(order) && t.at(k+1).addr == at; {
 		k++
 	}
-	e := t.at(t.best(k))
+	e := t.at(t.best(k, t.at(k).addr))
 	return i.symbol(&e), true
 }
