@@ -38,7 +38,7 @@ type Set struct {
 
 	offset            []int
 	size              int
-	usual             int // end of the registers that frames have, vectors may follow
+	usual, narrow     int // ends of the registers that frames have, and of all that fit in a word; the wide ones follow
 	byName            map[string]int
 	byDWARF           map[int]int
 	pc, sp, fp, flags int
@@ -47,12 +47,8 @@ type Set struct {
 // NewSet makes a Set. Names must be unique; a later duplicate is ignored in look-ups.
 func NewSet(a *Arch, regs []Register) *Set {
 	s := &Set{Arch: a, Regs: regs, byName: make(map[string]int, len(regs)), byDWARF: make(map[int]int)}
+	s.lay()
 	for i, r := range regs {
-		s.offset = append(s.offset, s.size)
-		s.size += r.Size
-		if r.Size <= 8 && r.DWARF >= 0 && r.DWARF < 64 { // integers, by all the numberings
-			s.usual = s.size
-		}
 		if _, dup := s.byName[r.Name]; !dup {
 			s.byName[r.Name] = i
 		}
@@ -72,6 +68,25 @@ func NewSet(a *Arch, regs []Register) *Set {
 	return s
 }
 
+// lay gives each register its place in the data: those come first that are known of a
+// frame, so that it takes no more room than they need.
+func (s *Set) lay() {
+	s.offset = make([]int, len(s.Regs))
+	place := func(which func(Register) bool) int {
+		for i, r := range s.Regs {
+			if which(r) {
+				s.offset[i] = s.size
+				s.size += r.Size
+			}
+		}
+		return s.size
+	}
+	usual := func(r Register) bool { return r.Size <= 8 && r.DWARF >= 0 && r.DWARF < 64 } // integers, by all the numberings
+	s.usual = place(usual)
+	s.narrow = place(func(r Register) bool { return r.Size <= 8 && !usual(r) })
+	place(func(r Register) bool { return r.Size > 8 })
+}
+
 // DefaultSet is the Set of the architecture's core registers.
 func (a *Arch) DefaultSet() *Set { return NewSet(a, a.Core) }
 
@@ -89,29 +104,40 @@ type Registers struct {
 	// signal or interrupt, not a return address; look-ups use PC, not PC-1.
 	Interrupted bool
 
-	data  []byte // up to the last register that was ever known, at least
-	known []bool
+	data  []byte   // up to the last register that was ever known, at least
+	known []uint64 // a bit for each register
 }
 
-// firstRoom is what has room for the general registers of most CPUs, bytes. The wide
-// ones, some thousands of bytes, are not known of most frames and stops.
-const firstRoom = 256
-
-// NewRegisters returns registers of s, all unknown.
+// NewRegisters returns registers of s, all unknown. A frame's are one piece of memory.
 func NewRegisters(s *Set) *Registers {
-	return &Registers{Set: s, known: make([]bool, len(s.Regs))}
+	const words, usual = 4, 192 // what frames need on most CPUs
+	piece := &struct {
+		Registers
+		known [words]uint64
+		data  [usual]byte
+	}{Registers: Registers{Set: s}}
+	r := &piece.Registers
+	if r.known = piece.known[:]; len(s.Regs) > 64*words {
+		r.known = make([]uint64, (len(s.Regs)+63)/64)
+	}
+	if s.usual <= usual {
+		r.data = piece.data[:s.usual]
+	}
+	return r
 }
 
 // Clone returns an independent copy.
 func (r *Registers) Clone() *Registers {
 	c := *r
 	c.data = append([]byte(nil), r.data...)
-	c.known = append([]bool(nil), r.known...)
+	c.known = append([]uint64(nil), r.known...)
 	return &c
 }
 
 // Known reports whether register i has a value.
-func (r *Registers) Known(i int) bool { return i >= 0 && i < len(r.known) && r.known[i] }
+func (r *Registers) Known(i int) bool {
+	return i >= 0 && i < len(r.Set.Regs) && r.known[i/64]>>(i%64)&1 != 0
+}
 
 // Bytes returns the value of register i in target byte order; it aliases r until r is
 // changed.
@@ -127,16 +153,7 @@ func (r *Registers) Bytes(i int) ([]byte, bool) {
 func (r *Registers) SetBytes(i int, p []byte) {
 	o, n := r.Set.offset[i], r.Set.Regs[i].Size
 	if o+n > len(r.data) {
-		room := r.Set.size
-		if o+n <= firstRoom {
-			room = min(room, firstRoom)
-		}
-		data := make([]byte, room)
-		copy(data, r.data)
-		r.data = data
-	}
-	if o+n > len(r.data) {
-		r.data = append(r.data, make([]byte, r.Set.size-len(r.data))...)
+		r.grow(o + n)
 	}
 	dst := r.data[o : o+n]
 	clear(dst)
@@ -148,13 +165,27 @@ func (r *Registers) SetBytes(i int, p []byte) {
 	} else {
 		copy(dst, p)
 	}
-	r.known[i] = true
+	r.known[i/64] |= 1 << (i % 64)
+}
+
+// grow makes room for n bytes, and for what is likely to be set next.
+func (r *Registers) grow(n int) {
+	room := r.Set.size
+	switch s := r.Set; {
+	case n <= s.usual:
+		room = s.usual
+	case n <= s.narrow:
+		room = min(max(n, 2*len(r.data)), s.narrow)
+	}
+	data := make([]byte, room)
+	copy(data, r.data)
+	r.data = data
 }
 
 // Forget makes register i unknown.
 func (r *Registers) Forget(i int) {
-	if i >= 0 && i < len(r.known) {
-		r.known[i] = false
+	if i >= 0 && i < len(r.Set.Regs) {
+		r.known[i/64] &^= 1 << (i % 64)
 	}
 }
 
