@@ -134,6 +134,46 @@ func (r *Registers) Clone() *Registers {
 	return &c
 }
 
+// Part is a choice of a Set's registers, for copying them together.
+type Part struct {
+	usual []uint64 // a bit for each of those that frames have
+	apart []int    // the others
+}
+
+// Part makes the choice of the registers with these indices.
+func (s *Set) Part(list []int) Part {
+	p := Part{usual: make([]uint64, (len(s.Regs)+63)/64)}
+	for _, i := range list {
+		if s.offset[i]+s.Regs[i].Size <= s.usual {
+			p.usual[i/64] |= 1 << (i % 64)
+		} else {
+			p.apart = append(p.apart, i)
+		}
+	}
+	return p
+}
+
+// Only returns a copy of r in which no other registers are known than those of p, a
+// choice of r's Set.
+func (r *Registers) Only(p Part) *Registers {
+	c := NewRegisters(r.Set)
+	if n := min(len(r.data), r.Set.usual); n > 0 {
+		if n > len(c.data) {
+			c.grow(n)
+		}
+		copy(c.data, r.data[:n])
+	}
+	for w, bits := range p.usual {
+		c.known[w] = r.known[w] & bits
+	}
+	for _, i := range p.apart {
+		if b, ok := r.Bytes(i); ok {
+			c.SetBytes(i, b)
+		}
+	}
+	return c
+}
+
 // Known reports whether register i has a value.
 func (r *Registers) Known(i int) bool {
 	return i >= 0 && i < len(r.Set.Regs) && r.known[i/64]>>(i%64)&1 != 0
@@ -194,6 +234,9 @@ func (r *Registers) Uint(i int) (uint64, bool) {
 	b, ok := r.Bytes(i)
 	if !ok {
 		return 0, false
+	}
+	if len(b) == 8 && !r.Set.Arch.BigEndian {
+		return binary.LittleEndian.Uint64(b), true
 	}
 	var tmp [8]byte
 	if r.Set.Arch.BigEndian {

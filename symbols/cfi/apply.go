@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -24,14 +25,13 @@ var constant = map[string][]string{
 // fetched yet, all of them are asked for before the *symbols.NeedError is returned.
 func (u *Unwinder) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
 	off := symbols.Offset(callee.LookupPC() - base)
-	row, err := u.Row(off)
+	row, err := u.rowAt(off)
 	if err != nil {
 		return nil, 0, err
 	}
 	a := applying{
 		source: source{ctx: ctx, regs: callee, mem: mem, order: u.s.Order, ptrSize: u.s.PtrSize},
-		row:    row, mask: u.mask,
-		caller: arch.NewRegisters(callee.Set),
+		row:    &row.Row, mask: u.mask,
 	}
 	known := false
 	if u.s.FrameAddress != nil {
@@ -46,8 +46,9 @@ func (u *Unwinder) Unwind(ctx context.Context, base arch.Addr, callee *arch.Regi
 	if row.Regs[row.RA].Kind == Undefined {
 		return nil, arch.Addr(a.cfa), symbols.ErrOutermost
 	}
-	a.keep(u.keptOf(callee.Set))
-	if err = a.registers(); err == nil {
+	a.caller = callee.Only(u.keptOf(callee.Set))
+	a.caller.SetSP(arch.Addr(a.cfa)) // unless a rule says otherwise
+	if err = a.registers(row.rulesOf(callee.Set, u.s.PtrSize)); err == nil {
 		err = a.returnAddress()
 	}
 	if err == nil {
@@ -76,74 +77,95 @@ func (a *applying) frameAddress() (uint64, error) {
 	return (v + uint64(a.row.CFA.Offset)) & a.mask, err
 }
 
-// keep copies what no call changes, and sets SP, which is the CFA unless a rule
-// says otherwise.
-func (a *applying) keep(list []int) {
-	for _, i := range list {
-		a.copy(i, i)
-	}
-	a.caller.SetSP(arch.Addr(a.cfa))
-}
-
 // kept are the registers of a set that no call changes.
 type kept struct {
 	set  *arch.Set
-	list []int
+	part arch.Part
 }
 
 // keptOf finds them, once for a set.
-func (u *Unwinder) keptOf(s *arch.Set) []int {
+func (u *Unwinder) keptOf(s *arch.Set) arch.Part {
 	if k := u.kept.Load(); k != nil && k.set == s {
-		return k.list
+		return k.part
 	}
-	k := &kept{set: s}
+	var list []int
 	for _, names := range [][]string{s.Arch.CalleeSaved, constant[s.Arch.Name]} {
 		for _, name := range names {
 			if i, ok := s.Index(name); ok {
-				k.list = append(k.list, i)
+				list = append(list, i)
 			}
 		}
 	}
+	k := &kept{set: s, part: s.Part(list)}
 	u.kept.Store(k)
+	return k.part
+}
+
+// keptRow is a Row with its rules as they are for the registers of one set.
+type keptRow struct {
+	Row
+	rules atomic.Pointer[rules]
+}
+
+type rules struct {
+	set  *arch.Set
+	list []ruled
+}
+
+// ruled is a register that a row has a rule for.
+type ruled struct {
+	index, size int // in the set; bytes in memory
+	rule        Rule
+}
+
+// rulesOf are the rules of registers that a set has, but the one of the pc, which
+// returnAddress sets.
+func (r *keptRow) rulesOf(s *arch.Set, word int) []ruled {
+	if k := r.rules.Load(); k != nil && k.set == s {
+		return k.list
+	}
+	pc, _ := s.Index(s.Arch.PC)
+	k := &rules{set: s}
+	for n, rule := range r.Regs {
+		if n > 1<<16 {
+			continue
+		}
+		if i, ok := s.DWARF(int(n)); ok && i != pc {
+			k.list = append(k.list, ruled{i, saved(s.Regs[i].Size, word), rule})
+		}
+	}
+	r.rules.Store(k)
 	return k.list
 }
 
-func (a *applying) copy(to, from int) {
-	if v, ok := a.regs.Bytes(from); ok {
-		a.caller.SetBytes(to, v)
+func (a *applying) copy(i int) {
+	if v, ok := a.regs.Bytes(i); ok {
+		a.caller.SetBytes(i, v)
 	} else {
-		a.caller.Forget(to)
+		a.caller.Forget(i)
 	}
 }
 
 // registers applies the rules of all registers.
-func (a *applying) registers() error {
-	pc, _ := a.regs.Set.Index(a.regs.Set.Arch.PC)
-	for n, rule := range a.row.Regs {
-		if n > 1<<16 {
-			continue
-		}
-		i, ok := a.regs.Set.DWARF(int(n))
-		if !ok || i == pc { // returnAddress sets the pc
-			continue
-		}
-		switch rule.Kind {
+func (a *applying) registers(list []ruled) error {
+	for _, r := range list {
+		switch r.rule.Kind {
 		case SameValue:
-			a.copy(i, i)
+			a.copy(r.index)
 			continue
 		case Undefined:
-			a.caller.Forget(i)
+			a.caller.Forget(r.index)
 			continue
 		}
-		v, err := a.value(rule, saved(a.regs.Set.Regs[i].Size, a.ptrSize))
+		v, err := a.value(r.rule, r.size)
 		switch {
 		case err == nil:
-			a.caller.SetUint(i, v)
+			a.caller.SetUint(r.index, v)
 		case a.note(err):
 		case a.ctx.Err() != nil:
 			return err
 		default:
-			a.caller.Forget(i)
+			a.caller.Forget(r.index)
 		}
 	}
 	return nil

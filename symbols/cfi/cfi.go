@@ -53,7 +53,7 @@ type Unwinder struct {
 	kept atomic.Pointer[kept]
 
 	mu   sync.Mutex
-	rows map[uint64]*Row
+	rows map[uint64]*keptRow
 	cies map[cieKey]*cie
 }
 
@@ -76,7 +76,7 @@ func New(s Sections) *Unwinder {
 			s.Order = binary.BigEndian
 		}
 	}
-	u := &Unwinder{s: s, mask: ^uint64(0), rows: map[uint64]*Row{}, cies: map[cieKey]*cie{}}
+	u := &Unwinder{s: s, mask: ^uint64(0), rows: map[uint64]*keptRow{}, cies: map[cieKey]*cie{}}
 	if s.PtrSize == 4 {
 		u.mask = 0xffffffff
 	}
@@ -110,6 +110,14 @@ func (u *Unwinder) Range(off symbols.Offset) (symbols.Range, bool) {
 
 // Row returns the rules at off. The Row is shared and must not be changed.
 func (u *Unwinder) Row(off symbols.Offset) (*Row, error) {
+	row, err := u.rowAt(off)
+	if err != nil {
+		return nil, err
+	}
+	return &row.Row, nil
+}
+
+func (u *Unwinder) rowAt(off symbols.Offset) (*keptRow, error) {
 	pc := (uint64(off) + u.s.LinkBase) & u.mask
 	u.mu.Lock()
 	row := u.rows[pc]
@@ -121,9 +129,11 @@ func (u *Unwinder) Row(off symbols.Offset) (*Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	if row, err = u.execute(f, pc); err != nil {
+	rules, err := u.execute(f, pc)
+	if err != nil {
 		return nil, err
 	}
+	row = &keptRow{Row: *rules}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.rows) >= rowLimit {
