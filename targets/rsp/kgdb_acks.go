@@ -59,10 +59,10 @@ func (l *kgdbLine) isDue(b byte) bool {
 	switch {
 	case !due && l.spare == 0, b == '-' && amid:
 		return false
+	case b == '-' && l.spare > 0: // the stub met what was sent twice where it awaited an acknowledgement
+		l.spare--
 	case b == '-' && due, due && (resumes(l.sent) || bytes.HasPrefix(l.sent, []byte("$qRcmd"))):
 		l.acknowledged(b)
-	case b == '-':
-		l.spare--
 	default:
 		l.doubt = true
 	}

@@ -318,7 +318,7 @@ func (l *kgdbLine) whileRunning(raw []byte, good bool, payload string) {
 // stopped: the stub listens.
 func (l *kgdbLine) stopped(payload string) {
 	l.tell()
-	l.state, l.sent, l.acked, l.seen, l.spare, l.resent = kgdbStopped, nil, false, false, 0, 0
+	l.state, l.sent, l.acked, l.seen, l.resent = kgdbStopped, nil, false, false, 0
 	l.deliver(payload)
 	l.next()
 }
@@ -371,6 +371,8 @@ func (l *kgdbLine) settle() {
 		l.tail = nil
 		l.parted(true)
 	case l.state == kgdbStopped, l.state == kgdbParting:
+	case l.state == kgdbRunning && stopEnd.Match(l.tail):
+		l.asksLate()
 	case kdbMore.Match(l.tail):
 		l.tail = nil
 		l.write("q")

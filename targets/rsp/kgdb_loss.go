@@ -32,6 +32,7 @@ func (l *kgdbLine) halfPacket() {
 		return
 	}
 	if l.waits++; !stopBegun.Match(l.packet) || l.waits > 2 || l.waits > 1 && len(l.packet) == 1 {
+		l.tail = append(l.tail, l.packet...)
 		l.noPacket()
 		return
 	}
@@ -39,6 +40,16 @@ func (l *kgdbLine) halfPacket() {
 		l.write("-")
 	}
 	l.await(l.k.Silence)
+}
+
+// stopEnd is what a stop's packet ends with. Text of a running kernel that does is one that
+// came too slowly to be taken for that: the stub waits for its acknowledgement.
+var stopEnd = regexp.MustCompile(`[ST][0-9a-f]{2}(thread:[0-9a-f]+;)?#[0-9a-f]{2}$`)
+
+// asksLate has a stop repeated that came too slowly.
+func (l *kgdbLine) asksLate() {
+	l.tail, l.text = nil, l.text[:0]
+	l.write("-")
 }
 
 // unheard: a request has no answer. One that was acknowledged arrived, and its answer

@@ -1,0 +1,57 @@
+package rsp
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"dap-windbg/targets"
+	"dap-windbg/targets/targettest"
+)
+
+// TestKGDBLateStop: a stop of which a part came so long before the rest that it was taken
+// for text is asked for again.
+func TestKGDBLateStop(t *testing.T) {
+	const stop = "T05thread:01;"
+	packet := string(frame(nil, stop))
+	for _, cut := range []int{1, 4, len(packet) - 1} {
+		k := newKGDBKernel()
+		d := kgdbTarget(t, k, KGDB{Silence: 20 * time.Millisecond, Advice: "enter kgdb"})
+		awaitStop(t, d)
+		if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}}); err != nil {
+			t.Fatal(err)
+		}
+		for end, gone := time.Now().Add(targettest.Patience), false; !gone; time.Sleep(time.Millisecond) { // nothing tells when it goes
+			k.mu.Lock()
+			if gone = k.running; gone {
+				k.running = false
+				k.print(packet[:cut])
+			}
+			k.mu.Unlock()
+			if time.Now().After(end) {
+				t.Fatal("it does not run")
+			}
+		}
+		for said := ""; !strings.Contains(said, packet[:cut]); { // it is given up
+			select {
+			case e, ok := <-d.Events():
+				if !ok {
+					t.Fatalf("of %q: %v", packet[:cut], said)
+				}
+				if out, ok := e.(targets.Output); ok {
+					said += out.Text
+				}
+			case <-time.After(targettest.Patience):
+				t.Fatalf("of %q nothing is told but %q", packet[:cut], said)
+			}
+		}
+		k.mu.Lock()
+		k.print(packet[cut:])
+		k.unheard = packet
+		k.mu.Unlock()
+		if s, _ := awaitStop(t, d); s.Thread.Thread != 1 {
+			t.Errorf("behind %q: %+v", packet[:cut], s)
+		}
+	}
+}
