@@ -183,10 +183,13 @@ func (w *window) prompt(ctx context.Context) string {
 
 // loop reads and runs commands until the end of input, q, or ctx.
 func (w *window) loop(ctx context.Context) {
+	keys := make(chan os.Signal, 1)
+	signal.Notify(keys, os.Interrupt) // who presses Ctrl+C between two lines does not mean to leave
+	defer signal.Stop(keys)
 	for !w.quitting() && ctx.Err() == nil && !w.o.NoStdin {
 		prompt := w.prompt(ctx)
 		w.scr.Prompt("", "")
-		line, err := w.read(ctx, prompt)
+		line, err := w.read(ctx, prompt, keys)
 		if errors.Is(err, readline.ErrInterrupt) {
 			w.seat.BreakIn() // somebody else may be at work, or the debuggee have gone on by itself
 			continue
@@ -204,6 +207,10 @@ func (w *window) loop(ctx context.Context) {
 			w.scr.Prompt(prompt, line+"\n")
 		}
 		w.exec(ctx, line)
+		select {
+		case <-keys: // the line has had it
+		default:
+		}
 	}
 	if w.o.NoStdin && w.share.Shared() {
 		select {
@@ -233,9 +240,10 @@ func (w *window) editor() func(context.Context, share.Editor) {
 	return func(ctx context.Context, e share.Editor) { w.o.Editor(ctx, e, w.dbg) }
 }
 
-// read is the next line, or an error as soon as ctx or the session ends: who waits for
-// a line may wait for ever. In a shared session the prompt follows what others do.
-func (w *window) read(ctx context.Context, prompt string) (string, error) {
+// read is the next line, or an error as soon as ctx or the session ends: who waits for a
+// line may wait for ever. In a shared session the prompt follows what others do. An
+// interrupt of keys breaks in as Ctrl+C at the prompt does.
+func (w *window) read(ctx context.Context, prompt string, keys <-chan os.Signal) (string, error) {
 	got := ask(w.lines, prompt)
 	for {
 		changed := w.share.Changed()
@@ -246,6 +254,8 @@ func (w *window) read(ctx context.Context, prompt string) (string, error) {
 		case a := <-got:
 			return a.line, a.err
 		case <-changed:
+		case <-keys:
+			w.seat.BreakIn()
 		case <-w.ended:
 			return "", io.EOF
 		case <-ctx.Done():

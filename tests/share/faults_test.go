@@ -197,6 +197,19 @@ func TestBreak(t *testing.T) {
 	a.Disconnect(nil)
 }
 
+// TestLateBreak: Ctrl+C that comes when what it was meant for is over ends nobody.
+func TestLateBreak(t *testing.T) {
+	owner := window.Open(t, "-server", anyPort, program(t))
+	owner.Do(".echo it waits for a line")
+	for range 3 {
+		owner.Interrupt()
+		if got := owner.Do("? 0n6*0n7"); !strings.Contains(got, "= 00000000`0000002a") {
+			t.Fatalf("behind Ctrl+C at the prompt: %q", got)
+		}
+	}
+	owner.End("q")
+}
+
 // TestHalfOpen: a guest that is silent for good is noticed.
 func TestHalfOpen(t *testing.T) {
 	if os.Getenv("HEAVY") == "" {
