@@ -11,6 +11,15 @@ import (
 // Locate names an address, with the symbols that are loaded.
 func (v *View) Locate(addr arch.Addr) Location { return v.l.locate(addr) }
 
+// HasLine reports whether the code at addr is of a source line. It waits for the symbols
+// of the module there, where they were not looked for yet.
+func (v *View) HasLine(ctx context.Context, addr arch.Addr) bool {
+	if m, ok := v.l.moduleAt(addr); ok && !m.Tried {
+		_ = v.l.need(ctx, m)
+	}
+	return v.l.locate(addr).Line.File != ""
+}
+
 // ModuleAt returns the module that holds addr.
 func (v *View) ModuleAt(addr arch.Addr) (*Module, bool) { return v.l.moduleAt(addr) }
 

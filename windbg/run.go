@@ -197,7 +197,7 @@ func (c *call) lined(ctx context.Context) bool {
 		}
 		r, err := v.Registers(ctx, t.ID)
 		if err == nil {
-			lined = v.Locate(r.PC()).Line.File != ""
+			lined = v.HasLine(ctx, r.PC())
 		}
 		return err
 	})
