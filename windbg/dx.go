@@ -207,24 +207,13 @@ func (d *dxWriter) level(ctx context.Context, x *eval.Object, depth int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	start := 0
-	if depth == 1 && d.o.skip > 0 {
-		start = max(0, x.Named) + d.o.skip
+	skip := 0
+	if depth == 1 {
+		skip = d.o.skip
 	}
-	want := max(0, x.Named) + d.most
-	if start > 0 {
-		want = d.most
-	}
-	if x.Named < 0 {
-		want = d.most
-	}
-	kids, err := d.children(ctx, x, start, want+1)
+	kids, more, err := d.page(ctx, x, skip)
 	if err != nil {
-		return dxError(err)
-	}
-	more := len(kids) > want
-	if more {
-		kids = kids[:want]
+		return err
 	}
 	for _, k := range kids {
 		fmt.Fprintln(d.out, objectLine(k, depth, k.Leaf()))
@@ -239,6 +228,22 @@ func (d *dxWriter) level(ctx context.Context, x *eval.Object, depth int) error {
 		fmt.Fprintf(d.out, "%s[...]            \n", indent(depth))
 	}
 	return nil
+}
+
+// page is the children of x that are shown at once, behind the first skip elements, and
+// whether there are more.
+func (d *dxWriter) page(ctx context.Context, x *eval.Object, skip int) (kids []*eval.Object, more bool, err error) {
+	start, want := 0, max(0, x.Named)+d.most
+	if skip > 0 {
+		start, want = max(0, x.Named)+skip, d.most
+	}
+	if kids, err = d.children(ctx, x, start, want+1); err != nil {
+		return nil, false, dxError(err)
+	}
+	if more = len(kids) > want; more {
+		kids = kids[:want]
+	}
+	return kids, more, nil
 }
 
 func indent(depth int) string { return strings.Repeat(" ", 4*depth) }
@@ -284,11 +289,12 @@ func dxTrouble(err error) string {
 	return "<" + err.Error() + ">"
 }
 
-// grid prints a row for each child and a column for each of its children.
+// grid prints a row for each child that is shown at once and a column for each of its
+// children.
 func (d *dxWriter) grid(ctx context.Context, root *eval.Object) error {
-	rows, err := d.children(ctx, root, 0, d.most)
+	rows, more, err := d.page(ctx, root, d.o.skip)
 	if err != nil {
-		return dxError(err)
+		return err
 	}
 	head := []string{""}
 	column := map[string]int{}
@@ -321,6 +327,9 @@ func (d *dxWriter) grid(ctx context.Context, root *eval.Object) error {
 		table = append(table, cells)
 	}
 	fmt.Fprint(d.out, gridText(head, table, d.o.clip))
+	if more {
+		fmt.Fprintln(d.out, "[...]")
+	}
 	return nil
 }
 
