@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
+	"strings"
+	"sync"
 
 	"dap-windbg/engine"
 	"dap-windbg/remote/line"
@@ -25,20 +28,29 @@ func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*
 		return nil, err
 	}
 	d.tell(engine.FromDebugger, "Opened %s", name)
-	limited := ctx
-	if !p.WaitFor && p.Timeout > 0 {
+	limited, wait := ctx, p.Timeout
+	if v, err := parseDuration(c.Get("timeout")); err == nil && v > 0 {
+		wait = v
+	}
+	how := entry{advice: enterAdvice + " This ends it: Ctrl+C.", how: c.Get("enter"), tell: func(text string) {
+		if text = strings.TrimSuffix(plain(text), "\n"); text != "" {
+			d.tell(engine.FromDebugger, "%s", text)
+		}
+	}}
+	if !p.WaitFor && wait > 0 {
+		how.advice = fmt.Sprintf("%s It is waited for %s; timeout= in the connection string sets that.", enterAdvice, wait)
 		var stop context.CancelFunc
-		limited, stop = context.WithTimeout(ctx, p.Timeout)
+		limited, stop = context.WithTimeout(ctx, wait)
 		defer stop()
 	}
 	var t targets.Target
 	if c.Protocol == "kdb" {
-		t, err = d.kdbTarget(limited, c, l, name)
+		t, err = d.kdbTarget(limited, how, l, name)
 	} else {
-		t, err = d.kgdbTarget(limited, c, p, l, name, baud)
+		t, err = d.kgdbTarget(limited, how, p, l, name, baud)
 	}
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, &ReachError{What: fmt.Sprintf("no %s answered on %s within %s", c.Protocol, name, p.Timeout), Fix: enterAdvice}
+		return nil, &ReachError{What: fmt.Sprintf("no %s answered on %s within %s", c.Protocol, name, wait), Fix: enterAdvice + " A kernel that takes longer to boot is waited for by timeout= in the connection string."}
 	}
 	if err != nil {
 		return nil, err
@@ -81,9 +93,16 @@ func (d *Debugger) linuxLine(ctx context.Context, over **Connection) (l line.Lin
 // bitsPerByte are sent on a serial line: a start bit, eight, a stop bit.
 const bitsPerByte = 10
 
-func (d *Debugger) kgdbTarget(ctx context.Context, c *Connection, p *Plan, l line.Line, name string, baud int) (targets.Target, error) {
-	k := rsp.KGDB{Advice: enterAdvice + "\n", Speed: baud / bitsPerByte, Tell: func(text string) { d.tell(engine.FromDebugger, "%s", text) }}
-	switch c.Get("enter") {
+// entry is how a running kernel comes to stop.
+type entry struct {
+	how    string // the argument enter
+	advice string // for the user
+	tell   func(text string)
+}
+
+func (d *Debugger) kgdbTarget(ctx context.Context, e entry, p *Plan, l line.Line, name string, baud int) (targets.Target, error) {
+	k := rsp.KGDB{Advice: e.advice + "\n", Speed: baud / bitsPerByte, Tell: e.tell}
+	switch e.how {
 	case "esc":
 		k.BreakIn = func() error { return escape(l) }
 	case "", "break":
@@ -112,9 +131,9 @@ func escape(l line.Line) error {
 	return err
 }
 
-func (d *Debugger) kdbTarget(ctx context.Context, c *Connection, l line.Line, name string) (targets.Target, error) {
-	o := kdb.Options{Peer: name, Enter: true, Trace: d.trace, Advice: enterAdvice, Tell: func(text string) { d.tell(engine.FromDebugger, "%s", text) }}
-	switch c.Get("enter") {
+func (d *Debugger) kdbTarget(ctx context.Context, e entry, l line.Line, name string) (targets.Target, error) {
+	o := kdb.Options{Peer: name, Enter: true, Trace: d.trace, Advice: e.advice, Tell: e.tell}
+	switch e.how {
 	case "esc":
 		o.Escape = true
 	case "none":
@@ -122,3 +141,12 @@ func (d *Debugger) kdbTarget(ctx context.Context, c *Connection, l line.Line, na
 	}
 	return kdb.Connect(ctx, l, o)
 }
+
+// controls are the control sequences and characters of terminals (ECMA-48, 5.4 and 5.6).
+var controls = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])?|[\x00-\x08\x0b-\x1f\x7f]")
+})
+
+// plain is console text without what moves the cursor: a guest's shell asks the terminal
+// where that is.
+func plain(text string) string { return controls().ReplaceAllString(text, "") }

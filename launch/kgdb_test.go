@@ -88,3 +88,18 @@ func TestEnter(t *testing.T) {
 		}
 	}
 }
+
+// TestPlain: control sequences of a guest's terminal are not shown in banners.
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"/ # \x1b[6n":                         "/ # ",
+		"\x1b[1;32mok\x1b[0m\tdone\r\n":       "ok\tdone\n",
+		"\x1b]0;title\x07a\x1b]0;t\x1b\\b":    "ab",
+		"\x1b[2J\x1b(Bx\x1b7y\x07\x1b[?2004h": "xy",
+		"[0]kdb> é+-\x1b":                     "[0]kdb> é+-",
+	} {
+		if got := plain(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

@@ -87,10 +87,12 @@ var protocols = []protocol{
 	{"kgdb", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "port", need: true}, {name: "server"}, {name: "baud", kind: baudRate, alias: "baudrate"},
 		{name: "enter", kind: choice, oneOf: []string{"esc", "break", "none"}, alias: "sysrq"}, {name: "vmlinux"},
+		{name: "timeout", kind: duration},
 	}, "Linux kgdb over a line"},
 	{"kdb", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "port", need: true}, {name: "server"}, {name: "baud", kind: baudRate, alias: "baudrate"},
 		{name: "enter", kind: choice, oneOf: []string{"esc", "break", "none"}, alias: "sysrq"}, {name: "vmlinux"},
+		{name: "timeout", kind: duration},
 	}, "Linux kdb text console"},
 	{"qemu", []Role{TargetLink, Kernel}, []argSpec{
 		{name: "server", need: true}, {name: "port", kind: tcpPort, need: true},

@@ -69,7 +69,10 @@ type console struct {
 	taken    bool // Enter was typed behind the right echo: what is in buf is the answer
 	spoiled  int  // times that cur's text did not arrive as it was typed
 	nudges   int  // in this answer
+	open     bool // the line that was shown last has no end yet
 	letter   bool // the g of a break-in was typed into a running kernel
+	stray    bool // it may lie at somebody's console
+	lettered time.Time
 	queue    []*typed
 	timer    <-chan time.Time
 	stop     func()
@@ -307,13 +310,32 @@ func (c *console) print() {
 	if at := beforePrompt().FindIndex(c.buf); at != nil {
 		end = at[0]
 	}
+	if end > 0 && c.buf[end-1] == '\n' && (end > 1 && c.buf[end-2] == '\n' || end == 1 && !c.open) { // kdb begins a stop with an empty line
+		end--
+	}
 	if end > 0 {
 		if boots().Match(c.buf[:end]) {
 			c.booted()
 		}
-		c.printed(string(c.buf[:end]))
+		c.shows(string(c.buf[:end]))
 		c.buf = append(c.buf[:0], c.buf[end:]...)
 	}
+}
+
+func (c *console) shows(text string) {
+	c.open = !strings.HasSuffix(text, "\n")
+	c.printed(text)
+}
+
+// mayStop reports whether what the running kernel printed last may become a line that
+// tells of a stop, whose rest is late.
+func (c *console) mayStop() bool {
+	text := string(c.buf)
+	at := strings.LastIndexByte(text, '\n') + 1
+	if at == 0 && c.open {
+		return false
+	}
+	return begins(text[at:]) && (text != "\n" || !c.open)
 }
 
 // page goes on at a pager, or ends the answer when nobody wants it any more.
@@ -344,7 +366,7 @@ func (c *console) prompted(tail []byte) {
 	if c.cur == nil {
 		c.off()
 		if !c.atPrompt {
-			c.atPrompt, c.cpu, c.letter, c.buf = true, cpu, false, c.buf[:0]
+			c.atPrompt, c.cpu, c.letter, c.stray, c.buf = true, cpu, false, false, c.buf[:0]
 			c.entered(text, cpu)
 		}
 		return
@@ -430,10 +452,11 @@ func (c *console) paused() {
 		c.nudges++
 		c.write(nudge)
 		c.await(c.silence / 4)
-	case !c.atPrompt && len(c.buf) > 0 && !beforePrompt().Match(c.buf):
-		c.printed(string(c.buf))
+	case !c.atPrompt && len(c.buf) > 0 && !beforePrompt().Match(c.buf) && !c.mayStop():
+		c.shows(string(c.buf))
 		c.buf = c.buf[:0]
 	}
+	c.erases()
 }
 
 // unechoed: the echo is not what was typed.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -136,4 +137,25 @@ func (t *Target) tell(e entry, text string, cpu int) {
 		stop.Registers.SetPC(e.pc)
 	}
 	t.put(stop)
+}
+
+// typesLetter types what follows a break.
+func (c *console) typesLetter() {
+	c.letter, c.stray, c.lettered = true, true, time.Now()
+	c.write("g")
+	if c.timer == nil {
+		c.await(breakPause)
+	}
+}
+
+// erases what a break that was not heeded has typed.
+func (c *console) erases() {
+	switch rest := breakPause - time.Since(c.lettered); {
+	case !c.stray || c.cur != nil || c.atPrompt:
+	case rest > 0 && c.timer == nil:
+		c.await(rest)
+	case rest <= 0:
+		c.stray = false
+		c.write(killLine)
+	}
 }

@@ -129,6 +129,7 @@ type farEnd struct {
 	plain   bool // it has no kgdb
 	packet  []byte
 	bursts  int
+	boots   int    // breaks that are not heeded yet
 	fatal   int    // times that go is asked for again
 	patch   bool   // is the kdb patch of old kernels, which ESC KDB enters
 	app     []byte // what the program at its console has been given
@@ -197,7 +198,13 @@ func (f *farEnd) key(b byte) {
 			f.print("g")
 			return
 		}
+		if f.brk && b == 'g' && f.boots > 0 { // nobody listens for breaks yet
+			f.boots--
+			f.brk = false
+		}
+		f.console(b)
 		if f.brk && b == 'g' {
+			f.console(killLine[0])
 			f.running, f.pc[f.cpu] = false, breakPC
 			f.enter("NonMaskable Interrupt")
 			f.prompt()
@@ -225,6 +232,16 @@ func (f *farEnd) key(b byte) {
 			f.bursts++
 			f.print("+$S05#b8")
 		}
+	}
+}
+
+// console takes a key where the kernel runs.
+func (f *farEnd) console(b byte) {
+	switch {
+	case b == killLine[0]:
+		f.app = nil
+	case b >= ' ':
+		f.app = append(f.app, b)
 	}
 }
 

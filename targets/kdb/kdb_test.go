@@ -248,6 +248,35 @@ func TestNoEscape(t *testing.T) {
 	}
 }
 
+// TestDeaf: a kernel that does not listen yet is broken into until it does, and what that
+// types at its console does not stay there.
+func TestDeaf(t *testing.T) {
+	for name, boots := range map[string]int{"for a while": 4, "for ever": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFarEnd(t)
+				f.running, f.boots = true, boots
+				told := ""
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				k, err := Connect(ctx, f, Options{Enter: true, Advice: "enter kdb", Tell: func(text string) { told += text }})
+				if (err == nil) != (boots < 100) {
+					t.Errorf("%v", err)
+				}
+				if strings.Count(told, notHeeded) != 1 || !strings.Contains(told, "enter kdb") {
+					t.Errorf("told %q", told)
+				}
+				if len(f.app) > 0 {
+					t.Errorf("%q lies at the console", f.app)
+				}
+				if err == nil {
+					k.Close(context.Background(), targets.Leave)
+				}
+			})
+		})
+	}
+}
+
 // silentLine hides that a connection can send a break.
 type silentLine struct{ io.ReadWriteCloser }
 

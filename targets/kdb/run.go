@@ -150,7 +150,7 @@ func (t *Target) breakIn() error {
 	if err := t.o.Break(); err != nil {
 		return fmt.Errorf("sending a break: %w", err)
 	}
-	if !t.c.post(func() { t.c.letter = true; t.c.write("g") }) {
+	if !t.c.post(t.c.typesLetter) {
 		return targets.ErrGone
 	}
 	return nil

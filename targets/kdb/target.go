@@ -1,6 +1,7 @@
 package kdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,28 +124,42 @@ func (t *Target) find(ctx context.Context) error {
 	}
 	t.keys(killLine)
 	t.o.Tell("Breaking in...\n")
-	if t.prompted(ctx, t.o.Silence/20) { // a break beside other characters is taken for theirs (QEMU's UART)
-		return nil
-	}
-	err = t.breakIn()
-	switch {
-	case err == nil && t.prompted(ctx, t.o.Silence):
-		return nil
-	case t.o.Advice == "" && err != nil:
-		return err
-	case t.o.Advice == "":
-		return silent
-	}
-	t.o.Tell(t.o.Advice + "\n")
-	for !t.prompted(ctx, t.o.Silence) {
+	return t.breaksIn(ctx, silent)
+}
+
+// notHeeded is told when a break changed nothing.
+const notHeeded = "The kernel did not heed the break. It may still boot, and a break is sent again every few seconds.\n"
+
+// breaksIn breaks in until the prompt comes: a kernel that boots does not listen yet. What
+// that has typed at somebody's console is erased.
+func (t *Target) breaksIn(ctx context.Context, silent error) error {
+	for told := false; ; told = true {
+		if t.prompted(ctx, t.o.Silence/20) { // a break beside other characters is taken for theirs (QEMU's UART)
+			return nil
+		}
+		err := t.breakIn()
+		if err == nil && t.prompted(ctx, t.o.Silence) {
+			return nil
+		}
 		switch {
 		case ctx.Err() != nil:
+			if err == nil {
+				t.keys(killLine)
+			}
 			return ctx.Err()
 		case t.c.over():
 			return targets.ErrGone
+		case t.o.Advice == "":
+			return cmp.Or(err, silent)
+		case !told && err == nil:
+			t.o.Tell(notHeeded + t.o.Advice + "\n")
+		case !told:
+			t.o.Tell(t.o.Advice + "\n")
+		}
+		if err != nil && t.prompted(ctx, t.o.Silence) { // the user does it
+			return nil
 		}
 	}
-	return nil
 }
 
 // keys types what is no line, and returns when it has been.

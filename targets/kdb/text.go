@@ -3,6 +3,7 @@ package kdb
 import (
 	"encoding/hex"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,14 @@ var (
 
 // goAgain is in what is printed when go is told not to be meant after an oops.
 const goAgain = "type go a second time"
+
+// stopsBegin is what a line that tells of a stop begins with.
+var stopsBegin = []string{"Entering kdb", "kdb_continue_catastrophic=0, " + goAgain, "go must execute on"}
+
+// begins reports whether one of those may begin with text.
+func begins(text string) bool {
+	return slices.ContainsFunc(stopsBegin, func(s string) bool { return strings.HasPrefix(s, text) })
+}
 
 // entry is a line that tells why the kernel stopped.
 type entry struct {

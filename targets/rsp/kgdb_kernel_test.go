@@ -43,6 +43,7 @@ type kgdbKernel struct {
 	asked   []string        // requests served
 	late    string          // a request not taken yet
 	rest    string          // of an answer
+	typed   string          // lies at the running kernel's console
 	aside   string          // printed before the next acknowledgement
 }
 
@@ -157,6 +158,12 @@ func (k *kgdbKernel) Break() error {
 
 // console shows what is typed.
 func (k *kgdbKernel) console(b byte) {
+	switch {
+	case b == killLine:
+		k.typed = ""
+	case b >= ' ':
+		k.typed += string(rune(b))
+	}
 	if b >= ' ' {
 		k.print(string(rune(b)))
 	}

@@ -80,6 +80,7 @@ type kgdbLine struct {
 	in      chan []byte // from the far end
 	out     chan []byte // what was written
 	closing chan struct{}
+	served  chan struct{} // closed when nothing more is written
 	synced  chan struct{} // closed when the stub listens for the first time
 	once    sync.Once
 	done    sync.WaitGroup
@@ -104,6 +105,8 @@ type kgdbLine struct {
 	resent  int
 	tries   int       // to find the stub
 	broke   time.Time // the last attempt to break in
+	typed   bool      // its letter, which may lie at a console
+	mute    bool      // no break can be sent
 	advised bool
 	found   bool // the stub has listened before
 	waits   int  // for the rest of a packet
@@ -124,7 +127,7 @@ func newKGDBLine(rw io.ReadWriteCloser, k KGDB, o Options) *kgdbLine {
 	if k.Tell == nil {
 		k.Tell = func(string) {}
 	}
-	l := &kgdbLine{rw: rw, k: k, o: o, in: make(chan []byte), out: make(chan []byte, 16), closing: make(chan struct{}), synced: make(chan struct{}), stop: func() {}}
+	l := &kgdbLine{rw: rw, k: k, o: o, in: make(chan []byte), out: make(chan []byte, 16), closing: make(chan struct{}), served: make(chan struct{}), synced: make(chan struct{}), stop: func() {}}
 	l.cond = sync.NewCond(&l.mu)
 	l.say = k.Tell
 	l.done.Add(2)
@@ -161,6 +164,12 @@ func (l *kgdbLine) Write(p []byte) (int, error) {
 // Close ends the line; the kernel stays as it is.
 func (l *kgdbLine) Close() error {
 	l.end(io.EOF)
+	over, stop := l.k.Timer(l.k.Silence)
+	defer stop()
+	select {
+	case <-l.served:
+	case <-over: // nobody reads what is written
+	}
 	err := l.rw.Close()
 	l.done.Wait()
 	return err
@@ -204,6 +213,7 @@ func (l *kgdbLine) read() {
 
 func (l *kgdbLine) serve() {
 	defer l.done.Done()
+	defer close(l.served)
 	defer func() { l.stop() }()
 	l.hello()
 	l.await(l.k.Silence)
@@ -220,6 +230,9 @@ func (l *kgdbLine) serve() {
 			l.timer = nil
 			l.paused()
 		case <-l.closing:
+			if l.typed || l.state == kgdbSought { // nothing of ours is left at a console
+				l.write(string(rune(killLine)))
+			}
 			return
 		}
 	}
@@ -318,7 +331,7 @@ func (l *kgdbLine) whileRunning(raw []byte, good bool, payload string) {
 // stopped: the stub listens.
 func (l *kgdbLine) stopped(payload string) {
 	l.tell()
-	l.state, l.sent, l.acked, l.seen, l.resent = kgdbStopped, nil, false, false, 0
+	l.state, l.sent, l.acked, l.seen, l.resent, l.typed = kgdbStopped, nil, false, false, 0, false
 	l.deliver(payload)
 	l.next()
 }
@@ -396,7 +409,7 @@ func (l *kgdbLine) settle() {
 // enter asks kdb, or a stub that nobody has spoken to, for the stub. Its answer is
 // the stop of the run.
 func (l *kgdbLine) enter() {
-	l.state = kgdbSought
+	l.state, l.tries = kgdbSought, 0
 	l.hello()
 	l.await(l.k.Silence)
 }

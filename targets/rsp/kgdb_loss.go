@@ -17,6 +17,7 @@ func (l *kgdbLine) paused() {
 	case kgdbRunning:
 		l.halfPacket()
 		l.tell()
+		l.erases()
 	case kgdbStopped:
 		l.unheard()
 	}

@@ -27,7 +27,7 @@ func (l *kgdbLine) sought(good bool, payload string) {
 			return
 		}
 		l.tell()
-		l.state, l.found = kgdbStopped, true
+		l.state, l.found, l.typed = kgdbStopped, true, false
 		close(l.synced)
 	case good && payload == "3": // it tells people how to change over
 		l.text = append(l.text, kgdbToKDB...)
@@ -75,28 +75,66 @@ func (l *kgdbLine) ran() {
 	l.deliver("OK")
 }
 
-// breakIn makes a running kernel stop, at most every few seconds: a letter too many
-// is typed at somebody's console.
+// notHeeded is told when a break changed nothing.
+const notHeeded = "The kernel did not heed the break. It may still boot, and a break is sent again every few seconds.\n"
+
+// breakIn makes a running kernel stop, at most every few seconds.
 func (l *kgdbLine) breakIn() {
 	if l.state != kgdbRunning || time.Since(l.broke) < breakPause {
 		return
 	}
-	l.broke = time.Now()
-	if l.k.BreakIn != nil {
-		err := l.k.BreakIn()
-		if err == nil {
-			return
-		}
-		l.o.Log.Debug().Err(err).Msg("no break on the line")
+	if l.typed { // whoever wants the break asks again
+		l.erases()
+		return
 	}
+	if !l.breaks() {
+		l.advise("")
+		return
+	}
+	l.await(breakPause)
+}
+
+// breaks sends a break and its letter. Where the kernel does not listen, the letter is typed
+// at somebody's console.
+func (l *kgdbLine) breaks() bool {
+	l.broke = time.Now()
+	if l.k.BreakIn == nil {
+		return false
+	}
+	if err := l.k.BreakIn(); err != nil {
+		l.o.Log.Debug().Err(err).Msg("no break on the line")
+		return false
+	}
+	l.typed = true
+	return true
+}
+
+// erases what a break that was not heeded has typed.
+func (l *kgdbLine) erases() {
+	if !l.typed {
+		return
+	}
+	if rest := breakPause - time.Since(l.broke); rest > 0 {
+		if l.timer == nil {
+			l.await(rest)
+		}
+		return
+	}
+	l.typed = false
+	l.write(string(rune(killLine)))
+}
+
+// advise tells the user how to enter the debugger, once.
+func (l *kgdbLine) advise(why string) {
 	if !l.advised {
 		l.advised = true
-		l.k.Tell(l.k.Advice)
+		l.k.Tell(why + l.k.Advice)
 	}
 }
 
 // seek goes on looking for the stub: a line that somebody began to type is ended, a
-// running kernel is broken into, in the end the user is told to.
+// running kernel is broken into, again and again since one that boots does not listen yet,
+// and the user is told to do so.
 func (l *kgdbLine) seek() {
 	l.packet = nil
 	l.tries++
@@ -105,27 +143,33 @@ func (l *kgdbLine) seek() {
 		l.write(string(rune(killLine)) + "\r")
 		l.hello()
 		l.await(l.k.Silence)
-	case l.tries == 2 && l.k.BreakIn != nil:
-		l.tell()
-		l.k.Tell("Breaking in...\n")
-		l.write(string(rune(killLine)))
-		l.await(l.k.Silence / 4) // a break beside other characters is taken for theirs (QEMU's UART)
-	case l.tries <= 4 && l.k.BreakIn != nil:
-		if err := l.k.BreakIn(); err != nil {
-			l.tries = 4
-			l.await(0)
-			return
-		}
-		l.await(breakPause)
-	default:
-		if !l.advised {
-			l.advised = true
-			l.k.Tell(l.k.Advice)
-		}
+	case l.found: // kdb has the kernel
+		l.hello()
+		l.await(2 * l.k.Silence)
+	case l.k.BreakIn == nil || l.mute:
+		l.advise("")
 		l.tell()
 		if !l.echoes {
 			l.hello()
 		}
 		l.await(2 * l.k.Silence)
+	case l.tries%2 == 0:
+		l.tell()
+		if l.tries == 2 {
+			l.k.Tell("Breaking in...\n")
+		} else {
+			l.advise(notHeeded)
+		}
+		l.write(string(rune(killLine)))
+		if l.tries > 2 && !l.echoes {
+			l.hello()
+		}
+		l.await(l.k.Silence / 4) // a break beside other characters is taken for theirs (QEMU's UART)
+	default:
+		if l.mute = !l.breaks(); l.mute {
+			l.await(0)
+			return
+		}
+		l.await(breakPause)
 	}
 }

@@ -103,6 +103,69 @@ func TestKGDBAdvice(t *testing.T) {
 	}
 }
 
+// TestKGDBBoots: a kernel that does not listen yet is broken into until it does, the user is
+// told, and what that types at its console does not stay there.
+func TestKGDBBoots(t *testing.T) {
+	for name, deaf := range map[string]int{"for a while": 4, "for ever": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := newKGDBKernel()
+				k.running = true
+				breaks, told := 0, ""
+				how := KGDB{Advice: "enter kgdb", Tell: func(text string) { told += text }}
+				how.BreakIn = func() error {
+					if breaks++; breaks <= deaf {
+						k.Write([]byte("g"))
+						return nil
+					}
+					return k.Break()
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				c, err := ConnectKGDB(ctx, k, Options{Peer: "ttyS0"}, how)
+				if (err == nil) != (deaf < 100) || breaks < 5 {
+					t.Errorf("%v after %d breaks", err, breaks)
+				}
+				if strings.Count(told, notHeeded) != 1 || !strings.Contains(told, how.Advice) {
+					t.Errorf("told %q", told)
+				}
+				if k.typed != "" {
+					t.Errorf("%q lies at the console", k.typed)
+				}
+				if err == nil {
+					c.Target().Close(context.Background(), targets.Leave)
+				}
+			})
+		})
+	}
+}
+
+// TestKGDBUnheeded: the letter of an interrupt that the kernel does not heed is erased.
+func TestKGDBUnheeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKGDBKernel()
+		how := KGDB{BreakIn: func() error { k.Write([]byte("g")); return nil }}
+		d := kgdbTarget(t, k, how)
+		awaitStop(t, d)
+		if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := d.Interrupt(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for second := range 60 {
+			time.Sleep(time.Second)
+			if k.typed != "" && k.typed != "g" || second == 0 && k.typed == "" {
+				t.Errorf("%q was typed", k.typed)
+			}
+		}
+		if k.typed != "" {
+			t.Errorf("%q lies at the console", k.typed)
+		}
+	})
+}
+
 // awaitStop is the next stop, and what was printed before it.
 func awaitStop(t *testing.T, d *Target) (stop targets.Stop, text string) {
 	t.Helper()
