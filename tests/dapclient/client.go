@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-dap"
 )
 
-// Patience bounds every wait of a Client.
-const Patience = 30 * time.Second
+// Patience bounds every wait of a Client, on a machine that has other things to do.
+const Patience = 2 * time.Minute
 
 // Message is any message of the protocol.
 type Message struct {
