@@ -2,6 +2,7 @@ package elf
 
 import (
 	"bytes"
+	"encoding/binary"
 	"iter"
 	"sync"
 )
@@ -109,20 +110,35 @@ func (t *SymbolTable) Symbol(i int) (Symbol, bool) {
 	return s, true
 }
 
-// Value is that of entry i, without the rest of the entry; 0 when there is no such entry.
-func (t *SymbolTable) Value(i int) uint64 {
-	if i < 0 || i >= t.Len() {
-		return 0
+// Under yields, in their order, the entries that an address may lie in or behind, and
+// their values: those at or below it whose size reaches it, or that no entry before them
+// is nearer than.
+func (t *SymbolTable) Under(addr uint64) iter.Seq2[int, uint64] {
+	return func(yield func(int, uint64) bool) {
+		near := uint64(0)
+		take := func(i int, value, size uint64) bool {
+			if value < near && addr-value >= size {
+				return true
+			}
+			near = max(near, value)
+			return yield(i, value)
+		}
+		if !t.file.Is64 || t.file.placed || t.file.Order != binary.LittleEndian {
+			for i := range t.Len() {
+				if s, _ := t.Symbol(i); s.Value <= addr && !take(i, s.Value, s.Size) {
+					return
+				}
+			}
+			return
+		}
+		le := binary.LittleEndian // most tables, which may be long
+		for i, d := 0, t.entries; len(d) >= 24; i, d = i+1, d[24:] {
+			value := le.Uint64(d[8:])
+			if value <= addr && (value >= near || addr-value < le.Uint64(d[16:])) && !take(i, value, le.Uint64(d[16:])) {
+				return
+			}
+		}
 	}
-	d, o := t.entries[i*t.size:], t.file.Order
-	switch {
-	case t.file.placed:
-		s, _ := t.Symbol(i)
-		return s.Value
-	case t.file.Is64:
-		return o.Uint64(d[8:])
-	}
-	return uint64(o.Uint32(d[4:]))
 }
 
 // NameOffset is the place in Strings of entry i's name, without the rest of the

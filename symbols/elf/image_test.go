@@ -368,21 +368,27 @@ func TestNearest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := 0
+		sure, named := 0, 0
 		for off := symbols.Offset(0); uint64(off) < ordered.Size(); off += step {
 			search.symtab().searched.Store(0)
-			e, ok := search.symtab().nearest(search.low + uint64(off))
-			want, known := ordered.At(off)
+			addr := search.low + uint64(off)
+			f, ok := search.symtab().nearest(addr)
 			if !ok {
 				continue
 			}
-			found++
-			if got := search.symbol(&e); !known || got != want {
+			sure++
+			if want := ordered.symtab().ordered(addr); f != want {
+				t.Fatalf("%s: at 0x%x: %+v, in order %+v", path, off, f, want)
+			}
+			got, _ := search.At(off)
+			if want, known := ordered.At(off); got != want {
 				t.Fatalf("%s: at 0x%x: %+v, in order %+v", path, off, got, want)
+			} else if known {
+				named++
 			}
 		}
-		if found < 5 {
-			t.Errorf("%s: only %d found", path, found)
+		if sure < 100 || named < 5 {
+			t.Errorf("%s: only %d found, %d with names", path, sure, named)
 		}
 	}
 }

@@ -1,8 +1,21 @@
 package elf
 
 import (
+	"slices"
+
 	"dap-windbg/binfmt/elf"
 )
+
+// linkageSections have the entries of the procedure linkage table.
+var linkageSections = []string{".plt", ".plt.sec", ".plt.got"}
+
+// linkage reports whether addr is in the procedure linkage table.
+func (i *Image) linkage(addr uint64) bool {
+	return slices.ContainsFunc(linkageSections, func(name string) bool {
+		s, ok := i.main.Section(name)
+		return ok && addr >= s.Addr && addr-s.Addr < s.Size
+	})
+}
 
 // addPLT names the entries of the procedure linkage table "function@plt".
 func (i *Image) addPLT(t *table) {
@@ -11,7 +24,7 @@ func (i *Image) addPLT(t *table) {
 	if len(slots) == 0 {
 		return
 	}
-	for _, name := range []string{".plt", ".plt.sec", ".plt.got"} {
+	for _, name := range linkageSections {
 		s, ok := f.Section(name)
 		if !ok {
 			continue

@@ -2,6 +2,7 @@ package elf
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -317,22 +318,37 @@ func (i *Image) at(off symbols.Offset) (symbols.Symbol, bool) {
 	if addr > i.high {
 		return symbols.Symbol{}, false
 	}
-	if e, ok := t.nearest(addr); ok {
-		return i.symbol(&e), true
+	f, sure := t.nearest(addr)
+	if !sure {
+		f = t.ordered(addr)
 	}
-	order := t.sorted()
-	end := sort.Search(len(order), func(k int) bool { return t.at(k).addr > addr })
-	k, covered := t.covering(end, addr)
-	if !covered && i.dwarf != nil {
+	if !f.covered && i.dwarf != nil {
 		if s, ok := i.dwarf.FunctionEntry(off); ok {
 			return s, true
 		}
 	}
-	if k < 0 {
+	if !f.named {
 		return symbols.Symbol{}, false
 	}
-	e := t.at(t.best(k, addr))
-	return i.symbol(&e), true
+	return i.symbol(&f.entry), true
+}
+
+// found is what the table calls an address.
+type found struct {
+	entry
+	named   bool
+	covered bool // by the size of the entry
+}
+
+// ordered looks for an address in the table in order.
+func (t *table) ordered(addr uint64) found {
+	order := t.sorted()
+	end := sort.Search(len(order), func(k int) bool { return t.at(k).addr > addr })
+	k, covered := t.covering(end, addr)
+	if k < 0 {
+		return found{covered: covered}
+	}
+	return found{t.at(t.best(k, addr)), true, covered}
 }
 
 // names reports whether an address at or above the entry may be called by it: it is
@@ -346,40 +362,58 @@ func (e *entry) holds(addr uint64) bool { return addr == e.addr || addr-e.addr <
 // asks a large library for a few frames, and sorting takes as long as fifty of them.
 const maxSearched = 32
 
-// nearest returns what at would for an address in the symbol that begins nearest below
-// it, without the table in order; false when that symbol's size does not reach it.
-func (t *table) nearest(addr uint64) (found entry, ok bool) {
-	if addr < t.image.low || t.searched.Add(1) > maxSearched {
-		return entry{}, false
+// nearest is ordered without the table in order; false when that would have to be known:
+// of linkage table entries, and of what lies behind the end of one symbol in another.
+func (t *table) nearest(addr uint64) (f found, sure bool) {
+	if addr < t.image.low || t.symbols == nil || t.searched.Add(1) > maxSearched || t.image.linkage(addr) {
+		return found{}, false
 	}
-	n, near := t.count(), uint64(0)
-	for k := range n {
-		if v := t.symbols.Value(k); v > near && v <= addr {
-			near = v
-		}
-	}
-	if near < t.image.low {
-		return entry{}, false
-	}
-	var same []entry
-	for k := range n {
-		if t.symbols.Value(k) != near {
+	top, start := uint64(0), uint64(0) // the nearest of all, and of what has a name
+	var same []entry                   // at start
+	var below bool                     // some entry that is not the nearest reaches it
+	for k, v := range t.symbols.Under(addr) {
+		top = max(top, v)
+		e, named := t.symbol(k)
+		if !named || v < t.image.low {
 			continue
 		}
-		if e, named := t.symbol(k); named {
+		if v > start {
+			below = below || slices.ContainsFunc(same, func(e entry) bool { return e.holds(addr) })
+			start, same = v, same[:0]
+		}
+		if v == start {
 			same = append(same, e)
+		} else {
+			below = below || e.holds(addr)
 		}
 	}
-	for len(same) > 0 && !same[len(same)-1].holds(addr) {
-		same = same[:len(same)-1]
+	if len(same) == 0 || start != top {
+		return found{}, false
+	}
+	end := lastOf(same, func(e entry) bool { return e.holds(addr) })
+	if f.covered = end >= 0; !f.covered {
+		if below {
+			return found{}, false
+		}
+		end = lastOf(same, func(e entry) bool { return e.size == 0 })
 	}
 	rank := 0
-	for j := len(same) - 1; j >= 0; j-- {
-		if r := t.rank(&same[j]); !ok || r <= rank && same[j].names(addr) {
-			found, rank, ok = same[j], r, true
+	for j := end; j >= 0; j-- {
+		if r := t.rank(&same[j]); !f.named || r <= rank && same[j].names(addr) {
+			f.entry, rank, f.named = same[j], r, true
 		}
 	}
-	return found, ok
+	return f, true
+}
+
+// lastOf is the index of the last entry that is so, -1 for none.
+func lastOf(es []entry, is func(entry) bool) int {
+	for k := len(es) - 1; k >= 0; k-- {
+		if is(es[k]) {
+			return k
+		}
+	}
+	return -1
 }
 
 // covering returns the last entry before end whose size reaches addr, else the nearest
