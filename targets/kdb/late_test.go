@@ -25,6 +25,7 @@ func TestStarved(t *testing.T) {
 		f := newFarEnd(t)
 		k, err := Connect(context.Background(), starved{f}, Options{})
 		must(t, err)
+		defer time.Sleep(time.Second) // the line's reader ends
 		defer k.Close(context.Background(), targets.Leave)
 		shown := ""
 		stops := func(want targets.Reason) {
@@ -77,7 +78,7 @@ func TestPlainText(t *testing.T) {
 		shown := ""
 		for _, c := range []struct{ print, want string }{
 			{"", "/ # "}, {"\nEnter", "/ # \n"}, {" your name: ", "/ # \nEnter your name: "}, {"\n", "/ # \nEnter your name: "},
-			{"go", "/ # \nEnter your name: \ngo"},
+			{"go", "/ # \nEnter your name: \n"}, {"ne", "/ # \nEnter your name: \ngone"},
 		} {
 			f.set(func() { f.print(c.print) })
 			time.Sleep(time.Minute)
