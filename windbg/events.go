@@ -154,18 +154,7 @@ func (i *Interpreter) filterOf(stop targets.Stop) engine.FilterSetting {
 // eventText says what happened at a stop, as .lastevent does.
 func eventText(s engine.Stop) string {
 	id := idText(s.Thread)
-	if e := s.Exception; e != nil {
-		chance := "first chance"
-		if e.Second {
-			chance = "second chance"
-		}
-		name := e.Name
-		if strings.HasPrefix(name, "SIG") {
-			name = "Signal " + name
-		}
-		return fmt.Sprintf("%s: %s - code %x (%s)", id, name, e.Code, chance)
-	}
-	if len(s.Breakpoints) > 0 {
+	if s.Exception == nil && len(s.Breakpoints) > 0 {
 		return fmt.Sprintf("%s: Hit breakpoint %d", id, s.Breakpoints[0])
 	}
 	if s.Text != "" {
@@ -243,6 +232,8 @@ func exceptionRecord(ctx context.Context, c *call) error {
 	c.printf("%s", exceptionText(pc, name, e, params))
 	if ok {
 		c.printf("Attempt to access address %016x\n", fault)
+	} else if memoryFault(e) {
+		c.printf("The address accessed is unavailable: %s\n", noAddress(e))
 	}
 	return nil
 }
@@ -310,14 +301,48 @@ func eventCode(ctx context.Context, c *call) error {
 	return nil
 }
 
-// faultAddress is si_addr of a memory fault (SIGSEGV 11, SIGBUS 7) in Linux's
-// siginfo, where it lies behind three numbers, aligned to a pointer of ptr bytes.
+// memoryFault reports whether an exception is a signal that tells of an address:
+// SIGSEGV (11) and SIGBUS (7) of Linux.
+func memoryFault(e *targets.ExceptionRecord) bool {
+	return (e.Code == 11 || e.Code == 7) && strings.HasPrefix(e.Name, "SIG")
+}
+
+// kernelSent is SI_KERNEL of Linux's include/uapi/asm-generic/siginfo.h.
+const kernelSent = 0x80
+
+// signalCode is si_code, the third number of a siginfo: positive for what an
+// instruction did.
+func signalCode(e *targets.ExceptionRecord) (code int32, ok bool) {
+	if len(e.Siginfo) < 12 {
+		return 0, false
+	}
+	return int32(littleEndian(e.Siginfo[8:12])), true
+}
+
+// faultAddress is si_addr of a memory fault in Linux's siginfo, where it lies behind
+// three numbers, aligned to a pointer of ptr bytes. A signal that somebody sent has
+// none, nor has a fault for which the processor tells none.
 func faultAddress(e *targets.ExceptionRecord, ptr int) (uint64, bool) {
 	at := (12 + ptr - 1) / ptr * ptr
-	if e.Code != 11 && e.Code != 7 || !strings.HasPrefix(e.Name, "SIG") || len(e.Siginfo) < at+ptr {
+	code, ok := signalCode(e)
+	if !ok || !memoryFault(e) || code <= 0 || code == kernelSent || len(e.Siginfo) < at+ptr {
 		return 0, false
 	}
 	return littleEndian(e.Siginfo[at : at+ptr]), true
+}
+
+// noAddress says why a memory fault has no faultAddress.
+func noAddress(e *targets.ExceptionRecord) string {
+	code, ok := signalCode(e)
+	switch {
+	case !ok:
+		return "no siginfo is known"
+	case code == kernelSent:
+		return "the processor tells none (a general protection fault, as of an address that is none)"
+	case code <= 0:
+		return "the signal was sent, by kill or the like"
+	}
+	return "the siginfo is cut short"
 }
 
 func exceptionText(pc arch.Addr, name string, e *targets.ExceptionRecord, params []uint64) string {

@@ -72,11 +72,16 @@ func open(t *testing.T, name string) *window {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	w := &window{t: t, ctx: ctx}
 	p := launch.NewPlan()
 	p.Program = targets.Program{Path: compile(t, name)}
 	p.Trace = filepath.Join(t.TempDir(), "trace")
-	w.wire = p.Trace
+	return start(ctx, t, p)
+}
+
+// start begins a session as p says.
+func start(ctx context.Context, t *testing.T, p launch.Plan) *window {
+	t.Helper()
+	w := &window{t: t, ctx: ctx, wire: p.Trace}
 	var show func(engine.Event) string
 	var mu sync.Mutex
 	d, err := launch.Start(ctx, p, launch.Hooks{Emit: func(e engine.Event) {
@@ -308,7 +313,7 @@ func TestSignals(t *testing.T) {
 	w := open(t, "crash.c")
 	w.expect(`sxe -c ".echo seen" SIGUSR1`, "")
 	w.expect("g", "...", `/.*: Signal SIGUSR1 .*\(first chance\)/`, "seen", "...")
-	w.expect(".lastevent", `/Last event: [0-9a-f]+\.[0-9a-f]+: Signal SIGUSR1 - code a \(first chance\)/`, "/  debugger time: .*/")
+	w.expect(".lastevent", `/Last event: [0-9a-f]+\.[0-9a-f]+: Signal SIGUSR1 \(SI_TKILL\) - code a \(first chance\)/`, "/  debugger time: .*/")
 	w.expect("gh", "...", `/\([0-9a-f]+\.[0-9a-f]+\): Signal SIGSEGV .*\(first chance\)/`, `/crash!main\+0x[0-9a-f]+ \[.*crash.c @ 11\]:/`, ">   11:     *where(1) = 3;",
 		"/"+address+` [0-9a-f]+ +mov     dword ptr \[rax\],3 ds:00000000`+"`"+`00000000=\?{8}/`)
 	w.expect(".exr -1", `/ExceptionAddress: [0-9a-f]{16} \(crash!main\+0x[0-9a-f]{16}\)/`, "   ExceptionCode: 0000000b (Signal SIGSEGV)", "...")

@@ -38,7 +38,8 @@ func (t *Target) Modules(ctx context.Context) ([]targets.Module, error) {
 	links := w.links(w.debug(t.auxiliary(auxPhdr), t.auxiliary(auxPhnum)))
 	for i := range t.mappings {
 		m := &t.mappings[i]
-		if m.offset != 0 || !t.hasCode(m.path, i) || !t.looksLikeImage(ctx, m.start) {
+		listed := linkOf(links, m.start) < len(links) // gdb leaves out code, and with it how it was mapped
+		if m.offset != 0 || !listed && !t.hasCode(m.path, i) || !t.looksLikeImage(ctx, m.start) {
 			continue
 		}
 		x := targets.Module{Path: m.path, Base: arch.Addr(m.start)}
