@@ -1,6 +1,7 @@
 package linuxkernel
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,6 +178,9 @@ func (c *command) process(at arch.Addr, flags uint64) error {
 		c.printf("    Image: %s\n", t.Name)
 		if flags&showTimes != 0 {
 			c.times(at, mm)
+			if mm != 0 {
+				c.printf("    CommandLine: %s\n", c.commandLine(mm, t.Root))
+			}
 		}
 		c.printf("\n")
 	})
@@ -213,10 +217,52 @@ func (c *command) times(at, mm arch.Addr) {
 	if mm == 0 {
 		return
 	}
-	c.printf("    VirtualSize: %d KB    CommandLine: %s\n", 4*c.get(mm, "mm_struct", "total_vm"), address(arch.Addr(c.get(mm, "mm_struct", "arg_start"))))
+	c.printf("    VirtualSize: %d KB\n", 4*c.get(mm, "mm_struct", "total_vm"))
 	if exe := arch.Addr(c.get(mm, "mm_struct", "exe_file")); exe != 0 {
 		c.printf("    File: %s\n", c.filePath(exe))
 	}
+}
+
+// maxCommandLine is how much is shown of the arguments of a process, bytes.
+const maxCommandLine = 4096
+
+// commandLine is what a process was started with, read from its own memory through its
+// page tables (struct mm_struct, arg_start and arg_end); else why it cannot be read.
+func (c *command) commandLine(mm arch.Addr, root uint64) string {
+	at, end := arch.Addr(c.get(mm, "mm_struct", "arg_start")), arch.Addr(c.get(mm, "mm_struct", "arg_end"))
+	if c.stuck() || at == 0 || end <= at {
+		return "(none)"
+	}
+	text := make([]byte, min(end-at, maxCommandLine))
+	for done := 0; done < len(text); {
+		page, _, err := c.walk(at+arch.Addr(done), root)
+		part := text[done:]
+		if err == nil {
+			part = part[:min(uint64(len(part)), page.Size-page.Physical%page.Size)]
+			err = c.physicalMemory(page.Physical, part)
+		}
+		if err != nil {
+			return fmt.Sprintf("%s(at %s: %v)", words(text[:done]), tick(at+arch.Addr(done)), err)
+		}
+		done += len(part)
+	}
+	if len(text) < int(end-at) {
+		return words(text) + "..."
+	}
+	return words(text)
+}
+
+// words are arguments, each ended by NUL, with blanks between them.
+func words(args []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r == 0 {
+			return ' '
+		}
+		if !strconv.IsPrint(r) {
+			return '.'
+		}
+		return r
+	}, strings.TrimRight(string(args), "\x00"))
 }
 
 // duration writes nanoseconds as hours, minutes and seconds.

@@ -245,12 +245,19 @@ func walks(t *testing.T, vm *guest.VM, w *window.Window) {
 // context looks from a process and a thread that do not run.
 func context(t *testing.T, w *window.Window, pid, command string) {
 	t.Helper()
-	m := regexp.MustCompile(`CommandLine: ([0-9a-f]{16})`).FindStringSubmatch(answer(w, "!process 0n"+pid+" 1"))
+	process := answer(w, "!process 0n"+pid+" 1")
+	first := strings.SplitN(command, "\x00", 2)[0]
+	has(t, "!process of who does not run", process, `^    CommandLine: `+regexp.QuoteMeta(strings.ReplaceAll(strings.TrimRight(command, "\x00"), "\x00", " "))+`$`)
+	mm := regexp.MustCompile(`Mm: (ffff[0-9a-f]{12})`).FindStringSubmatch(process)
+	if mm == nil {
+		t.Fatal("!process shows no mm_struct")
+	}
+	m := regexp.MustCompile(`0x([0-9a-f`+"`"+`]+)`).FindStringSubmatch(answer(w, "?? ((mm_struct *)0x"+mm[1]+")->arg_start"))
 	if m == nil {
-		t.Fatal("!process shows no command line")
+		t.Fatal("no arg_start")
 	}
 	has(t, ".process", answer(w, ".process 0n"+pid), "^Implicit process is now ffff[0-9a-f]{4}`[0-9a-f]{8}$")
-	if got := answer(w, "da "+m[1]); !strings.Contains(got, strings.SplitN(command, "\x00", 2)[0]) {
+	if got := answer(w, "da "+m[1]); !strings.Contains(got, first) {
 		t.Errorf("the command line is %q, da shows %s", command, got)
 	}
 	has(t, ".process without an argument", answer(w, ".process"), "^Implicit process is now ")
