@@ -3,11 +3,14 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"dap-windbg/arch"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -16,7 +19,7 @@ import (
 // handler may spring the step's traps before the task has moved, for ever: then the task
 // is let run out of the handler with none of them, by the trace flag among what the
 // interrupt saved, and goes some way on foot. And a debugger in the kernel steps only the
-// processor that entered it: another one is brought in by a trap at where it is.
+// processor that entered it: another one steps by the trace flag in what it goes on with.
 
 const (
 	// mostForeign is how often the step's traps may be sprung by what is not its task,
@@ -24,8 +27,6 @@ const (
 	mostForeign = 8
 	// crawlLength is how many instructions a task goes on foot then.
 	crawlLength = 64
-	// mostBrought is how often others may spring the trap that brings a processor in.
-	mostBrought = 50
 	// mostWaits is how often a trap stays in place as the step's own processor may wait at it.
 	mostWaits = 3
 )
@@ -39,13 +40,6 @@ const (
 	interruptFlag = 2 * 8
 	interruptSP   = 3 * 8
 )
-
-// bring is a processor that has to enter the debugger to be stepped.
-type bring struct {
-	thread targets.ThreadID
-	at     []arch.Addr // where it is, or has come to a trap already
-	others int         // springs there of others
-}
 
 // oneSteps reports whether only the thread that stopped can be stepped.
 func (l *loop) oneSteps() bool { return l.t.Info().Limits.Bits&targets.StepsStopped != 0 }
@@ -97,8 +91,8 @@ func (p *plan) goneAstray(ctx context.Context, l *loop) bool {
 // maxHandler is how many frames a handler's stack may have.
 const maxHandler = 64
 
-// traceBehind sets the trace flag among what an interrupt on processor id has saved of
-// the plan's task.
+// traceBehind sets the trace flag among what an interrupt or trap on processor id has saved
+// of the plan's task, in the frame of the step or one further in.
 func (l *loop) traceBehind(ctx context.Context, p *plan, id targets.ThreadID) bool {
 	if l.arch != arch.AMD64 {
 		return false
@@ -112,19 +106,54 @@ func (l *loop) traceBehind(ctx context.Context, p *plan, id targets.ThreadID) bo
 			continue
 		}
 		sp := f.Regs.SP()
-		at := sp&^15 - interruptSize
-		was, flags, err := l.savedAt(ctx, at)
-		if err != nil || was.pc != f.PC || was.sp != sp {
-			return false
+		if p.mark.cfa != 0 && sp > p.mark.cfa {
+			return false // the step is of the handler
 		}
-		if flags&traceFlag != 0 { // by us before, or not ours to clear
-			return true
-		}
-		l.marked = append(l.marked, was)
-		_, err = l.write(ctx, spaceHere, at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags|traceFlag))
-		return err == nil
+		return l.trace(ctx, marked{sp&^15 - interruptSize, f.PC, sp})
 	}
 	return false
+}
+
+// trace sets the trace flag in what is saved of a processor, if that is m.
+func (l *loop) trace(ctx context.Context, m marked) bool {
+	was, flags, err := l.savedAt(ctx, m.at)
+	if err != nil || was != m {
+		return false
+	}
+	if flags&traceFlag != 0 { // by us before, or not ours to clear
+		return true
+	}
+	l.marked = append(l.marked, was)
+	_, err = l.write(ctx, spaceHere, m.at+interruptFlag, binary.LittleEndian.AppendUint64(nil, flags|traceFlag))
+	return err == nil
+}
+
+// The stacks of x86-64's Linux for its #DB handler and others that have their own, one
+// area for each processor (arch/x86/include/asm/pgtable_64_types.h, CPU_ENTRY_AREA_BASE).
+const (
+	entryArea    = 0xfffffe0000000000
+	entryAreaEnd = 0xfffffe8000000000
+)
+
+// tells reports whether a processor with its stack pointer at sp is about to tell of a step.
+func (l *loop) tells(sp arch.Addr) bool {
+	return l.arch == arch.AMD64 && sp >= entryArea && sp < entryAreaEnd
+}
+
+// traceEntered sets the trace flag in what processor id, which has not stopped last, goes
+// on with.
+func (l *loop) traceEntered(ctx context.Context, id targets.ThreadID, r *arch.Registers) bool {
+	inner, ok := l.o.System.(systems.Inner)
+	t := l.threads.find(id)
+	if !ok || t == nil || l.arch != arch.AMD64 {
+		return false
+	}
+	var at arch.Addr
+	found := l.system(ctx, func(ctx context.Context, w systems.World) (err error) {
+		at, err = inner.Entered(ctx, w, t.CPU)
+		return err
+	})
+	return found && l.trace(ctx, marked{at, r.PC(), r.SP()})
 }
 
 // marked is what an interrupt has saved at an address, of a task at pc and sp, that
@@ -145,7 +174,13 @@ func (l *loop) savedAt(ctx context.Context, at arch.Addr) (m marked, flags uint6
 // dropPlan ends the plan, with what it has done to the debuggee.
 func (l *loop) dropPlan(ctx context.Context) {
 	l.plan = nil
+	l.restore(ctx)
+}
+
+// restore takes back what steps have set in the kernel and was not used.
+func (l *loop) restore(ctx context.Context) {
 	l.unmark(ctx)
+	l.unhold(ctx)
 }
 
 // unmark clears the trace flag where traceBehind has set it and it has not been used, for
@@ -207,103 +242,76 @@ func (p *plan) found(ctx context.Context, l *loop, st *Stop) (decided bool) {
 	return false
 }
 
-// reach reports whether the plan's thread can be stepped now; else what is to run brings
-// it to where it can.
-func (p *plan) reach(ctx context.Context, l *loop) bool {
+// reach reports whether the plan's thread can be stepped by the far end; else it steps by
+// itself when it goes on.
+func (p *plan) reach(ctx context.Context, l *loop) (bool, error) {
 	if p.astray {
-		return false
+		return false, nil
 	}
 	if !l.oneSteps() || p.thread == l.last.Thread || p.leg.kind != targets.Step && !l.onFoot() {
-		p.brought = nil
-		return true
+		return true, nil
 	}
-	r, err := l.quick(ctx, p.thread)
-	if err != nil {
-		return true
-	}
-	if !p.ownStack(r.SP()) && p.goneAstray(ctx, l) {
-		return false
-	}
-	if p.brought == nil || p.brought.thread != p.thread {
-		p.brought = &bring{thread: p.thread}
-	}
-	p.brought.at = l.standsAt(ctx, r.PC())
-	return false
-}
-
-// standsAt is where a processor at pc is: one that waits to tell of a trap is behind it.
-func (l *loop) standsAt(ctx context.Context, pc arch.Addr) []arch.Addr {
-	trap := pc - arch.Addr(len(l.arch.Break))
-	x, in := l.traps.in[trapKey{addr: trap}]
-	if (!in || x.under == nil) && l.startsAt(ctx, pc) {
-		return []arch.Addr{pc}
-	}
-	if inst, err := l.decode(ctx, trap); err == nil && inst.Len == len(l.arch.Break) {
-		return []arch.Addr{trap, pc} // or it has gone on behind that instruction
-	}
-	return []arch.Addr{trap}
-}
-
-// startsAt reports whether an instruction begins at pc, as far as its function can be
-// read: a processor may be behind a trap that has been cleared since, in the midst of the
-// instruction that was under it, where another trap would ruin that.
-func (l *loop) startsAt(ctx context.Context, pc arch.Addr) bool {
-	m, ok := l.moduleAt(pc)
-	if !ok || m.Image == nil {
-		return true
-	}
-	low, high := l.functionRange(m, m.offset(pc))
-	if high <= low || high-low > maxThrough {
-		return true
-	}
-	at := m.addr(low)
-	code := make([]byte, pc-at)
-	if !l.code(ctx, at, code) {
-		return true
-	}
-	for begin := at; at < pc; {
-		in, err := l.arch.Decode(code[at-begin:], at)
-		if err != nil || in.Len == 0 { // cut off by pc, or no code
-			return pc-at > maxInstruction
+	for range mostCalls {
+		r, err := l.quick(ctx, p.thread)
+		if err != nil {
+			return false, err
 		}
-		at += arch.Addr(in.Len)
+		if p.traceAway(ctx, l, r) {
+			p.astray, l.kept = true, nil
+			return false, nil
+		}
+		select {
+		case <-time.After(callPause):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		delete(l.regs, p.thread)
+		l.dropMemory()
 	}
-	return at == pc
+	return false, &NotEnteredError{p.thread}
 }
 
-// maxInstruction is how long one of x86's may be, bytes.
-const maxInstruction = 15
+// A processor that has not followed the debugger's call, as a loaded machine may give it no
+// time, is looked for again so often, after such a pause.
+const (
+	mostCalls = 20
+	callPause = 200 * time.Millisecond
+)
 
-// toldAlready decides about a trap that was sprung at pc by a processor that was brought
-// in by it, that has run through what its task called on foot, or that has told so and was
-// not stepped since.
+// traceAway sees to it that the plan's processor, which has the registers r and has not
+// stopped last, tells when it has gone on by an instruction of its task.
+func (p *plan) traceAway(ctx context.Context, l *loop, r *arch.Registers) bool {
+	if own := p.ownStack(r.SP()); own && l.traceBehind(ctx, p, p.thread) || !own && p.goneAstray(ctx, l) {
+		return true
+	}
+	return l.tells(r.SP()) || l.traceEntered(ctx, p.thread, r)
+}
+
+// NotEnteredError: a processor did not answer the kernel's debugger, which can step only
+// those that have entered it.
+type NotEnteredError struct{ Thread targets.ThreadID }
+
+func (e *NotEnteredError) Error() string {
+	return fmt.Sprintf("processor %v has not entered the kernel's debugger and cannot be stepped", e.Thread)
+}
+
+// Hint says what the user can do.
+func (e *NotEnteredError) Hint() string {
+	return "Let it run and break in again, or step the processor that stopped."
+}
+
+// toldAlready decides about a trap that was sprung at pc by a processor that has run
+// through what its task called on foot, or that has told so and was not stepped since.
 func (l *loop) toldAlready(ctx context.Context, st *Stop, pc arch.Addr) bool {
 	if l.plan == nil {
 		return false
 	}
 	at, known := l.hits[st.Thread]
-	if l.plan.cameOut(ctx, l, st, pc) || l.plan.cameIn(st, pc) {
+	if l.plan.cameOut(ctx, l, st, pc) {
 		l.hits[st.Thread] = pc
 		return true
 	}
 	return known && at == pc && l.oneSteps()
-}
-
-// cameIn decides about a trap that was sprung while a processor is brought in: true when
-// it was that one. Others stay where they are, and spring the trap again.
-func (p *plan) cameIn(st *Stop, pc arch.Addr) bool {
-	b := p.brought
-	if b == nil || !slices.Contains(b.at, pc) {
-		return false
-	}
-	if st.Thread != b.thread {
-		if b.others++; b.others > mostBrought {
-			p.brought = nil
-		}
-		return false
-	}
-	p.brought = nil
-	return true
 }
 
 // staysAt reports whether thread id is to be left at the trap it has sprung, as clearing
@@ -312,15 +320,15 @@ func (p *plan) staysAt(ctx context.Context, l *loop, id targets.ThreadID, at arc
 	if p.how.Kind == Go || id == p.thread || p.astray {
 		return false
 	}
-	if b := p.brought; b != nil && slices.Contains(b.at, at) {
-		return true
-	}
 	if p.waits >= mostWaits {
 		p.waits = 0
 		return false
 	}
 	r, err := l.quick(ctx, p.thread)
 	if err != nil || r.PC() != at+arch.Addr(len(l.arch.Break)) {
+		return false
+	}
+	if flags, ok := r.Get("eflags"); ok && flags&traceFlag != 0 { // it has stepped to there
 		return false
 	}
 	p.waits++
@@ -367,9 +375,22 @@ func (l *loop) holdOthers(ctx context.Context) {
 	}
 }
 
-// othersWait holds the other processors until the next stop.
+// othersWait holds the other processors until the next stop, at which the kernel's debugger
+// clears the word for it.
 func (l *loop) othersWait(ctx context.Context) {
+	l.holding = true
 	_, _ = l.write(ctx, spaceHere, l.alone, []byte{1, 0, 0, 0}) // else they run meanwhile
+}
+
+// unhold clears that word where nothing was let go with it: the others would wait for ever.
+func (l *loop) unhold(ctx context.Context) {
+	if !l.holding {
+		return
+	}
+	_, err := l.write(ctx, spaceHere, l.alone, make([]byte, 4))
+	if l.holding = err != nil; l.holding {
+		l.o.Log.Warn().Err(err).Msg("letting the other processors go")
+	}
 }
 
 // calm reports whether an instruction neither knows of the interrupt flag nor reaches

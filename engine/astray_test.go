@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dap-windbg/arch"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 	"dap-windbg/targets/fake"
 )
@@ -143,4 +144,131 @@ func (s *session) goOn(f func(ctx context.Context, l *loop)) {
 		v.l.nowRunning(false)
 		return nil
 	})
+}
+
+// kernelish is a machine of which only the processor that stopped is stepped.
+type kernelish struct{ *fake.Target }
+
+func (x kernelish) Info() targets.Info {
+	in := x.Target.Info()
+	in.Machine = true
+	in.Limits.Bits |= targets.StepsStopped
+	return in
+}
+
+// within is a system whose debugger has what a processor goes on with at a place, which is
+// known when it is asked for the last of so many times.
+type within struct {
+	systems.System
+	at    arch.Addr
+	asked int
+}
+
+func (w *within) Entered(context.Context, systems.World, int) (arch.Addr, error) {
+	if w.asked--; w.asked > 0 {
+		return 0, errors.New("not yet")
+	}
+	return w.at, nil
+}
+
+func (*within) ActiveCPU() string   { return "" }
+func (*within) StepsAlone() string  { return "" }
+func (*within) Untrapped() []string { return nil }
+
+// TestOtherProcessorSteps: a processor that has not stopped steps by the trace flag in what
+// it goes on with, also when it enters the debugger late; one in the handler of a step is
+// about to tell of it.
+func TestOtherProcessorSteps(t *testing.T) {
+	const at = fake.DemoStack + 0x100
+	for _, c := range []struct {
+		name  string
+		sp    arch.Addr // 0: as it is
+		asked int
+		flags uint64
+	}{
+		{"at once", 0, 1, 0x202 | traceFlag},
+		{"late", 0, 2, 0x202 | traceFlag},
+		{"about to tell", entryArea + 0x4bea8, 1, 0x202},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := fake.Demo("main", 2)
+			f := kernelish{fake.New(o)}
+			s := over(t, f, Options{})
+			s.stop()
+			s.do(func(ctx context.Context, v *View) error {
+				l := v.l
+				id := l.threads.rows[0].ID
+				if id == l.last.Thread {
+					id = l.threads.rows[1].ID
+				}
+				r, err := l.registers(ctx, id)
+				if err != nil {
+					return err
+				}
+				p := &plan{how: How{Kind: StepInto, Thread: id}, thread: id, mark: mark{sp: r.SP()}, leg: leg{kind: targets.Step}}
+				var saved []byte
+				for _, v := range []uint64{uint64(r.PC()), 0x10, 0x202, uint64(r.SP()), 0x18} {
+					saved = binary.LittleEndian.AppendUint64(saved, v)
+				}
+				if _, err := l.write(ctx, spaceHere, at, saved); err != nil {
+					return err
+				}
+				if c.sp != 0 {
+					r = r.Clone()
+					r.SetSP(c.sp)
+					l.regs[id] = r
+				}
+				l.o.System = &within{at: at, asked: c.asked}
+				reached, err := p.reach(ctx, l)
+				l.o.System = nil
+				if reached || err != nil || !p.astray {
+					t.Errorf("reached %v, astray %v, %v", reached, p.astray, err)
+				}
+				_, flags, err := l.savedAt(ctx, at)
+				if flags != c.flags || err != nil {
+					t.Errorf("flags %x, %v", flags, err)
+				}
+				l.plan = p
+				l.dropPlan(ctx)
+				if _, flags, err = l.savedAt(ctx, at); flags != 0x202 || err != nil {
+					t.Errorf("flags %x behind the step, %v", flags, err)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// TestHeldForNothing: where a step that holds the other processors cannot be sent, they go
+// on with the next.
+func TestHeldForNothing(t *testing.T) {
+	f := kernelish{fake.New(fake.Demo("main", 2))}
+	s := over(t, f, Options{})
+	s.stop()
+	word := func() (w uint32) {
+		p := make([]byte, 4)
+		if _, err := f.ReadMemory(s.ctx, targets.Space{}, fake.DemoNames["counter"], p); err != nil {
+			t.Error(err)
+		}
+		return binary.LittleEndian.Uint32(p)
+	}
+	step := How{Kind: StepInto, Unit: ByInstruction, Only: true}
+	s.do(func(ctx context.Context, v *View) error {
+		v.l.alone = fake.DemoNames["counter"]
+		return nil
+	})
+	f.Fail(fake.Resume, errors.New("no"))
+	if err := s.Resume(s.ctx, step); err == nil {
+		t.Error("it goes")
+	}
+	if w := word(); w != 0 {
+		t.Errorf("the others are held (%d) though nothing goes", w)
+	}
+	if err := s.Resume(s.ctx, step); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	if w := word(); w != 1 {
+		t.Errorf("the others are not held: %d", w)
+	}
 }

@@ -91,39 +91,3 @@ func TestFullTable(t *testing.T) {
 		t.Errorf("traps left: %v", x.in)
 	}
 }
-
-// TestStandsAt: who is brought in by a trap where it stands gets it where an instruction
-// begins, whether it is there, or behind a trap that has been cleared.
-func TestStandsAt(t *testing.T) {
-	s := launch(t, Options{}, build(t, "walk.c"))
-	toMain(t, s)
-	s.view(func(ctx context.Context, v *View) error {
-		l := v.l
-		at, ok := functionIn(l.modules.rows[0], "deep")
-		if !ok || l.arch != arch.AMD64 {
-			t.Error("there is no deep of x86")
-			return nil
-		}
-		long := 0
-		for range 12 {
-			in, err := l.decode(ctx, at)
-			if err != nil {
-				return err
-			}
-			if got := l.standsAt(ctx, at); len(got) != 1 || got[0] != at {
-				t.Errorf("at %x: %x", at, got)
-			}
-			if in.Len > 1 {
-				long++
-				if got := l.standsAt(ctx, at+1); len(got) != 1 || got[0] != at {
-					t.Errorf("behind a trap at %x: %x", at, got)
-				}
-			}
-			at += arch.Addr(in.Len)
-		}
-		if long == 0 {
-			t.Error("all instructions have one byte")
-		}
-		return nil
-	})
-}

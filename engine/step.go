@@ -31,7 +31,6 @@ type plan struct {
 	strangers int      // springs in a row of traps, not by the plan's task
 	crawl     int      // instructions that the task goes on foot, without the step's traps
 	astray    bool     // the task is in an interrupt, and stops by itself behind it
-	brought   *bring   // the processor that is to enter the debugger
 	passing   *through // what a task on foot has called
 	waits     int      // how often a trap was left to the plan's processor
 	home      leaving  // the function the step begins in, or leaves
@@ -183,6 +182,7 @@ func (l *loop) launch(ctx context.Context) error {
 	p.addCatch(ctx, l)
 	p.bound(l)
 	clear(l.lifted)
+	l.unhold(ctx)
 	if l.trial.due(l) {
 		if begun, err := l.trial.begin(ctx, l); begun || err != nil {
 			return err
@@ -215,11 +215,14 @@ func (l *loop) launch(ctx context.Context) error {
 	if p.how.Only {
 		r = targets.Resume{Reverse: r.Reverse, Threads: map[targets.ThreadID]targets.Action{}}
 	}
-	reached := p.reach(ctx, l)
+	reached, err := p.reach(ctx, l)
+	if err != nil {
+		return err
+	}
 	if reached {
 		l.holdOthers(ctx)
 	}
-	if reached && p.leg.kind != targets.Go || p.how.Only {
+	if reached && (p.leg.kind != targets.Go || p.how.Only) {
 		r.Threads[p.thread] = targets.Action{Kind: p.leg.kind, Lo: p.leg.lo, Hi: p.leg.hi}
 	}
 	if reached && l.onFoot() {
@@ -313,8 +316,10 @@ func (l *loop) fly(ctx context.Context, r targets.Resume) error {
 	return run.Err
 }
 
-// saw notes that threads that go have seen of their exceptions what they were to see.
+// saw notes that the debuggee was let go: threads that go have seen of their exceptions what
+// they were to see.
 func (l *loop) saw(r targets.Resume) {
+	l.holding = false
 	maps.DeleteFunc(l.handed, func(id targets.ThreadID, _ targets.Deliver) bool { return r.Action(id).Kind != targets.Hold })
 }
 

@@ -156,11 +156,6 @@ func (l *loop) wantNow(w *wanted) {
 		w.add(a)
 	}
 	l.extents(w.add)
-	if p := l.plan; p != nil && p.brought != nil {
-		for _, a := range p.brought.at {
-			w.add(a)
-		}
-	}
 	if p := l.plan; p != nil && p.passing != nil {
 		for _, a := range p.passing.ends {
 			w.add(a)

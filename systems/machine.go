@@ -64,6 +64,10 @@ type Inner interface {
 	// StepsAlone names the int32 that is 1 where the others wait while one processor steps. The
 	// debugger clears it when it is entered.
 	StepsAlone() string
+	// Entered tells where the debugger has what the processor cpu goes on with: its program
+	// counter, with the words behind it that x86's IRET takes. Reading follows the rule of
+	// symbols.NeedError.
+	Entered(ctx context.Context, w World, cpu int) (arch.Addr, error)
 	// Untrapped names functions which the debugger runs through itself when it is entered or
 	// sets traps, and which it would die of if it met one there.
 	Untrapped() []string

@@ -177,12 +177,28 @@ func (*System) ActiveCPU() string { return "kgdb_active" }
 // never sets it.
 func (*System) StepsAlone() string { return "kgdb_single_step" }
 
+// Entered implements systems.Inner (kernel/debug/debug_core.h; struct pt_regs in
+// arch/x86/include/asm/ptrace.h).
+func (s *System) Entered(ctx context.Context, w systems.World, cpu int) (arch.Addr, error) {
+	r := s.reader(ctx, w)
+	info := r.symbol("kgdb_info") + arch.Addr(cpu)*r.sizeOf("debuggerinfo_struct")
+	regs := arch.Addr(r.get(info, "debuggerinfo_struct", "debuggerinfo"))
+	at := r.at(regs, "pt_regs", "ip")
+	if err := r.end(); err != nil {
+		return 0, err
+	}
+	if regs == 0 {
+		return 0, fmt.Errorf("processor %d is not in the kernel's debugger", cpu)
+	}
+	return at, nil
+}
+
 // Untrapped implements systems.Inner: what is called, when traps are planted and taken away
 // one by one, by text_poke_kgdb (arch/x86/kernel/alternative.c) and by kgdb_cpu_enter around
 // it (kernel/debug/debug_core.c). The kernel refuses only what kprobes may not touch.
 func (*System) Untrapped() []string {
 	return []string{
-		"kgdb_handle_exception", "kgdb_cpu_enter", "dbg_activate_sw_breakpoints", "dbg_deactivate_sw_breakpoints", "dbg_set_sw_break",
+		"__kgdb_notify", "kgdb_notify", "kgdb_ll_trap", "kgdb_nmi_handler", "kgdb_nmicallback", "kgdb_handle_exception", "kgdb_cpu_enter", "dbg_activate_sw_breakpoints", "dbg_deactivate_sw_breakpoints", "dbg_set_sw_break",
 		"kgdb_validate_break_address", "kgdb_arch_set_breakpoint", "kgdb_arch_remove_breakpoint", "kgdb_roundup_cpus", "kgdb_skipexception",
 		"text_poke_kgdb", "__text_poke", "text_poke_memcpy", "__get_locked_pte", "walk_to_pmd", "_raw_spin_lock", "_raw_spin_trylock", "_raw_spin_unlock",
 		"core_kernel_text", "vmalloc_to_page", "leave_mm", "switch_mm_irqs_off", "cr4_update_irqsoff", "flush_tlb_mm_range", "flush_tlb_func",
