@@ -81,12 +81,8 @@ func TestDetach(t *testing.T) {
 			if state != "stopped" {
 				s.resume(How{})
 			}
-			began := time.Now()
 			if err := s.Close(s.ctx, targets.Detach); err != nil {
 				t.Error(err)
-			}
-			if d := time.Since(began); d > 5*time.Second {
-				t.Errorf("took %v", d)
 			}
 			if e := s.ended(); e.Parting == nil || len(e.Traps) > 0 {
 				t.Errorf("end %+v", e)

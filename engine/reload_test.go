@@ -76,6 +76,36 @@ func (s *session) view(f func(ctx context.Context, v *View) error) {
 	}
 }
 
+// lined is an image all of whose code is of one line.
+type lined struct {
+	*blank
+	symbols.Liner
+}
+
+func (lined) Line(symbols.Offset) (symbols.Line, bool) {
+	return symbols.Line{File: "extra.c", Line: 1}, true
+}
+
+// TestHasLine: whether code has a line is told by symbols that nobody has looked for yet.
+func TestHasLine(t *testing.T) {
+	s := over(t, fake.New(fake.Demo("main", 1)), Options{Store: &shelfStore{find: func(_ context.Context, key symbols.Key) (symbols.Image, error) {
+		if key.Name == "extra0.so" {
+			return lined{blank: &blank{key.Path}}, nil
+		}
+		return nil, &symbols.NotFoundError{What: key.Path}
+	}}})
+	s.stop()
+	bases := hand(t, s, 2)
+	s.view(func(ctx context.Context, v *View) error {
+		for i, want := range []bool{true, false} {
+			if at := bases[i] + 0x10; v.Locate(at).Line.File != "" || v.HasLine(ctx, at) != want {
+				t.Errorf("module %d: not %v", i, want)
+			}
+		}
+		return nil
+	})
+}
+
 // TestLoadAll: many modules are looked for at the same time, once.
 func TestLoadAll(t *testing.T) {
 	const n = 12

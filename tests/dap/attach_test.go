@@ -33,6 +33,6 @@ func TestPauseOfAChild(t *testing.T) {
 	}
 	c.Do("continue", map[string]any{"threadId": thread}, nil)
 	c.Do("disconnect", map[string]any{}, nil)
-	within2s(t, p)
+	ends(t, p)
 	runsFree(t, v)
 }

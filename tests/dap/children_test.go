@@ -151,7 +151,7 @@ func childSession(t *testing.T, starting bool) {
 	}
 	e.goOn()
 	e.exits(7)
-	within2s(t, p)
+	ends(t, p)
 }
 
 // TestChildOutlives: the child's session goes on after its parent's.
@@ -167,7 +167,7 @@ func TestChildOutlives(t *testing.T) {
 	c.goOn()
 	c.Event("terminated", nil)
 	c.Disconnect(nil)
-	within2s(t, p)
+	ends(t, p)
 }
 
 // TestFamilyIsLeft: both run on, without a trap, when both sessions are left.
@@ -183,7 +183,7 @@ func TestFamilyIsLeft(t *testing.T) {
 	for _, x := range []*editor{c, e} {
 		x.Do("disconnect", map[string]any{"terminateDebuggee": false}, nil)
 	}
-	within2s(t, p)
+	ends(t, p)
 	for _, pid := range pids {
 		killLater(t, pid)
 		goesRound(t, pid)
@@ -195,7 +195,7 @@ func TestFamilyIsLeft(t *testing.T) {
 func goesRound(t *testing.T, pid int) {
 	t.Helper()
 	from := -1
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // nothing tells when a tracer lets go
+	for limit := time.Now().Add(dapclient.Patience); ; time.Sleep(time.Millisecond) { // nothing tells when a tracer lets go
 		letter, tracer := state(t, pid)
 		if letter == "" || letter == "Z" || time.Now().After(limit) {
 			t.Fatalf("process %d is in state %q, traced by %d", pid, letter, tracer)

@@ -60,7 +60,7 @@ func TestGarbage(t *testing.T) {
 				t.Errorf("%d MiB resident", rss>>20)
 			}
 			c.Disconnect(nil)
-			within2s(t, p)
+			ends(t, p)
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestHalfMessage(t *testing.T) {
 		c, p, _ := inspected(t, "print", "DAP_HALF=yes")
 		c.Raw([]byte(raw))
 		p.In.Close()
-		within2s(t, p)
+		ends(t, p)
 		w := walker{t: t}
 		w.until("the debuggee to end", func() bool { return len(marked("DAP_HALF=yes")) == 0 })
 	}
@@ -177,7 +177,7 @@ func TestAnswersWhileRunning(t *testing.T) {
 	c.Stopped("pause")
 	c.Do("continue", dict{"threadId": thread}, nil)
 	c.Disconnect(nil)
-	within2s(t, p)
+	ends(t, p)
 	runsFree(t, v)
 }
 
@@ -317,7 +317,7 @@ func TestNothingAfterTheEnd(t *testing.T) {
 		c.Response(c.Send(command, dict{"source": dict{"path": source()}, "breakpoints": []any{}, "expression": "k", "context": "repl", "threadId": thread}))
 	}
 	c.Disconnect(nil)
-	within2s(t, p)
+	ends(t, p)
 }
 
 // TestMixedCancel: cancelled requests are answered once, whether they were waiting,

@@ -42,5 +42,5 @@ func TestImage(t *testing.T) {
 		t.Errorf("k shows %q", text)
 	}
 	c.Do("disconnect", map[string]any{}, nil)
-	within2s(t, p)
+	ends(t, p)
 }

@@ -27,20 +27,20 @@ func started(t *testing.T, env ...string) (*dapclient.Client, *built.Process) {
 		p.In.Close()
 		select {
 		case <-p.Gone:
-		case <-time.After(10 * time.Second):
+		case <-time.After(dapclient.Patience):
 			t.Error("the debugger did not end")
 		}
 	})
 	return c, p
 }
 
-// within2s fails the test when the debugger does not end in time.
-func within2s(t *testing.T, p *built.Process) {
+// ends waits for the debugger's end.
+func ends(t *testing.T, p *built.Process) {
 	t.Helper()
 	select {
 	case <-p.Gone:
-	case <-time.After(2500 * time.Millisecond): // 2 s, and what a busy machine adds
-		t.Fatal("the debugger did not end within 2 s")
+	case <-time.After(dapclient.Patience):
+		t.Fatal("the debugger did not end")
 	}
 }
 
@@ -91,7 +91,7 @@ func state(t *testing.T, pid int) (letter string, tracer int) {
 // the line called ticking.
 func runsFree(t *testing.T, v *exec.Cmd) {
 	t.Helper()
-	limit := time.Now().Add(5 * time.Second)
+	limit := time.Now().Add(dapclient.Patience)
 	for {
 		letter, tracer := state(t, v.Process.Pid)
 		if tracer == 0 && (letter == "S" || letter == "R") {
@@ -153,7 +153,7 @@ func TestAttachLeavesItRunning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, p, v := attached(t)
 			leave(c, p)
-			within2s(t, p)
+			ends(t, p)
 			runsFree(t, v)
 		})
 	}
@@ -162,7 +162,7 @@ func TestAttachLeavesItRunning(t *testing.T) {
 func TestAttachAndTerminate(t *testing.T) {
 	c, p, v := attached(t)
 	c.Do("disconnect", map[string]any{"terminateDebuggee": true}, nil)
-	within2s(t, p)
+	ends(t, p)
 	if err := v.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the program ended with %v", err)
 	}
@@ -181,8 +181,8 @@ func TestLaunchEnds(t *testing.T) {
 			c.Stopped("breakpoint")
 			pid := decode[dap.ProcessEventBody](t, c.Seen("process")[0]).SystemProcessId
 			leave(c, p)
-			within2s(t, p)
-			for limit := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it is no child of ours: nothing tells of its end
+			ends(t, p)
+			for limit := time.Now().Add(dapclient.Patience); ; time.Sleep(10 * time.Millisecond) { // it is no child of ours: nothing tells of its end
 				if letter, _ := state(t, pid); letter == "" || letter == "Z" {
 					break
 				}

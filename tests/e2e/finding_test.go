@@ -126,7 +126,7 @@ func TestGiveUp(t *testing.T) {
 	k.say("r rip")
 	k.expect(`rip=[0-9a-f]+`)
 	k.say("q")
-	k.end(patience)
+	k.end()
 }
 
 // TestCommonFile: what dwz took out of a program comes from a real debuginfod.

@@ -31,6 +31,9 @@ var counted = []string{
 	`^The debuggee exited with status 5`,
 }
 
+// answer is what a debug server may take for an answer.
+const answer = 30 * time.Second
+
 // makes are the makes of debug server, with what each does not do.
 var makes = []struct {
 	stub  targettest.Stub
@@ -65,7 +68,7 @@ func TestStubs(t *testing.T) {
 		}
 		t.Run(c.stub.Name, func(t *testing.T) {
 			program := c.stub.Build(t, source(t, "counting.c"), "-g", "-O0")
-			r := debugger(t, counting, "cdb", "-remote", fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", c.stub.Serve(t, program), patience))
+			r := debugger(t, counting, "cdb", "-remote", fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", c.stub.Serve(t, program), answer))
 			r.Must(t, 1, counted...)
 			if c.loss != "" {
 				r.Must(t, 1, c.loss)
@@ -83,7 +86,7 @@ func TestStubsRunning(t *testing.T) {
 		}
 		t.Run(c.stub.Name, func(t *testing.T) {
 			program := c.stub.Build(t, source(t, "pacing.c"), "-g", "-O0")
-			k := start(t, "cdb", "-remote", fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", c.stub.Serve(t, program), patience))
+			k := start(t, "cdb", "-remote", fmt.Sprintf("gdb:server=127.0.0.1,port=%s,timeout=%v", c.stub.Serve(t, program), answer))
 			for _, line := range []string{"bp pace", "g", "k 2", "p", "p", "dv", "gu", "dx paces", "g", "bc *"} {
 				k.say(line)
 			}
@@ -111,7 +114,7 @@ func TestStubsRunning(t *testing.T) {
 			k.say(".detach")
 			k.expect("Detached")
 			k.say("q")
-			k.end(patience)
+			k.end()
 			runsOn(t, program)
 		})
 	}
@@ -197,6 +200,6 @@ func TestKilledWhileStopped(t *testing.T) {
 		k.say(command)
 		k.expect("(?i)connection to the debuggee is lost|exited|terminated|killed|SIGKILL")
 		k.say("q")
-		k.end(patience)
+		k.end()
 	}
 }

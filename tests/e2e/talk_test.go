@@ -101,14 +101,14 @@ func (k *talk) expect(pattern string) []string {
 	}
 }
 
-// end waits for the end of the debugger, at most limit.
-func (k *talk) end(limit time.Duration) int {
+// end waits for the end of the debugger and returns its exit status.
+func (k *talk) end() int {
 	k.t.Helper()
 	select {
 	case <-k.ended:
 		return k.cmd.ProcessState.ExitCode()
-	case <-time.After(limit):
-		k.t.Fatalf("it did not end within %v\n%s", limit, k.text())
+	case <-time.After(patience):
+		k.t.Fatalf("it did not end within %v\n%s", patience, k.text())
 		return 0
 	}
 }

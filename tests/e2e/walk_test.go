@@ -117,5 +117,5 @@ func TestProcessServer(t *testing.T) {
 	k.say("g")
 	k.expect("exited with status 4")
 	k.say("q")
-	k.end(prompt)
+	k.end()
 }

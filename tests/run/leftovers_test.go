@@ -38,7 +38,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for k := range rounds {
 		end := ends[k%len(ends)]
 		s.run(t, end.args...).Must(t, end.status)
-		if left := marked(t, mark, 5*time.Second); len(left) > 0 {
+		if left := marked(t, mark, patience); len(left) > 0 {
 			t.Fatalf("round %d (%v): processes are left: %v", k, end.args, left)
 		}
 	}
@@ -67,9 +67,9 @@ func TestMarked(t *testing.T) {
 
 // marked lists processes that have the mark in their environment, which whatever a run
 // starts inherits. Those that are ending have a while.
-func marked(t *testing.T, mark string, patience time.Duration) []string {
+func marked(t *testing.T, mark string, limit time.Duration) []string {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // nothing tells of others' ends
+	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) { // nothing tells of others' ends
 		var left []string
 		all, err := filepath.Glob("/proc/[0-9]*")
 		if err != nil || len(all) == 0 {
