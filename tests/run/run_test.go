@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// patience bounds any single run of these tests.
-const patience = 90 * time.Second
+// patience is how long any single run of these tests may take before it is taken to hang:
+// gdbserver needs minutes for thousands of threads on a machine that has much else to do.
+const patience = 10 * time.Minute
 
 func TestMain(m *testing.M) { built.Main(m) }
 
