@@ -349,7 +349,7 @@ func (l *loop) stepAlone(ctx context.Context, id targets.ThreadID) {
 		return
 	}
 	in, err := l.decode(ctx, r.PC())
-	if err != nil || !calm(in) {
+	if err != nil || !calm(in) || !l.othersStand(ctx) {
 		return
 	}
 	if flags, ok := r.Get("eflags"); ok && flags&interruptsOn != 0 {
@@ -370,9 +370,18 @@ func (l *loop) stepAlone(ctx context.Context, id targets.ThreadID) {
 // it is of the processor that stopped: the kernel lets them run otherwise.
 func (l *loop) holdOthers(ctx context.Context) {
 	p := l.plan
-	if l.alone != 0 && p.how.Only && p.how.Kind != Go && !p.how.Reverse && p.thread == l.last.Thread && l.arch == arch.AMD64 {
+	if l.alone != 0 && p.how.Only && p.how.Kind != Go && !p.how.Reverse && p.thread == l.last.Thread && l.arch == arch.AMD64 && l.othersStand(ctx) {
 		l.othersWait(ctx)
 	}
+}
+
+// othersStand reports whether all the other processors can be held: one that waits to tell of
+// a stop of its own, or has not come into the debugger, would run while the debugger calls
+// nobody, take what is said to it from the line and meet half-set traps.
+func (l *loop) othersStand(ctx context.Context) bool {
+	word := make([]byte, 4)
+	n, err := l.read(ctx, spaceHere, l.stood, word)
+	return l.stood != 0 && err == nil && n == len(word) && int(binary.LittleEndian.Uint32(word)) == len(l.threads.rows)-1
 }
 
 // othersWait holds the other processors until the next stop, at which the kernel's debugger

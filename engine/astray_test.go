@@ -173,6 +173,7 @@ func (w *within) Entered(context.Context, systems.World, int) (arch.Addr, error)
 
 func (*within) ActiveCPU() string   { return "" }
 func (*within) StepsAlone() string  { return "" }
+func (*within) Standing() string    { return "" }
 func (*within) Untrapped() []string { return nil }
 
 // TestOtherProcessorSteps: a processor that has not stopped steps by the trace flag in what
@@ -253,10 +254,23 @@ func TestHeldForNothing(t *testing.T) {
 		return binary.LittleEndian.Uint32(p)
 	}
 	step := How{Kind: StepInto, Unit: ByInstruction, Only: true}
-	s.do(func(ctx context.Context, v *View) error {
-		v.l.alone = fake.DemoNames["counter"]
-		return nil
-	})
+	const count = fake.DemoStack + 0x100
+	stand := func(n byte) {
+		s.do(func(ctx context.Context, v *View) error {
+			v.l.alone, v.l.stood = fake.DemoNames["counter"], count
+			_, err := v.l.write(ctx, spaceHere, count, []byte{n, 0, 0, 0})
+			return err
+		})
+	}
+	stand(0) // the other has a stop of its own to tell
+	if err := s.Resume(s.ctx, step); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	if w := word(); w != 0 {
+		t.Errorf("who waits to tell is held: %d", w)
+	}
+	stand(1)
 	f.Fail(fake.Resume, errors.New("no"))
 	if err := s.Resume(s.ctx, step); err == nil {
 		t.Error("it goes")

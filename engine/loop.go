@@ -65,6 +65,7 @@ type loop struct {
 	hits       map[targets.ThreadID]arch.Addr // threads told to be at a trap that they have yet to leave
 	untrapped  []untrapped                    // where the system's own debugger would die of a trap
 	alone      arch.Addr                      // what holds the other processors while one steps, 0 unknown
+	stood      arch.Addr                      // where it is counted how many others that can hold, 0 unknown
 	holding    bool                           // that was set, and nothing was let go since
 	masked     map[targets.ThreadID]bool      // stepped without interrupts
 	marked     []marked                       // what has the trace flag that an interrupt saved

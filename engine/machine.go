@@ -150,6 +150,7 @@ func (l *loop) tellActive(ctx context.Context) {
 		return
 	}
 	l.alone, _ = l.mainSymbol(d.StepsAlone(), symbols.Data)
+	l.stood, _ = l.mainSymbol(d.Standing(), symbols.Data)
 	l.untrapped = nil
 	for _, name := range d.Untrapped() {
 		if a, ok := l.mainFunction(name); ok {

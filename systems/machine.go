@@ -64,6 +64,9 @@ type Inner interface {
 	// StepsAlone names the int32 that is 1 where the others wait while one processor steps. The
 	// debugger clears it when it is entered.
 	StepsAlone() string
+	// Standing names the int32 that counts the processors which stand in the debugger until the
+	// one that stopped goes on; those that wait to tell of a stop of their own are not among them.
+	Standing() string
 	// Entered tells where the debugger has what the processor cpu goes on with: its program
 	// counter, with the words behind it that x86's IRET takes. Reading follows the rule of
 	// symbols.NeedError.

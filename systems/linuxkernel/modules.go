@@ -177,6 +177,9 @@ func (*System) ActiveCPU() string { return "kgdb_active" }
 // never sets it.
 func (*System) StepsAlone() string { return "kgdb_single_step" }
 
+// Standing implements systems.Inner (kernel/debug/debug_core.c).
+func (*System) Standing() string { return "slaves_in_kgdb" }
+
 // Entered implements systems.Inner (kernel/debug/debug_core.h; struct pt_regs in
 // arch/x86/include/asm/ptrace.h).
 func (s *System) Entered(ctx context.Context, w systems.World, cpu int) (arch.Addr, error) {
