@@ -19,6 +19,14 @@ func TestComplete(t *testing.T) {
 		{"dx ord", "order", 3},
 		{"k; dx qt", "qty", 6},
 		{"? poi(na", "name", 6},
+		{"dx @$curprocess.Th", "Threads", 16},
+		{"dx @$curprocess.Threads.Wh", "Where", 24},
+		{"dx @$curprocess.Threads.Where(t => t.Id > 0).Sel", "Select", 45},
+		{"dx @$curprocess.Threads.First().", "Stack", 32},
+		{"dx order->", "Link", 10},
+		{"dt Ord", "Order", 3},
+		{"dt orders!Ord", "orders!Order", 3},
+		{".dump /", "/ma", 6},
 	} {
 		found := false
 		for _, c := range i.Complete(ctx, test.line) {

@@ -91,16 +91,22 @@ func dx(ctx context.Context, c *call) error {
 // methods prints what can be called on a value of the data model, or on the elements
 // of a container.
 func (d *dxWriter) methods(x *eval.Object) {
+	for _, usage := range callable(x) {
+		fmt.Fprintf(d.out, "%s%s\n", indent(1), usage)
+	}
+}
+
+// callable lists what can be called on a value of the data model, or on the elements of
+// a container, as people write it.
+func callable(x *eval.Object) []string {
 	v := x.Value
 	if v.Item == nil && x.Indexed > 0 {
 		v = eval.ItemOf(&eval.Item{List: &eval.List{}})
 	}
 	if v.Item == nil {
-		return
+		return nil
 	}
-	for _, usage := range eval.Methods(v) {
-		fmt.Fprintf(d.out, "%s%s\n", indent(1), usage)
-	}
+	return eval.Methods(v)
 }
 
 // whole prints the text that a text viewer would show of x, if it has one.
