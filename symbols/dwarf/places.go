@@ -11,9 +11,11 @@ import (
 // Places returns where to stop for file:line: for every block of every function
 // instance (inlined copies are instances) and every contiguous part of it, the
 // lowest address with code of the line. At a function's very first row that is the
-// place after the prologue, as Body says.
-func (d *Data) Places(file string, line int) []symbols.Place {
-	found := d.naming(file)
+// place after the prologue, as Body says. What is returned must not be changed.
+func (d *Data) Places(file string, line int) []symbols.Place { return d.naming(file, line) }
+
+// placesOf are the places of a line in the units that name its file.
+func placesOf(found []fileMatch, line int) []symbols.Place {
 	best := 0
 	var places []symbols.Place
 	for _, m := range found { // each is decoded once, for they may be thousands

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"dap-windbg/symbols"
 	"dap-windbg/symbols/index"
 )
 
@@ -17,28 +18,44 @@ type fileMatch struct {
 }
 
 // naming is the answer about one file, the last that was asked for: an editor sets all
-// breakpoints of a file together. Its matches are not changed.
+// breakpoints of a file together, and again with each that is added. Its matches and
+// places are not changed.
 type naming struct {
 	mu      sync.Mutex
 	file    string
 	indexed bool
 	found   []fileMatch
+	places  map[int][]symbols.Place // of lines that were asked for
 }
 
-// naming finds the units that name the file as it is spelt, else regardless of case.
-func (d *Data) naming(file string) []fileMatch {
+// maxPlaced bounds the lines whose places are remembered.
+const maxPlaced = 4096
+
+// naming finds the places of a line in the units that name the file as it is spelt,
+// else regardless of case.
+func (d *Data) naming(file string, line int) []symbols.Place {
 	n := &d.asked
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	indexed := d.Indexed()
-	if n.file == file && n.indexed == indexed {
-		return n.found
+	if indexed := d.Indexed(); n.file != file || n.indexed != indexed {
+		n.file, n.indexed, n.found, n.places = file, indexed, d.unitsWith(file), nil
 	}
+	if ps, known := n.places[line]; known {
+		return ps
+	}
+	if n.places == nil || len(n.places) >= maxPlaced {
+		n.places = map[int][]symbols.Place{}
+	}
+	ps := placesOf(n.found, line)
+	n.places[line] = ps
+	return ps
+}
+
+func (d *Data) unitsWith(file string) []fileMatch {
 	found := d.sieve(file, true)
 	if len(found) == 0 {
 		found = d.sieve(file, false)
 	}
-	n.file, n.indexed, n.found = file, indexed, found
 	return found
 }
 
