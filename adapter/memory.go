@@ -169,6 +169,7 @@ func (s *session) disassemble(r *request, a *dap.DisassembleArguments) (any, err
 		if err != nil {
 			return err
 		}
+		body.Instructions = make([]instruction, 0, len(code))
 		var last symbols.Line
 		for _, i := range code {
 			body.Instructions = append(body.Instructions, v.instruction(i, a.ResolveSymbols, &last))

@@ -64,7 +64,7 @@ func (l *loop) upToSymbol(code []byte, a arch.Addr, at *arch.Addr) []byte {
 
 // one decodes the instruction that code starts with.
 func (l *loop) one(code []byte, a arch.Addr) Inst {
-	in, err := l.arch.Decode(code, a)
+	in, err := l.decoded.decode(l.arch, code, a)
 	if err != nil || in.Len == 0 {
 		n := max(l.arch.MinInst, 1)
 		out := Inst{Addr: a, Bytes: code[:min(n, len(code))], Err: err}

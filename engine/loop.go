@@ -81,6 +81,7 @@ type loop struct {
 	handed     map[targets.ThreadID]targets.Deliver // what to deliver upon resume
 
 	modules  moduleTable
+	decoded  decoded
 	armed    armed
 	skip     skip
 	hitPlace hitPlace
