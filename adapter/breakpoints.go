@@ -120,10 +120,10 @@ func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, e
 	if file == "" && a.Source.SourceReference == 0 {
 		return nil, &argumentError{"source", "must have a path or a known sourceReference"}
 	}
-	var want []engine.Breakpoint
+	want, others := make([]engine.Breakpoint, 0, len(a.Breakpoints)), strings.Join(aliases, "\n")
 	for _, b := range a.Breakpoints {
 		want = append(want, engine.Breakpoint{
-			File: file, Aliases: strings.Join(aliases, "\n"), Line: s.engineLine(b.Line), Column: s.engineColumn(b.Column),
+			File: file, Aliases: others, Line: s.engineLine(b.Line), Column: s.engineColumn(b.Column),
 			Condition: b.Condition, HitCondition: b.HitCondition, Log: b.LogMessage, Hardware: b.Mode == modeHardware,
 		})
 	}
@@ -131,7 +131,7 @@ func (s *session) setBreakpoints(r *request, a *setBreakpointsArguments) (any, e
 	if err != nil {
 		return nil, err
 	}
-	body := breakpointsBody{Breakpoints: []breakpoint{}}
+	body := breakpointsBody{Breakpoints: make([]breakpoint, 0, len(statuses))}
 	for i, st := range statuses {
 		b := s.describeBreakpoint(st)
 		if b.Source == nil || b.Source.Path == "" { // as the client calls it

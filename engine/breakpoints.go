@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -198,7 +199,7 @@ func where(b Breakpoint) Breakpoint {
 
 // setOwned replaces what owner wished.
 func (l *loop) setOwned(ctx context.Context, owner string, want []Breakpoint) ([]Status, error) {
-	var next, mine []*breakpoint
+	var next []*breakpoint
 	pool := slices.Clone(l.bps)
 	before := map[int]*breakpoint{}
 	for _, b := range l.bps {
@@ -208,6 +209,7 @@ func (l *loop) setOwned(ctx context.Context, owner string, want []Breakpoint) ([
 			before[b.ID] = b
 		}
 	}
+	mine := make([]*breakpoint, 0, len(want))
 	for _, w := range want {
 		w.Owner = owner
 		mine = append(mine, reuse(&pool, w))
@@ -359,10 +361,20 @@ func (l *loop) elsewhere(b *breakpoint, having map[string][]*Module) []*Module {
 // doubtful reports whether a trap to be planted may be refused. Software traps
 // in an image's own code are not: they travel with the next resume.
 func (l *loop) doubtful() bool {
-	_, plant := l.traps.diff(l.wanted())
-	return slices.ContainsFunc(plant, func(x targets.Trap) bool {
-		return x.Kind != targets.Software || l.under(x) == nil
-	})
+	w := l.wanted()
+	for k := range w.all() {
+		if x, in := l.traps.in[k]; in {
+			if want, _ := w.get(k); bytes.Equal(want.Condition, x.Condition) {
+				continue
+			}
+		} else if l.traps.refused[k] != nil {
+			continue
+		}
+		if k.kind != targets.Software || l.under(targets.Trap{Space: k.space, Addr: k.addr}) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // openFor opens the images that wishes may lie in: the main module's, and the
