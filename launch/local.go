@@ -226,7 +226,7 @@ func serverFault(attach int64, said string) error {
 	switch {
 	case attach != 0 && (strings.Contains(said, "Operation not permitted") || strings.Contains(said, "Permission denied")):
 		e.What = fmt.Sprintf("Unable to attach to process %d: tracing it is not permitted", attach)
-		e.Fix = "the process may belong to another user or have a debugger already; on a single-user machine `sysctl kernel.yama.ptrace_scope=0` allows attaching, in a container add the capability SYS_PTRACE"
+		e.Fix = fmt.Sprintf("the process may belong to another user or have a debugger already. Only gdbserver has to be root: `sudo gdbserver --once --attach localhost:2345 %d`, and then `-remote gdb:server=localhost,port=2345`. On a single-user machine `sysctl kernel.yama.ptrace_scope=0` allows attaching, in a container the capability SYS_PTRACE does", attach)
 	case attach != 0 && strings.Contains(said, "No such process"):
 		e.What = fmt.Sprintf("Unable to attach: there is no process %d", attach)
 		e.Fix = "`dap-windbg ps` lists the processes"

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,15 @@ func TestExitStatus(t *testing.T) {
 	})
 	t.Run("no such process", func(t *testing.T) {
 		debugger(t, "", "cdb", "-p", "999999999", "-c", "q").Must(t, 3, "there is no process 999999999")
+	})
+	t.Run("no permission", func(t *testing.T) { // the system's own refusal: gdbserver is nobody's
+		nobody := filepath.Join(t.TempDir(), "gdbserver")
+		if err := os.WriteFile(nobody, []byte("#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups gdbserver \"$@\"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		pid := spinning(t).Process.Pid
+		debugger(t, "", "cdb", "-gdbserver", nobody, "-p", fmt.Sprint(pid), "-c", "q").Must(t, 3,
+			fmt.Sprintf("Unable to attach to process %d: tracing it is not permitted", pid), fmt.Sprintf("hint: .*sudo gdbserver --once --attach localhost:2345 %d", pid))
 	})
 	t.Run("failing command", func(t *testing.T) {
 		debugger(t, "", "run", "-c", "bp nosuchmodule!x+; q", "--", status).Must(t, 4)
