@@ -126,5 +126,11 @@ func Doctor(ctx context.Context, out io.Writer, connect string) error {
 	for _, w := range c.Warnings {
 		fmt.Fprintf(out, "  warning  %s\n", w)
 	}
-	return launch.Probe(ctx, c, func(layer, detail string) { fmt.Fprintf(out, "  ok       %-10s %s\n", layer, detail) })
+	return launch.Probe(ctx, c, func(layer, detail string) {
+		if layer == "" {
+			fmt.Fprintf(out, "           %s\n", strings.ReplaceAll(detail, "\n", "\n           "))
+			return
+		}
+		fmt.Fprintf(out, "  ok       %-10s %s\n", layer, detail)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -115,7 +116,11 @@ func doctor() *cobra.Command {
 	var connect string
 	c := &cobra.Command{
 		Use: "doctor", Short: "Tell what this machine can debug, what is missing, and how to get it", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return console.Doctor(c.Context(), os.Stdout, connect) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt) // what was stopped for the trial is let run
+			defer stop()
+			return console.Doctor(ctx, os.Stdout, connect)
+		},
 	}
 	c.Flags().StringVar(&connect, "connect", "", "connection string to try")
 	return c

@@ -130,6 +130,7 @@ type farEnd struct {
 	packet  []byte
 	bursts  int
 	boots   int    // breaks that are not heeded yet
+	left    bool   // its kgdb was left, and stops without a word
 	fatal   int    // times that go is asked for again
 	patch   bool   // is the kdb patch of old kernels, which ESC KDB enters
 	app     []byte // what the program at its console has been given
@@ -205,6 +206,10 @@ func (f *farEnd) key(b byte) {
 		f.console(b)
 		if f.brk && b == 'g' {
 			f.console(killLine[0])
+			if f.left {
+				f.running, f.stub, f.brk = false, true, false
+				return
+			}
 			f.running, f.pc[f.cpu] = false, breakPC
 			f.enter("NonMaskable Interrupt")
 			f.prompt()

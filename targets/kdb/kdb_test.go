@@ -277,6 +277,17 @@ func TestDeaf(t *testing.T) {
 	}
 }
 
+// TestLeft: a kernel whose kgdb was left stops without a word; it is asked for kdb.
+func TestLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarEnd(t)
+		f.running, f.left = true, true
+		k, err := Connect(patience(t), f, Options{Enter: true})
+		must(t, err)
+		must(t, k.Close(context.Background(), targets.Leave))
+	})
+}
+
 // silentLine hides that a connection can send a break.
 type silentLine struct{ io.ReadWriteCloser }
 

@@ -138,14 +138,18 @@ func (t *Target) breaksIn(ctx context.Context, silent error) error {
 			return nil
 		}
 		err := t.breakIn()
-		if err == nil && t.prompted(ctx, t.o.Silence) {
-			return nil
+		if err == nil {
+			if t.prompted(ctx, t.o.Silence) {
+				return nil
+			}
+			t.keys(toKDB) // a kgdb that was left has no words
+			if t.prompted(ctx, t.o.Silence/4) {
+				return nil
+			}
+			t.keys(killLine)
 		}
 		switch {
 		case ctx.Err() != nil:
-			if err == nil {
-				t.keys(killLine)
-			}
 			return ctx.Err()
 		case t.c.over():
 			return targets.ErrGone

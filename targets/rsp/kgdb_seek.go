@@ -153,7 +153,7 @@ func (l *kgdbLine) seek() {
 			l.hello()
 		}
 		l.await(2 * l.k.Silence)
-	case l.tries%2 == 0:
+	case l.tries%3 == 2:
 		l.tell()
 		if l.tries == 2 {
 			l.k.Tell("Breaking in...\n")
@@ -161,15 +161,15 @@ func (l *kgdbLine) seek() {
 			l.advise(notHeeded)
 		}
 		l.write(string(rune(killLine)))
-		if l.tries > 2 && !l.echoes {
-			l.hello()
-		}
 		l.await(l.k.Silence / 4) // a break beside other characters is taken for theirs (QEMU's UART)
-	default:
+	case l.tries%3 == 0:
 		if l.mute = !l.breaks(); l.mute {
 			l.await(0)
 			return
 		}
 		l.await(breakPause)
+	default:
+		l.hello() // a stub that was left stops without a word
+		l.await(l.k.Silence)
 	}
 }
