@@ -252,7 +252,7 @@ func context(t *testing.T, w *window.Window, pid, command string) {
 	if mm == nil {
 		t.Fatal("!process shows no mm_struct")
 	}
-	m := regexp.MustCompile(`0x([0-9a-f`+"`"+`]+)`).FindStringSubmatch(answer(w, "?? ((mm_struct *)0x"+mm[1]+")->arg_start"))
+	m := regexp.MustCompile(`0x([0-9a-f` + "`" + `]+)`).FindStringSubmatch(answer(w, "?? ((mm_struct *)0x"+mm[1]+")->arg_start"))
 	if m == nil {
 		t.Fatal("no arg_start")
 	}
