@@ -14,6 +14,11 @@ func TestScopes(t *testing.T) {
 	c, thread := stoppedAt(t, "in twice")
 	c.Break(source())
 	scopes := c.Scopes(c.Stack(thread, 1)[0].Id)
+	for name, s := range scopes { // registers are read when somebody looks at them
+		if s.Expensive != (name == "Registers") {
+			t.Errorf("%s: expensive is %v", name, s.Expensive)
+		}
+	}
 	arguments := c.Variables(scopes["Arguments"].VariablesReference)
 	if len(arguments) != 1 || arguments["n"].Value != "0" || scopes["Arguments"].PresentationHint != "arguments" {
 		t.Errorf("arguments %+v in %+v", arguments, scopes["Arguments"])
