@@ -110,7 +110,7 @@ func (l *kgdbLine) resend() {
 		l.end(fmt.Errorf("a packet was damaged %d times on its way", maxResends))
 		return
 	}
-	l.acked, l.seen = false, false
+	l.acked, l.seen, l.twice = false, false, true
 	l.write(string(l.sent))
 	l.await(l.k.Silence)
 }

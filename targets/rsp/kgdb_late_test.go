@@ -55,3 +55,24 @@ func TestKGDBLateStop(t *testing.T) {
 		}
 	}
 }
+
+// TestKGDBAnsweredTwice: the second answer to what was sent twice is no text of the kernel
+// that runs meanwhile.
+func TestKGDBAnsweredTwice(t *testing.T) {
+	k := newKGDBKernel()
+	d := kgdbTarget(t, k, patientKGDB)
+	awaitStop(t, d)
+	k.mu.Lock()
+	k.slow = 1 // taken when it is sent once more
+	k.printk = string(frame(nil, "OK"))
+	k.mu.Unlock()
+	if err := d.SetTrap(context.Background(), targets.Trap{Addr: kgdbLoop}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}}); err != nil {
+		t.Fatal(err)
+	}
+	if s, got := awaitStop(t, d); s.Addr != kgdbLoop || got != "" {
+		t.Errorf("%+v, shown %q", s, got)
+	}
+}

@@ -99,9 +99,11 @@ type kgdbLine struct {
 	queue   [][]byte
 	sent    []byte // a request without its answer
 	acked   bool
-	seen    bool // a + came that may have been its acknowledgement
-	doubt   bool // a + came amid a line of text
-	spare   int  // acknowledgements that may come yet of what was sent twice
+	seen    bool   // a + came that may have been its acknowledgement
+	doubt   bool   // a + came amid a line of text
+	spare   int    // acknowledgements that may come yet of what was sent twice
+	twice   bool   // since the last stop something was sent twice
+	last    string // the last answer
 	resent  int
 	tries   int       // to find the stub
 	broke   time.Time // the last attempt to break in
@@ -297,6 +299,7 @@ func (l *kgdbLine) answered(good bool, payload string) {
 		if again && (sent == "Z" && payload == "E17" || sent == "z" && payload == "E02") {
 			payload = "OK" // it was done already: EEXIST, ENOENT, in decimal
 		}
+		l.last = payload
 		l.deliver(payload)
 		l.next()
 	}
@@ -314,6 +317,9 @@ func isOutput(payload string) bool {
 // what it prints by the stub.
 func (l *kgdbLine) whileRunning(raw []byte, good bool, payload string) {
 	switch stop := looksLikeStop([]byte(payload)); {
+	case good && !stop && l.twice && payload == l.last:
+		l.twice = false
+		l.write("+")
 	case good && stop:
 		l.write("+")
 		l.stopped(payload)
@@ -331,7 +337,7 @@ func (l *kgdbLine) whileRunning(raw []byte, good bool, payload string) {
 // stopped: the stub listens.
 func (l *kgdbLine) stopped(payload string) {
 	l.tell()
-	l.state, l.sent, l.acked, l.seen, l.resent, l.typed = kgdbStopped, nil, false, false, 0, false
+	l.state, l.sent, l.acked, l.seen, l.twice, l.resent, l.typed = kgdbStopped, nil, false, false, false, 0, false
 	l.deliver(payload)
 	l.next()
 }
