@@ -128,6 +128,9 @@ func (f *files) close() {
 	if f != nil {
 		f.store.Close()
 		f.kernels.close()
+		if f.index != nil {
+			f.index.Close()
+		}
 	}
 }
 

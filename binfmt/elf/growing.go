@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 )
 
 // growing is a section in zlib's compression, which is decompressed from its beginning
@@ -30,6 +29,9 @@ type Keeper interface {
 	Section(name string, size uint64) Beginning
 	// Keep keeps the beginning of a section that is size bytes long.
 	Keep(name string, size uint64, beginning []byte)
+	// Later calls f after a while, or never: when enough will have been decompressed
+	// for it to be worth keeping, or whoever owns the keeper has closed it.
+	Later(f func())
 }
 
 // Beginning is a section that was kept as far as it was needed. Its bytes are there as
@@ -88,38 +90,44 @@ func (f *File) Prefix(s *Section, n uint64) ([]byte, error) {
 	return b, nil
 }
 
-// growingOf is the one decompression of s.
+// growingOf is the one decompression of s. The keeper, which opens files, is asked
+// without the file's lock.
 func (f *File) growingOf(s *Section, raw []byte, size uint64) *growing {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if g := f.growing[s.Index]; g != nil {
+	if g := f.growingAt(s.Index, nil); g != nil {
 		return g
 	}
 	g := &growing{file: f, name: s.Name, size: int(size), raw: raw}
 	if f.Keeper != nil && size >= worth {
 		g.kept = f.Keeper.Section(s.Name, size)
 	}
+	return f.growingAt(s.Index, g)
+}
+
+// growingAt is the decompression of section i: the first one that is made.
+func (f *File) growingAt(i int, made *growing) *growing {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if g := f.growing[i]; g != nil || made == nil {
+		return g
+	}
 	if f.growing == nil {
 		f.growing = map[int]*growing{}
 	}
-	f.growing[s.Index] = g
-	return g
+	f.growing[i] = made
+	return made
 }
 
-// keepAfter is how long after sections began to be decompressed the keeper is told of
-// them: more of them will be by then, and nobody waits for it.
-const keepAfter = time.Second
-
-// keepSoon has the keeper told of what is decompressed.
+// keepSoon has the keeper told of what is decompressed, when more of it will be.
 func (f *File) keepSoon() {
 	if f.Keeper == nil {
 		return
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.keeping {
-		f.keeping = true
-		time.AfterFunc(keepAfter, f.keep)
+	asked := f.keeping
+	f.keeping = true
+	f.mu.Unlock()
+	if !asked {
+		f.Keeper.Later(f.keep)
 	}
 }
 

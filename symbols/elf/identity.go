@@ -14,12 +14,15 @@ import (
 // keep has the sections that are decompressed kept in a cache, nil: nowhere.
 func (p *part) keep(in *index.Cache) {
 	if in != nil && p.file != nil && p.Type != elf.Rel {
-		p.Keeper = &keeper{id: sync.OnceValue(func() *index.Kept { return in.For(p.identity(nil)) })}
+		p.Keeper = &keeper{cache: in, id: sync.OnceValue(func() *index.Kept { return in.For(p.identity(nil)) })}
 	}
 }
 
 // keeper keeps the decompressed sections of a file by its identity.
-type keeper struct{ id func() *index.Kept }
+type keeper struct {
+	cache *index.Cache
+	id    func() *index.Kept
+}
 
 // Section implements elf.Keeper.
 func (k *keeper) Section(name string, size uint64) elf.Beginning {
@@ -33,6 +36,9 @@ func (k *keeper) Section(name string, size uint64) elf.Beginning {
 func (k *keeper) Keep(name string, size uint64, beginning []byte) {
 	_ = k.id().KeepSection(name, size, beginning)
 }
+
+// Later implements elf.Keeper.
+func (k *keeper) Later(f func()) { k.cache.Later(f) }
 
 // identity names the debug information of a file, for what is kept between runs:
 // its build-id, its size and time, and what its headers tell of the sections, for

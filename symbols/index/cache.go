@@ -24,6 +24,8 @@ import (
 type Cache struct {
 	Dir   string
 	Limit int64 // bytes of all files; 0 means DefaultLimit
+
+	later later
 }
 
 // DefaultLimit is how many bytes a folder may hold.
