@@ -1,6 +1,10 @@
 package rsp
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // markup reads the elements of an XML document one by one, with their attributes and
 // the text behind them. It does not ask whether the document is sound: descriptions of
@@ -12,7 +16,7 @@ type markup struct{ rest string }
 type element struct {
 	name  string // without the part before a colon
 	attrs string // as they are written
-	text  string // up to the next tag
+	text  string // up to the next tag, with what is in CDATA sections
 }
 
 // next returns the next start tag, false at the end.
@@ -36,11 +40,34 @@ func (m *markup) next() (element, bool) {
 		if i := strings.IndexAny(tag, " \t\r\n"); i >= 0 {
 			name, attrs = tag[:i], tag[i:]
 		}
-		text := m.rest
-		if i := strings.IndexByte(text, '<'); i >= 0 {
-			text = text[:i]
+		return element{name: local(name), attrs: attrs, text: m.text()}, true
+	}
+}
+
+const cdataOpen, cdataShut = "<![CDATA[", "]]>"
+
+// text is what stands before the next tag. What CDATA sections hold is taken as it is
+// (XML 1.0, 2.7).
+func (m *markup) text() string {
+	before, section, ok := strings.Cut(m.rest, "<")
+	if !ok || !strings.HasPrefix(section, cdataOpen[1:]) {
+		return plain(before)
+	}
+	var out strings.Builder
+	out.WriteString(plain(before))
+	for rest := m.rest[len(before):]; ; {
+		section, ok := strings.CutPrefix(rest, cdataOpen)
+		inside, behind, whole := strings.Cut(section, cdataShut)
+		if !ok || !whole {
+			return out.String()
 		}
-		return element{name: local(name), attrs: attrs, text: plain(text)}, true
+		out.WriteString(inside)
+		next := strings.IndexByte(behind, '<')
+		if next < 0 {
+			next = len(behind)
+		}
+		out.WriteString(plain(behind[:next]))
+		rest = behind[next:]
 	}
 }
 
@@ -76,7 +103,7 @@ func (m *markup) tag() (end int, start bool) {
 }
 
 // asides are what is no tag.
-var asides = []struct{ open, shut string }{{"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}}
+var asides = []struct{ open, shut string }{{"<!--", "-->"}, {cdataOpen, cdataShut}, {"<?", "?>"}}
 
 // attribute is the value of one of e's, "" when it has none of that name.
 func (e *element) attribute(name string) string {
@@ -105,13 +132,46 @@ func local(name string) string {
 	return name
 }
 
+// maxReference is how long a reference to a character may be, with leading zeros.
+const maxReference = 32
+
 // plain has what text stands for.
 func plain(text string) string {
-	if strings.IndexByte(text, '&') < 0 {
+	at := strings.IndexByte(text, '&')
+	if at < 0 {
 		return text
 	}
-	return entities.Replace(text)
+	var b strings.Builder
+	for ; at >= 0; at = strings.IndexByte(text, '&') {
+		b.WriteString(text[:at])
+		text = text[at:]
+		end := strings.IndexByte(text[:min(len(text), maxReference)], ';')
+		r, known := character(text[1:max(end, 1)])
+		if !known { // a stub that forgot to escape it
+			b.WriteByte('&')
+			text = text[1:]
+			continue
+		}
+		b.WriteRune(r)
+		text = text[end+1:]
+	}
+	return b.String() + text
 }
 
 // entities are those that every document has (XML 1.0, 4.6).
-var entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&amp;", "&")
+var entities = map[string]rune{"lt": '<', "gt": '>', "quot": '"', "apos": '\'', "amp": '&'}
+
+// character is what a reference stands for: an entity, or "#65" and "#x41" (XML 1.0, 4.1).
+func character(name string) (rune, bool) {
+	digits, numeric := strings.CutPrefix(name, "#")
+	if !numeric {
+		r, ok := entities[name]
+		return r, ok
+	}
+	base := 10
+	if hex, ok := strings.CutPrefix(digits, "x"); ok {
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 31)
+	return rune(n), err == nil && n > 0 && utf8.ValidRune(rune(n))
+}
