@@ -77,14 +77,20 @@ var narrow = []step{
 		"SYMBOL_NAME:  nt!DemoObey+0x", "FAILURE_BUCKET_ID:  0xD1_nt!DemoObey"}, 0, 0},
 }
 
+// seldom passes over a kind of machine of which another compiler's is tried always.
+func seldom(t *testing.T, k sim.Kind) {
+	t.Helper()
+	if k.DWARF == 5 && os.Getenv("HEAVY") == "" {
+		t.Skip("the machine by another compiler is tried; HEAVY=1 tries this one too")
+	}
+}
+
 // TestNarrow is the session with a 32-bit machine, by PDBs and by DWARF of clang's and
 // of GCC's.
 func TestNarrow(t *testing.T) {
 	for _, k := range []sim.Kind{{Narrow: true}, {Narrow: true, DWARF: 5}, {Narrow: true, DWARF: 4, GCC: true}} {
 		t.Run(fmt.Sprintf("%+v", k), func(t *testing.T) {
-			if k.DWARF == 5 && os.Getenv("HEAVY") == "" {
-				t.Skip("the machine by another compiler is tried; HEAVY=1 tries this one too")
-			}
+			seldom(t, k)
 			g := guestOf(t, k)
 			_, line, name := machineOf(t, g, sim.Options{Seed: 9, Alone: true}, sim.Line{})
 			w := window.Open(t, "-k", "com:port="+name+",baud=115200", "-y", g.Dir)
@@ -110,9 +116,7 @@ func TestNarrow(t *testing.T) {
 func TestDWARF(t *testing.T) {
 	for _, k := range []sim.Kind{{DWARF: 5}, {DWARF: 4, GCC: true}} {
 		t.Run(fmt.Sprintf("%+v", k), func(t *testing.T) {
-			if k.DWARF == 5 && os.Getenv("HEAVY") == "" {
-				t.Skip("the machine by another compiler is tried; HEAVY=1 tries this one too")
-			}
+			seldom(t, k)
 			g := guestOf(t, k)
 			_, line, name := machineOf(t, g, sim.Options{Script: stage}, sim.Line{})
 			w := window.Open(t, "-k", "com:port="+name+",baud=115200", "-y", g.Dir)
