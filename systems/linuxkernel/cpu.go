@@ -60,7 +60,9 @@ func machine(c *command) error {
 	if at, ok := c.lookup("init_uts_ns"); ok {
 		c.printf("Machine Name: %s\n", c.textOf(at, "uts_namespace", "name.nodename", 65))
 	}
-	c.printf("Uptime: %s\n", duration(c.uptime()))
+	if up := c.uptime(); !c.stuck() {
+		c.printf("Uptime: %s\n", duration(up))
+	}
 	return nil
 }
 
@@ -89,8 +91,11 @@ func target(c *command) error {
 	if stub := c.d.Target().Info().Stub; stub != "" {
 		c.printf("Far end: %s\n", stub)
 	}
-	if k != nil {
-		c.printf("System Uptime: %s\n", duration(c.uptime()))
+	if k == nil {
+		return nil
+	}
+	if up := c.uptime(); !c.stuck() {
+		c.printf("System Uptime: %s\n", duration(up))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
@@ -261,12 +262,82 @@ const (
 // build-id and its table of symbols lie in its read-only data.
 func (f *finder) survey(base arch.Addr) *Kernel {
 	k := &Kernel{Base: base, How: "a scan"}
-	if rate := f.t.Info().Limits.BytesPerSec; rate > 0 && rate < slowLine {
+	info := f.t.Info()
+	if info.Stub == "kgdb" || info.Stub == "kdb" {
+		if f.ask(k); f.matched(k) {
+			return k
+		}
+	}
+	if rate := info.Limits.BytesPerSec; rate > 0 && rate < slowLine {
+		k.slow = true
 		return k
 	}
+	table := f.lookThrough(k)
+	if k.Banner == "" && k.BuildID == nil {
+		return nil // something else is mapped there
+	}
+	if f.matched(k) {
+		return k
+	}
+	if table != nil {
+		at, _ := table.address("linux_banner")
+		k.bannerAt = arch.Addr(at)
+		k.table = table
+		if end, ok := table.address("_end"); ok && end > uint64(base) {
+			k.Size = end - uint64(base)
+		}
+	}
+	return k
+}
+
+// ask has the kernel's own debugger say where its banner and its notes lie: kdb answers a
+// name with "NAME = 0xADDRESS" (kernel/debug/kdb/kdb_main.c), over kgdb's packets too.
+func (f *finder) ask(k *Kernel) {
+	c, ok := f.t.(targets.Console)
+	if !ok {
+		return
+	}
+	where := func(name string) arch.Addr {
+		text, _, err := c.Command(f.ctx, name)
+		f.note(err)
+		_, text, _ = strings.Cut(text, name+" = 0x")
+		a, err := strconv.ParseUint(text[:len(text)-len(strings.TrimLeft(text, "0123456789abcdef"))], 16, 64)
+		if err != nil {
+			return 0
+		}
+		return arch.Addr(a)
+	}
+	if at := where("linux_banner"); at != 0 {
+		k.bannerAt = at
+		k.setBanner(f.text(at, maxBanner))
+	}
+	if from, to := where("__start_notes"), where("__stop_notes"); from != 0 && to > from && to-from <= 64<<10 {
+		p := make([]byte, to-from)
+		k.BuildID = buildID(p[:f.read(from, p)])
+	}
+	if end := where("_end"); end > k.Base {
+		k.Size = uint64(end - k.Base)
+	}
+}
+
+// matched takes the image that is known here and has the kernel's build-id.
+func (f *finder) matched(k *Kernel) bool {
+	for _, img := range f.images(k.Release) {
+		if k.BuildID != nil && bytes.Equal(img.Key().BuildID, k.BuildID) {
+			link, _ := linked(img, "_text")
+			k.Slide, k.Path, k.Size = uint64(k.Base)-link, img.Path(), img.Size()
+			return true
+		}
+	}
+	return false
+}
+
+// lookThrough looks for the banner, the build-id and the table of symbols in the kernel's
+// read-only data.
+func (f *finder) lookThrough(k *Kernel) *kallsyms {
 	var data []byte
 	var table *kallsyms
-	at, near := f.readOnly(base), false
+	at, near, known := f.readOnly(k.Base), false, k.BuildID != nil
 	for len(data) < maxSurvey {
 		p := make([]byte, surveyPiece)
 		n := f.read(at+arch.Addr(len(data)), p)
@@ -278,38 +349,20 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 			k.setBanner(line)
 		}
 		if near = near || bytes.Contains(fresh, digits); near && table == nil {
-			table = findKallsyms(data, base)
+			table = findKallsyms(data, k.Base)
 		}
 		if id := f.noted(table); id != nil {
 			k.BuildID = id
 			break
 		}
-		if id := buildID(fresh); id != nil { // the vDSO's lies here too: the last one counts
+		if id := buildID(fresh); id != nil && !known { // the vDSO's lies here too: the last one counts
 			k.BuildID = id
 		}
 		if n < len(p) {
 			break
 		}
 	}
-	if k.Banner == "" && k.BuildID == nil {
-		return nil // something else is mapped there
-	}
-	for _, img := range f.images(k.Release) {
-		if bytes.Equal(img.Key().BuildID, k.BuildID) && k.BuildID != nil {
-			link, _ := linked(img, "_text")
-			k.Slide, k.Path, k.Size = uint64(base)-link, img.Path(), img.Size()
-			return k
-		}
-	}
-	if table != nil {
-		at, _ := table.address("linux_banner")
-		k.bannerAt = arch.Addr(at)
-		k.table = table
-		if end, ok := table.address("_end"); ok && end > uint64(base) {
-			k.Size = end - uint64(base)
-		}
-	}
-	return k
+	return table
 }
 
 // noted is the build-id in the notes that a table of symbols leads to.

@@ -61,6 +61,7 @@ type Kernel struct {
 
 	bannerAt arch.Addr // 0 unknown
 	clock    uint64    // when it was asked last whether the machine was restarted, jiffies
+	slow     bool      // the line is too slow to read its table of symbols
 	table    *kallsyms
 	names    *Names // made of table
 }
@@ -86,10 +87,16 @@ func (s *System) Banner(ctx context.Context, w systems.World) []string {
 	switch {
 	case k.Path != "":
 		symbols = "Symbols: " + k.Path
+	case k.slow:
+		symbols = "Symbols: none; the line is too slow to read the kernel's own table of names: name its vmlinux (vmlinux= in the connection, or the symbol path)"
 	case k.BuildID != nil:
 		symbols += fmt.Sprintf("; no vmlinux of build-id %x is known here", k.BuildID)
 	}
-	return []string{r.banner(k), base + ", found by " + k.How, symbols}
+	lines := []string{base + ", found by " + k.How, symbols}
+	if banner := r.banner(k); banner != "" {
+		lines = append([]string{banner}, lines...)
+	}
+	return lines
 }
 
 // Tasks implements systems.System.

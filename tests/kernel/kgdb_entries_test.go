@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -199,4 +201,22 @@ func TestKernelReset(t *testing.T) {
 			d.finishes(call)
 		})
 	}
+}
+
+// TestKernelBuilds: a kernel that KASLR has moved says over kdb's console what build it
+// is: a vmlinux of another is refused, and its own is found on the symbol path.
+func TestKernelBuilds(t *testing.T) {
+	d := start(t, 1, "")
+	d.Ready()
+	other, wrong := otherKernel(t)
+	w := window.Open(t, "-k", d.line.Connection("kdb", guest.Kernel{Vmlinux: other}))
+	w.Do("~")
+	has(t, "the refusal", w.Text(), regexp.QuoteMeta(other)+" has build-id "+wrong+", the debuggee runs "+"[0-9a-f]{40}", `^Linux version 6\.`, `^Symbols: none; the line is too slow`)
+	w.End("qd")
+	id := buildOf(d.VM)
+	has(t, "the build refused for", w.Text(), "the debuggee runs "+id)
+	d.Window = window.Open(t, "-y", filepath.Dir(d.kernel.Vmlinux), "-k", fmt.Sprintf("kdb:server=127.0.0.1,port=%d", d.line.Port))
+	has(t, "k", d.Do("k"), `vmlinux!kgdb_breakpoint\+.*debug_core\.c`)
+	has(t, "what is told", d.Text(), `moved by 0x[1-9a-f]`, `^Symbols: /.*vmlinux$`)
+	d.parts()
 }

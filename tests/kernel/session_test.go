@@ -124,11 +124,17 @@ func joined(t *testing.T, w *window.Window) string {
 func TestOtherBuild(t *testing.T) {
 	k := guest.Debian(t, false)
 	vm := guest.Start(t, guest.Config{Kernel: k}).Ready()
-	id := strings.Fields(vm.Run("od -An -tx1 -v /sys/kernel/notes | tr -d ' \\n'"))[0]
-	_, id, _ = strings.Cut(id, "1400000003000000474e5500")
+	id := buildOf(vm)
 	other, wrong := otherKernel(t)
 	w := window.Open(t, "-k", vm.Stub()+",vmlinux="+other)
 	idle(t, w)
-	has(t, "the refusal", w.Text(), regexp.QuoteMeta(other)+" has build-id "+wrong+", the debuggee runs "+id[:40])
+	has(t, "the refusal", w.Text(), regexp.QuoteMeta(other)+" has build-id "+wrong+", the debuggee runs "+id)
 	w.End("qd")
+}
+
+// buildOf is the build-id of a guest's kernel as the guest says it.
+func buildOf(vm *guest.VM) string {
+	notes := strings.Fields(vm.Run("od -An -tx1 -v /sys/kernel/notes | tr -d ' \\n'"))[0]
+	_, id, _ := strings.Cut(notes, "1400000003000000474e5500")
+	return id[:min(40, len(id))]
 }
