@@ -327,17 +327,6 @@ func (c *console) shows(text string) {
 	c.printed(text)
 }
 
-// mayStop reports whether what the running kernel printed last may become a line that
-// tells of a stop, whose rest is late.
-func (c *console) mayStop() bool {
-	text := string(c.buf)
-	at := strings.LastIndexByte(text, '\n') + 1
-	if at == 0 && c.open {
-		return false
-	}
-	return begins(text[at:]) && (text != "\n" || !c.open)
-}
-
 // page goes on at a pager, or ends the answer when nobody wants it any more.
 func (c *console) page() {
 	if c.cur != nil && c.cur.gone.Load() {

@@ -159,3 +159,14 @@ func (c *console) erases() {
 		c.write(killLine)
 	}
 }
+
+// mayStop reports whether what the running kernel printed last may become a line that
+// tells of a stop, whose rest is late.
+func (c *console) mayStop() bool {
+	text := string(c.buf)
+	at := strings.LastIndexByte(text, '\n') + 1
+	if at == 0 && c.open {
+		return false
+	}
+	return begins(text[at:]) && (text != "\n" || !c.open)
+}
