@@ -9,6 +9,7 @@ import (
 	"dap-windbg/arch"
 	"dap-windbg/engine"
 	"dap-windbg/eval"
+	"dap-windbg/symbols"
 )
 
 // skip drops blanks and at most one comma before the next argument.
@@ -194,7 +195,26 @@ func (c *call) address(ctx context.Context) (arch.Addr, error) {
 		return 0, &Error{Kind: "Syntax", Command: c.text, Pos: at}
 	}
 	n, err := c.value(ctx, src)
+	if err == nil {
+		c.misread(ctx, src)
+	}
 	return arch.Addr(n), err
+}
+
+// misread tells of the function whose name was taken for a number, as in "u add".
+func (c *call) misread(ctx context.Context, src string) {
+	if c.i.cpp || c.i.radix != 16 || src == "" || src[0] <= '9' || strings.Trim(src, "0123456789abcdefABCDEF") != "" {
+		return
+	}
+	_ = c.inspect(ctx, func(ctx context.Context, v *engine.View) error { // a hint only
+		return v.Symbols(ctx, src, func(l engine.Location) bool {
+			if l.Symbol.Kind != symbols.Function || l.Symbol.Name != src || l.Module == nil {
+				return true
+			}
+			c.printf("%s is read as the number 0x%s; the function is @!\"%s\" or %s!%s\n", src, strings.ToLower(src), src, l.Module.Name, src)
+			return false
+		})
+	})
 }
 
 // number takes the next argument as a number, or def when none is left.

@@ -183,6 +183,7 @@ func (c *call) place(ctx context.Context, b *engine.Breakpoint, at int) error {
 			b.Expr, b.Addr = "", arch.Addr(n)
 		}
 	}
+	c.misread(ctx, src)
 	return nil
 }
 

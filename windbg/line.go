@@ -176,6 +176,9 @@ func expressionEnd(s string) int {
 			continue
 		}
 		switch {
+		case strings.HasPrefix(s[i:], `@!"`): // a symbol by its name, whatever that holds
+			i = quoteEnd(s, i+len(`@!`))
+			operand = true
 		case isSpace(b):
 			j := i
 			for j < len(s) && isSpace(s[j]) {

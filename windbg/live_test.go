@@ -52,28 +52,42 @@ func (w *window) take() string {
 	return s
 }
 
-// compile builds testdata/NAME once a test.
+// built are the programs of testdata, made once a run of the tests.
+var built struct {
+	sync.Mutex
+	dir string
+	bin map[string]string
+}
+
+// compile builds testdata/NAME.
 func compile(t *testing.T, name string) string {
 	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if bin := built.bin[name]; bin != "" {
+		return bin
+	}
 	src, err := filepath.Abs(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(t.TempDir(), strings.TrimSuffix(name, filepath.Ext(name)))
+	bin := filepath.Join(built.dir, strings.TrimSuffix(name, filepath.Ext(name)))
 	cc := map[string]string{".c": "gcc", ".cpp": "g++"}[filepath.Ext(name)]
 	if out, err := exec.Command(cc, "-g", "-O0", "-pthread", "-o", bin, src).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	built.bin[name] = bin
 	return bin
 }
 
 // open starts testdata/NAME under gdbserver.
 func open(t *testing.T, name string) *window {
 	t.Helper()
+	program := compile(t, name)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	p := launch.NewPlan()
-	p.Program = targets.Program{Path: compile(t, name)}
+	p.Program = targets.Program{Path: program}
 	p.Trace = filepath.Join(t.TempDir(), "trace")
 	return start(ctx, t, p)
 }
@@ -118,7 +132,15 @@ func (w *window) run(line string) string {
 
 func TestMain(m *testing.M) {
 	os.Setenv("DEBUGINFOD_URLS", "")
-	goleak.VerifyTestMain(m)
+	dir, err := os.MkdirTemp("", "windbg")
+	if err != nil {
+		panic(err)
+	}
+	built.dir, built.bin = dir, map[string]string{}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(dir)
+		os.Exit(code)
+	}))
 }
 
 // expect runs a line and compares what it shows with a pattern, line by line: "..."

@@ -75,23 +75,6 @@ func displayType(ctx context.Context, c *call) error {
 	return c.showType(ctx, name, given, o, words)
 }
 
-// fieldsOf parts what follows a type's name: what names members of t, and the
-// address. A word that could be either is the member: "a" is a number too.
-func (c *call) fieldsOf(ctx context.Context, t *symbols.Type, words []string, at *arch.Addr) (fieldFilter, *arch.Addr) {
-	var out fieldFilter
-	for _, w := range words {
-		if !(fieldFilter{w}).within(t, 1) {
-			if n, err := c.value(ctx, w); err == nil {
-				a := arch.Addr(n)
-				at = &a
-				continue
-			}
-		}
-		out = append(out, w)
-	}
-	return out, at
-}
-
 // typeName takes a type or variable name, which may hold template arguments.
 func (c *call) typeName() string {
 	c.skip()
@@ -125,13 +108,19 @@ func (c *call) showType(ctx context.Context, name string, at *arch.Addr, o dtOpt
 		plain = strings.TrimPrefix(plain, prefix)
 	}
 	if t, ok := c.findType(ctx, env, name, plain); ok {
-		only, at := c.fieldsOf(ctx, t, words, at)
+		only, at, err := c.fieldsOf(ctx, t, words, at)
+		if err != nil {
+			return err
+		}
 		if at != nil {
 			return c.instance(ctx, f, eval.Value{Type: t, Place: eval.InMemory, Addr: *at}, o, only)
 		}
 		return c.layout(ctx, f, t, 1, o, only)
 	}
 	val, err := env.Lookup(ctx, name)
+	if err != nil && strings.ContainsAny(name, "[.>(") {
+		val, err = c.v.Eval(ctx, f, name, eval.Options{Dialect: eval.CPP})
+	}
 	if err != nil || val.Type == nil {
 		return &Error{Text: fmt.Sprintf("Symbol %s not found.", name), Err: err, Fix: "types and variables need debug information"}
 	}
@@ -150,7 +139,10 @@ func (c *call) showType(ctx context.Context, name string, at *arch.Addr, o dtOpt
 		}
 		c.printf("0x%s \n", val.Addr.Text(pointerSize(c.v)))
 	}
-	only, _ := c.fieldsOf(ctx, val.Type, words, nil)
+	only, _, err := c.fieldsOf(ctx, val.Type, words, nil)
+	if err != nil {
+		return err
+	}
 	return c.instance(ctx, f, val, o, only)
 }
 
@@ -205,51 +197,6 @@ func (c *call) layout(ctx context.Context, f *engine.Frame, t *symbols.Type, dep
 	}
 	return nil
 }
-
-// fieldFilter are the fields that dt shall show: names, patterns, or the beginnings
-// of names with a dot at their end. None means all.
-type fieldFilter []string
-
-func (w fieldFilter) matches(name string) bool {
-	return name != "" && slices.ContainsFunc(w, func(only string) bool {
-		switch {
-		case strings.HasSuffix(only, "."):
-			return strings.HasPrefix(name, strings.TrimRight(only, "."))
-		case strings.ContainsAny(only, "*?["):
-			ok, _ := path.Match(only, name)
-			return ok
-		}
-		return name == only
-	})
-}
-
-// shows reports whether m is a row: it is wanted, or its members are its parent's
-// too and one of them is.
-func (w fieldFilter) shows(m symbols.Field, depth int) bool {
-	return len(w) == 0 || w.matches(m.Name) || inner(m) && w.within(m.Type, depth+1)
-}
-
-// within reports whether a member of t is wanted.
-func (w fieldFilter) within(t *symbols.Type, depth int) bool {
-	if !t.IsComposite() || depth > dtMaxDepth {
-		return false
-	}
-	return slices.ContainsFunc(t.Strip().Members().Fields, func(m symbols.Field) bool { return w.shows(m, depth) })
-}
-
-// named reports whether m was asked for in so many letters.
-func (w fieldFilter) named(m symbols.Field) bool { return slices.Contains(w, m.Name) && m.Name != "" }
-
-// below is the filter of m's own members.
-func (w fieldFilter) below(m symbols.Field) fieldFilter {
-	if w.matches(m.Name) || !inner(m) {
-		return nil
-	}
-	return w
-}
-
-// inner reports whether m's members are its parent's too.
-func inner(m symbols.Field) bool { return m.Name == "" || m.Base }
 
 // fieldHead begins a row of dt: three blanks a level, offset, name.
 func fieldHead(depth int, m symbols.Field) string {
