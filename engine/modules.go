@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dap-windbg/arch"
+	"dap-windbg/eval"
 	"dap-windbg/symbols"
 	"dap-windbg/systems"
 	"dap-windbg/targets"
@@ -278,6 +279,12 @@ func (l *loop) unloaded(m *Module) {
 	gone := *m
 	gone.Image, gone.known = nil, scopeMemo{} // their memory is for those in place
 	l.modules.unloaded = append(l.modules.unloaded, &gone)
+	if l.o.Model == nil {
+		return
+	}
+	if f, ok := l.o.Model.Visualizer.(eval.Forgetter); ok {
+		f.Forget()
+	}
 }
 
 // memoryImage is the largest image that is read from memory; the vDSO has 8 KiB.

@@ -87,6 +87,10 @@ type Visualizer interface {
 	Visualize(ctx context.Context, env Env, m *Model, name, expr string, v Value, f Format) (o *Object, ok bool, err error)
 }
 
+// Forgetter is a Visualizer that remembers types. They are their images': Forget drops
+// them when one was unloaded.
+type Forgetter interface{ Forget() }
+
 // Versioned is an Env that counts the changes of memory: what was read stays true
 // while the number does.
 type Versioned interface{ MemoryVersion() uint64 }

@@ -50,3 +50,23 @@ func TestArgTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestForget: what is remembered of types is found out without the set's lock, which
+// whoever reads a type may need, and is dropped with their image.
+func TestForget(t *testing.T) {
+	s := New()
+	name := "float"
+	pair := &symbols.Type{Kind: symbols.Struct, Name: "One<float>"}
+	pair.Load = func() *symbols.Members {
+		s.Files()
+		return &symbols.Members{Template: []symbols.TemplateArg{{Type: &symbols.Type{Kind: symbols.Base, Name: name}}}}
+	}
+	c := candidate{rule: &rule{}, args: []string{name}}
+	if got := s.argTypes(pair, c); len(got) != 1 || got[0] == nil || len(s.pairs) != 1 {
+		t.Errorf("%v, %d remembered", got, len(s.pairs))
+	}
+	eval.Forgetter(s).Forget()
+	if len(s.pairs) != 0 {
+		t.Error("types are remembered")
+	}
+}

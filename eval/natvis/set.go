@@ -379,15 +379,25 @@ func (s *Set) argTypes(t *symbols.Type, c candidate) []*symbols.Type {
 	if len(c.args) == 0 {
 		return nil
 	}
+	k := pair{t, c.rule, &c.args[0]}
+	s.mu.Lock()
+	p, ok := s.pairs[k]
+	s.mu.Unlock()
+	if ok {
+		return p.args
+	}
+	p.args = argTypes(t, c.args) // reads types: not with mu held
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := pair{t, c.rule, &c.args[0]}
-	p, ok := s.pairs[k]
-	if !ok {
-		p.args = argTypes(t, c.args)
-		s.remember(k, p)
-	}
+	s.remember(k, p)
 	return p.args
+}
+
+// Forget drops what is remembered of types, which are their images': one was unloaded.
+func (s *Set) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pairs = nil
 }
 
 // remember is called with mu held.
