@@ -17,6 +17,7 @@ type Format struct {
 	Style  Style
 
 	LengthExpr string // ",[expr]": as Length, evaluated where the value is
+	LengthCode Expr   // LengthExpr, where it was parsed before
 	View       string // ",view(name)": which view of a visualiser
 	Upper      bool   // ",X": hex digits in upper case
 	Bare       bool   // ",xb": no "0x" or "0b" before the digits

@@ -45,9 +45,12 @@ func (m *Model) Object(ctx context.Context, env Env, name, expr string, v Value,
 
 // resolve evaluates the length expression.
 func (f *Format) resolve(ctx context.Context, env Env) error {
-	e, err := Parse(f.LengthExpr, Options{})
-	if err != nil {
-		return err
+	e := f.LengthCode
+	if e == nil {
+		var err error
+		if e, err = Parse(f.LengthExpr, Options{}); err != nil {
+			return err
+		}
 	}
 	v, err := e.Eval(ctx, env)
 	if err != nil {
@@ -57,7 +60,7 @@ func (f *Format) resolve(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	f.LengthExpr = ""
+	f.LengthExpr, f.LengthCode = "", nil
 	if f.Length = int(min(n, 1<<31-1)); n == 0 {
 		f.Length = noElements
 	}

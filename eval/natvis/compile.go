@@ -42,7 +42,10 @@ func (c *compiler) code(e *element, src string) *code {
 		c.fail(e, "an expression is missing")
 		return nil
 	}
-	f.LengthExpr = wildcards.ReplaceAllString(f.LengthExpr, placeholder+"$1")
+	if f.LengthExpr != "" {
+		f.LengthExpr = wildcards.ReplaceAllString(f.LengthExpr, placeholder+"$1")
+		f.LengthCode, _ = eval.Parse(f.LengthExpr, eval.Options{}) // what is wrong with it is told where it is used
+	}
 	k := &code{src: wildcards.ReplaceAllString(expr, placeholder+"$1"), format: f}
 	if k.expr, err = eval.Parse(k.src, eval.Options{}); err != nil {
 		c.fail(e, "%v", err)

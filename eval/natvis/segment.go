@@ -37,7 +37,13 @@ func (s *scope) expandInto(ctx context.Context, o *eval.Object) error {
 // attach makes segments the children of o, the named ones first.
 func (s *scope) attach(o *eval.Object, list []segment) {
 	slices.SortStableFunc(list, func(a, b segment) int {
-		return map[bool]int{true: 1}[a.index] - map[bool]int{true: 1}[b.index]
+		switch {
+		case a.index == b.index:
+			return 0
+		case b.index:
+			return -1
+		}
+		return 1
 	})
 	for _, g := range list {
 		switch {

@@ -276,6 +276,9 @@ func (s *Set) candidates(name string) []candidate {
 // Visualize makes the node of v by the first rule that fits it, its own type's
 // or an inheritable one of a base class.
 func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, expr string, v eval.Value, f eval.Format) (*eval.Object, bool, error) {
+	if !ruled(v.Type.Strip()) {
+		return nil, false, nil
+	}
 	var o *eval.Object
 	ok, err := s.each(s.scopeOf(env, m, expr, v, f), v.Type.Strip(), false, func(sc *scope) (ok bool, err error) {
 		o, ok, err = sc.object(ctx, name, sc.self)
@@ -291,12 +294,20 @@ func (s *Set) Visualize(ctx context.Context, env eval.Env, m *eval.Model, name, 
 // SmartPointer evaluates the SmartPointer element of the first rule for v's type
 // that has one that fits.
 func (s *Set) SmartPointer(ctx context.Context, env eval.Env, m *eval.Model, v eval.Value) (eval.Value, bool, error) {
+	if !ruled(v.Type.Strip()) {
+		return eval.Value{}, false, nil
+	}
 	var p eval.Value
 	ok, err := s.each(s.scopeOf(env, m, "", v, eval.Format{}), v.Type.Strip(), false, func(sc *scope) (ok bool, err error) {
 		p, ok, err = sc.pointer(ctx)
 		return ok, err
 	})
 	return p, ok && err == nil, err
+}
+
+// ruled reports whether there may be rules for objects of type t.
+func ruled(t *symbols.Type) bool {
+	return t != nil && t.Name != "" && (t.IsComposite() || t.Language == symbols.Go)
 }
 
 // scopeOf is the context of the rules for v.
@@ -324,7 +335,7 @@ const maxParts = 1 << 10
 
 func (s *Set) offer(base *scope, t *symbols.Type, inherited bool, use func(*scope) (bool, error), left *int) (bool, error) {
 	v := base.self
-	if *left--; *left < 0 || t == nil || t.Name == "" || !t.IsComposite() && t.Language != symbols.Go || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
+	if *left--; *left < 0 || !ruled(t) || base.depth > maxNesting || v.Place != eval.InMemory && v.Bytes == nil {
 		return false, nil
 	}
 	for _, c := range s.candidates(goName(t)) {
