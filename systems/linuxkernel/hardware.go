@@ -16,8 +16,9 @@ var hardwareRows = []row{
 	{"!ioapic", "!ioapic", "I/O interrupt controllers", sharedInterrupts},
 }
 
-// maxBuses bounds how deep bridges are followed.
-const maxBuses = 32
+// maxBuses bounds how many buses are followed: a domain has 256, and memory that is
+// ruined may have any number.
+const maxBuses = 4096
 
 // devices is !pci and !pcitree (struct pci_bus, include/linux/pci.h).
 func devices(c *command) error {
@@ -29,17 +30,23 @@ func devices(c *command) error {
 	if err != nil {
 		return err
 	}
+	seen := map[arch.Addr]bool{}
 	for bus := range c.list(c.symbol("pci_root_buses"), "pci_bus", "node") {
-		c.bus(bus, 0, tree, only)
+		c.bus(bus, 0, tree, only, seen)
 	}
 	return nil
 }
 
-// bus shows what is on a bus, and on those behind its bridges.
-func (c *command) bus(at arch.Addr, depth int, tree bool, only uint64) {
-	if depth > maxBuses || c.stuck() {
+// bus shows what is on a bus, and on those behind its bridges: each once.
+func (c *command) bus(at arch.Addr, depth int, tree bool, only uint64, seen map[arch.Addr]bool) {
+	if c.stuck() {
 		return
 	}
+	if seen[at] || len(seen) >= maxBuses {
+		c.note(fmt.Errorf("the PCI buses at 0x%x do not end", uint64(at)))
+		return
+	}
+	seen[at] = true
 	indent := ""
 	if tree {
 		indent = fmt.Sprintf("%*s", 4*depth, "")
@@ -50,7 +57,7 @@ func (c *command) bus(at arch.Addr, depth int, tree bool, only uint64) {
 			c.device(device, n, indent)
 		}
 		if below := arch.Addr(c.get(device, "pci_dev", "subordinate")); below != 0 {
-			c.bus(below, depth+1, tree, only)
+			c.bus(below, depth+1, tree, only, seen)
 		}
 	}
 }

@@ -2,9 +2,12 @@ package linuxkernel
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"strings"
 
 	"dap-windbg/arch"
+	"dap-windbg/targets"
 )
 
 // This file finds what only a look at all that is mapped finds.
@@ -103,23 +106,67 @@ func imageScan(c *command) error {
 	if err != nil {
 		return err
 	}
-	found := 0
+	found, left, s := 0, maxScanned, scan{command: c}
+	var lost error
 	err = c.leaves(root, 0, 0, lo, hi, func(p piece) {
-		for at := max(p.virtual, lo&^0xfff); at-p.virtual < p.size && at <= hi && c.ctx.Err() == nil; at += 0x1000 {
-			head := make([]byte, 4)
-			if c.physicalMemory(p.physical+at-p.virtual, head) != nil {
-				continue
-			}
-			for _, m := range imageMarks {
-				if bytes.HasPrefix(head, []byte(m.mark)) {
-					found++
-					c.printf("%s at %s  %s\n", m.name, address(arch.Addr(at)), c.d.Locate(arch.Addr(at)))
-				}
-			}
+		from, to := max(p.virtual, lo&^0xfff), min(p.virtual+p.size-1, hi)
+		for todo := int((to-from)>>12) + 1; todo > 0 && left > 0 && lost == nil && c.ctx.Err() == nil; {
+			n := min(todo, left, scanBatch)
+			var some int
+			some, lost = s.images(from, p.physical+from-p.virtual, n)
+			found, from, todo, left = found+some, from+uint64(n)<<12, todo-n, left-n
 		}
 	})
-	if err == nil && found == 0 {
+	if err = cmp.Or(err, lost, c.ctx.Err()); err != nil {
+		return err
+	}
+	if left == 0 {
+		c.printf("%s were looked at; /r Start End names others\n", sizeText(maxScanned<<12))
+	}
+	if found == 0 {
 		c.printf("No image begins there\n")
 	}
-	return err
+	return nil
+}
+
+const (
+	scanBatch  = 256           // pages whose beginnings are read in one flight
+	maxScanned = 4 << 30 >> 12 // pages of one scan
+)
+
+// scan is a search for images.
+type scan struct {
+	*command
+	mapped bool // by the kernel's map of all memory: physical addresses cannot be read as such
+}
+
+// images tells of the images that begin in pages at a virtual address, which lie
+// together in physical memory, and returns how many there are.
+func (c *scan) images(at, physical uint64, pages int) (found int, err error) {
+	heads := make([]targets.MemoryRead, pages)
+	ops := make([]targets.Op, pages)
+	for i := range heads {
+		heads[i] = targets.MemoryRead{Space: targets.Space{Physical: true}, Addr: arch.Addr(physical + uint64(i)<<12), Data: make([]byte, 4)}
+		if c.mapped {
+			heads[i].Space, heads[i].Addr = targets.Space{}, c.directMap()+heads[i].Addr
+		}
+		ops[i] = &heads[i]
+	}
+	if err := targets.Do(c.ctx, c.d.Target(), ops...); err != nil {
+		return 0, err
+	}
+	if errors.Is(heads[0].Err, errors.ErrUnsupported) && !c.mapped { // by the kernel's map of all memory
+		c.mapped = true
+		return c.images(at, physical, pages)
+	}
+	for i := range heads {
+		for _, m := range imageMarks {
+			if heads[i].Err == nil && bytes.HasPrefix(heads[i].Data, []byte(m.mark)) {
+				found++
+				here := arch.Addr(at + uint64(i)<<12)
+				c.printf("%s at %s  %s\n", m.name, address(here), c.d.Locate(here))
+			}
+		}
+	}
+	return found, nil
 }
