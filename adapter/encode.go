@@ -3,6 +3,7 @@ package adapter
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -60,6 +61,7 @@ func (e *encoder) body(v any) {
 	case dap.ScopesResponseBody:
 		list(e, "scopes", v.Scopes, e.scope)
 	case stackTraceBody:
+		e.b = slices.Grow(e.b, frameRoom*len(v.StackFrames))
 		e.open('{').rows("stackFrames", v.StackFrames == nil)
 		for i := range v.StackFrames {
 			e.next().frame(&v.StackFrames[i])
@@ -82,6 +84,9 @@ func (e *encoder) body(v any) {
 		e.any(v)
 	}
 }
+
+// frameRoom is about what a frame takes, bytes: a stack may have thousands.
+const frameRoom = 256
 
 func (e *encoder) scope(s *dap.Scope) {
 	e.str("name", s.Name).strIf("presentationHint", s.PresentationHint).int("variablesReference", s.VariablesReference)
