@@ -73,7 +73,7 @@ type complaint struct {
 func (r *reader) found() (f finding, ok bool) {
 	var lines []string
 	var all []complaint
-	for m := range r.messages() {
+	for m := range r.messages(0) {
 		for _, l := range m.lines(false) {
 			_, text, _ := strings.Cut(l, "] ")
 			if t, hit := troubleOf(text); hit {

@@ -22,6 +22,7 @@ import (
 
 // paper is a desk over a linked image that nobody runs, as if it were a kernel's memory.
 type paper struct {
+	carried int // bytes read
 	bytes.Buffer
 	img *image.Image
 	at  arch.Addr
@@ -56,6 +57,7 @@ func open(t *testing.T) *paper {
 }
 
 func (p *paper) ReadMemory(_ context.Context, a arch.Addr, q []byte) (int, error) {
+	p.carried += len(q)
 	if a < p.at || a-p.at >= arch.Addr(len(p.mem)) {
 		return 0, &targets.FaultError{Addr: a}
 	}
@@ -129,6 +131,15 @@ func TestLog(t *testing.T) {
 		if got, err := p.run(t, "!dmesg", args); err != nil || got != want {
 			t.Errorf("!dmesg %s: %q, %v; want %q", args, got, err, want)
 		}
+	}
+	carried := map[string]int{}
+	for _, args := range []string{"", "1"} {
+		p.carried = 0
+		p.run(t, "!dmesg", args)
+		carried[args] = p.carried
+	}
+	if carried["1"] >= carried[""] {
+		t.Errorf("the last line took %d bytes of %d", carried["1"], carried[""])
 	}
 	if _, err := p.run(t, "!dmesg", "1 2"); err == nil || !errors.As(err, new(*systems.UsageError)) {
 		t.Errorf("too many arguments: %v", err)

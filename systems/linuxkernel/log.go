@@ -50,14 +50,17 @@ func showLog(c *command) error {
 		return err
 	}
 	if n == 0 {
-		for m := range c.messages() {
+		for m := range c.messages(0) {
 			c.printf("%s\n", strings.Join(m.lines(levels), "\n"))
 		}
-		return nil
+		return c.unfinished()
 	}
-	var all []string
-	for m := range c.messages() {
-		all = append(all, m.lines(levels)...)
+	all, whole := c.logLines(levels, max(n, 0))
+	for some := 2 * n; n > 0 && len(all) < n && !whole && !c.stuck(); some *= 2 { // some records are empty
+		all, whole = c.logLines(levels, some)
+	}
+	if err := c.unfinished(); err != nil {
+		return err
 	}
 	if n > 0 {
 		all = all[max(0, len(all)-n):]
@@ -68,6 +71,31 @@ func showLog(c *command) error {
 		c.printf("%s\n", l)
 	}
 	return nil
+}
+
+// unfinished says that the log was not read to its end, nil where it was or for another reason.
+func (c *command) unfinished() error {
+	if c.ctx.Err() != nil {
+		return failed("interrupted: the log is not read to its end; !dmesg 20 reads the last 20 lines only")
+	}
+	return nil
+}
+
+// logLines are the lines of the last records, 0: of all. whole tells that there are no more.
+func (c *command) logLines(levels bool, last int) (all []string, whole bool) {
+	for m := range c.messages(uint64(last)) {
+		all = append(all, m.lines(levels)...)
+	}
+	return all, last == 0 || uint64(last) >= c.records()
+}
+
+// records is how many the ring has, 0 where there is none.
+func (r *reader) records() uint64 {
+	if _, ok := r.lookup("prb"); !ok {
+		return 0
+	}
+	g, head, tail := r.ring(r.pointer(r.symbol("prb")))
+	return min((head-tail)&descID+1, g.count)
 }
 
 // lineCount is the argument of !dmesg, 0 without one.
@@ -89,10 +117,10 @@ func (c *command) lineCount() (int, error) {
 	return int(n), nil
 }
 
-// messages walks the log, the oldest first.
-func (r *reader) messages() iter.Seq[message] {
+// messages walks the log, the oldest first: the last records of a ring, 0 all of them.
+func (r *reader) messages(last uint64) iter.Seq[message] {
 	if _, ok := r.lookup("prb"); ok {
-		return r.ringMessages()
+		return r.ringMessages(last)
 	}
 	return r.bufferMessages()
 }
@@ -128,12 +156,15 @@ func (r *reader) ring(at arch.Addr) (g ring, head, tail uint64) {
 	return g, r.get(at, t, "desc_ring.head_id.counter"), r.get(at, t, "desc_ring.tail_id.counter")
 }
 
-func (r *reader) ringMessages() iter.Seq[message] {
+func (r *reader) ringMessages(last uint64) iter.Seq[message] {
 	return func(yield func(message) bool) {
 		g, head, tail := r.ring(r.pointer(r.symbol("prb")))
 		desc, info := r.sizeOf("prb_desc"), r.sizeOf("printk_info")
 		if r.stuck() || desc == 0 || info == 0 {
 			return
+		}
+		if last > 0 && last <= (head-tail)&descID {
+			tail = (head - last + 1) & descID // a slow line has to carry the end only
 		}
 		r.ringWindow(g, head, tail, desc, info)
 		for n := range g.count {
