@@ -18,7 +18,7 @@ var embedded embed.FS
 // many goroutines.
 type Set struct {
 	mu         sync.Mutex
-	late       []source // embedded files, read when the first rule is asked for
+	late       []string // embedded files, read when the first rule is asked for
 	files      []string
 	rules      []*rule
 	intrinsics map[string]*intrinsic // global ones
@@ -38,12 +38,6 @@ type pair struct {
 type pairing struct {
 	args []*symbols.Type // what the wildcards stand for, as far as known
 	fits bool            // an object was shown by it, with all its children
-}
-
-// source is the text of a file.
-type source struct {
-	file string
-	data []byte
 }
 
 type entry struct {
@@ -74,11 +68,7 @@ func Default() (*Set, error) {
 		return nil, err
 	}
 	for _, f := range list {
-		data, err := embedded.ReadFile(f.Name())
-		if err != nil {
-			return nil, err
-		}
-		s.late = append(s.late, source{f.Name(), data})
+		s.late = append(s.late, f.Name())
 	}
 	return s, nil
 }
@@ -89,8 +79,12 @@ func (s *Set) lock() {
 	s.mu.Lock()
 	late := s.late
 	s.late = nil
-	for _, f := range late {
-		if c, err := compile(f.file, f.data); err == nil {
+	for _, name := range late {
+		data, err := embedded.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if c, err := compile(name, data); err == nil {
 			s.add(c)
 		}
 	}
