@@ -1,6 +1,9 @@
 package arch
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 func regs(group Group, size int, dwarf int, names ...string) []Register {
 	out := make([]Register, len(names))
@@ -17,14 +20,6 @@ func numbered(prefix string, from, to int) []string {
 	var out []string
 	for i := from; i <= to; i++ {
 		out = append(out, prefix+strconv.Itoa(i))
-	}
-	return out
-}
-
-func join(parts ...[]Register) []Register {
-	var out []Register
-	for _, p := range parts {
-		out = append(out, p...)
 	}
 	return out
 }
@@ -49,7 +44,7 @@ var AMD64 = &Arch{
 	PC: "rip", SP: "rsp", FP: "rbp", Flags: "eflags", Return: "rax",
 	Args:        []string{"rdi", "rsi", "rdx", "rcx", "r8", "r9"},
 	CalleeSaved: []string{"rbx", "rbp", "r12", "r13", "r14", "r15"},
-	Core: join(
+	Core: slices.Concat(
 		withDWARF(regs(General, 8, -1, "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"), 0, 3, 2, 1, 4, 5, 6, 7),
 		regs(General, 8, 8, numbered("r", 8, 15)...),
 		withDWARF(regs(General, 8, -1, "rip"), 16),
@@ -91,7 +86,7 @@ var I386 = &Arch{
 	Break: []byte{0xcc}, BreakAdvance: 1, MaxInst: 15, MinInst: 1, ReadsAreAccesses: true,
 	PC: "eip", SP: "esp", FP: "ebp", Flags: "eflags", Return: "eax",
 	CalleeSaved: []string{"ebx", "ebp", "esi", "edi"},
-	Core: join(
+	Core: slices.Concat(
 		regs(General, 4, 0, "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags"),
 		regs(Segment, 4, 41, "cs", "ss", "ds", "es", "fs", "gs"),
 		regs(Float, 10, 11, numbered("st", 0, 7)...),
@@ -117,7 +112,7 @@ var ARM64 = &Arch{
 	PC: "pc", SP: "sp", FP: "x29", Flags: "cpsr", Link: "x30", Return: "x0",
 	Args:        numbered("x", 0, 7),
 	CalleeSaved: append(numbered("x", 19, 28), "x29"),
-	Core: join(
+	Core: slices.Concat(
 		regs(General, 8, 0, numbered("x", 0, 30)...),
 		regs(General, 8, 31, "sp", "pc"),
 		regs(General, 4, -1, "cpsr"),
@@ -144,7 +139,7 @@ var RISCV64 = &Arch{
 	PC: "pc", SP: "sp", FP: "fp", Link: "ra", Return: "a0",
 	Args:        numbered("a", 0, 7),
 	CalleeSaved: append([]string{"fp", "s1"}, numbered("s", 2, 11)...),
-	Core: join(
+	Core: slices.Concat(
 		regs(General, 8, 0, "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1"),
 		regs(General, 8, 10, numbered("a", 0, 7)...),
 		regs(General, 8, 18, numbered("s", 2, 11)...),
