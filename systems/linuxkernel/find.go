@@ -267,8 +267,9 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 		if f.ask(k); f.matched(k) {
 			return k
 		}
+		k.slow = k.BuildID != nil // which is known then; the rest would take minutes
 	}
-	if rate := info.Limits.BytesPerSec; rate > 0 && rate < slowLine {
+	if rate := info.Limits.BytesPerSec; k.slow || rate > 0 && rate < slowLine {
 		k.slow = true
 		return k
 	}
