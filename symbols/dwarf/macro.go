@@ -121,9 +121,15 @@ func (d *Data) walkMacros(off symbols.Offset, f func(define bool, text []byte, l
 	if u == nil {
 		return
 	}
-	at, _ := d.Line(off)
-	w := macroLog{name: u.fileName, path: at.File, line: uint64(at.Line), entries: f, left: maxMacros}
+	w := macroLog{name: u.fileName, entries: f, left: maxMacros}
 	for _, u := range []*unit{u.full(), u} {
+		if u.file.size(secMacro) == 0 && u.file.size(secMacinfo) == 0 {
+			continue // as it mostly is
+		}
+		if w.path == "" {
+			at, _ := d.Line(off)
+			w.path, w.line = at.File, uint64(at.Line)
+		}
 		u.load()
 		root, ok := u.readDIE(u.first)
 		if !ok {
