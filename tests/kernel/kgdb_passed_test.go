@@ -38,6 +38,28 @@ func TestKernelPassed(t *testing.T) {
 	}
 }
 
+// TestKernelPassedInInterrupt: a stop in an interrupt's handler goes on after kdb's own words.
+func TestKernelPassedInInterrupt(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			d := debug(t, protocol, 2)
+			for range 3 {
+				d.Do("bp vmlinux!tick_periodic")
+				g := d.Say("g")
+				call := d.Begin("echo hello >/dev/null")
+				has(t, "the stop", g.Wait(), `Breakpoint \d hit`, `vmlinux!tick_periodic`)
+				has(t, "kdb's own stack", d.Do("!kdb bt"), `tick_periodic`)
+				d.Do("bc *")
+				g = d.Say("g")
+				call.Wait()
+				d.Interrupt()
+				g.Wait()
+			}
+			d.parts()
+		})
+	}
+}
+
 // TestKernelReboot: the machine is started anew, by us and under us: its next stop tells,
 // and breakpoints hold.
 func TestKernelReboot(t *testing.T) {
