@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
@@ -90,13 +91,13 @@ func (s *session) dataBreakpointInfo(r *request, a *dataBreakpointInfoArguments)
 }
 
 // plainSymbol are names that MASM reads as one name.
-var plainSymbol = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_:.]*$`)
+var plainSymbol = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_:.]*$`) })
 
 // dataSymbol names w by the variable that lies there, so that it is found again where
 // the program is loaded elsewhere the next time; "" when none holds all of it.
 func (v *inspection) dataSymbol(w window) string {
 	l := v.Locate(w.addr)
-	if l.Module == nil || l.Symbol.Kind != symbols.Data || !plainSymbol.MatchString(l.Symbol.Name) ||
+	if l.Module == nil || l.Symbol.Kind != symbols.Data || !plainSymbol().MatchString(l.Symbol.Name) ||
 		l.Disp+uint64(w.size) > l.Symbol.Size {
 		return ""
 	}

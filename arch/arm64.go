@@ -79,17 +79,17 @@ func armInst(x arm64asm.Inst, pc Addr) Inst {
 }
 
 var (
-	armNumber = regexp.MustCompile(`#(-?)(0x[0-9a-f]+|[0-9]+)(\.?)`)
-	armFrame  = regexp.MustCompile(`\bx(29|30)\b`)
+	armNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`#(-?)(0x[0-9a-f]+|[0-9]+)(\.?)`) })
+	armFrame  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bx(29|30)\b`) })
 )
 
 // armText puts operands into WinDbg's form: no blanks after commas, fp and lr,
 // hexadecimal immediates with upper-case digits.
 func armText(s string) string {
 	s = strings.ReplaceAll(s, ", ", ",")
-	s = armFrame.ReplaceAllStringFunc(s, func(r string) string { return map[string]string{"x29": "fp", "x30": "lr"}[r] })
-	return armNumber.ReplaceAllStringFunc(s, func(n string) string {
-		m := armNumber.FindStringSubmatch(n)
+	s = armFrame().ReplaceAllStringFunc(s, func(r string) string { return map[string]string{"x29": "fp", "x30": "lr"}[r] })
+	return armNumber().ReplaceAllStringFunc(s, func(n string) string {
+		m := armNumber().FindStringSubmatch(n)
 		v, err := strconv.ParseUint(m[2], 0, 64)
 		if err != nil || m[3] != "" { // a floating-point constant
 			return n
@@ -142,7 +142,7 @@ func armSize(op string, first arm64asm.Arg) int {
 	return 16
 }
 
-var armImmediate = regexp.MustCompile(`\[[a-z0-9]+,#(-?(?:0x[0-9a-f]+|[0-9]+))\]`)
+var armImmediate = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[[a-z0-9]+,#(-?(?:0x[0-9a-f]+|[0-9]+))\]`) })
 
 // armMem describes the memory operand of loads and stores. A post-indexed one
 // has no displacement; an extended 32-bit index has no description.
@@ -162,7 +162,7 @@ func armMem(op string, x arm64asm.Inst, text string) *Operand {
 		switch m := a.(type) {
 		case arm64asm.MemImmediate:
 			o := &Operand{Base: strings.ToLower(m.Base.String()), Size: armSize(op, first)}
-			if d := armImmediate.FindStringSubmatch(text); d != nil {
+			if d := armImmediate().FindStringSubmatch(text); d != nil {
 				o.Disp, _ = strconv.ParseInt(d[1], 0, 64)
 			}
 			return o

@@ -3,6 +3,7 @@ package arch
 import (
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // armOp is an A64 instruction arm64asm does not know: bits under mask equal
@@ -85,13 +86,14 @@ var armOps = []armOp{
 }
 
 // armIndex finds the rows of armOps by the high byte of the instruction.
-var armIndex = func() (m [256][]*armOp) {
+var armIndex = sync.OnceValue(func() *[256][]*armOp {
+	m := new([256][]*armOp)
 	for i := range armOps {
 		o := &armOps[i]
 		m[o.value>>24] = append(m[o.value>>24], o) // every mask covers the high byte
 	}
 	return m
-}()
+})
 
 // armFields are the immediates of armOps.
 var armFields = map[byte]func(w uint32) int64{
@@ -176,7 +178,7 @@ func extraARM64(w uint32, pc Addr) (Inst, bool) {
 	if in, ok := armSystemInst(w); ok {
 		return in, true
 	}
-	for _, o := range armIndex[w>>24] {
+	for _, o := range armIndex()[w>>24] {
 		if w&o.mask != o.value {
 			continue
 		}

@@ -25,7 +25,7 @@ var (
 func normalARM(s string) string {
 	s = strings.ToLower(strings.TrimSpace(armComment.ReplaceAllString(s, "")))
 	s = strings.ReplaceAll(strings.Join(strings.Fields(s), " "), ", ", ",")
-	s = armFrame.ReplaceAllStringFunc(s, func(r string) string { return map[string]string{"x29": "fp", "x30": "lr"}[r] })
+	s = armFrame().ReplaceAllStringFunc(s, func(r string) string { return map[string]string{"x29": "fp", "x30": "lr"}[r] })
 	s = armLiteral.ReplaceAllStringFunc(s, func(n string) string {
 		base := 0
 		if strings.Contains(n, "`") {

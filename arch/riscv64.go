@@ -113,7 +113,7 @@ var riscvNames = [32]string{"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "f
 var riscvFloats = [32]string{"ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5",
 	"fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"}
 
-var riscvNumbered = regexp.MustCompile(`\b[xf]([0-9]+)\b`)
+var riscvNumbered = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b[xf]([0-9]+)\b`) })
 
 var riscvBranches = map[riscv64asm.Op]string{
 	riscv64asm.BEQ: "eq", riscv64asm.BNE: "ne", riscv64asm.BLT: "lt", riscv64asm.BGE: "ge", riscv64asm.BLTU: "ltu", riscv64asm.BGEU: "geu",
@@ -121,7 +121,7 @@ var riscvBranches = map[riscv64asm.Op]string{
 
 func riscvInst(x riscv64asm.Inst, n int, pc Addr) Inst {
 	op, args, _ := strings.Cut(riscv64asm.GNUSyntax(x), " ")
-	args = riscvNumbered.ReplaceAllStringFunc(strings.ReplaceAll(strings.TrimSpace(args), ", ", ","), func(s string) string {
+	args = riscvNumbered().ReplaceAllStringFunc(strings.ReplaceAll(strings.TrimSpace(args), ", ", ","), func(s string) string {
 		i, _ := strconv.Atoi(s[1:])
 		if s[0] == 'f' {
 			return riscvFloats[i&31]

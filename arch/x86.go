@@ -2,6 +2,7 @@ package arch
 
 import (
 	"strings"
+	"sync"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -118,7 +119,7 @@ var x86Names = map[x86asm.Op]string{
 }
 
 // x86Strings are the string instructions. The size is shown with the operands.
-var x86Strings = func() map[x86asm.Op]int {
+var x86Strings = sync.OnceValue(func() map[x86asm.Op]int {
 	m := make(map[x86asm.Op]int)
 	for i, ops := range [][]x86asm.Op{
 		{x86asm.MOVSB, x86asm.CMPSB, x86asm.STOSB, x86asm.SCASB, x86asm.LODSB, x86asm.INSB, x86asm.OUTSB},
@@ -131,14 +132,14 @@ var x86Strings = func() map[x86asm.Op]int {
 		}
 	}
 	return m
-}()
+})
 
 func (f *x86Format) mnemonic() string {
 	name, ok := x86Names[f.x.Op]
 	if !ok {
 		name = strings.ToLower(f.x.Op.String())
 	}
-	if f.str = x86Strings[f.x.Op]; f.str != 0 {
+	if f.str = x86Strings()[f.x.Op]; f.str != 0 {
 		name = name[:len(name)-1]
 	}
 	if f.x.Op == x86asm.NOP && f.x.Opcode>>24 == 0x90 && f.x.DataSize == 16 {

@@ -2,6 +2,7 @@ package arch
 
 import (
 	"golang.org/x/arch/x86/x86asm"
+	"sync"
 )
 
 // extraForm says what follows the opcode bytes of an extraOp.
@@ -30,7 +31,7 @@ type extraOp struct {
 }
 
 // Sources: Intel SDM volume 2 (2024), AMD APM volume 3 (rev. 3.36).
-var extraOps = append(extraBare(), []extraOp{
+var extraOps = []extraOp{
 	{0xf3, "\x0f\x1e", 1, onlyReg, true, "rdssp"},
 	{0xf3, "\x0f\x01", 5, onlyMem, false, "rstorssp"},
 	{0xf3, "\x0f\xae", 5, onlyReg, true, "incssp"},
@@ -70,7 +71,7 @@ var extraOps = append(extraBare(), []extraOp{
 	{any0, "\x0f\x1e", -1, rm, false, "nop"},
 	{any0, "\x0f\xb9", -1, regRM, false, "ud1"},
 	{any0, "\x0f\xff", -1, regRM, false, "ud0"},
-}...)
+}
 
 // extraShapes lists the extra opcodes whose operands differ from those of mov:
 // the bytes of memory (0: only its address counts), and whether the register is
@@ -116,14 +117,14 @@ func extraBare() []extraOp {
 }
 
 // extraIndex finds the rows by their first two opcode bytes.
-var extraIndex = func() map[[2]byte][]*extraOp {
-	m := make(map[[2]byte][]*extraOp)
+var extraIndex = sync.OnceValue(func() map[[2]byte][]*extraOp {
+	m, extraOps := make(map[[2]byte][]*extraOp), append(extraBare(), extraOps...)
 	for i := range extraOps {
 		k := [2]byte{extraOps[i].code[0], extraOps[i].code[1]}
 		m[k] = append(m[k], &extraOps[i])
 	}
 	return m
-}()
+})
 
 // x86Prefix is what stands before an opcode.
 type x86Prefix struct {
@@ -167,7 +168,7 @@ func extraX86(code []byte, mode int) (x x86asm.Inst, name string, found bool, er
 	if len(rest) < 2 {
 		return x, "", false, nil
 	}
-	op, short := matchExtra(extraIndex[[2]byte{rest[0], rest[1]}], p, rest)
+	op, short := matchExtra(extraIndex()[[2]byte{rest[0], rest[1]}], p, rest)
 	if short {
 		return x, "", true, ErrShort
 	}

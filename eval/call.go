@@ -45,7 +45,7 @@ type Argument struct {
 }
 
 // Void is the type of no value.
-func Void() *symbols.Type { return lp64.byName["void"] }
+func Void() *symbols.Type { return lp64().byName["void"] }
 
 // maxArguments bounds those of one call.
 const maxArguments = 64

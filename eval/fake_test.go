@@ -121,10 +121,10 @@ func structure(name string, size int64, fields ...symbols.Field) *symbols.Type {
 		Load: func() *symbols.Members { return &symbols.Members{Fields: fields} }}
 }
 
-func ptr(t *symbols.Type) *symbols.Type { return lp64.pointer(t) }
+func ptr(t *symbols.Type) *symbols.Type { return lp64().pointer(t) }
 
 func ty(name string) *symbols.Type {
-	t, ok := lp64.builtin(strings.Fields(name))
+	t, ok := lp64().builtin(strings.Fields(name))
 	if !ok {
 		panic(name)
 	}

@@ -119,7 +119,7 @@ func scalarText(b []byte, v Value, t *symbols.Type, a *arch.Arch, f Format) (str
 // mask drops the sign extension above width bits.
 func (n number) mask(width int) number {
 	n = n.wrap(width, false)
-	n.t = lp64.named("unsigned __int128")
+	n.t = lp64().named("unsigned __int128")
 	return n
 }
 
@@ -178,10 +178,10 @@ func enumText(n number, t *symbols.Type, width int, f Format) string {
 	if f.Radix == 0 && f.Style != DT {
 		num.Radix = 10
 	}
-	n.t = lp64.named("__int128")
+	n.t = lp64().named("__int128")
 	if width < 128 && !signed(t) {
 		n = n.mask(width)
-		n.t = lp64.named("__int128")
+		n.t = lp64().named("__int128")
 	}
 	name := enumName(n, t)
 	text := integerText(n, width, num)

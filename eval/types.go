@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -66,13 +67,13 @@ func newLanguage(ptr int64) *language {
 	return l
 }
 
-var lp64, ilp32 = newLanguage(8), newLanguage(4)
+var lp64, ilp32 = sync.OnceValue(func() *language { return newLanguage(8) }), sync.OnceValue(func() *language { return newLanguage(4) })
 
 func languageOf(a *arch.Arch) *language {
 	if a != nil && a.PtrSize == 4 {
-		return ilp32
+		return ilp32()
 	}
-	return lp64
+	return lp64()
 }
 
 // typeWords are the words a built-in type is spelled with.
@@ -267,7 +268,7 @@ func plainName(t *symbols.Type) string {
 // elem returns what t points to, refers to or is an array of, never nil.
 func elem(t *symbols.Type) *symbols.Type {
 	if t == nil || t.Elem == nil {
-		return lp64.byName["void"]
+		return lp64().byName["void"]
 	}
 	return t.Elem
 }
@@ -277,7 +278,7 @@ func strip(t *symbols.Type) *symbols.Type {
 	if s := t.Strip(); s != nil {
 		return s
 	}
-	return lp64.byName["void"]
+	return lp64().byName["void"]
 }
 
 // stride is the distance between the elements of array or pointer type t.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -213,11 +214,11 @@ func (m *Model) members(o *Object, v Value, slots []slot, f Format) {
 	}
 }
 
-var positional = regexp.MustCompile(`^__(\d+)$`)
+var positional = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^__(\d+)$`) })
 
 // position is the number of a tuple's member, which rustc calls "__0".
 func position(name string) (string, bool) {
-	m := positional.FindStringSubmatch(name)
+	m := positional().FindStringSubmatch(name)
 	if m == nil {
 		return "", false
 	}

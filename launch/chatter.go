@@ -7,9 +7,11 @@ import (
 )
 
 // chatter are gdbserver's own lines on the stream it shares with the debuggee.
-var chatter = regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid = \d+|Listening on port (\d+)|Remote debugging from host .*|Remote debugging using stdio|stdin/stdout redirected|Detaching process\(es\):.*|` +
-	`Child exited with status \d+|Child terminated with signal .*|Killing process\(es\):.*|Detaching from process \d+|GDBserver exiting|` +
-	`Remote side has terminated connection\..*|gdbserver: Target description .*|Warning: ptrace\(regsets_store_inferior_registers\).*)\r?$`)
+var chatter = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(Process .* created; pid = \d+|Attached; pid = \d+|Listening on port (\d+)|Remote debugging from host .*|Remote debugging using stdio|stdin/stdout redirected|Detaching process\(es\):.*|` +
+		`Child exited with status \d+|Child terminated with signal .*|Killing process\(es\):.*|Detaching from process \d+|GDBserver exiting|` +
+		`Remote side has terminated connection\..*|gdbserver: Target description .*|Warning: ptrace\(regsets_store_inferior_registers\).*)\r?$`)
+})
 
 // chatterHeads are how those lines begin.
 var chatterHeads = []string{"Process ", "Attached; pid = ", "Listening on port ", "Remote debugging from host ", "Remote debugging using stdio", "stdin/stdout redirected", "Detaching process(es):", "Child exited with status ",
@@ -79,7 +81,7 @@ func (f *sieve) line(line string) {
 		return
 	}
 	text := strings.TrimRight(line, "\r\n")
-	m := chatter.FindStringSubmatch(text)
+	m := chatter().FindStringSubmatch(text)
 	switch {
 	case m != nil && m[2] != "":
 		select {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,10 +34,10 @@ func (p *parser) fail(at int, format string, a ...any) *ConnectionError {
 }
 
 // secrets are passwords, also where the word is misspelt.
-var secrets = regexp.MustCompile(`(?i)((pass[a-z]*|p[a-z]*w[a-z]*d[a-z]*) *=)[^,}]*`)
+var secrets = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)((pass[a-z]*|p[a-z]*w[a-z]*d[a-z]*) *=)[^,}]*`) })
 
 // mask hides the value of every password in s.
-func mask(s string) string { return secrets.ReplaceAllString(s, "$1*") }
+func mask(s string) string { return secrets().ReplaceAllString(s, "$1*") }
 
 // connection parses src[lo:hi].
 func (p *parser) connection(lo, hi int, r Role, depth int) (*Connection, error) {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
@@ -155,11 +156,13 @@ func (s *scene) null() (verdict, bool) {
 }
 
 // variant is a function of the C library for one kind of CPU: __strlen_evex.
-var variant = regexp.MustCompile(`^_*([a-z]\w*?)_(?:evex|avx|sse|erms|asimd|generic|rtm)\w*$`)
+var variant = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^_*([a-z]\w*?)_(?:evex|avx|sse|erms|asimd|generic|rtm)\w*$`)
+})
 
 // plainName is the name that a program calls a function by.
 func plainName(name string) string {
-	if m := variant.FindStringSubmatch(name); m != nil {
+	if m := variant().FindStringSubmatch(name); m != nil {
 		return m[1]
 	}
 	return name

@@ -3,6 +3,7 @@ package report
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 )
@@ -18,11 +19,15 @@ type chain struct {
 }
 
 var (
-	wholeChain = regexp.MustCompile(`[A-Za-z_]\w*(?:\s*(?:->|\.|::)\s*[A-Za-z_]\w*|\[[^\[\]()]*\])*`)
-	firstName  = regexp.MustCompile(`^[A-Za-z_]\w*`)
-	chainLink  = regexp.MustCompile(`^(?:\s*(?:->|\.|::)\s*[A-Za-z_]\w*|\[[^\[\]()]*\])`)
-	literals   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|//.*|/\*.*?\*/`)
-	division   = regexp.MustCompile(`[/%]=?\s*\(?\s*([A-Za-z_]\w*(?:(?:->|\.|::)[A-Za-z_]\w*|\[[^\[\]()]*\])*)`)
+	wholeChain = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`[A-Za-z_]\w*(?:\s*(?:->|\.|::)\s*[A-Za-z_]\w*|\[[^\[\]()]*\])*`)
+	})
+	firstName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_]\w*`) })
+	chainLink = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:\s*(?:->|\.|::)\s*[A-Za-z_]\w*|\[[^\[\]()]*\])`) })
+	literals  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|//.*|/\*.*?\*/`) })
+	division  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`[/%]=?\s*\(?\s*([A-Za-z_]\w*(?:(?:->|\.|::)[A-Za-z_]\w*|\[[^\[\]()]*\])*)`)
+	})
 )
 
 // maxChains bounds what is evaluated of a line.
@@ -30,10 +35,10 @@ const maxChains = 40
 
 // chains lists the expressions of a line, each with its beginnings: "a->b" and "a".
 func chains(line string) []chain {
-	line = literals.ReplaceAllString(line, `""`)
+	line = literals().ReplaceAllString(line, `""`)
 	var out []chain
-	for _, at := range wholeChain.FindAllStringIndex(line, -1) {
-		name := firstName.FindString(line[at[0]:at[1]])
+	for _, at := range wholeChain().FindAllStringIndex(line, -1) {
+		name := firstName().FindString(line[at[0]:at[1]])
 		star := strings.HasSuffix(strings.TrimRight(line[:at[0]], " \t("), "*")
 		end := at[0] + len(name)
 		for {
@@ -41,7 +46,7 @@ func chains(line string) []chain {
 			out = append(out, chain{text: line[at[0]:end], follow: follower(rest), star: star && end == at[1]})
 			link := ""
 			if end < at[1] {
-				link = chainLink.FindString(rest)
+				link = chainLink().FindString(rest)
 			}
 			if link == "" || len(out) >= maxChains {
 				break
@@ -68,7 +73,7 @@ func follower(rest string) string {
 // divisors lists what a line divides by.
 func divisors(line string) []string {
 	var out []string
-	for _, m := range division.FindAllStringSubmatch(literals.ReplaceAllString(line, `""`), maxChains) {
+	for _, m := range division().FindAllStringSubmatch(literals().ReplaceAllString(line, `""`), maxChains) {
 		out = append(out, m[1])
 	}
 	return out

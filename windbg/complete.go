@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/engine"
 	"dap-windbg/eval"
@@ -101,7 +102,7 @@ func (p *completing) commands(head int) {
 	}
 }
 
-var optionWords = regexp.MustCompile(`(?:^|[\s\[{|(])([/-][A-Za-z0-9]+:?)`)
+var optionWords = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|[\s\[{|(])([/-][A-Za-z0-9]+:?)`) })
 
 // options completes what the command's usage lists, behind the mark.
 func (p *completing) options() bool {
@@ -109,7 +110,7 @@ func (p *completing) options() bool {
 		return false
 	}
 	found := false
-	for _, m := range optionWords.FindAllStringSubmatch(p.cmd.Usage, -1) {
+	for _, m := range optionWords().FindAllStringSubmatch(p.cmd.Usage, -1) {
 		if strings.HasPrefix(m[1], p.word) {
 			p.add(m[1], p.cmd.Usage)
 			found = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 
 	"dap-windbg/engine"
 	"dap-windbg/targets"
@@ -107,7 +108,7 @@ func kdbCommands(ours *registry) []command {
 }
 
 // sizedKDB are the words that take a width and a count.
-var sizedKDB = regexp.MustCompile(`^-?(md|mm)[1248W]?(c[0-9]+)?$`)
+var sizedKDB = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^-?(md|mm)[1248W]?(c[0-9]+)?$`) })
 
 // wholeKDB reports whether text begins with the word of kdb's that is called name,
 // and not with a longer one.
@@ -119,7 +120,7 @@ func wholeKDB(name, text string) bool {
 	for end < len(text) && isWord(text[end]) {
 		end++
 	}
-	return end == len(name) || sizedKDB.MatchString(name) && sizedKDB.MatchString(text[:end])
+	return end == len(name) || sizedKDB().MatchString(name) && sizedKDB().MatchString(text[:end])
 }
 
 // passKDB is !kdb.

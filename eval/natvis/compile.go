@@ -5,11 +5,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/eval"
 )
 
-var wildcards = regexp.MustCompile(`\$T(\d+)`)
+var wildcards = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$T(\d+)`) })
 
 // compiler turns elements into rules, noting the errors.
 type compiler struct {
@@ -43,10 +44,10 @@ func (c *compiler) code(e *element, src string) *code {
 		return nil
 	}
 	if f.LengthExpr != "" {
-		f.LengthExpr = wildcards.ReplaceAllString(f.LengthExpr, placeholder+"$1")
+		f.LengthExpr = wildcards().ReplaceAllString(f.LengthExpr, placeholder+"$1")
 		f.LengthCode, _ = eval.Parse(f.LengthExpr, eval.Options{}) // what is wrong with it is told where it is used
 	}
-	k := &code{src: wildcards.ReplaceAllString(expr, placeholder+"$1"), format: f}
+	k := &code{src: wildcards().ReplaceAllString(expr, placeholder+"$1"), format: f}
 	if k.expr, err = eval.Parse(k.src, eval.Options{}); err != nil {
 		c.fail(e, "%v", err)
 	}
@@ -84,12 +85,12 @@ func viewsOf(e *element) views {
 	return views{list(e.attr["IncludeView"]), list(e.attr["ExcludeView"])}
 }
 
-var localized = regexp.MustCompile(`@(\d+);`)
+var localized = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`@(\d+);`) })
 
 // parts splits "{{ size={n} }}": doubled braces are themselves, single ones hold
 // code; "@7;" is the string of that id.
 func (c *compiler) parts(e *element, s string) []part {
-	s = localized.ReplaceAllStringFunc(s, func(m string) string {
+	s = localized().ReplaceAllStringFunc(s, func(m string) string {
 		if text, ok := c.strings[m[1:len(m)-1]]; ok {
 			return text
 		}

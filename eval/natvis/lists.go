@@ -153,7 +153,7 @@ func (s *scope) array(ctx context.Context, it *item, lo, hi int) ([]*eval.Object
 		return nil, err
 	}
 	expr := ""
-	if s.expr != "" && memberPath.MatchString(k.src) {
+	if s.expr != "" && memberPath().MatchString(k.src) {
 		expr = s.path(k.src, first)
 	} else if p := atAddress(first.Type, first.Addr); p != "" {
 		expr = "(" + p[1:] + ")"

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dap-windbg/symbols"
 )
@@ -31,17 +32,17 @@ func (c *compiler) module(e *element, name, low, high string) module {
 	return m
 }
 
-var libVersion = regexp.MustCompile(`[.-](\d+(?:\.\d+)*)(?:\.so)?$`)
+var libVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[.-](\d+(?:\.\d+)*)(?:\.so)?$`) })
 
 // stem is a module's name without folder, "lib", extension and version:
 // "libfoo.so.1.2" and "foo.dll" are both "foo".
 func stem(name string) string {
 	name = strings.ToLower(path.Base(strings.ReplaceAll(name, `\`, "/")))
-	name = libVersion.ReplaceAllString(name, "")
+	name = libVersion().ReplaceAllString(name, "")
 	for _, ext := range []string{".so", ".dll", ".exe", ".dylib"} {
 		name = strings.TrimSuffix(name, ext)
 	}
-	return strings.TrimPrefix(libVersion.ReplaceAllString(name, ""), "lib")
+	return strings.TrimPrefix(libVersion().ReplaceAllString(name, ""), "lib")
 }
 
 // versionOf reads "1.2.3.4".
@@ -83,7 +84,7 @@ func (m module) fits(t *symbols.Type) bool {
 		if name == "" || stem(name) != m.name {
 			continue
 		}
-		v := libVersion.FindStringSubmatch(strings.ToLower(name))
+		v := libVersion().FindStringSubmatch(strings.ToLower(name))
 		if v == nil {
 			continue
 		}

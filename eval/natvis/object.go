@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
@@ -299,12 +300,14 @@ func (s *scope) child(ctx context.Context, name []part, k *code, fallback string
 	return o, err
 }
 
-var memberPath = regexp.MustCompile(`^(this->)?[A-Za-z_]\w*((\.|->)[A-Za-z_]\w*|\[\d+\])*$`)
+var memberPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(this->)?[A-Za-z_]\w*((\.|->)[A-Za-z_]\w*|\[\d+\])*$`)
+})
 
 // path is an expression that yields v in the frame: through the object where the
 // rule's expression is a member of it, else by address.
 func (s *scope) path(src string, v eval.Value) string {
-	if s.expr != "" && memberPath.MatchString(src) {
+	if s.expr != "" && memberPath().MatchString(src) {
 		return postfix(s.expr) + "." + strings.TrimPrefix(src, "this->")
 	}
 	if v.Place != eval.InMemory || v.BitSize > 0 || v.Addr >= scratchBase && v.Addr < scratchBase+scratchSize {
@@ -323,10 +326,10 @@ func atAddress(t *symbols.Type, a arch.Addr) string {
 	return fmt.Sprintf("*(%s *)0x%x", name, uint64(a))
 }
 
-var simple = regexp.MustCompile(`^[\w$@!.:\[\]]+$`)
+var simple = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w$@!.:\[\]]+$`) })
 
 func postfix(expr string) string {
-	if simple.MatchString(expr) || strings.HasPrefix(expr, "(") && strings.HasSuffix(expr, ")") && !strings.Contains(expr[1:], "(") {
+	if simple().MatchString(expr) || strings.HasPrefix(expr, "(") && strings.HasSuffix(expr, ")") && !strings.Contains(expr[1:], "(") {
 		return expr
 	}
 	return "(" + expr + ")"
@@ -341,7 +344,7 @@ func (s *scope) synthetic(ctx context.Context, it *item) ([]*eval.Object, error)
 		name = "?"
 	}
 	o := &eval.Object{Name: name, Whole: s.whole(it.strings)}
-	if it.code != nil && s.expr != "" && memberPath.MatchString(it.code.src) {
+	if it.code != nil && s.expr != "" && memberPath().MatchString(it.code.src) {
 		o.Expr = postfix(s.expr) + "." + strings.TrimPrefix(it.code.src, "this->")
 	}
 	text, _, err := s.display(ctx, it.display)

@@ -338,11 +338,13 @@ func (w *walker) follow(ctx context.Context, from stop, k *code) (stop, error) {
 }
 
 // plainLink is a member, perhaps of a member, perhaps converted.
-var plainLink = regexp.MustCompile(`^(?:\([^()]*\*\)\s*)?([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$`)
+var plainLink = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:\([^()]*\*\)\s*)?([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$`)
+})
 
 // learn notes a link that is a plain member, when it leads where the expression did.
 func (w *walker) learn(ctx context.Context, from stop, k *code, to eval.Value) {
-	m := plainLink.FindStringSubmatch(k.src)
+	m := plainLink().FindStringSubmatch(k.src)
 	t := from.typ.Strip()
 	if m == nil || to.Addr == 0 || virtual(t) {
 		return

@@ -137,13 +137,15 @@ func (r Request) spec() (line.Spec, error) {
 }
 
 // serials are the names of serial ports and pseudo terminals: of Linux, macOS, Windows.
-var serials = regexp.MustCompile(`^(/dev/tty[A-Z][^/]*|/dev/pts/[0-9]+|/dev/(tty|cu)\.[^/]+|\\\\\.\\(?i:com)[0-9]+)$`)
+var serials = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(/dev/tty[A-Z][^/]*|/dev/pts/[0-9]+|/dev/(tty|cu)\.[^/]+|\\\\\.\\(?i:com)[0-9]+)$`)
+})
 
 func isSerial(name string) bool {
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target
 	}
-	return serials.MatchString(name)
+	return serials().MatchString(name)
 }
 
 // allowed reports whether clients may open s.

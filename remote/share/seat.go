@@ -67,7 +67,7 @@ func (t *Seat) turn(ctx context.Context, line string, out io.Writer, run func(co
 		t.guest.Leave()
 		return nil
 	}
-	shown := passwords.ReplaceAllString(line, "$1*")
+	shown := passwords().ReplaceAllString(line, "$1*")
 	w := &work{by: t, line: shown}
 	ctx, done, err := s.take(ctx, w)
 	if err != nil {
@@ -92,7 +92,7 @@ func (t *Seat) turn(ctx context.Context, line string, out io.Writer, run func(co
 }
 
 // passwords are for whom they are told, and not for those who see the line of another.
-var passwords = regexp.MustCompile(`(?i)(password\s*=\s*)[^,;}\s]+`)
+var passwords = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(password\s*=\s*)[^,;}\s]+`) })
 
 // quiet are lines that the others are not shown.
 func quiet(line string) bool {

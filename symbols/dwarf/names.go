@@ -1,6 +1,9 @@
 package dwarf
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Names of DWARF 5, tables 7.3, 7.5, 7.9 and 7.11, and of the GNU extensions, for
 // people to read. A field "-" is a number that has no name.
@@ -14,7 +17,7 @@ func numbered(table map[uint64]string, first uint64, names string) {
 	}
 }
 
-var tagNames = func() map[uint64]string {
+var tagNames = sync.OnceValue(func() map[uint64]string {
 	t := map[uint64]string{0x4081: "MIPS_loop", 0x4090: "HP_array_descriptor"}
 	numbered(t, 0x01, `array_type class_type entry_point enumeration_type formal_parameter - - imported_declaration - label lexical_block - member -
 		pointer_type reference_type compile_unit string_type structure_type - subroutine_type typedef union_type unspecified_parameters variant
@@ -26,9 +29,9 @@ var tagNames = func() map[uint64]string {
 	numbered(t, 0x4101, `format_label function_template class_template GNU_BINCL GNU_EINCL GNU_template_template_param GNU_template_parameter_pack
 		GNU_formal_parameter_pack GNU_call_site GNU_call_site_parameter`)
 	return t
-}()
+})
 
-var attrNames = func() map[uint64]string {
+var attrNames = sync.OnceValue(func() map[uint64]string {
 	t := map[uint64]string{
 		0x2007: "MIPS_linkage_name", 0x2101: "sf_names", 0x2106: "body_end", 0x2107: "GNU_vector", 0x210f: "GNU_odr_signature", 0x2110: "GNU_template_name",
 		0x2111: "GNU_call_site_value", 0x2112: "GNU_call_site_data_value", 0x2113: "GNU_call_site_target", 0x2114: "GNU_call_site_target_clobbered",
@@ -49,9 +52,9 @@ var attrNames = func() map[uint64]string {
 		call_all_source_calls call_all_tail_calls call_return_pc call_value call_origin call_parameter call_pc call_tail_call call_target
 		call_target_clobbered call_data_location call_data_value noreturn alignment export_symbols deleted defaulted loclists_base`)
 	return t
-}()
+})
 
-var operationNames = func() map[uint8]string {
+var operationNames = sync.OnceValue(func() map[uint8]string {
 	t := map[uint64]string{}
 	numbered(t, opAddr, `addr - - deref - const1u const1s const2u const2s const4u const4s const8u const8s constu consts dup drop over pick swap rot xderef abs
 		and div minus mod mul neg not or plus plus_uconst shl shr shra xor bra eq ge gt le lt ne skip`)
@@ -65,12 +68,12 @@ var operationNames = func() map[uint8]string {
 		out[uint8(n)] = s
 	}
 	return out
-}()
+})
 
-var encodingNames = func() map[uint64]string {
+var encodingNames = sync.OnceValue(func() map[uint64]string {
 	t := map[uint64]string{}
 	numbered(t, 1, `DW_ATE_address DW_ATE_boolean DW_ATE_complex_float DW_ATE_float DW_ATE_signed DW_ATE_signed_char DW_ATE_unsigned DW_ATE_unsigned_char
 		DW_ATE_imaginary_float DW_ATE_packed_decimal DW_ATE_numeric_string DW_ATE_edited DW_ATE_signed_fixed DW_ATE_unsigned_fixed DW_ATE_decimal_float
 		DW_ATE_UTF DW_ATE_UCS DW_ATE_ASCII`)
 	return t
-}()
+})

@@ -109,9 +109,9 @@ func (d *Data) entry(off uint64) (die, bool) {
 }
 
 func (d *die) show() symbols.Entry {
-	e := symbols.Entry{Offset: uint64(d.ref()), Tag: name(tagNames, uint64(d.ab.tag), "DW_TAG_"), Children: d.ab.children}
+	e := symbols.Entry{Offset: uint64(d.ref()), Tag: name(tagNames(), uint64(d.ab.tag), "DW_TAG_"), Children: d.ab.children}
 	for i, a := range d.ab.attrs {
-		e.Attrs = append(e.Attrs, symbols.EntryAttr{Name: name(attrNames, uint64(a.name), "DW_AT_"), Text: d.text(a.name, d.vals[i])})
+		e.Attrs = append(e.Attrs, symbols.EntryAttr{Name: name(attrNames(), uint64(a.name), "DW_AT_"), Text: d.text(a.name, d.vals[i])})
 	}
 	return e
 }
@@ -150,7 +150,7 @@ func (d *die) text(n attrName, v value) string {
 	case n == atConstValue && v.form == formSdata:
 		return fmt.Sprint(int64(v.u))
 	case n == atEncoding:
-		return fmt.Sprintf("0x%x (%s)", v.u, cmp.Or(encodingNames[v.u], "?"))
+		return fmt.Sprintf("0x%x (%s)", v.u, cmp.Or(encodingNames()[v.u], "?"))
 	}
 	return fmt.Sprintf("0x%x", v.u)
 }
@@ -171,7 +171,7 @@ func (d *die) reference(v value) string {
 	}
 	text := fmt.Sprintf("0x%x", uint64(r))
 	if x, ok := d.u.data.die(r); ok {
-		if n := cmp.Or(x.mergedString(atName), strings.ToLower(strings.TrimSuffix(tagNames[uint64(x.ab.tag)], "_type"))); n != "" {
+		if n := cmp.Or(x.mergedString(atName), strings.ToLower(strings.TrimSuffix(tagNames()[uint64(x.ab.tag)], "_type"))); n != "" {
 			text += " ('" + n + "')"
 		}
 	}
@@ -233,5 +233,5 @@ func operationName(op uint8) string {
 	case op >= opBreg0 && op < opBreg0+32:
 		return fmt.Sprintf("breg%d", op-opBreg0)
 	}
-	return cmp.Or(operationNames[op], fmt.Sprintf("0x%02x", op))
+	return cmp.Or(operationNames()[op], fmt.Sprintf("0x%02x", op))
 }

@@ -132,8 +132,8 @@ func open(t testing.TB, name string, o Options) *Target {
 // TestRoundTrip: what is written is read back, for every machine, and another
 // reader of ELF files understands it.
 func TestRoundTrip(t *testing.T) {
-	for i := range machines {
-		m := &machines[i]
+	for i := range machines() {
+		m := &machines()[i]
 		t.Run(m.arch.Name, func(t *testing.T) {
 			p, mem := processOf(m)
 			name, out := writeFile(t, p, mem, Full)
@@ -456,8 +456,8 @@ func use(t testing.TB, data []byte) {
 }
 
 func FuzzOpen(f *testing.F) {
-	for i := range machines {
-		p, mem := processOf(&machines[i])
+	for i := range machines() {
+		p, mem := processOf(&machines()[i])
 		p.Threads = p.Threads[:1] // small, for the fuzzer shrinks what it finds
 		name, _ := writeFile(f, p, mem, Full)
 		data, err := os.ReadFile(name)

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/binfmt/elf"
@@ -116,51 +117,57 @@ func fxsave(vectors int) []field {
 }
 
 // fsave is the FSAVE image (Intel SDM 1, figure 8-9).
-var fsave = slices.Concat(
-	[]field{{"fctrl", 0, 2}, {"fstat", 4, 2}, {"ftag", 8, 2}, {"fioff", 12, 4}, {"fiseg", 16, 2}, {"fop", 18, 2}, {"fooff", 20, 4}, {"foseg", 24, 2}},
-	every(28, 10, 10, "st", "", 0, 7))
+var fsave = sync.OnceValue(func() []field {
+	return slices.Concat(
+		[]field{{"fctrl", 0, 2}, {"fstat", 4, 2}, {"ftag", 8, 2}, {"fioff", 12, 4}, {"fiseg", 16, 2}, {"fop", 18, 2}, {"fooff", 20, 4}, {"foseg", 24, 2}},
+		every(28, 10, 10, "st", "", 0, 7))
+})
 
 // fxsaveSize is the length of an FXSAVE image, bytes.
 const fxsaveSize = 512
 
-var riscvFloats = slices.Concat(numbered("ft", 0, 7), []string{"fs0", "fs1"}, numbered("fa", 0, 7), numbered("fs", 2, 11), numbered("ft", 8, 11))
+var riscvFloats = sync.OnceValue(func() []string {
+	return slices.Concat(numbered("ft", 0, 7), []string{"fs0", "fs1"}, numbered("fa", 0, 7), numbered("fs", 2, 11), numbered("ft", 8, 11))
+})
 
 func riscvExtra() []arch.Register {
-	out := registers(arch.Float, 8, riscvFloats...)
+	out := registers(arch.Float, 8, riscvFloats()...)
 	for i := range out {
 		out[i].DWARF = 32 + i // RISC-V ELF psABI, DWARF register numbers
 	}
 	return append(out, registers(arch.Float, 4, "fcsr")...)
 }
 
-var machines = []machine{
-	{number: elf.MachineX8664, arch: arch.AMD64, info: info64,
-		status: status64.with(8, "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
-			"orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"),
-		sets: []regset{{owner: "CORE", kind: noteFPRegset, size: fxsaveSize, fields: fxsave(16), x87: true}}},
-	{number: elf.Machine386, arch: arch.I386, info: info32,
-		status: status32.with(4, "ebx", "ecx", "edx", "esi", "edi", "ebp", "eax", "ds", "es", "fs", "gs", "orig_eax", "eip", "cs", "eflags", "esp", "ss"),
-		sets: []regset{{owner: "CORE", kind: noteFPRegset, size: 108, fields: fsave},
-			{owner: "LINUX", kind: notePRXFPReg, size: fxsaveSize, fields: fxsave(8), x87: true}},
-		extra: registers(arch.System, 4, "orig_eax", "gs_base")},
-	{number: elf.MachineAArch64, arch: arch.ARM64, info: info64,
-		status: status64.with(8, append(numbered("x", 0, 30), "sp", "pc", "cpsr")...),
-		sets: []regset{
-			{owner: "CORE", kind: noteFPRegset, size: 528, fields: append(every(0, 16, 16, "v", "", 0, 31), field{"fpsr", 512, 4}, field{"fpcr", 516, 4})},
-			{owner: "LINUX", kind: noteArmTLS, size: 8, fields: []field{{"tpidr", 0, 8}}},
-			{owner: "LINUX", kind: noteArmPACMask, size: 16, fields: []field{{"pauth_dmask", 0, 8}, {"pauth_cmask", 8, 8}}}},
-		extra: registers(arch.System, 8, "tpidr", "pauth_dmask", "pauth_cmask")},
-	{number: elf.MachineRISCV, arch: arch.RISCV64, info: info64,
-		status: status64.with(8, "pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7",
-			"s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"),
-		sets:  []regset{{owner: "CORE", kind: noteFPRegset, size: 264, fields: append(row(0, 8, riscvFloats...), field{"fcsr", 256, 4})}},
-		extra: riscvExtra()},
-}
+var machines = sync.OnceValue(func() []machine {
+	return []machine{
+		{number: elf.MachineX8664, arch: arch.AMD64, info: info64,
+			status: status64.with(8, "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
+				"orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"),
+			sets: []regset{{owner: "CORE", kind: noteFPRegset, size: fxsaveSize, fields: fxsave(16), x87: true}}},
+		{number: elf.Machine386, arch: arch.I386, info: info32,
+			status: status32.with(4, "ebx", "ecx", "edx", "esi", "edi", "ebp", "eax", "ds", "es", "fs", "gs", "orig_eax", "eip", "cs", "eflags", "esp", "ss"),
+			sets: []regset{{owner: "CORE", kind: noteFPRegset, size: 108, fields: fsave()},
+				{owner: "LINUX", kind: notePRXFPReg, size: fxsaveSize, fields: fxsave(8), x87: true}},
+			extra: registers(arch.System, 4, "orig_eax", "gs_base")},
+		{number: elf.MachineAArch64, arch: arch.ARM64, info: info64,
+			status: status64.with(8, append(numbered("x", 0, 30), "sp", "pc", "cpsr")...),
+			sets: []regset{
+				{owner: "CORE", kind: noteFPRegset, size: 528, fields: append(every(0, 16, 16, "v", "", 0, 31), field{"fpsr", 512, 4}, field{"fpcr", 516, 4})},
+				{owner: "LINUX", kind: noteArmTLS, size: 8, fields: []field{{"tpidr", 0, 8}}},
+				{owner: "LINUX", kind: noteArmPACMask, size: 16, fields: []field{{"pauth_dmask", 0, 8}, {"pauth_cmask", 8, 8}}}},
+			extra: registers(arch.System, 8, "tpidr", "pauth_dmask", "pauth_cmask")},
+		{number: elf.MachineRISCV, arch: arch.RISCV64, info: info64,
+			status: status64.with(8, "pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7",
+				"s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"),
+			sets:  []regset{{owner: "CORE", kind: noteFPRegset, size: 264, fields: append(row(0, 8, riscvFloats()...), field{"fcsr", 256, 4})}},
+			extra: riscvExtra()},
+	}
+})
 
 // machineOf finds the row of an ELF machine.
 func machineOf(number uint16, is64 bool) *machine {
-	for i := range machines {
-		if m := &machines[i]; m.number == number && is64 == (m.arch.PtrSize == 8) {
+	for i := range machines() {
+		if m := &machines()[i]; m.number == number && is64 == (m.arch.PtrSize == 8) {
 			return m
 		}
 	}
@@ -169,9 +176,9 @@ func machineOf(number uint16, is64 bool) *machine {
 
 // machineFor finds the row of a CPU.
 func machineFor(a *arch.Arch) *machine {
-	for i := range machines {
-		if machines[i].arch == a {
-			return &machines[i]
+	for i, m := range machines() {
+		if m.arch == a {
+			return &machines()[i]
 		}
 	}
 	return nil

@@ -71,9 +71,9 @@ func remember(t testing.TB, name string) *past {
 
 // code keeps the instruction bytes of a stop, which are free of breakpoints.
 func (p *past) code(s *stateChange) {
-	m := machines[0]
-	if s.report.u8(machines[1].codeLen) == 16 && s.report.u8(m.codeLen) != 16 {
-		m = machines[1]
+	m := machines()[0]
+	if s.report.u8(machines()[1].codeLen) == 16 && s.report.u8(m.codeLen) != 16 {
+		m = machines()[1]
 	}
 	for i := range int(s.report.u16(m.codeLen)) {
 		p.memory[s.pc+uint64(i)] = s.report.u8(m.code + i)

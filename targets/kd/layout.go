@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"dap-windbg/arch"
 )
@@ -168,7 +169,7 @@ type version struct {
 func parseVersion(data []byte) version {
 	f := field(data)
 	v := version{major: f.u16(16), build: f.u16(18), protocol: f.u8(20), flags: f.u16(22), number: f.u16(24), kernel: f.u64(32), modules: f.u64(40), data: f.u64(48)}
-	for _, m := range machines {
+	for _, m := range machines() {
 		if m.number == v.number {
 			v.machine = m
 		}
@@ -225,7 +226,7 @@ func many(parts ...[]place) []place {
 }
 
 // Sources: winnt.h (CONTEXT), windbgkd.h (control report, DBGKD_CONTROL_SET).
-var machines = []*machine{amd64(), i386(), arm64()}
+var machines = sync.OnceValue(func() []*machine { return []*machine{amd64(), i386(), arm64()} })
 
 func amd64() *machine {
 	m := &machine{

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"regexp"
 	"strings"
+	"sync"
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
@@ -127,11 +128,11 @@ func (c *Conn) finish(ctx context.Context, d *description, settling bool) (*proc
 }
 
 // executing is what gdbserver since 14 says of an image whose file was replaced.
-var executing = regexp.MustCompile(`^/proc/\d+/exe$`)
+var executing = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/proc/\d+/exe$`) })
 
 // realPath is where the file of an image lies or lay.
 func (c *Conn) realPath(ctx context.Context, settling bool, path string) (string, error) {
-	if !executing.MatchString(path) {
+	if !executing().MatchString(path) {
 		return path, nil
 	}
 	r := ask("vFile:readlink:%s", toHex(path))

@@ -67,7 +67,7 @@ func (e *KGDBSilentError) Hint() string { return e.Advice }
 func (c *Conn) spoke(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if kernelBegins.MatchString(text) {
+	if kernelBegins().MatchString(text) {
 		c.begins(c.whole)
 	}
 	c.say(text)

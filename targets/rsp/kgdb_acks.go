@@ -19,7 +19,7 @@ func (l *kgdbLine) take(b byte) {
 		case (b == '+' || b == '-') && l.isDue(b):
 		case b != 0 && b != '\r':
 			l.text = append(l.text, b)
-			if b == '\n' && l.state == kgdbStopped && kernelBegins.Match(l.text) {
+			if b == '\n' && l.state == kgdbStopped && kernelBegins().Match(l.text) {
 				l.tell() // another kernel acknowledges nothing
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"dap-windbg/targets"
 )
@@ -15,7 +16,9 @@ import (
 
 // kernelBegins is what a kernel begins with (init/version.c), firmware's words before it or
 // not. A program may print it too. kdb's dmesg has a level before the time.
-var kernelBegins = regexp.MustCompile(`(?m)(?:^|(?:^|[^>])\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`)
+var kernelBegins = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)(?:^|(?:^|[^>])\[ *0\.0+\] )Linux version [0-9]+\.[0-9]`)
+})
 
 // notByKGDB has kdb's words of that kind, and what does it here.
 var notByKGDB = map[string]string{

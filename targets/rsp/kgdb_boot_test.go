@@ -23,7 +23,7 @@ func TestKernelBegins(t *testing.T) {
 		"x Linux version 6.1.0":                                  false,
 		"[  100.000000] Linux version 6.1.0":                     false,
 	} {
-		if kernelBegins.MatchString(text) != want {
+		if kernelBegins().MatchString(text) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
 	}

@@ -65,9 +65,11 @@ const (
 )
 
 var (
-	kdbPrompt  = regexp.MustCompile(`\[[0-9]{1,4}\]kdb> $`)
-	kdbMore    = regexp.MustCompile(`more> $`)
-	kgdbEnters = regexp.MustCompile(`(KGDB or \$3#33 for KDB|Entering KGDB|please attach debugger[^\n]*)\s*$`)
+	kdbPrompt  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[[0-9]{1,4}\]kdb> $`) })
+	kdbMore    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`more> $`) })
+	kgdbEnters = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(KGDB or \$3#33 for KDB|Entering KGDB|please attach debugger[^\n]*)\s*$`)
+	})
 )
 
 // kgdbLine is an io.ReadWriteCloser: its reader and writer speak packets without
@@ -384,18 +386,18 @@ func (l *kgdbLine) settle() {
 		l.tail = append(l.tail, l.text...)
 		l.tail = l.tail[max(0, len(l.tail)-200):]
 	}
-	prompt := kdbPrompt.Match(l.tail)
+	prompt := kdbPrompt().Match(l.tail)
 	switch {
 	case l.state == kgdbParting && prompt:
 		l.tail = nil
 		l.parted(true)
 	case l.state == kgdbStopped, l.state == kgdbParting:
-	case l.state == kgdbRunning && stopEnd.Match(l.tail):
+	case l.state == kgdbRunning && stopEnd().Match(l.tail):
 		l.asksLate()
-	case kdbMore.Match(l.tail):
+	case kdbMore().Match(l.tail):
 		l.tail = nil
 		l.write("q")
-	case prompt, kgdbEnters.Match(l.tail):
+	case prompt, kgdbEnters().Match(l.tail):
 		l.tail = nil
 		l.fromKDB = l.fromKDB || prompt
 		l.enter()
@@ -428,7 +430,7 @@ func (l *kgdbLine) tellText(n int) {
 	if text == "" {
 		return
 	}
-	if l.state == kgdbStopped && l.found && kernelBegins.MatchString(text) { // the machine was reset
+	if l.state == kgdbStopped && l.found && kernelBegins().MatchString(text) { // the machine was reset
 		l.state, l.sent, l.queue = kgdbRunning, nil, nil // those above answer what was asked
 	}
 	l.o.Trace.Message(false, 0, []byte(text))

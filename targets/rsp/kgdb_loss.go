@@ -1,6 +1,9 @@
 package rsp
 
-import "regexp"
+import (
+	"regexp"
+	"sync"
+)
 
 // What is done when nothing comes: lost packets are asked for or sent again.
 
@@ -24,7 +27,9 @@ func (l *kgdbLine) paused() {
 }
 
 // stopBegun is the beginning of a stop.
-var stopBegun = regexp.MustCompile(`^\$([ST][0-9a-f]{0,2}|[ST][0-9a-f]{2}.*|O[0-9a-f]*(#.?)?)?$`)
+var stopBegun = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\$([ST][0-9a-f]{0,2}|[ST][0-9a-f]{2}.*|O[0-9a-f]*(#.?)?)?$`)
+})
 
 // halfPacket: a running kernel began what may be a packet. One that is slow is waited
 // for; then another copy is asked for, since it may have lost its end; then it is text.
@@ -32,7 +37,7 @@ func (l *kgdbLine) halfPacket() {
 	if l.packet == nil {
 		return
 	}
-	if l.waits++; !stopBegun.Match(l.packet) || l.waits > 2 || l.waits > 1 && len(l.packet) == 1 {
+	if l.waits++; !stopBegun().Match(l.packet) || l.waits > 2 || l.waits > 1 && len(l.packet) == 1 {
 		l.tail = append(l.tail, l.packet...)
 		l.noPacket()
 		return
@@ -45,7 +50,7 @@ func (l *kgdbLine) halfPacket() {
 
 // stopEnd is what a stop's packet ends with. Text of a running kernel that does is one that
 // came too slowly to be taken for that: the stub waits for its acknowledgement.
-var stopEnd = regexp.MustCompile(`[ST][0-9a-f]{2}(thread:[0-9a-f]+;)?#[0-9a-f]{2}$`)
+var stopEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[ST][0-9a-f]{2}(thread:[0-9a-f]+;)?#[0-9a-f]{2}$`) })
 
 // asksLate has a stop repeated that came too slowly.
 func (l *kgdbLine) asksLate() {

@@ -17,24 +17,24 @@ import (
 
 // tables are the rows of QEMU's "info registers" that tell a table's place:
 // "IDT=     fffffe0000000000 00000fff" (target/i386/cpu-dump.c).
-var tables = map[string]*regexp.Regexp{
-	"idtr": regexp.MustCompile(`(?m)^IDT=\s+([0-9a-f]+) `),
-	"gdtr": regexp.MustCompile(`(?m)^GDT=\s+([0-9a-f]+) `),
-	"ldtr": regexp.MustCompile(`(?m)^LDT=[0-9a-f]+ ([0-9a-f]+) `),
-	"tr":   regexp.MustCompile(`(?m)^TR =[0-9a-f]+ ([0-9a-f]+) `),
+var tables = map[string]string{
+	"idtr": `(?m)^IDT=\s+([0-9a-f]+) `,
+	"gdtr": `(?m)^GDT=\s+([0-9a-f]+) `,
+	"ldtr": `(?m)^LDT=[0-9a-f]+ ([0-9a-f]+) `,
+	"tr":   `(?m)^TR =[0-9a-f]+ ([0-9a-f]+) `,
 }
 
 // systemRegister is the base in a register of the first CPU that no description has.
 func (t *Target) systemRegister(ctx context.Context, name string) ([]byte, error) {
 	row := tables[name]
-	if row == nil || t.c.kind.name != qemuStub.name {
+	if row == "" || t.c.kind.name != qemuStub.name {
 		return nil, errors.ErrUnsupported
 	}
 	text, _, err := t.Command(ctx, "info registers")
 	if err != nil {
 		return nil, err
 	}
-	m := row.FindStringSubmatch(text)
+	m := regexp.MustCompile(row).FindStringSubmatch(text)
 	if m == nil {
 		return nil, &targets.ProtocolError{Op: "reading " + name, Sent: "info registers", Got: text}
 	}

@@ -1,6 +1,9 @@
 package rsp
 
-import "testing"
+import (
+	"regexp"
+	"testing"
+)
 
 // TestTables: where tables lie, as QEMU's monitor writes it in long mode and in real mode.
 func TestTables(t *testing.T) {
@@ -11,7 +14,7 @@ func TestTables(t *testing.T) {
 		{long, "idtr", "fffffe0000000000"}, {long, "gdtr", "fffffe0000001000"}, {long, "tr", "fffffe0000003000"}, {long, "ldtr", "0000000000000000"},
 		{short, "idtr", "000f615e"}, {short, "gdtr", "000f6120"}, {short, "tr", "00000000"},
 	} {
-		m := tables[c.name].FindStringSubmatch(c.text)
+		m := regexp.MustCompile(tables[c.name]).FindStringSubmatch(c.text)
 		if m == nil || m[1] != c.want {
 			t.Errorf("%s is %q, want %s", c.name, m, c.want)
 		}

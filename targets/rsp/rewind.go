@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"dap-windbg/targets"
@@ -239,7 +240,7 @@ func (w *rewinding) seek(ctx context.Context, to uint64) error {
 }
 
 // snapshotText is a row of "info snapshots": its name, and its instruction at the end.
-var snapshotText = regexp.MustCompile(`(?m)^\S+ +(\S+) .* (\d+)\s*$`)
+var snapshotText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\S+ +(\S+) .* (\d+)\s*$`) })
 
 // load loads the latest snapshot up to an instruction and runs on to it. The command
 // replay_seek does that, too, but QEMU since 8.1 does not tell of the stop.
@@ -249,7 +250,7 @@ func (w *rewinding) load(ctx context.Context, to uint64) error {
 		return err
 	}
 	name, from := "", uint64(0)
-	for _, row := range snapshotText.FindAllStringSubmatch(list, -1) {
+	for _, row := range snapshotText().FindAllStringSubmatch(list, -1) {
 		if at, err := strconv.ParseUint(row[2], 10, 64); err == nil && at <= to && (name == "" || at > from) {
 			name, from = row[1], at
 		}
@@ -332,7 +333,7 @@ func (w *rewinding) wait(ctx context.Context) error {
 	return nil
 }
 
-var positionText = regexp.MustCompile(`instruction count = (\d+)`)
+var positionText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`instruction count = (\d+)`) })
 
 // position is how many instructions of the recording have been carried out.
 func (w *rewinding) position(ctx context.Context) (uint64, error) {
@@ -340,7 +341,7 @@ func (w *rewinding) position(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	found := positionText.FindStringSubmatch(text)
+	found := positionText().FindStringSubmatch(text)
 	if found == nil {
 		return 0, &targets.ProtocolError{Op: "asking where the recording is", Sent: "info replay", Got: text}
 	}
