@@ -377,7 +377,7 @@ func (l *loop) judgeExec(ctx context.Context, st *Stop) bool {
 		l.arch = set.Arch
 	}
 	l.traps = newTrapTable(l.arch)
-	l.armed.throws, l.skip, l.kept, l.marked = nil, skip{}, nil, nil
+	l.armed.throws, l.skip, l.kept, l.marked, l.decoded = nil, skip{}, nil, nil, nil
 	l.plan = nil
 	clear(l.hits)
 	clear(l.handed)
