@@ -248,7 +248,7 @@ func TestCores(t *testing.T) {
 			if strings.HasPrefix(how, "C++") {
 				signal, code = "SIGSEGV", "b"
 			}
-			if text := c.Command(".lastevent"); !strings.Contains(text, signal+" - code "+code) || stopped.ThreadId == 0 {
+			if text := c.Command(".lastevent"); !strings.Contains(text, ": Signal "+signal+" (") || !strings.Contains(text, ") - code "+code) || stopped.ThreadId == 0 {
 				t.Errorf(".lastevent: %s", text)
 			}
 			if text := c.Command("!analyze -v"); !strings.Contains(text, "FAILURE_BUCKET_ID:  "+signal) {
