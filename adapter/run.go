@@ -82,6 +82,7 @@ func (s *session) reverseContinue(r *request, a *dap.ReverseContinueArguments) (
 // pause stops a running debuggee. In a stopped one the command line at work was
 // cancelled when the request came in; so are commands of a stop not told yet.
 func (s *session) pause(r *request, a *dap.PauseArguments) (any, error) {
+	s.readMail() // a stop with commands may have come that is not known of yet
 	es := s.engine()
 	if es == nil {
 		return nil, errNoDebuggee

@@ -156,6 +156,13 @@ func (k *kgdbKernel) Break() error {
 	return nil
 }
 
+// lies is what was typed at the console and not entered.
+func (k *kgdbKernel) lies() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.typed
+}
+
 // console shows what is typed.
 func (k *kgdbKernel) console(b byte) {
 	switch {

@@ -129,8 +129,8 @@ func TestKGDBBoots(t *testing.T) {
 				if strings.Count(told, notHeeded) != 1 || !strings.Contains(told, how.Advice) {
 					t.Errorf("told %q", told)
 				}
-				if k.typed != "" {
-					t.Errorf("%q lies at the console", k.typed)
+				if k.lies() != "" {
+					t.Errorf("%q lies at the console", k.lies())
 				}
 				if err == nil {
 					c.Target().Close(context.Background(), targets.Leave)
@@ -156,12 +156,12 @@ func TestKGDBUnheeded(t *testing.T) {
 		}
 		for second := range 60 {
 			time.Sleep(time.Second)
-			if k.typed != "" && k.typed != "g" || second == 0 && k.typed == "" {
-				t.Errorf("%q was typed", k.typed)
+			if typed := k.lies(); typed != "" && typed != "g" || second == 0 && typed == "" {
+				t.Errorf("%q was typed", typed)
 			}
 		}
-		if k.typed != "" {
-			t.Errorf("%q lies at the console", k.typed)
+		if typed := k.lies(); typed != "" {
+			t.Errorf("%q lies at the console", typed)
 		}
 	})
 }
