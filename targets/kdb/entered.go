@@ -24,8 +24,7 @@ func (t *Target) entered(text string, cpu int) {
 		return
 	}
 	if !ok && strings.Contains(text, goAgain) {
-		t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
-		t.c.post(t.c.next)
+		t.goesOn()
 		return
 	}
 	if m := goElsewhere().FindStringSubmatch(text); m != nil && !ok && t.sent < maxSpoiled {
@@ -38,8 +37,7 @@ func (t *Target) entered(text string, cpu int) {
 		// It had run into a breakpoint and waited while that was cleared. The kernel goes back
 		// itself (kgdb_skipexception), unless kgdb was asked for its state meanwhile.
 		t.types(fmt.Sprintf("rm ip 0x%x", uint64(at)), func(string) {
-			t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
-			t.c.post(t.c.next)
+			t.goesOn()
 		})()
 		return
 	}
@@ -56,9 +54,14 @@ func (t *Target) goFrom(cpu string) {
 			t.arrived(e, out, t.cpu)
 			return
 		}
-		t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
-		t.c.post(t.c.next)
+		t.goesOn()
 	})()
+}
+
+// goesOn has kdb let the kernel go on. mu is held.
+func (t *Target) goesOn() {
+	t.c.queue = append(t.c.queue, &typed{line: "go", lets: true})
+	t.c.post(t.c.next)
 }
 
 // arrived tells of an entry, after what it has to find out. mu is held.
