@@ -10,7 +10,7 @@ import (
 )
 
 // starved is the line of a machine that gets so little time that each character comes by
-// itself, a good while after the one before.
+// itself, a good while after the one before. Time is the test's own.
 type starved struct{ *farEnd }
 
 func (l starved) Read(p []byte) (int, error) {
@@ -25,7 +25,7 @@ func TestStarved(t *testing.T) {
 		f := newFarEnd(t)
 		k, err := Connect(context.Background(), starved{f}, Options{})
 		must(t, err)
-		defer time.Sleep(time.Second) // the line's reader ends
+		defer time.Sleep(time.Second) // the test's own time, which stops with it: the line's reader ends within a pause
 		defer k.Close(context.Background(), targets.Leave)
 		shown := ""
 		stops := func(want targets.Reason) {
@@ -81,7 +81,7 @@ func TestPlainText(t *testing.T) {
 			{"go", "/ # \nEnter your name: \n"}, {"ne", "/ # \nEnter your name: \ngone"},
 		} {
 			f.set(func() { f.print(c.print) })
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // of the test's own time, in which nothing more comes
 			synctest.Wait()
 			for len(shown) < len(c.want) {
 				shown += (<-k.Events()).(targets.Output).Text

@@ -37,10 +37,22 @@ func (k *kgdbKernel) boot() {
 	k.print(banner)
 }
 
-func (k *kgdbKernel) runs() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.running
+func (k *kgdbKernel) runs() bool { return k.running }
+
+// until waits for what the far end tells nobody of; f is called under its lock.
+func (k *kgdbKernel) until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(targettest.Patience); ; time.Sleep(time.Millisecond) {
+		k.mu.Lock()
+		is := f()
+		k.mu.Unlock()
+		switch {
+		case is:
+			return
+		case time.Now().After(limit):
+			t.Fatalf("%s: not within %v", what, targettest.Patience)
+		}
+	}
 }
 
 // awaitRunning waits until the target says that the machine runs.
@@ -66,11 +78,7 @@ func TestKGDBReboot(t *testing.T) {
 		if err := d.Resume(ctx, targets.Resume{Default: targets.Action{Kind: targets.Go}}); err != nil {
 			t.Fatal(err)
 		}
-		for limit := time.Now().Add(targettest.Patience); !k.runs(); time.Sleep(time.Millisecond) { // the far end tells nobody that it took the packet
-			if time.Now().After(limit) {
-				t.Fatal("it does not run")
-			}
-		}
+		k.until(t, "it runs", k.runs)
 	}
 	for _, c := range []struct {
 		name string
@@ -145,11 +153,7 @@ func TestKGDBResetAsked(t *testing.T) {
 			k.mu.Unlock()
 			answer := make(chan error, 1)
 			go func() { answer <- ask(d) }()
-			for taken := false; !taken; time.Sleep(time.Millisecond) { // the far end tells nobody that it took the packet
-				k.mu.Lock()
-				taken = k.late != ""
-				k.mu.Unlock()
-			}
+			k.until(t, "the question is taken", func() bool { return k.late != "" })
 			k.boot()
 			awaitRunning(t, d)
 			if err := <-answer; err == nil || !strings.Contains(err.Error(), "the machine was reset") {

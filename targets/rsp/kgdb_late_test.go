@@ -22,17 +22,14 @@ func TestKGDBLateStop(t *testing.T) {
 		if err := d.Resume(context.Background(), targets.Resume{Default: targets.Action{Kind: targets.Go}}); err != nil {
 			t.Fatal(err)
 		}
-		for end, gone := time.Now().Add(targettest.Patience), false; !gone; time.Sleep(time.Millisecond) { // nothing tells when it goes
-			k.mu.Lock()
-			if gone = k.running; gone {
-				k.running = false
-				k.print(packet[:cut])
+		k.until(t, "it runs", func() bool {
+			if !k.running {
+				return false
 			}
-			k.mu.Unlock()
-			if time.Now().After(end) {
-				t.Fatal("it does not run")
-			}
-		}
+			k.running = false
+			k.print(packet[:cut])
+			return true
+		})
 		for said := ""; !strings.Contains(said, packet[:cut]); { // it is given up
 			select {
 			case e, ok := <-d.Events():

@@ -140,7 +140,8 @@ func TestKGDBBoots(t *testing.T) {
 	}
 }
 
-// TestKGDBUnheeded: the letter of an interrupt that the kernel does not heed is erased.
+// TestKGDBUnheeded: the letter of an interrupt that the kernel does not heed is erased, in
+// the test's own time.
 func TestKGDBUnheeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKGDBKernel()
