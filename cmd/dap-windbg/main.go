@@ -25,6 +25,7 @@ import (
 	"dap-windbg/launch"
 	"dap-windbg/remote/dbgsrv"
 	"dap-windbg/remote/transport"
+	"dap-windbg/targets/wire"
 )
 
 // endLimit bounds an end that was asked for by a signal. Parting takes less.
@@ -183,13 +184,19 @@ func logger(file string) (zerolog.Logger, error) {
 }
 
 // stdio is standard input and output as one stream.
-type stdio struct{ in, out *os.File }
+type stdio struct {
+	in, out io.ReadWriteCloser
+	file    *os.File // behind out
+}
 
-func standard() stdio { return stdio{polled(os.Stdin), polled(os.Stdout)} }
+func standard() stdio {
+	out := polled(os.Stdout)
+	return stdio{wire.Polled(polled(os.Stdin)), wire.Polled(out), out}
+}
 
 func (s stdio) Read(p []byte) (int, error)         { return s.in.Read(p) }
 func (s stdio) Write(p []byte) (int, error)        { return s.out.Write(p) }
-func (s stdio) SetWriteDeadline(t time.Time) error { return s.out.SetWriteDeadline(t) }
+func (s stdio) SetWriteDeadline(t time.Time) error { return s.file.SetWriteDeadline(t) }
 func (s stdio) Close() error                       { return s.in.Close() }
 
 var _ io.ReadWriteCloser = stdio{}

@@ -1,5 +1,6 @@
 // Package wire holds what every protocol over a byte stream needs and none
-// owns: the mailbox events wait in, the trace of a wire, and the replay of one.
+// owns: the mailbox events wait in, the trace of a wire, the replay of one, and reads and
+// writes that cost the scheduler nothing.
 //
 // A trace is text, one message a line:
 //

@@ -1,0 +1,105 @@
+//go:build unix
+
+package wire
+
+import (
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// Polled is rw, a socket or a polled file, with reads and writes that the scheduler is
+// not told of: they never block, for the descriptor is waited for by the poller. Else
+// each would wake the scheduler's monitor where the process has been idle, which is
+// what a debugger is between two messages. Whatever else rw may be is returned as it is.
+func Polled(rw io.ReadWriteCloser) io.ReadWriteCloser {
+	conn, ok := rw.(interface {
+		io.ReadWriteCloser
+		syscall.Conn
+	})
+	if !ok {
+		return rw
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return rw
+	}
+	if nonblocking := false; raw.Control(func(fd uintptr) { nonblocking = isNonblocking(fd) }) != nil || !nonblocking {
+		return rw
+	}
+	return &polled{conn, raw}
+}
+
+func isNonblocking(fd uintptr) bool {
+	flags, _, no := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0)
+	return no == 0 && flags&syscall.O_NONBLOCK != 0
+}
+
+type polled struct {
+	io.ReadWriteCloser
+	raw syscall.RawConn
+}
+
+func (c *polled) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	var no syscall.Errno
+	if err := c.raw.Read(func(fd uintptr) bool {
+		n, no = transfer(syscall.SYS_READ, fd, p)
+		return no != syscall.EAGAIN
+	}); err != nil {
+		return 0, err
+	}
+	switch {
+	case no != 0:
+		return 0, c.failed("read", no)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (c *polled) Write(p []byte) (done int, err error) {
+	var no syscall.Errno
+	err = c.raw.Write(func(fd uintptr) bool {
+		for no = 0; done < len(p) && no == 0; {
+			var n int
+			n, no = transfer(syscall.SYS_WRITE, fd, p[done:])
+			done += n
+		}
+		return no != syscall.EAGAIN
+	})
+	if err == nil && no != 0 {
+		err = c.failed("write", no)
+	}
+	return done, err
+}
+
+// failed words a failure as rw itself does.
+func (c *polled) failed(op string, no syscall.Errno) error {
+	switch rw := c.ReadWriteCloser.(type) {
+	case net.Conn:
+		return &net.OpError{Op: op, Net: rw.LocalAddr().Network(), Source: rw.LocalAddr(), Addr: rw.RemoteAddr(), Err: os.NewSyscallError(op, no)}
+	case *os.File:
+		return &fs.PathError{Op: op, Path: rw.Name(), Err: no}
+	}
+	return os.NewSyscallError(op, no)
+}
+
+// transfer is read(2) or write(2), once more where a signal came in between.
+func transfer(call, fd uintptr, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, no := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch no {
+		case 0:
+			return int(n), 0
+		case syscall.EINTR:
+			continue
+		}
+		return 0, no
+	}
+}
