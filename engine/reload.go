@@ -7,6 +7,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
 
@@ -56,7 +57,7 @@ func (v *View) LoadAll(ctx context.Context, bases []arch.Addr, how Loading) ([]*
 	any, canAny := l.o.Store.(anyBuild)
 	for _, m := range ms {
 		if how.Force || how.Mismatched || m.Err == errUnloaded {
-			m.Tried, m.Image, m.Err, m.Forced = false, nil, nil, false
+			m.forget()
 			delete(l.modules.opening, m.Base)
 		}
 		if how.Mismatched && canAny {
@@ -64,8 +65,43 @@ func (v *View) LoadAll(ctx context.Context, bases []arch.Addr, how Loading) ([]*
 		}
 	}
 	err := l.needFor(ctx, 0, ms...)
+	if how.Force && err == nil {
+		err = l.loadNames(ctx, ms)
+	}
 	l.symbolsCame(context.WithoutCancel(ctx), ms...)
 	return ms, err
+}
+
+// forget drops m's symbols, so that they are looked for again.
+func (m *Module) forget() {
+	m.Tried, m.Image, m.Err, m.Forced, m.inMemory = false, nil, nil, false, false
+}
+
+// loadNames has the System read the names of those of ms that have no file, where it waits
+// to be told to.
+func (l *loop) loadNames(ctx context.Context, ms []*Module) error {
+	s, ok := l.o.System.(systems.Loader)
+	if !ok || l.state != StateStopped {
+		return nil
+	}
+	for _, m := range ms {
+		if !m.inMemory {
+			continue
+		}
+		more, err := s.Load(ctx, &world{ctx, l, &nowMemory{l, spaceHere}}, m.Module)
+		if more {
+			after := context.WithoutCancel(ctx) // what it has is shown, also when it was broken off
+			m.Image, m.inMemory = nil, false
+			l.namesFromSystem(after, m)
+			l.modules.stale = l.modules.stale || m.Main
+			l.freshModules(after)
+			l.watch(after)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // symbolsCame lets wishes and stacks see modules' new symbols.
@@ -83,7 +119,7 @@ func (l *loop) symbolsCame(ctx context.Context, ms ...*Module) {
 func (v *View) Reload(ctx context.Context) error {
 	l := v.l
 	for _, m := range l.modules.rows {
-		m.Tried, m.Image, m.Err, m.Forced = false, nil, nil, false
+		m.forget()
 	}
 	l.modules.opening = nil
 	l.forgetWalks()
@@ -107,7 +143,7 @@ func (v *View) AddModule(ctx context.Context, add targets.Module) (*Module, erro
 	if i := slices.IndexFunc(l.modules.rows, func(o *Module) bool { return o.Base == add.Base }); i >= 0 {
 		m = l.modules.rows[i]
 		m.Path, m.Size, m.BuildID = add.Path, max(m.Size, add.Size), add.BuildID
-		m.Tried, m.Image, m.Err, m.Forced = false, nil, nil, false
+		m.forget()
 		delete(l.modules.opening, m.Base)
 	} else {
 		if l.modules.added == nil {
@@ -126,7 +162,7 @@ func (v *View) AddModule(ctx context.Context, add targets.Module) (*Module, erro
 func (v *View) Defer(base arch.Addr) {
 	for _, m := range v.l.modules.rows {
 		if m.Base == base {
-			m.Tried, m.Image, m.Err, m.Forced = false, nil, nil, false
+			m.forget()
 			delete(v.l.modules.opening, base)
 			v.l.forgetWalks()
 			v.l.o.Emit(ModuleEvent{Module: *m, Change: SymbolsChanged})

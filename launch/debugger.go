@@ -32,7 +32,7 @@ type Debugger struct {
 	trace   *wire.Trace
 	traceTo io.Closer
 
-	writing atomic.Pointer[context.CancelFunc] // of a core file
+	writing atomic.Pointer[context.CancelFunc] // of a core file, or reading at length
 	leaving sync.WaitGroup                     // traps of lost debuggees are being remembered
 
 	mu       sync.Mutex

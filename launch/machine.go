@@ -39,7 +39,7 @@ type kernelStore struct {
 func (d *Debugger) linuxKernel() (*linuxkernel.System, *kernelStore) {
 	k := &kernelStore{imageStore: imageStore{d.files.store, true}, d: d, kernelImages: &d.files.kernels,
 		trees: map[string]map[string][]string{}, told: map[string]bool{}}
-	k.system = linuxkernel.New(linuxkernel.Options{Images: k.images, Given: k.given})
+	k.system = linuxkernel.New(linuxkernel.Options{Images: k.images, Given: k.given, Keep: d.files.keepKernel, Kept: d.files.keptKernel, Reading: d.reading})
 	return k.system, k
 }
 

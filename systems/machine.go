@@ -21,6 +21,13 @@ type Namer interface {
 	Image(ctx context.Context, w World, m targets.Module) (symbols.Image, error)
 }
 
+// Loader is a Namer with names that take so long to read that it waits to be told to.
+type Loader interface {
+	// Load reads the names of m at once, past the stop's cache, and reports whether Image has
+	// more of them now. What was read stays when ctx ends, and is gone on with the next time.
+	Load(ctx context.Context, w World, m targets.Module) (more bool, err error)
+}
+
 // Placer finds out where the sections of an image lie, which whoever opens its file
 // has to know. Reads follow the rule of symbols.NeedError.
 type Placer interface {

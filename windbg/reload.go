@@ -9,6 +9,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/engine"
+	"dap-windbg/symbols"
 	"dap-windbg/targets"
 )
 
@@ -179,7 +180,10 @@ func (c *call) load(ctx context.Context, p picker, how engine.Loading) error {
 // loadedLine tells of symbols that were loaded. What is wrong with them the module's
 // event has told.
 func (c *call) loadedLine(m *engine.Module) {
-	if m.Err == nil || m.Forced {
+	switch {
+	case m.Err == nil || m.Forced:
 		c.printf("Symbols loaded for %s\n", m.Name)
+	case m.Image.Debug() == symbols.Exports: // no file was found, but memory has names
+		c.printf("Symbols loaded for %s: %s\n", m.Name, m.Image.Path())
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"dap-windbg/arch"
@@ -267,10 +266,11 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 		if f.ask(k); f.matched(k) {
 			return k
 		}
-		k.slow = k.BuildID != nil // which is known then; the rest would take minutes
+		k.slow = k.Banner != "" || k.BuildID != nil // looking for them is not needed then
 	}
 	if rate := info.Limits.BytesPerSec; k.slow || rate > 0 && rate < slowLine {
 		k.slow = true
+		f.s.recall(k)
 		return k
 	}
 	table := f.lookThrough(k)
@@ -291,32 +291,17 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 	return k
 }
 
-// ask has the kernel's own debugger say where its banner and its notes lie: kdb answers a
-// name with "NAME = 0xADDRESS" (kernel/debug/kdb/kdb_main.c), over kgdb's packets too.
+// ask has the kernel's own debugger say where its banner and its notes lie.
 func (f *finder) ask(k *Kernel) {
-	c, ok := f.t.(targets.Console)
-	if !ok {
-		return
-	}
-	where := func(name string) arch.Addr {
-		text, _, err := c.Command(f.ctx, name)
-		f.note(err)
-		_, text, _ = strings.Cut(text, name+" = 0x")
-		a, err := strconv.ParseUint(text[:len(text)-len(strings.TrimLeft(text, "0123456789abcdef"))], 16, 64)
-		if err != nil {
-			return 0
-		}
-		return arch.Addr(a)
-	}
-	if at := where("linux_banner"); at != 0 {
+	if at := f.where("linux_banner"); at != 0 {
 		k.bannerAt = at
 		k.setBanner(f.text(at, maxBanner))
 	}
-	if from, to := where("__start_notes"), where("__stop_notes"); from != 0 && to > from && to-from <= 64<<10 {
+	if from, to := f.where("__start_notes"), f.where("__stop_notes"); from != 0 && to > from && to-from <= 64<<10 {
 		p := make([]byte, to-from)
 		k.BuildID = buildID(p[:f.read(from, p)])
 	}
-	if end := where("_end"); end > k.Base {
+	if end := f.where("_end"); end > k.Base {
 		k.Size = uint64(end - k.Base)
 	}
 }

@@ -59,11 +59,21 @@ func (s *System) kernelNames(ctx context.Context, w systems.World, m targets.Mod
 	}
 	f := &finder{ctx: ctx, t: w.Target(), s: s}
 	n := newNames(symbols.Key{Path: m.Path, Name: m.Path, BuildID: m.BuildID}, uint64(m.Base), k.Size, k.table, "the kernel's table of symbols")
-	if data, _ := f.section(k.table, "__start_BTF", "__stop_BTF"); data != nil {
+	data := k.own.types
+	if !k.slow {
+		data, _ = f.section(k.table, "__start_BTF", "__stop_BTF")
+	} else if !k.own.typed {
+		data = nil
+	}
+	if data != nil {
 		if info, err := btf.Parse(data, nil); err == nil {
 			info.SetImage(n)
 			n.Typer = kernelTypes{info, n}
 		}
+	}
+	if k.slow {
+		k.names = n
+		return n, nil
 	}
 	ip, ipAt := f.section(k.table, "__start_orc_unwind_ip", "__stop_orc_unwind_ip")
 	rules, rulesAt := f.section(k.table, "__start_orc_unwind", "__stop_orc_unwind")

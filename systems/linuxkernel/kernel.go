@@ -23,6 +23,14 @@ type Options struct {
 	// Given is the one that the user has named, nil none: before the machine has a
 	// kernel its symbols count as lying where they were linked.
 	Given func() symbols.Image
+	// Keep keeps what was read of the kernel of a build, as far as that can be done, and
+	// Kept returns it in a later session: what is called name; nil when it is not there or
+	// damaged. Nil: nothing is kept.
+	Keep func(build []byte, name string, data []byte)
+	Kept func(build []byte, name string) []byte
+	// Reading is told of a long read, what it is of. The read ends with the context that it
+	// returns; done says how far it is, in [0,1], and 1 that it is over. Nil: nobody cares.
+	Reading func(ctx context.Context, what string) (reading context.Context, done func(part float64))
 }
 
 // System is a machine that runs Linux. What it knows of the kernel holds until
@@ -61,7 +69,8 @@ type Kernel struct {
 
 	bannerAt arch.Addr // 0 unknown
 	clock    uint64    // when it was asked last whether the machine was restarted, jiffies
-	slow     bool      // the line is too slow to read its table of symbols
+	slow     bool      // the line is too slow to read its own names unasked
+	own      own       // what was read of them there
 	table    *kallsyms
 	names    *Names // made of table
 }
@@ -87,8 +96,10 @@ func (s *System) Banner(ctx context.Context, w systems.World) []string {
 	switch {
 	case k.Path != "":
 		symbols = "Symbols: " + k.Path
-	case k.slow:
-		symbols = "Symbols: none; the line is too slow to read the kernel's own table of names: name its vmlinux (vmlinux= in the connection, or the symbol path)"
+	case k.slow && k.table == nil:
+		symbols = "Symbols: none yet; .reload /f reads the kernel's own table of names over this line and keeps it. Its vmlinux (vmlinux= in the connection, or the symbol path) has more"
+	case k.slow && !k.own.typed:
+		symbols += "; .reload /f reads its types too"
 	case k.BuildID != nil:
 		symbols += fmt.Sprintf("; no vmlinux of build-id %x is known here", k.BuildID)
 	}

@@ -39,12 +39,18 @@ func Binary() (string, error) { return built.Debugger() }
 // runs the test.
 func Open(tb testing.TB, args ...string) *Window {
 	tb.Helper()
+	return OpenIn(tb, tb.TempDir(), args...)
+}
+
+// OpenIn is Open with a folder for the caches, which several windows may share.
+func OpenIn(tb testing.TB, cache string, args ...string) *Window {
+	tb.Helper()
 	binary, err := Binary()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	w := &Window{tb: tb, cmd: exec.Command(binary, append([]string{"cdb"}, args...)...), ended: make(chan struct{}), more: make(chan struct{})}
-	w.cmd.Env = append(os.Environ(), built.Alone(tb)...)
+	w.cmd.Env = append(append(os.Environ(), built.Alone(tb)...), "XDG_CACHE_HOME="+cache)
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
 		tb.Fatal(err)
 	}
