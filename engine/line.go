@@ -52,7 +52,8 @@ func (p *plan) leave(ctx context.Context, l *loop, r *arch.Registers) error {
 	into := p.how.Kind == StepInto && (x.indirect || p.wantsAny(ctx, l, x.calls))
 	limits := l.t.Info().Limits.Bits
 	ranged := limits&targets.StepRange != 0
-	brief := len(x.calls) == 0 && !x.indirect && !x.loops && !x.unknown
+	calm := len(x.calls) == 0 && !x.indirect
+	brief := (calm || into && ranged) && !x.loops && !x.unknown // a step in ends where a call leads
 	var bodies []temp
 	if into && !ranged && l.t.Info().Machine && !x.indirect && !x.unknown {
 		bodies = p.bodies(ctx, l, x.calls)
@@ -146,7 +147,7 @@ func (p *plan) entered(ctx context.Context, l *loop) (done bool, err error) {
 
 // addReturn adds the trap where the plan's frame returns to.
 func (p *plan) addReturn(ctx context.Context, l *loop) error {
-	f, err := l.physical(ctx, p.thread)
+	f, err := l.returnOf(ctx, p.thread)
 	if err != nil {
 		return err
 	}
@@ -264,7 +265,7 @@ func (p *plan) outside(ctx context.Context, l *loop, r *arch.Registers) (done bo
 	at, ok := l.statementAt(ctx, r.PC())
 	switch {
 	case !ok && p.how.Kind == StepInto && !l.named(r.PC()):
-		f, err := l.physical(ctx, p.thread)
+		f, err := l.returnOf(ctx, p.thread)
 		if err != nil || f.Return == 0 {
 			return true, err
 		}
@@ -304,7 +305,7 @@ func (p *plan) callee(ctx context.Context, l *loop, r *arch.Registers) (done boo
 			return false, nil
 		}
 	}
-	f, err := l.physical(ctx, p.thread)
+	f, err := l.returnOf(ctx, p.thread)
 	if err != nil {
 		return true, err
 	}

@@ -190,6 +190,12 @@ func repeats(in arch.Inst) bool { return strings.HasPrefix(in.Op, "rep") }
 
 // stepOut runs to where frame n returns to.
 func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
+	if r, err := l.quick(ctx, p.thread); n == 0 && err == nil && !l.inlinedAt(r.PC()) {
+		if f := l.returnSoon(ctx, p.thread); f != nil {
+			p.leaves(l, f, l.leavingAt(r.PC()))
+			return nil
+		}
+	}
 	st, err := l.stack(ctx, p.thread, n+2)
 	if err != nil {
 		return err
@@ -204,13 +210,23 @@ func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
 	if f.Return == 0 {
 		return errors.New("this frame returns to nobody known")
 	}
-	p.out = true
-	p.home = leaving{f.code.Scope, f.code.Module}
+	p.leaves(l, f, leaving{f.code.Scope, f.code.Module})
+	return nil
+}
+
+// leaves makes the leg that ends where f, of the function home, returns to.
+func (p *plan) leaves(l *loop, f *Frame, home leaving) {
+	p.out, p.home = true, home
 	if f.CFA != 0 {
 		p.mark.cfa, p.mark.fn = f.CFA, 0
 	}
 	p.leg = leg{kind: targets.Go, temps: []temp{returnTemp(f, l.arch)}}
-	return nil
+}
+
+// inlinedAt reports whether inlined calls lie at pc.
+func (l *loop) inlinedAt(pc arch.Addr) bool {
+	m, ok := l.moduleAt(pc)
+	return ok && m.Image != nil && len(m.scopes(m.offset(pc))) > 1
 }
 
 // sprung is the leg's trap at pc.

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"slices"
 
 	"dap-windbg/arch"
 	"dap-windbg/eval"
 	"dap-windbg/symbols"
+	"dap-windbg/targets"
 )
 
 // Returned is what a function handed back to where the debuggee has stopped.
@@ -74,4 +76,43 @@ func (l *loop) left(f leaving) {
 		return
 	}
 	l.returned = &Returned{Function: f.scope.Name, Module: f.m, number: l.number, scope: f.scope}
+}
+
+// returnOf is the innermost frame of a thread as far as its return goes: CFA, Return and
+// ChildSP. Where what came with the stop tells it, that costs a word or two of the stack.
+func (l *loop) returnOf(ctx context.Context, id targets.ThreadID) (*Frame, error) {
+	if f := l.returnSoon(ctx, id); f != nil {
+		return f, nil
+	}
+	return l.physical(ctx, id)
+}
+
+// returnSoon is returnOf by what came with the stop, nil where more has to be read.
+func (l *loop) returnSoon(ctx context.Context, id targets.ThreadID) *Frame {
+	r := l.partial
+	if r == nil || l.regs[id] != nil || id != l.last.Thread || l.context != nil || r.PC() == 0 || r.SP() == 0 || l.t.Info().Machine {
+		return nil
+	}
+	m, ok := l.moduleAt(r.PC())
+	if !ok || m.Image == nil {
+		return nil
+	}
+	u, ok := m.Image.(symbols.Unwinder)
+	if !ok {
+		return nil
+	}
+	for range 2 {
+		mem := &stopMemory{l: l, space: l.here(), window: l.arch.PtrSize}
+		caller, cfa, err := u.Unwind(ctx, m.Base, r, mem)
+		if len(mem.wants) == 0 {
+			if err != nil || caller.PC() == 0 {
+				return nil
+			}
+			return &Frame{Thread: id, Regs: r, PC: r.PC(), CFA: cfa, ChildSP: r.SP(), Return: caller.PC()}
+		}
+		if l.fetch(ctx, mem.wants) != nil {
+			return nil
+		}
+	}
+	return nil
 }
