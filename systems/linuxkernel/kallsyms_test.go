@@ -30,8 +30,15 @@ var (
 	from65 = []string{"number", "names", "markers", "tokens", "index", "offsets", "base", "sequence"}
 )
 
-// bytes writes the table: each byte is a token of its own, and 0x80 stands for "sys_".
+// bytes writes the table.
 func (w written) bytes() []byte {
+	out, _ := w.parts()
+	return out
+}
+
+// parts writes the table and tells where its parts lie: each byte is a token of its own, and
+// 0x80 stands for "sys_".
+func (w written) parts() (out []byte, where map[string]int) {
 	le := binary.LittleEndian
 	parts := map[string][]byte{}
 	token := func(i int) string {
@@ -78,14 +85,15 @@ func (w written) bytes() []byte {
 	}
 	parts["base"] = le.AppendUint64(nil, textBase)
 	parts["number"] = le.AppendUint32(nil, uint32(len(w.symbols)))
-	out := []byte("what lies before 0\x001\x00x\x00\x00\x00\x00")
+	out, where = []byte("what lies before 0\x001\x00x\x00\x00\x00\x00"), map[string]int{}
 	for _, p := range w.order {
 		for len(out)%8 != 0 {
 			out = append(out, 0)
 		}
+		where[p] = len(out)
 		out = append(out, parts[p]...)
 	}
-	return append(out, make([]byte, 64)...)
+	return append(out, make([]byte, 64)...), where
 }
 
 func some(percpu bool) []listed {
