@@ -52,6 +52,7 @@ type caller struct {
 	low    arch.Addr // lowest address of the stack that is in use
 	result arch.Addr // where a result in memory goes, 0: it comes in registers
 	abort  arch.Addr // where a C++ exception that nobody catches ends, 0 unknown
+	floats bool      // arguments lie in vector registers
 }
 
 // Call runs a function of the debuggee in the selected thread, alone, and returns
@@ -145,6 +146,7 @@ func (x *caller) prepare(ctx context.Context, e *env, c eval.Call, regs *arch.Re
 	if len(p.stack) > maxCallStack {
 		return fmt.Errorf("calling %s: its arguments are too large", c.Name)
 	}
+	x.floats = p.vectors > 0
 	return x.enter(ctx, c, p)
 }
 
@@ -249,14 +251,17 @@ func (x *caller) enter(ctx context.Context, c eval.Call, p *placing) error {
 func (x *caller) run(ctx context.Context, c eval.Call, regs *arch.Registers) (out eval.Value, err error) {
 	l := x.l
 	before := l.setAside(x.thread)
-	if err := l.setRegisters(ctx, x.thread, regs); err != nil {
-		return eval.Value{}, fmt.Errorf("calling %s: %w", c.Name, err)
-	}
 	defer func() {
 		if back := x.restore(ctx, before); back != nil && err == nil {
 			err = back
 		}
 	}()
+	if err := x.takesVectors(ctx, regs); err != nil {
+		return eval.Value{}, err
+	}
+	if err := l.setRegisters(ctx, x.thread, regs); err != nil {
+		return eval.Value{}, fmt.Errorf("calling %s: %w", c.Name, err)
+	}
 	if err := x.toReturn(ctx); err != nil {
 		return eval.Value{}, err
 	}
@@ -360,18 +365,6 @@ func (x *caller) restore(ctx context.Context, a *aside) error {
 		return fmt.Errorf("putting back the registers after the call of %s: %w", x.name, err)
 	}
 	return nil
-}
-
-// ownFault reports whether an exception is a fault of the code that ran.
-func ownFault(e *targets.ExceptionRecord) bool {
-	if e == nil {
-		return true
-	}
-	switch e.Code {
-	case 4, 5, 6, 7, 8, 11, 31: // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS
-		return true
-	}
-	return false
 }
 
 // toReturn runs the thread until it comes to the return address; every other stop

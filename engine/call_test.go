@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -109,9 +111,16 @@ func TestCallingConventions(t *testing.T) {
 			s.set("t", Breakpoint{Function: "here"})
 			s.run(How{})
 			s.do(func(ctx context.Context, v *View) error {
+				refused := 0
 				for i, call := range calls {
-					s.makeCall(ctx, v, i, call)
+					if !s.makeCall(ctx, v, i, call) {
+						refused++
+					}
 				}
+				if refused > 0 && (c.name != "amd64" || !vectorsLost(t)) || refused == len(calls) {
+					t.Errorf("%d calls are said to lose their vector registers", refused)
+				}
+				calls = calls[refused:]
 				return nil
 			})
 			if n := s.eval("called"); n != uint64(len(calls)) {
@@ -121,7 +130,23 @@ func TestCallingConventions(t *testing.T) {
 	}
 }
 
-func (s *session) makeCall(ctx context.Context, v *View, i int, call string) {
+// vectorsLost reports whether this machine's gdbserver cannot write vector registers, as
+// gdb says that version 13 cannot on CPUs with AMX.
+func vectorsLost(t *testing.T) bool {
+	cpu, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := exec.Command("gdbserver", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(cpu, []byte(" amx_tile")) && regexp.MustCompile(`\) 1[0-3]\.`).Match(version)
+}
+
+// makeCall makes a call and compares; false: it was refused, for its vector registers would
+// not have arrived.
+func (s *session) makeCall(ctx context.Context, v *View, i int, call string) bool {
 	s.t.Helper()
 	before, err := v.Registers(ctx, v.l.selected)
 	if err != nil {
@@ -130,9 +155,12 @@ func (s *session) makeCall(ctx context.Context, v *View, i int, call string) {
 	was := v.AllowCalls(true)
 	got, err := s.written(ctx, v, call)
 	v.AllowCalls(was)
+	if lost := (*VectorsError)(nil); errors.As(err, &lost) {
+		return false
+	}
 	if err != nil {
 		s.t.Errorf("%s: %v", call, err)
-		return
+		return true
 	}
 	if want, err := s.written(ctx, v, fmt.Sprintf("r%d", i)); err != nil || got != want {
 		s.t.Errorf("%s: got %s, want %s %v", call, got, want, err)
@@ -152,6 +180,7 @@ func (s *session) makeCall(ctx context.Context, v *View, i int, call string) {
 	if d := differing(before, after); d != "" {
 		s.t.Errorf("%s changed %s", call, d)
 	}
+	return true
 }
 
 // differing names the registers that differ.

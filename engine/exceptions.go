@@ -192,3 +192,15 @@ func (l *loop) signalDetail(ctx context.Context, x *targets.ExceptionRecord) str
 	}
 	return n.SignalDetail(x.Siginfo)
 }
+
+// ownFault reports whether an exception is a fault of the code that ran.
+func ownFault(e *targets.ExceptionRecord) bool {
+	if e == nil {
+		return true
+	}
+	switch e.Code {
+	case 4, 5, 6, 7, 8, 11, 31: // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS
+		return true
+	}
+	return false
+}
