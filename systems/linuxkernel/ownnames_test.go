@@ -2,10 +2,14 @@ package linuxkernel
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +31,7 @@ type slowKernel struct {
 	until   int               // cancels when as many bytes were read
 	cancel  func()            // of who reads
 	store   map[string][]byte // what is kept
+	hidden  map[string]uint64 // symbols that kdb does not know
 }
 
 func (k *slowKernel) Threads(context.Context) ([]targets.Thread, error) { return nil, nil }
@@ -310,4 +315,103 @@ func FuzzTablePlace(f *testing.F) {
 		offsetsHead(data)
 		g.countOffsets(found, textBase)
 	})
+}
+
+// TestOwnNamesDebian: the table of a distribution's kernel is found, in its file as it would
+// lie in memory, by each way, and read without much besides.
+func TestOwnNamesDebian(t *testing.T) {
+	if os.Getenv("HEAVY") == "" {
+		t.Skip("HEAVY=1 runs it")
+	}
+	all, _ := filepath.Glob("/usr/lib/debug/boot/vmlinux-*")
+	if len(all) == 0 {
+		t.Fatal("no /usr/lib/debug/boot/vmlinux-*: install linux-image-amd64-dbg")
+	}
+	k := linkedKernel(t, all[0])
+	lines := func() string {
+		var out strings.Builder
+		for _, name := range []string{"num_syms", "names", "token_table", "token_index", "offsets", "relative_base"} {
+			fmt.Fprintf(&out, "SYMBOL(kallsyms_%s)=%x\n", name, k.hidden["kallsyms_"+name])
+		}
+		return out.String()
+	}
+	base, size := k.hidden["kallsyms_offsets"], int(k.hidden["kallsyms_token_index"]+indexSize-k.hidden["kallsyms_offsets"])
+	for how, place := range map[string]func(f *finder, found *Kernel) tablePlace{
+		"banner": func(f *finder, found *Kernel) tablePlace {
+			found.bannerAt = f.where("linux_banner")
+			p, _ := f.tablePlace(found)
+			return p
+		},
+		"room":       func(f *finder, found *Kernel) tablePlace { p, _ := f.tablePlace(found); return p },
+		"vmcoreinfo": func(f *finder, found *Kernel) tablePlace { return f.placeOfParts(found, lines()) },
+	} {
+		s := New(Options{})
+		k.carried, k.looks = 0, 0
+		found := &Kernel{Base: k.base, slow: true}
+		f := &finder{ctx: context.Background(), t: k, s: s}
+		p := place(f, found)
+		t.Logf("by %s: %d names at %x, about %d bytes of %d; %d bytes were read for that, %d questions asked", how, p.count, uint64(p.at), p.size, size, k.carried, k.looks)
+		if uint64(p.at) != base || p.size < size*8/10 || p.size > size*12/10 || k.carried > 5*headPiece {
+			t.Errorf("by %s: %+v, not %x", how, p, base)
+			continue
+		}
+		found.own.place = p
+		if err := f.readNames(found); err != nil {
+			t.Errorf("by %s: %v", how, err)
+			continue
+		}
+		has := map[listed]bool{}
+		for i, name := range found.table.names {
+			has[listed{0, name, found.table.addresses[i]}] = true
+		}
+		for _, want := range k.symbols {
+			if at := want.addr - textBase + uint64(k.base); want.kind == 'T' && !has[listed{0, want.name, at}] {
+				t.Errorf("%s does not lie at %x", want.name, at)
+				break
+			}
+		}
+	}
+}
+
+// linkedKernel is a kernel's file as it would lie in memory; hidden are the symbols that the
+// kernel does not list.
+func linkedKernel(t *testing.T, path string) *slowKernel {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	k := &slowKernel{hidden: map[string]uint64{}}
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_LOAD || p.Vaddr < uint64(lowest) {
+			continue
+		}
+		if k.base == 0 {
+			k.base = arch.Addr(p.Vaddr)
+		}
+		data := make([]byte, p.Filesz)
+		if _, err := p.ReadAt(data, 0); err != nil {
+			t.Fatal(err)
+		}
+		k.memory = append(append(k.memory, make([]byte, int(p.Vaddr-uint64(k.base))-len(k.memory))...), data...)
+	}
+	list, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		switch {
+		case strings.HasPrefix(s.Name, "kallsyms_") && elf.ST_TYPE(s.Info) == elf.STT_NOTYPE:
+			k.hidden[s.Name] = s.Value
+		case s.Value >= uint64(lowest) && s.Name != "" && !strings.HasPrefix(s.Name, ".L"):
+			kind := byte('d')
+			if elf.ST_TYPE(s.Info) == elf.STT_FUNC && elf.ST_BIND(s.Info) == elf.STB_GLOBAL {
+				kind = 'T'
+			}
+			k.symbols = append(k.symbols, listed{kind, s.Name, s.Value - uint64(k.base) + textBase})
+		}
+	}
+	slices.SortFunc(k.symbols, func(a, b listed) int { return cmp.Compare(a.addr, b.addr) })
+	return k
 }
