@@ -139,10 +139,18 @@ func (u *Unwinder) FrameAddress(ctx context.Context, off symbols.Offset, callee 
 // are known, of what was interrupted all registers that were saved.
 func (u *Unwinder) Unwind(ctx context.Context, base arch.Addr, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
 	e, ok := u.find(uint64(callee.LookupPC()-base) + u.s.LinkBase)
-	switch {
-	case !ok || e.kind == unknown:
+	if !ok {
 		return nil, 0, symbols.ErrNoUnwind
-	case e.kind == end:
+	}
+	return unwind(ctx, e, callee, mem)
+}
+
+// unwind does what a rule says.
+func unwind(ctx context.Context, e entry, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
+	switch e.kind {
+	case unknown:
+		return nil, 0, symbols.ErrNoUnwind
+	case end:
 		return nil, callee.SP(), symbols.ErrOutermost
 	}
 	s := step{ctx: ctx, mem: mem, callee: callee, caller: arch.NewRegisters(callee.Set)}

@@ -1,0 +1,98 @@
+package orc
+
+import (
+	"context"
+	"encoding/binary"
+	"sort"
+
+	"dap-windbg/arch"
+	"dap-windbg/symbols"
+)
+
+// Tables says where the tables of a kernel lie in its memory, in the order of addresses,
+// as they are once it has started (arch/x86/kernel/unwind_orc.c).
+type Tables struct {
+	IP, Unwind arch.Addr // what Sections has of those names
+	Count      int       // entries of each
+	Lookup     arch.Addr // orc_lookup: for each blockSize bytes of code the entry that it begins in, 4 bytes
+	Blocks     int       // entries of Lookup
+	Text       arch.Addr // where the first block begins
+	Header     []byte    // .orc_header, nil: none
+	Banner     string    // the kernel's, which tells the layout where there is no header
+}
+
+// blockSize is LOOKUP_BLOCK_SIZE (arch/x86/include/asm/orc_lookup.h).
+const blockSize = 256
+
+// maxBlock bounds the entries of a block: one begins at a byte, or several where sections meet.
+const maxBlock = 4 * blockSize
+
+// Remote computes callers from the tables in the debuggee's memory, of which it reads what
+// a frame takes: three small pieces. It is safe for many goroutines.
+type Remote struct {
+	t      Tables
+	layout *layout
+}
+
+var _ symbols.Unwinder = (*Remote)(nil)
+
+// NewRemote returns a Remote over t, nil when there are no tables of a known layout.
+func NewRemote(t Tables) *Remote {
+	l := layoutOf(Sections{Header: Section{Data: t.Header}, ReadOnly: Section{Data: []byte(t.Banner)}})
+	if t.Count <= 0 || t.Blocks < 2 || t.IP == 0 || t.Unwind == 0 || t.Lookup == 0 || l == nil {
+		return nil
+	}
+	return &Remote{t, l}
+}
+
+// Unwind implements symbols.Unwinder.
+func (r *Remote) Unwind(ctx context.Context, _ arch.Addr, callee *arch.Registers, mem symbols.Memory) (*arch.Registers, arch.Addr, error) {
+	e, err := r.find(ctx, callee.LookupPC(), mem)
+	if err != nil {
+		return nil, 0, err
+	}
+	return unwind(ctx, e, callee, mem)
+}
+
+// find returns the rule at pc.
+func (r *Remote) find(ctx context.Context, pc arch.Addr, mem symbols.Memory) (entry, error) {
+	le := binary.LittleEndian
+	block := uint64(pc-r.t.Text) / blockSize
+	if pc < r.t.Text || block+1 >= uint64(r.t.Blocks) {
+		return entry{}, symbols.ErrNoUnwind
+	}
+	var ends [8]byte
+	if err := readAll(ctx, mem, r.t.Lookup+arch.Addr(4*block), ends[:]); err != nil {
+		return entry{}, err
+	}
+	first, last := uint64(le.Uint32(ends[:])), uint64(le.Uint32(ends[4:]))
+	if last < first || last >= uint64(r.t.Count) || last-first > maxBlock {
+		return entry{}, symbols.ErrNoUnwind
+	}
+	at := r.t.IP + arch.Addr(ipSize*first)
+	starts := make([]byte, ipSize*(last-first+1))
+	if err := readAll(ctx, mem, at, starts); err != nil {
+		return entry{}, err
+	}
+	start := func(i int) arch.Addr {
+		return at + arch.Addr(ipSize*i) + arch.Addr(int64(int32(le.Uint32(starts[ipSize*i:]))))
+	}
+	i := sort.Search(len(starts)/ipSize, func(i int) bool { return start(i) > pc })
+	if i == 0 {
+		return entry{}, symbols.ErrNoUnwind
+	}
+	var p [entrySize]byte
+	if err := readAll(ctx, mem, r.t.Unwind+arch.Addr(entrySize*(first+uint64(i)-1)), p[:]); err != nil {
+		return entry{}, err
+	}
+	return r.layout.decode(int16(le.Uint16(p[:])), int16(le.Uint16(p[2:])), le.Uint16(p[4:])), nil
+}
+
+// readAll fills p.
+func readAll(ctx context.Context, mem symbols.Memory, a arch.Addr, p []byte) error {
+	n, err := mem.ReadMemory(ctx, a, p)
+	if err == nil && n < len(p) {
+		err = &symbols.UnavailableError{Reason: "the kernel's unwind tables cannot be read"}
+	}
+	return err
+}
