@@ -13,6 +13,7 @@ import (
 
 	"dap-windbg/engine"
 	"dap-windbg/remote/dbgsrv"
+	"dap-windbg/remote/transport"
 	"dap-windbg/targets"
 	"dap-windbg/targets/core"
 	"dap-windbg/targets/image"
@@ -160,7 +161,7 @@ func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn,
 		g = startGuard(d.hooks.Guard, rw)
 		o.Journal = g.journal()
 	}
-	conn, err := rsp.Connect(ctx, rw, o)
+	conn, err := rsp.Connect(ctx, transport.Polled(rw), o)
 	if err != nil {
 		g.dismiss()
 	}
@@ -190,7 +191,7 @@ func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
 	if err == nil {
 		var conn *rsp.Conn
 		g := startGuard(d.hooks.Guard, rw)
-		conn, err = rsp.Connect(ctx, rw, rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux",
+		conn, err = rsp.Connect(ctx, transport.Polled(rw), rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux",
 			Break: breaker, Journal: g.journal()})
 		if err == nil && conn.Target() != nil {
 			created := p.Request == Launch

@@ -80,7 +80,7 @@ func (l *serverLink) open(ctx context.Context, p *Plan, created bool, begin func
 		return nil, reached(err)
 	}
 	s := l.streams(ctx, id, wire, p)
-	conn, err := rsp.Connect(ctx, wire, rsp.Options{Peer: p.ProcessServer.String(), Timeout: p.Timeout, Hello: p.Timeout, // it is a stub, however busy that machine is
+	conn, err := rsp.Connect(ctx, transport.Polled(wire), rsp.Options{Peer: p.ProcessServer.String(), Timeout: p.Timeout, Hello: p.Timeout, // it is a stub, however busy that machine is
 		Trace: l.d.trace, Log: l.d.hooks.Log, OS: "linux"})
 	if err == nil {
 		s.wire = conn

@@ -25,7 +25,6 @@ import (
 	"dap-windbg/launch"
 	"dap-windbg/remote/dbgsrv"
 	"dap-windbg/remote/transport"
-	"dap-windbg/targets/wire"
 )
 
 // endLimit bounds an end that was asked for by a signal. Parting takes less.
@@ -191,7 +190,7 @@ type stdio struct {
 
 func standard() stdio {
 	out := polled(os.Stdout)
-	return stdio{wire.Polled(polled(os.Stdin)), wire.Polled(out), out}
+	return stdio{transport.Polled(polled(os.Stdin)), transport.Polled(out), out}
 }
 
 func (s stdio) Read(p []byte) (int, error)         { return s.in.Read(p) }

@@ -8,32 +8,36 @@ import (
 )
 
 // A session of small requests lives in a few megabytes, which Go's collector would go
-// through each time as many came together: while the user waits for a step. Heaps up to
-// smallHeap bytes are left alone until they have grown to five times what lives; larger
-// ones are collected as usual.
+// through each time as many came together: while the user waits for a step. Heaps are left
+// alone until they have grown to five times what lives or to smallHeap, whichever is less;
+// those beyond it are collected as usual.
 const (
-	smallHeap   = 8 << 20
-	smallGrowth = 400 // percent
+	smallHeap   = 40 << 20 // bytes
+	mostGrowth  = 400      // percent
 	usualGrowth = 100
 )
+
+// growth is how much a heap of which so many bytes live may grow, percent.
+func growth(live uint64) int {
+	return min(mostGrowth, max(usualGrowth, int(100*smallHeap/max(live, 1))-100))
+}
 
 // pace sets the collector's pace, now and behind each collection, unless the user did.
 func pace() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	debug.SetGCPercent(smallGrowth)
+	set := mostGrowth
+	debug.SetGCPercent(set)
 	var collected func(struct{})
 	again := func() { runtime.AddCleanup(new([4]*byte), collected, struct{}{}) } // which nobody holds
 	collected = func(struct{}) {
 		m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
 		metrics.Read(m)
-		want := uint64(usualGrowth)
-		if m[0].Value.Uint64() < smallHeap {
-			want = smallGrowth
-		}
-		if is := m[1].Value.Uint64(); is != want && (is == smallGrowth || is == usualGrowth) { // else who makes an index has set it
-			debug.SetGCPercent(int(want))
+		want, is := growth(m[0].Value.Uint64()), int(m[1].Value.Uint64())
+		if is == set && want != set { // else who makes an index has set it
+			set = want
+			debug.SetGCPercent(set)
 		}
 		again()
 	}

@@ -12,7 +12,6 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/targets"
-	"dap-windbg/targets/wire"
 )
 
 // offered is what we tell the far end we understand. swbreak, hwbreak and the
@@ -45,10 +44,8 @@ func begin(ctx context.Context, conn io.ReadWriteCloser, o Options, line *kgdbLi
 	if o.Peer == "" {
 		o.Peer = "the far end"
 	}
-	direct := buffered(conn)
-	conn = wire.Polled(conn)
 	c := &Conn{
-		o: o, rw: conn, line: line, direct: direct, dec: newDecoder(conn), packetSize: defaultPacket, serial: line == nil,
+		o: o, rw: conn, line: line, direct: buffered(conn), dec: newDecoder(conn), packetSize: defaultPacket, serial: line == nil,
 		lost: make(chan struct{}), leave: make(chan struct{}), written: make(chan struct{}),
 		toSend: make(chan struct{}, 1), token: make(chan struct{}, 1), targets: map[int64]*Target{}, children: map[int64]*child{},
 	}

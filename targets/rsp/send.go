@@ -52,13 +52,16 @@ const maxHeld = 100 * time.Millisecond
 // limited is a wire whose writes can be given a limit.
 type limited interface{ SetWriteDeadline(t time.Time) error }
 
-// buffered is rw where the kernel takes small writes at once, else nil.
+// buffered is rw where the kernel takes small writes at once, as it or what is behind it
+// says, else nil.
 func buffered(rw any) limited {
 	switch rw := rw.(type) {
 	case *net.TCPConn:
 		return rw
 	case *net.UnixConn:
 		return rw
+	case interface{ Socket() net.Conn }:
+		return buffered(rw.Socket())
 	}
 	return nil
 }

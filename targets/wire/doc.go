@@ -1,6 +1,5 @@
 // Package wire holds what every protocol over a byte stream needs and none
-// owns: the mailbox events wait in, the trace of a wire, the replay of one, and reads and
-// writes that cost the scheduler nothing.
+// owns: the mailbox events wait in, the trace of a wire, and the replay of one.
 //
 // A trace is text, one message a line:
 //

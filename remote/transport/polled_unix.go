@@ -1,6 +1,6 @@
 //go:build unix
 
-package wire
+package transport
 
 import (
 	"io"
@@ -41,6 +41,12 @@ func isNonblocking(fd uintptr) bool {
 type polled struct {
 	io.ReadWriteCloser
 	raw syscall.RawConn
+}
+
+// Socket is what is behind, nil for a file.
+func (c *polled) Socket() net.Conn {
+	conn, _ := c.ReadWriteCloser.(net.Conn)
+	return conn
 }
 
 func (c *polled) Read(p []byte) (n int, err error) {
