@@ -73,7 +73,12 @@ func (f *finder) readNames(k *Kernel) error {
 	most := max(o.place.size, tableLeast+mostPerSymbol*o.place.count)
 	var table *kallsyms
 	near := false
+	skipped := !o.place.older
 	err := f.readOn(title, o.place.at, &o.names, o.place.size, func(from int) bool {
+		if end := o.namesEnd(); !skipped && end > 0 {
+			skipped = true
+			f.skipSequence(o, end)
+		}
 		near = near || bytes.Contains(o.names[max(0, from-len(digits)):], digits)
 		if near {
 			table = findKallsyms(o.names, k.Base)
@@ -91,6 +96,32 @@ func (f *finder) readNames(k *Kernel) error {
 	f.s.keep(k, keptNames, o.names)
 	o.names = nil
 	return nil
+}
+
+// namesEnd is where names and markers end in what was read of a table of the older order,
+// 0 when that is yet to come.
+func (o *own) namesEnd() int {
+	number := (4*o.place.count+7)&^7 + 8
+	t := tokens{data: o.names, start: len(o.names)}
+	if !o.place.older || number+8 >= t.start {
+		return 0
+	}
+	ends, ok := t.names(number+8, o.place.count)
+	if !ok {
+		return 0
+	}
+	return ((ends[len(ends)-1]+7)&^7 + (len(ends)+255)/256*4 + 7) &^ 7
+}
+
+// skipSequence leaves out the order of the names, 3 bytes for each, which nobody needs:
+// where the tokens are found behind it zeros take its place.
+func (f *finder) skipSequence(o *own, end int) {
+	gap := end + (3*o.place.count+7)&^7 - len(o.names)
+	p := make([]byte, smallPiece)
+	if gap <= 0 || f.read(o.place.at+arch.Addr(len(o.names)+gap), p) < len(p) || !bytes.Contains(p, digits) {
+		return
+	}
+	o.names = append(append(o.names, make([]byte, gap)...), p...)
 }
 
 // readTypes reads BTF, where the kernel has that.

@@ -18,8 +18,9 @@ import (
 // tablePlace is where the table of symbols begins, and how much there is of it.
 type tablePlace struct {
 	at    arch.Addr
-	count int // of symbols
-	size  int // bytes of what has to be read, about
+	count int  // of symbols
+	size  int  // bytes of what has to be read, about
+	older bool // the offsets come first, and the sequence by name before the tokens where there is one
 }
 
 // tablePlace finds the table without reading much: by vmcoreinfo, behind the banner, which
@@ -50,7 +51,7 @@ func (f *finder) firstTable(k *Kernel, places []arch.Addr) (tablePlace, []byte) 
 		p := make([]byte, headPiece)
 		p = p[:f.read(a, p)]
 		if at, count := namesHead(p); count > 0 {
-			return tablePlace{a + arch.Addr(at), count, count * namesFirst}, p[at:]
+			return tablePlace{a + arch.Addr(at), count, count * perSymbol, false}, p[at:]
 		}
 		if at := offsetsHead(p); at >= 0 {
 			if place := f.countOffsets(k, a+arch.Addr(at)); place.at != 0 {
@@ -62,12 +63,8 @@ func (f *finder) firstTable(k *Kernel, places []arch.Addr) (tablePlace, []byte) 
 	return tablePlace{}, nil
 }
 
-// Bytes of the table for each symbol, as kernels have it: 4 of an offset, some 12 of the
-// name, and where the names come later 3 of the sequence.
-const (
-	namesFirst   = 16
-	offsetsFirst = 19
-)
+// perSymbol is how many bytes are read for a symbol, about: 4 of an offset, and the name.
+const perSymbol = 17
 
 // leastNames is how many names must follow the number of symbols for that to be one.
 const leastNames = 256
@@ -179,7 +176,7 @@ func (f *finder) countOffsets(k *Kernel, a arch.Addr) tablePlace {
 		size := arch.Addr(4*n+7) &^ 7
 		begin := from + arch.Addr(at) - size
 		if le.Uint64(window[at:]) == uint64(k.Base) && n >= leastNames && n <= maxSymbols && begin >= a && begin < a+headPiece {
-			return tablePlace{begin, n, n * offsetsFirst}
+			return tablePlace{begin, n, n * perSymbol, true}
 		}
 	}
 	return tablePlace{}
@@ -294,5 +291,5 @@ func (f *finder) placeOfParts(k *Kernel, text string) tablePlace {
 	if n < leastNames || n > maxSymbols {
 		return tablePlace{}
 	}
-	return tablePlace{arch.Addr(begin), n, int(end - begin)}
+	return tablePlace{arch.Addr(begin), n, min(int(end-begin), n*perSymbol), begin == parts["offsets"]}
 }

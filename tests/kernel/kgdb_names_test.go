@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -9,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-dap"
+
+	"dap-windbg/tests/dapclient"
 	"dap-windbg/tests/kernel/window"
 )
 
@@ -158,3 +162,56 @@ func sameNames(t *testing.T, d *debugged, count string) {
 }
 
 var shownName = regexp.MustCompile("(?m)^([0-9a-f]{8})`([0-9a-f]{8}) vmlinux!(\\S+)")
+
+// TestKernelOwnNamesEditor: an editor is told how far the reading is, and ends it by cancelling
+// what it is told of, or by a pause.
+func TestKernelOwnNamesEditor(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) { ownNamesEditor(t, protocol) })
+	}
+}
+
+func ownNamesEditor(t *testing.T, protocol string) {
+	d := start(t, 2, "")
+	d.Ready()
+	c := editor(t)
+	c.Start("attach", map[string]any{"connection": fmt.Sprintf("%s:server=127.0.0.1,port=%d", protocol, d.line.Port), "stopOnConnect": true}, "")
+	stop := c.Stopped("")
+	for _, end := range []string{"cancel", "pause", ""} {
+		load := c.Send("evaluate", map[string]any{"expression": ".reload /f", "context": "repl"})
+		var begun dap.ProgressStartEventBody
+		c.Event("progressStart", func(m *dapclient.Message) bool {
+			decoded(t, m, &begun)
+			return strings.Contains(begun.Title, " names of the kernel, about ")
+		})
+		if !begun.Cancellable {
+			t.Errorf("progress %+v", begun)
+		}
+		switch end {
+		case "cancel":
+			c.Do("cancel", map[string]any{"progressId": begun.ProgressId}, nil)
+		case "pause":
+			c.Do("pause", map[string]any{"threadId": stop.ThreadId}, nil)
+		}
+		c.Event("progressEnd", func(m *dapclient.Message) bool {
+			var ended dap.ProgressEndEventBody
+			decoded(t, m, &ended)
+			return ended.ProgressId == begun.ProgressId
+		})
+		c.Good(load, nil)
+		if got := names(c.Stack(stop.ThreadId, 20)); strings.Contains(got, "sysrq_handle_dbg") != (end == "") {
+			t.Errorf("after %q the stack is\n%s", end, got)
+		}
+	}
+	c.Disconnect(nil)
+	if got := d.Run("echo alive"); got != "alive\n" {
+		t.Errorf("after disconnecting the guest says %q", got)
+	}
+}
+
+func decoded(t *testing.T, m *dapclient.Message, body any) {
+	t.Helper()
+	if err := json.Unmarshal(m.Body, body); err != nil {
+		t.Fatal(err)
+	}
+}
