@@ -12,6 +12,7 @@ import (
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
+	"dap-windbg/systems"
 	"dap-windbg/targets"
 	"dap-windbg/targets/fake"
 )
@@ -284,4 +285,63 @@ func TestByHand(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// teller is a system that has names of its one module once it was told to read them.
+type teller struct {
+	systems.System
+	read  int
+	until func(ctx context.Context) error // what reading ends with
+}
+
+func (*teller) Modules(context.Context, systems.World) ([]targets.Module, error) {
+	return []targets.Module{{Path: "kernel", Base: 0x10000000, Size: 0x1000, Main: true}}, nil
+}
+
+func (*teller) Watch() []string { return nil }
+
+func (y *teller) Image(context.Context, systems.World, targets.Module) (symbols.Image, error) {
+	if y.read == 0 {
+		return nil, nil
+	}
+	return &blank{"memory"}, nil
+}
+
+func (y *teller) Load(ctx context.Context, _ systems.World, _ targets.Module) (bool, error) {
+	y.read++
+	return y.read == 1, y.until(ctx)
+}
+
+// TestLoadNames: names that take long to read are read when loading is forced, stay when the
+// rest is broken off, and are not lost by dropping symbols.
+func TestLoadNames(t *testing.T) {
+	y := &teller{until: func(context.Context) error { return context.Canceled }}
+	none := &shelfStore{find: func(_ context.Context, key symbols.Key) (symbols.Image, error) {
+		return nil, &symbols.NotFoundError{What: key.Path}
+	}}
+	s := over(t, fake.New(fake.Demo("main", 1)), Options{System: y, Store: none})
+	s.stop()
+	load := func(force bool, want error, named bool) {
+		t.Helper()
+		s.view(func(ctx context.Context, v *View) error {
+			m, err := v.LoadSymbols(ctx, 0x10000000, force, false)
+			if want != nil && !errors.Is(err, want) || m == nil || (m.Image != nil) != named {
+				t.Errorf("force %v: %+v, %v", force, m, err)
+			}
+			return nil
+		})
+	}
+	load(false, nil, false)
+	if y.read != 0 {
+		t.Error("they are read unasked")
+	}
+	load(true, context.Canceled, true)
+	y.until = func(context.Context) error { return nil }
+	load(false, nil, true)
+	load(true, nil, true)
+	if y.read != 2 {
+		t.Errorf("asked %d times", y.read)
+	}
+	s.view(func(ctx context.Context, v *View) error { return v.Reload(ctx) })
+	load(false, nil, true)
 }
