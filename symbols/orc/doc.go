@@ -3,6 +3,9 @@
 // symbols.Unwinder. They cover what call frame information does not: entry code
 // in assembly, and modules without debug information.
 //
+// An Unwinder has the tables as a whole, a Remote reads what it needs of those in a
+// kernel's memory.
+//
 // The format is the kernel's own affair and changes; layout.go lists the forms
 // there have been and how they are told apart.
 //

@@ -1,7 +1,7 @@
 // Package linuxkernel knows the Linux kernel of a whole machine: where it lies
 // (find.go), what its functions are called when nobody has its vmlinux
-// (kallsyms.go, names.go), which modules are loaded (modules.go) and which tasks
-// there are (tasks.go).
+// (kallsyms.go, names.go; over a slow line ownnames.go, ownplace.go), which modules
+// are loaded (modules.go) and which tasks there are (tasks.go).
 //
 // Everything is a read of memory, the name of a structure's field and a symbol;
 // whether QEMU, kgdb or a text console serves the memory does not matter. What is

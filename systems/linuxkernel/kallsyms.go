@@ -12,7 +12,7 @@ import (
 // (scripts/kallsyms.c). Its parts have no marks, and their order has changed:
 //
 //	up to 6.1  offsets, base, number, names, markers, tokens, index of tokens
-//	6.2        the same, with the sequence by name before the tokens
+//	6.2        the same, with the sequence by name before the tokens; 6.1 had it later too
 //	6.5        number, names, markers, tokens, index of tokens, offsets, base, sequence
 //
 // So they are found by what they must be: the tokens have an entry for each digit in

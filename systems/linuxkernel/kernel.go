@@ -96,6 +96,8 @@ func (s *System) Banner(ctx context.Context, w systems.World) []string {
 	switch {
 	case k.Path != "":
 		symbols = "Symbols: " + k.Path
+	case k.slow && k.table == nil && k.bannerAt == 0: // kdb knows nothing
+		symbols = "Symbols: none: name its vmlinux (vmlinux= in the connection, or the symbol path)"
 	case k.slow && k.table == nil:
 		symbols = "Symbols: none yet; .reload /f reads the kernel's own table of names over this line and keeps it. Its vmlinux (vmlinux= in the connection, or the symbol path) has more"
 	case k.slow && !k.own.typed:

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"dap-windbg/arch"
+	"dap-windbg/symbols/orc"
 	"dap-windbg/systems"
 	"dap-windbg/targets"
 )
@@ -337,6 +338,23 @@ func TestOwnNamesDebian(t *testing.T) {
 			fmt.Fprintf(&out, "SYMBOL(kallsyms_%s)=%x\n", name, k.hidden["kallsyms_"+name])
 		}
 		return out.String()
+	}
+	s := New(Options{})
+	s.kernel = &Kernel{Base: k.base, slow: true, Banner: "Linux version 6.1.0 (somebody)"}
+	m := targets.Module{Path: KernelName, Base: k.base}
+	if more, err := s.Load(context.Background(), only{t: k}, m); !more || err != nil {
+		t.Fatalf("%v, %v", more, err)
+	}
+	k.carried = 0
+	n := k.image(t, s, m)
+	if task, ok := n.Type("task_struct"); !ok || task.ByteSize() < 1000 {
+		t.Errorf("task_struct is %+v, %v", task, ok)
+	}
+	if v, ok := n.Global("runqueues"); !ok || v.Type.Strip().Name != "rq" {
+		t.Errorf("runqueues is %+v, %v", v, ok)
+	}
+	if _, ok := n.Unwinder.(*orc.Remote); !ok || k.carried > 4096 {
+		t.Errorf("frames are unwound by %T, %d bytes were read for that", n.Unwinder, k.carried)
 	}
 	base, size := k.hidden["kallsyms_offsets"], int(k.hidden["kallsyms_token_index"]+indexSize-k.hidden["kallsyms_offsets"])
 	for how, place := range map[string]func(f *finder, found *Kernel) tablePlace{
