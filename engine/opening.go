@@ -58,9 +58,26 @@ func (l *loop) startWith(m *Module, find func(context.Context, symbols.Key) (sym
 		select {
 		case l.opened <- o:
 		case <-l.life.Done():
+			return
 		}
+		l.prepare(o.img)
 	}()
 	return o
+}
+
+// starter is a System that knows what programs begin with.
+type starter interface {
+	// Starts are the functions that programs begin in, which have first breakpoints, and
+	// those that call them, which are at the end of each stack.
+	Starts() []string
+}
+
+// prepare has an image read ahead what is asked of it first, while others work.
+func (l *loop) prepare(img symbols.Image) {
+	p, ok := img.(symbols.Preparer)
+	if sys, knows := l.o.System.(starter); ok && knows {
+		p.Prepare(sys.Starts()...)
+	}
 }
 
 // giveUpWait is how long a search that is given up may take to hand over what it

@@ -78,6 +78,7 @@ func (d *Debugger) first(ctx context.Context, g *debuggee) error {
 	}
 	d.mu.Unlock()
 	go g.run(d.hooks.Life)
+	defer g.guard.begin()
 	if _, err := g.session.Wait(ctx); err != nil {
 		d.end(context.WithoutCancel(ctx), d.Parting())
 		return fmt.Errorf("waiting for the first stop: %w", err)

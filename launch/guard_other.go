@@ -7,7 +7,8 @@ import "net"
 // guard is our end of a guard process; this system has none.
 type guard struct{}
 
-func startGuard([]string, net.Conn) *guard { return nil }
+func newGuard([]string, net.Conn) *guard   { return nil }
+func (g *guard) begin()                    {}
 func (g *guard) journal() func(string)     { return nil }
 func (g *guard) entrust(int64, bool, bool) {}
 func (g *guard) dismiss()                  {}

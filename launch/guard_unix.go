@@ -5,21 +5,25 @@ package launch
 import (
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // guard is our end of a guard process. A nil guard does nothing.
 type guard struct {
-	w    *os.File
-	over atomic.Bool // it is not needed any more
+	w     *os.File
+	over  atomic.Bool // it is not needed any more
+	once  sync.Once
+	start func()
 }
 
-// startGuard starts argv as the guard of conn, which takes a while that nobody waits
-// for: what it is told until then waits in the pipe. Without argv, or where it cannot
-// be started, there is none: the session works all the same.
-func startGuard(argv []string, conn net.Conn) *guard {
+// newGuard makes argv the guard of conn, which begin starts: what it is told until then
+// waits in the pipe. Without argv, or where it cannot be started, there is none: the
+// session works all the same.
+func newGuard(argv []string, conn net.Conn) *guard {
 	tcp, ok := conn.(*net.TCPConn)
 	if len(argv) == 0 || !ok {
 		return nil
@@ -33,12 +37,20 @@ func startGuard(argv []string, conn net.Conn) *guard {
 		return nil
 	}
 	g := &guard{w: w}
-	go g.start(argv, raw, r)
+	g.start = func() { g.run(argv, raw, r) }
 	return g
 }
 
-// start starts the process; r is its end of the journal.
-func (g *guard) start(argv []string, conn syscall.RawConn, r *os.File) {
+// begin starts the process, which nobody waits for. Until the first stop is there it
+// would only take a CPU from the far end, and nothing has been changed that it could undo.
+func (g *guard) begin() {
+	if g != nil {
+		g.once.Do(func() { go g.start() })
+	}
+}
+
+// run starts the process; r is its end of the journal.
+func (g *guard) run(argv []string, conn syscall.RawConn, r *os.File) {
 	defer r.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -77,8 +89,11 @@ func (g *guard) note(entries string) {
 	text := []byte(entries + "\n")
 	if raw, err := g.w.SyscallConn(); err == nil {
 		raw.Write(func(fd uintptr) bool {
-			n, _ := syscall.Write(int(fd), text)
-			text = text[max(n, 0):]
+			// It cannot block, and the scheduler need not know (see transport.Polled).
+			n, _, no := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(text))), uintptr(len(text)))
+			if no == 0 {
+				text = text[n:]
+			}
 			return true
 		})
 	}
@@ -102,6 +117,7 @@ func (g *guard) entrust(pid int64, kill, signal bool) {
 func (g *guard) dismiss() {
 	if g != nil {
 		g.over.Store(true)
+		g.begin() // which closes its end of the journal
 		g.note("end")
 		g.w.Close()
 	}

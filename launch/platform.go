@@ -73,7 +73,7 @@ func (l *platformLink) open(ctx context.Context, p *Plan, created bool, begin fu
 		l.EndServer(context.WithoutCancel(ctx), s)
 		return nil, err
 	}
-	g := startGuard(l.d.hooks.Guard, wire)
+	g := newGuard(l.d.hooks.Guard, wire)
 	o := l.d.stubOptions(l.at, p)
 	o.Peer, o.Journal = l.at.Get("server")+":"+s.Port, g.journal()
 	conn, err := rsp.Connect(ctx, wire, o)

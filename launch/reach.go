@@ -158,7 +158,7 @@ func (d *Debugger) stub(ctx context.Context, c *Connection, p *Plan) (*rsp.Conn,
 	}
 	var g *guard
 	if c.Protocol == "gdb" {
-		g = startGuard(d.hooks.Guard, rw)
+		g = newGuard(d.hooks.Guard, rw)
 		o.Journal = g.journal()
 	}
 	conn, err := rsp.Connect(ctx, transport.Polled(rw), o)
@@ -190,7 +190,7 @@ func (d *Debugger) local(ctx context.Context, p *Plan) (*debuggee, error) {
 	rw, err := s.dial(ctx)
 	if err == nil {
 		var conn *rsp.Conn
-		g := startGuard(d.hooks.Guard, rw)
+		g := newGuard(d.hooks.Guard, rw)
 		conn, err = rsp.Connect(ctx, transport.Polled(rw), rsp.Options{Peer: "gdbserver", Timeout: p.Timeout, Trace: d.trace, Log: d.hooks.Log, OS: "linux",
 			Break: breaker, Journal: g.journal()})
 		if err == nil && conn.Target() != nil {

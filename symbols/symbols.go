@@ -129,6 +129,14 @@ type Liner interface {
 	Files() iter.Seq[string]
 }
 
+// Preparer is an Image that reads ahead. It is an optional part of an Image.
+type Preparer interface {
+	// Prepare reads what tells of the functions of these names: their lines, what is
+	// visible in them, what they call. Names that would have to be searched for are
+	// passed over.
+	Prepare(names ...string)
+}
+
 // Scoper tells what is visible at a place.
 type Scoper interface {
 	// Scopes returns the functions at off, innermost inlined call first, the

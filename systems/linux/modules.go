@@ -51,6 +51,12 @@ func New() *System { return &System{} }
 // Name implements systems.System.
 func (*System) Name() string { return "linux" }
 
+// Starts tells the functions that C programs begin in: main, and what calls it in glibc
+// since 2.34 and before (csu/libc-start.c).
+func (*System) Starts() []string {
+	return []string{"main", "__libc_start_call_main", "__libc_start_main"}
+}
+
 // told is what the far end said about a process, kept while memory is fetched.
 type told struct {
 	ctx    context.Context
