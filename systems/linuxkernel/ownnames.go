@@ -70,7 +70,7 @@ func (f *finder) readNames(k *Kernel) error {
 		o.place, o.names = place, head
 	}
 	title := fmt.Sprintf("%d names of the kernel, about %d KB", o.place.count, o.place.size>>10)
-	most := max(o.place.size, tableLeast+mostPerSymbol*o.place.count)
+	most := min(tableLeast+mostPerSymbol*o.place.count, maxTable)
 	var table *kallsyms
 	near := false
 	skipped := !o.place.older

@@ -211,7 +211,7 @@ func TestKernelBuilds(t *testing.T) {
 	other, wrong := otherKernel(t)
 	w := window.Open(t, "-k", d.line.Connection("kdb", guest.Kernel{Vmlinux: other}))
 	w.Do("~")
-	has(t, "the refusal", w.Text(), regexp.QuoteMeta(other)+" has build-id "+wrong+", the debuggee runs "+"[0-9a-f]{40}", `^Linux version 6\.`, `^Symbols: none; the line is too slow`)
+	has(t, "the refusal", w.Text(), regexp.QuoteMeta(other)+" has build-id "+wrong+", the debuggee runs "+"[0-9a-f]{40}", `^Linux version 6\.`, `^Symbols: none yet; \.reload /f reads`)
 	w.End("qd")
 	id := buildOf(d.VM)
 	has(t, "the build refused for", w.Text(), "the debuggee runs "+id)
