@@ -55,28 +55,27 @@ func (l *loop) startWith(m *Module, find func(context.Context, symbols.Key) (sym
 		defer cancel()
 		o.img, o.err = find(ctx, key)
 		close(o.done)
+		l.prepare(m.Name, o.img)
 		select {
 		case l.opened <- o:
 		case <-l.life.Done():
-			return
 		}
-		l.prepare(o.img)
 	}()
 	return o
 }
 
 // starter is a System that knows what programs begin with.
 type starter interface {
-	// Starts are the functions that programs begin in, which have first breakpoints, and
-	// those that call them, which are at the end of each stack.
-	Starts() []string
+	// Starts are the functions of a module that are asked for first: where programs
+	// begin, which have the first breakpoints, and what is at the end of each stack.
+	Starts(module string) []string
 }
 
 // prepare has an image read ahead what is asked of it first, while others work.
-func (l *loop) prepare(img symbols.Image) {
+func (l *loop) prepare(module string, img symbols.Image) {
 	p, ok := img.(symbols.Preparer)
 	if sys, knows := l.o.System.(starter); ok && knows {
-		p.Prepare(sys.Starts()...)
+		p.Prepare(sys.Starts(module)...)
 	}
 }
 

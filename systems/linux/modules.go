@@ -51,10 +51,16 @@ func New() *System { return &System{} }
 // Name implements systems.System.
 func (*System) Name() string { return "linux" }
 
-// Starts tells the functions that C programs begin in: main, and what calls it in glibc
-// since 2.34 and before (csu/libc-start.c).
-func (*System) Starts() []string {
-	return []string{"main", "__libc_start_call_main", "__libc_start_main"}
+// Starts tells what C programs begin with: main, and in glibc what calls it since 2.34
+// and before (csu/libc-start.c).
+func (*System) Starts(module string) []string {
+	switch {
+	case strings.HasPrefix(module, "libc_so"), strings.HasPrefix(module, "libc-2"):
+		return []string{"__libc_start_call_main", "__libc_start_main"}
+	case strings.Contains(module, "_so"), strings.HasPrefix(module, "ld-"):
+		return nil
+	}
+	return []string{"main"}
 }
 
 // told is what the far end said about a process, kept while memory is fetched.
