@@ -89,8 +89,9 @@ func (f *finder) readNames(k *Kernel) error {
 		return err
 	}
 	if table == nil {
+		at := o.place.at
 		o.place, o.names = tablePlace{}, nil
-		return failed("what lies at 0x%x is no table of names of a kind that is known here", uint64(o.place.at))
+		return failed("what lies at 0x%x is no table of names of a kind that is known here: name the kernel's vmlinux (vmlinux= in the connection, or the symbol path)", uint64(at))
 	}
 	k.table = table
 	f.s.keep(k, keptNames, o.names)
