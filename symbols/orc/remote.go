@@ -57,17 +57,9 @@ func (r *Remote) Unwind(ctx context.Context, _ arch.Addr, callee *arch.Registers
 // find returns the rule at pc.
 func (r *Remote) find(ctx context.Context, pc arch.Addr, mem symbols.Memory) (entry, error) {
 	le := binary.LittleEndian
-	block := uint64(pc-r.t.Text) / blockSize
-	if pc < r.t.Text || block+1 >= uint64(r.t.Blocks) {
-		return entry{}, symbols.ErrNoUnwind
-	}
-	var ends [8]byte
-	if err := readAll(ctx, mem, r.t.Lookup+arch.Addr(4*block), ends[:]); err != nil {
+	first, last, err := r.among(ctx, pc, mem)
+	if err != nil {
 		return entry{}, err
-	}
-	first, last := uint64(le.Uint32(ends[:])), uint64(le.Uint32(ends[4:]))
-	if last < first || last >= uint64(r.t.Count) || last-first > maxBlock {
-		return entry{}, symbols.ErrNoUnwind
 	}
 	at := r.t.IP + arch.Addr(ipSize*first)
 	starts := make([]byte, ipSize*(last-first+1))
@@ -87,6 +79,41 @@ func (r *Remote) find(ctx context.Context, pc arch.Addr, mem symbols.Memory) (en
 	}
 	return r.layout.decode(int16(le.Uint16(p[:])), int16(le.Uint16(p[2:])), le.Uint16(p[4:])), nil
 }
+
+// among tells the entries that pc may belong to, both inclusive: by the lookup table, and by
+// bisection in code that it does not cover, which is the kernel's start.
+func (r *Remote) among(ctx context.Context, pc arch.Addr, mem symbols.Memory) (first, last uint64, err error) {
+	le := binary.LittleEndian
+	if pc < r.t.Text {
+		return 0, 0, symbols.ErrNoUnwind
+	}
+	if block := uint64(pc-r.t.Text) / blockSize; block+1 < uint64(r.t.Blocks) {
+		var ends [8]byte
+		err = readAll(ctx, mem, r.t.Lookup+arch.Addr(4*block), ends[:])
+		first, last = uint64(le.Uint32(ends[:])), uint64(le.Uint32(ends[4:]))
+		if err == nil && (last < first || last >= uint64(r.t.Count) || last-first > maxBlock) {
+			err = symbols.ErrNoUnwind
+		}
+		return first, last, err
+	}
+	for last = uint64(r.t.Count) - 1; last-first > fewEntries; {
+		mid := (first + last) / 2
+		at := r.t.IP + arch.Addr(ipSize*mid)
+		var p [ipSize]byte
+		if err := readAll(ctx, mem, at, p[:]); err != nil {
+			return 0, 0, err
+		}
+		if at+arch.Addr(int64(int32(le.Uint32(p[:])))) <= pc {
+			first = mid
+		} else {
+			last = mid
+		}
+	}
+	return first, last, nil
+}
+
+// fewEntries are read at once where entries are looked for by bisection.
+const fewEntries = 32
 
 // readAll fills p.
 func readAll(ctx context.Context, mem symbols.Memory, a arch.Addr, p []byte) error {

@@ -73,7 +73,14 @@ func TestRemote(t *testing.T) {
 	if per := mem.bytes / (end - text); mem.reads != 3*(end-text) || per > 100 {
 		t.Errorf("%d reads for %d places, %d bytes each", mem.reads, end-text, per)
 	}
-	for _, pc := range []arch.Addr{0, text - 1, end + blockSize, 1 << 63} {
+	r.t.Blocks = 20 // the rest is not looked up
+	for pc := uint64(text); pc < end+0x1000; pc++ {
+		want, _ := u.find(pc)
+		if got, err := r.find(t.Context(), arch.Addr(pc), mem); err != nil || got != want {
+			t.Fatalf("%x, by bisection: %+v, %v; want %+v", pc, got, err, want)
+		}
+	}
+	for _, pc := range []arch.Addr{0, text - 1} {
 		if _, err := r.find(t.Context(), pc, mem); !errors.Is(err, symbols.ErrNoUnwind) {
 			t.Errorf("outside, at %x: %v", uint64(pc), err)
 		}
@@ -106,13 +113,16 @@ func TestRemoteKernel(t *testing.T) {
 	end := code.Addr + uint64(len(code.Data))
 	u := New(s)
 	r, mem := remote(s, code.Addr, end)
-	places := 0
-	for pc := code.Addr; pc < end; pc += 61 {
-		want, _ := u.find(pc)
-		if got, err := r.find(t.Context(), arch.Addr(pc), mem); err != nil || got != want {
-			t.Fatalf("%x: %+v, %v; want %+v", pc, got, err, want)
+	for _, of := range []Section{code, part(".init.text")} {
+		places := 0
+		mem.reads, mem.bytes = 0, 0
+		for pc := of.Addr; pc < of.Addr+uint64(len(of.Data)); pc += 61 {
+			want, _ := u.find(pc)
+			if got, err := r.find(t.Context(), arch.Addr(pc), mem); err != nil || got != want {
+				t.Fatalf("%x: %+v, %v; want %+v", pc, got, err, want)
+			}
+			places++
 		}
-		places++
+		t.Logf("%d places from %x on, %d reads and %d bytes each", places, of.Addr, mem.reads/places, mem.bytes/places)
 	}
-	t.Logf("%d places, %d reads and %d bytes each", places, mem.reads/places, mem.bytes/places)
 }
