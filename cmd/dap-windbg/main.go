@@ -32,7 +32,7 @@ const endLimit = 4 * time.Second
 
 func main() {
 	pace()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP) // until the process ends
 	context.AfterFunc(ctx, func() {
 		// Whoever does not take our output must not keep us; the guard parts in our place.
 		time.AfterFunc(endLimit, func() { os.Exit(128 + int(syscall.SIGTERM)) })
@@ -41,7 +41,6 @@ func main() {
 	root := commands(&status)
 	root.SetArgs(dashes(os.Args[1:]))
 	err := root.ExecuteContext(ctx)
-	stop()
 	if err != nil {
 		console.PrintError(os.Stderr, err)
 		if status = console.StatusOf(err); status == console.NoTarget && !isReach(err) {
