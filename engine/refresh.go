@@ -130,6 +130,9 @@ func (l *loop) onStack(at arch.Addr, n int) int {
 	if most := info.Limits.MemoryBytes; most > 0 {
 		n = min(n, most)
 	}
+	if info.Limits.BytesPerSec > 0 { // a slow line: a guess that fails costs seconds
+		n = min(n, stackWindow)
+	}
 	return min(n, kernelStack-int(at%kernelStack))
 }
 
