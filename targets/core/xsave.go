@@ -168,6 +168,10 @@ func (m *machine) writeXSave(r *arch.Registers) []byte {
 	if len(have) == 0 {
 		return nil
 	}
+	if xcr0>>stateUpper&1 == 1 { // the parts of AVX-512 come together (Intel SDM 1, 13.3), whether or not the mode has registers in all
+		xcr0 |= 1<<stateMask | 1<<stateHi
+		size = max(size, standardLayout[stateHi]+1024)
+	}
 	d := make([]byte, size)
 	put(r, d, fxsave(m.vectors()))
 	writeX87(r, d)
