@@ -428,14 +428,14 @@ func (l *loop) awaited(m *Module) bool {
 	return slices.ContainsFunc(l.bps, func(b *breakpoint) bool { return len(b.addrs) == 0 && b.mayLieIn(m) })
 }
 
-// prefetch opens the main module's symbols without waiting, and the others'
-// when a breakpoint waits for them.
+// prefetch opens the main module's symbols without waiting, those of what each stack ends
+// in, and the others' when a breakpoint waits for them.
 func (l *loop) prefetch() {
 	if l.o.Store == nil {
 		return
 	}
 	for i, m := range l.modules.rows {
-		if !m.Tried && (i == 0 || m.Main || l.awaited(m)) && l.arrange(l.life, m) {
+		if !m.Tried && (i == 0 || m.Main || l.awaited(m) || len(l.starts(m.Name)) > 0) && l.arrange(l.life, m) {
 			l.start(m)
 		}
 	}

@@ -71,11 +71,18 @@ type starter interface {
 	Starts(module string) []string
 }
 
+// starts are the functions of a module that are asked for first.
+func (l *loop) starts(module string) []string {
+	if sys, ok := l.o.System.(starter); ok {
+		return sys.Starts(module)
+	}
+	return nil
+}
+
 // prepare has an image read ahead what is asked of it first, while others work.
 func (l *loop) prepare(module string, img symbols.Image) {
-	p, ok := img.(symbols.Preparer)
-	if sys, knows := l.o.System.(starter); ok && knows {
-		p.Prepare(sys.Starts(module)...)
+	if p, ok := img.(symbols.Preparer); ok {
+		p.Prepare(l.starts(module)...)
 	}
 }
 
