@@ -8,11 +8,19 @@ exec 9>"$cache/lock"
 flock 9
 update() { if [ "$(id -u)" = 0 ]; then apt-get update -qq >&2; else sudo apt-get update -qq >&2; fi; }
 image=linux-image-cloud-amd64
+named() { apt-cache depends "$image" 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p' | head -1; }
+# symbols PACKAGE: its debug symbols are here or can be had; those of old versions go
+symbols() {
+  [ -e "$cache/$1-dbg/.whole" ] || ls "$cache/debs/$1-dbg_"*.deb >/dev/null 2>&1 || [ -n "$(apt-cache policy "$1-dbg" 2>/dev/null)" ]
+}
 package=$(ls -d "$cache"/linux-image-*-cloud-amd64 2>/dev/null | sort -V | tail -1)
 if [ -n "$package" ] && [ -e "$package/.whole" ]; then
   package=${package##*/}
+  if [ "${1:-}" = --dbg ] && ! symbols "$package"; then
+    update
+    symbols "$package" || package=$(named)
+  fi
 else
-  named() { apt-cache depends "$image" 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p' | head -1; }
   package=$(named)
   [ -n "$package" ] || { update; package=$(named); }
   [ -n "$package" ] || { echo "fetch.sh: apt knows no $image" >&2; exit 1; }
