@@ -56,7 +56,8 @@ type caller struct {
 }
 
 // Call runs a function of the debuggee in the selected thread, alone, and returns
-// what it hands back. Everything but the memory it wrote is as before.
+// what it hands back. Everything but the memory it wrote is as before, and but vector
+// registers where the far end does not write them (see takesVectors).
 func (e *env) Call(ctx context.Context, c eval.Call) (eval.Value, error) {
 	x, err := e.caller(ctx, c.Name)
 	if err != nil {
@@ -256,7 +257,7 @@ func (x *caller) run(ctx context.Context, c eval.Call, regs *arch.Registers) (ou
 			err = back
 		}
 	}()
-	if err := x.takesVectors(ctx, regs); err != nil {
+	if err := x.takesVectors(ctx); err != nil {
 		return eval.Value{}, err
 	}
 	if err := l.setRegisters(ctx, x.thread, regs); err != nil {

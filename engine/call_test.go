@@ -117,7 +117,7 @@ func TestCallingConventions(t *testing.T) {
 						refused++
 					}
 				}
-				if refused > 0 && (c.name != "amd64" || !vectorsLost(t)) || refused == len(calls) {
+				if refused > 0 && (c.name != "amd64" || !losesVectors(t)) || refused == len(calls) {
 					t.Errorf("%d calls are said to lose their vector registers", refused)
 				}
 				calls = calls[refused:]
@@ -130,9 +130,9 @@ func TestCallingConventions(t *testing.T) {
 	}
 }
 
-// vectorsLost reports whether this machine's gdbserver cannot write vector registers, as
+// losesVectors reports whether this machine's gdbserver cannot write vector registers, as
 // gdb says that version 13 cannot on CPUs with AMX.
-func vectorsLost(t *testing.T) bool {
+func losesVectors(t *testing.T) bool {
 	cpu, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +222,39 @@ func (s *session) written(ctx context.Context, v *View, src string) (string, err
 		}
 		return err
 	}
-	return b.String(), write(o)
+	err = write(o)
+	return b.String(), err
+}
+
+// TestCallVectors: an argument that lies in its register already, or that lay there at
+// the last call, hides no register that is not written.
+func TestCallVectors(t *testing.T) {
+	dir := t.TempDir()
+	file, bin := filepath.Join(dir, "v.c"), filepath.Join(dir, "v")
+	src := "double f(double x) { return x; }\nvolatile double x = 2.5;\nvoid here(void) {}\nint main(void) { for (;;) { f(x); here(); } }\n"
+	if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-g", "-O0", "-static", "-o", bin, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s := launch(t, Options{}, bin)
+	s.stop()
+	s.set("t", Breakpoint{Function: "here"})
+	s.run(How{})
+	s.do(func(ctx context.Context, v *View) error {
+		defer v.AllowCalls(v.AllowCalls(true))
+		for _, arg := range []string{"2.5", "9.25", "-1.5"} {
+			got, err := s.written(ctx, v, "f("+arg+")")
+			if lost := (*VectorsError)(nil); errors.As(err, &lost) && losesVectors(t) {
+				continue
+			}
+			if err != nil || !strings.HasSuffix(got, "="+arg) {
+				t.Errorf("f(%s): %s, %v", arg, got, err)
+			}
+		}
+		return nil
+	})
 }
 
 // TestCallsUndone makes calls that do not return: each time the debuggee is as it was.

@@ -49,7 +49,7 @@ type loop struct {
 	regs    map[targets.ThreadID]*arch.Registers
 	others  int             // threads beside the stopped one whose stacks were asked for
 	partial *arch.Registers // expedited with the stop, of its thread
-	vectors bool            // the far end was seen to write vector registers
+	vectors vectors         // whether the far end writes them
 	walks   map[targets.ThreadID]*walk
 
 	context   *arch.Registers // what the selected thread is looked at with, nil its own

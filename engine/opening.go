@@ -55,7 +55,7 @@ func (l *loop) startWith(m *Module, find func(context.Context, symbols.Key) (sym
 		defer cancel()
 		o.img, o.err = find(ctx, key)
 		close(o.done)
-		l.prepare(m.Name, o.img)
+		l.opens.Go(func() { l.prepare(m.Name, o.img) })
 		select {
 		case l.opened <- o:
 		case <-l.life.Done():
@@ -81,7 +81,7 @@ func (l *loop) starts(module string) []string {
 
 // prepare has an image read ahead what is asked of it first, while others work.
 func (l *loop) prepare(module string, img symbols.Image) {
-	if p, ok := img.(symbols.Preparer); ok {
+	if p, ok := img.(symbols.Preparer); ok && l.life.Err() == nil {
 		p.Prepare(l.starts(module)...)
 	}
 }

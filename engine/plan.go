@@ -190,9 +190,9 @@ func repeats(in arch.Inst) bool { return strings.HasPrefix(in.Op, "rep") }
 
 // stepOut runs to where frame n returns to.
 func (p *plan) stepOut(ctx context.Context, l *loop, n int) error {
-	if r, err := l.quick(ctx, p.thread); n == 0 && err == nil && !l.inlinedAt(r.PC()) {
-		if f := l.returnSoon(ctx, p.thread); f != nil {
-			p.leaves(l, f, l.leavingAt(r.PC()))
+	if n == 0 {
+		if f := l.returnSoon(ctx, p.thread); f != nil && !l.inlinedAt(f.PC) {
+			p.leaves(l, f, l.leavingAt(f.PC))
 			return nil
 		}
 	}

@@ -22,15 +22,50 @@ func (e *VectorsError) Hint() string {
 	return "gdbserver before 14 cannot write vector registers on CPUs that have AMX: use a later one"
 }
 
+// vectors says what is known of whether vector registers are written.
+type vectors uint8
+
+const (
+	vectorsUnknown vectors = iota
+	vectorsKept            // they hold what was written
+	vectorsLost
+)
+
 // takesVectors finds out, once, whether vector registers are written indeed: gdbserver
 // writes them only when the thread goes on, and tells nobody of a failure. So the thread
-// makes an instruction at the return place, the program's entry, where none touches them.
-func (x *caller) takesVectors(ctx context.Context, regs *arch.Registers) error {
+// makes an instruction at the return place, the program's entry, where none touches them,
+// with a value in one that it has not had. Where they are lost the user is told, as what a
+// function leaves in them cannot be put back, and a call with arguments there is refused.
+func (x *caller) takesVectors(ctx context.Context) error {
 	l := x.l
-	if !x.floats || l.vectors || l.arch != arch.AMD64 || x.ret == x.saved.PC() {
+	if l.vectors == vectorsUnknown && l.arch == arch.AMD64 && x.ret != x.saved.PC() {
+		if err := x.tryVectors(ctx); err != nil {
+			return err
+		}
+		if l.vectors == vectorsLost {
+			l.say(Important, "The far end does not write vector registers: what a called function leaves in them stays. "+(&VectorsError{}).Hint()+"\n")
+		}
+	}
+	if x.floats && l.vectors == vectorsLost {
+		return &VectorsError{x.name}
+	}
+	return nil
+}
+
+// tryVectors makes the instruction and looks.
+func (x *caller) tryVectors(ctx context.Context) error {
+	l := x.l
+	at := x.saved.Clone()
+	i, ok := at.Set.Index("xmm0")
+	was, known := at.Bytes(i)
+	if !ok || !known {
 		return nil
 	}
-	at := regs.Clone()
+	want := bytes.Clone(was)
+	for k := range want {
+		want[k] ^= 0xff
+	}
+	at.SetBytes(i, want)
 	at.SetPC(x.ret)
 	if err := l.setRegisters(ctx, x.thread, at); err != nil {
 		return fmt.Errorf("calling %s: %w", x.name, err)
@@ -48,23 +83,19 @@ func (x *caller) takesVectors(ctx context.Context, regs *arch.Registers) error {
 	}
 	l.fresh(ts)
 	l.fixPC(ctx, ts)
-	if st := (&Stop{Stop: ts, Number: l.number, All: true}); ts.Reason != targets.Stepped && !l.judge(ctx, st, false) {
-		return x.stopped(st)
-	}
 	now, err := l.registers(ctx, x.thread)
 	if err != nil {
 		return err
 	}
-	for _, name := range sequence("xmm", 8) {
-		i, ok := regs.Set.Index(name)
-		if !ok {
-			continue
-		}
-		want, _ := regs.Bytes(i)
-		if got, _ := now.Bytes(i); !bytes.Equal(got, want) {
-			return &VectorsError{x.name}
-		}
+	if now.PC() == x.ret { // a breakpoint there: another call finds out
+		return nil
 	}
-	l.vectors = true
+	if st := (&Stop{Stop: ts, Number: l.number, All: true}); ts.Reason != targets.Stepped && !l.judge(ctx, st, false) {
+		return x.stopped(st)
+	}
+	l.vectors = vectorsLost
+	if got, _ := now.Bytes(i); bytes.Equal(got, want) {
+		l.vectors = vectorsKept
+	}
 	return nil
 }

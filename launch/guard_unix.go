@@ -38,11 +38,16 @@ func newGuard(argv []string, conn net.Conn) *guard {
 	}
 	g := &guard{w: w}
 	g.start = func() { g.run(argv, raw, r) }
+	time.AfterFunc(guardDelay, g.begin)
 	return g
 }
 
-// begin starts the process, which nobody waits for. Until the first stop is there it
-// would only take a CPU from the far end, and nothing has been changed that it could undo.
+// guardDelay is how long a guard waits for the first stop of a far end nearby.
+const guardDelay = 20 * time.Millisecond
+
+// begin starts the process, which nobody waits for: behind the first stop, as before it
+// would take a CPU from a far end on this machine, but no later than guardDelay, for a
+// process that is held waits for it should we be killed.
 func (g *guard) begin() {
 	if g != nil {
 		g.once.Do(func() { go g.start() })

@@ -27,7 +27,7 @@ func pace() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	set := mostGrowth
+	set, before := mostGrowth, mostGrowth
 	debug.SetGCPercent(set)
 	var collected func(struct{})
 	again := func() { runtime.AddCleanup(new([4]*byte), collected, struct{}{}) } // which nobody holds
@@ -35,8 +35,8 @@ func pace() {
 		m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
 		metrics.Read(m)
 		want, is := growth(m[0].Value.Uint64()), int(m[1].Value.Uint64())
-		if is == set && want != set { // else who makes an index has set it
-			set = want
+		if (is == set || is == before) && want != is { // else who makes an index has set it, who may put back either
+			set, before = want, is
 			debug.SetGCPercent(set)
 		}
 		again()

@@ -64,21 +64,23 @@ func (i *Image) lookup(pattern string, fold bool, yield func(symbols.Symbol) boo
 
 // Prepare implements symbols.Preparer.
 func (i *Image) Prepare(names ...string) {
-	t := i.symtab()
-	if i.dwarf == nil || !t.static {
-		return
-	}
-	for _, name := range names {
-		for _, e := range t.asked(name, false) {
-			s := i.symbol(&e)
-			if s.Kind != symbols.Function || s.Name != name {
-				continue
-			}
-			i.Body(s.Offset)
-			i.Scopes(s.Offset)
-			i.CallAt(s.Offset + 1)
+	i.guard.Do(func() {
+		t := i.symtab()
+		if i.dwarf == nil || !t.static {
+			return
 		}
-	}
+		for _, name := range names {
+			for _, e := range t.asked(name, false) {
+				s := i.symbol(&e)
+				if s.Kind != symbols.Function || s.Name != name {
+					continue
+				}
+				i.Body(s.Offset)
+				i.Scopes(s.Offset)
+				i.CallAt(s.Offset + 1)
+			}
+		}
+	})
 }
 
 // question is what matches was asked.

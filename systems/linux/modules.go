@@ -55,9 +55,9 @@ func (*System) Name() string { return "linux" }
 // and before (csu/libc-start.c).
 func (*System) Starts(module string) []string {
 	switch {
-	case strings.HasPrefix(module, "libc_so"), strings.HasPrefix(module, "libc-2"):
+	case module == "libc_so", strings.HasPrefix(module, "libc_2_"): // libc.so.6, libc-2.31.so
 		return []string{"__libc_start_call_main", "__libc_start_main"}
-	case strings.Contains(module, "_so"), strings.HasPrefix(module, "ld-"):
+	case strings.HasSuffix(module, "_so"), strings.Contains(module, "_so_"), strings.HasPrefix(module, "ld_"):
 		return nil
 	}
 	return []string{"main"}
