@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"os"
@@ -29,16 +28,12 @@ func (f *files) keepKernel(build []byte, name string, data []byte) {
 // keptKernel is what was kept, nil when it is not there or damaged.
 func (f *files) keptKernel(build []byte, name string) []byte {
 	k := f.index.For(build)
-	length := k.Section(lengthOf(name), 8)
-	if length == nil || !length.UpTo(8) {
+	length := k.Section(lengthOf(name), 8).Beginning(8)
+	if length == nil {
 		return nil
 	}
-	n := binary.LittleEndian.Uint64(length.Data())
-	s := k.Section(name, n)
-	if s == nil || !s.UpTo(int(n)) {
-		return nil
-	}
-	return bytes.Clone(s.Data()[:n])
+	n := binary.LittleEndian.Uint64(length)
+	return k.Section(name, n).Beginning(int(n)) // there is no Section of more than an int
 }
 
 // toldParts is in how many parts a long read is told of where no progress is shown.

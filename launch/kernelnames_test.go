@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 
 	"dap-windbg/symbols/index"
@@ -63,4 +65,23 @@ func TestKeptKernel(t *testing.T) {
 	if blocked.keptKernel(build, "btf") != nil {
 		t.Error("something is kept where nothing can be")
 	}
+}
+
+// TestKeptKernelCollected: what was kept is copied before its file is let go of.
+func TestKeptKernelCollected(t *testing.T) {
+	f := &files{index: &index.Cache{Dir: t.TempDir()}}
+	build, data := []byte("0123456789"), bytes.Repeat([]byte("names "), 1<<18)
+	f.keepKernel(build, "kallsyms", data)
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for range 60 {
+				if !bytes.Equal(f.keptKernel(build, "kallsyms"), data) {
+					t.Error("what is kept is not what is there")
+				}
+				runtime.GC()
+			}
+		})
+	}
+	readers.Wait()
 }

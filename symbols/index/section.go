@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"os"
+	"runtime"
 
 	"dap-windbg/binfmt/mmap"
 )
@@ -85,7 +86,7 @@ func headSum(head, sums []byte) uint32 {
 	return crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, sums)
 }
 
-// Data is the section, as long as the whole.
+// Data is the section, as long as the whole. It is there as long as the Section is reachable.
 func (s *Section) Data() []byte { return s.data }
 
 // UpTo reports whether the first n bytes are there and sound.
@@ -106,6 +107,20 @@ func (s *Section) compare(n int) bool {
 		}
 	}
 	return true
+}
+
+// Beginning is a copy of the first n bytes, nil when they are not there and sound; a nil
+// Section has none. Unlike Data it needs nobody who holds the Section.
+func (s *Section) Beginning(n int) []byte {
+	defer runtime.KeepAlive(s)
+	if s == nil || n < 0 || !s.UpTo(n) {
+		return nil
+	}
+	out := make([]byte, n)
+	if !s.guard.Do(func() { copy(out, s.data) }) {
+		return nil
+	}
+	return out
 }
 
 // KeepSection writes the beginning of a section that is size bytes long. It does not

@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"os"
+	"runtime"
 	"testing"
 )
 
@@ -108,8 +109,36 @@ func TestSectionCut(t *testing.T) {
 	if err := os.Truncate(k.named("a"+sectionSuffix), sectionAlign); err != nil {
 		t.Fatal(err)
 	}
-	if s.UpTo(len(data)) {
+	if s.UpTo(len(data)) || s.Beginning(len(data)) != nil {
 		t.Error("what is gone is sound")
+	}
+}
+
+// TestSectionBeginning: what was sound and is cut off then is not copied, and no fault; a copy
+// stays when its Section is collected.
+func TestSectionBeginning(t *testing.T) {
+	c := &Cache{Dir: t.TempDir()}
+	k := c.For([]byte("a build"))
+	data := bytes.Repeat([]byte("section "), 3*blockSize/8)
+	if err := k.KeepSection("a", uint64(len(data)), data); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, blockSize + 1, len(data)} {
+		b := k.Section("a", uint64(len(data))).Beginning(n)
+		runtime.GC()
+		if b == nil || !bytes.Equal(b, data[:n]) {
+			t.Errorf("the first %d bytes are %d others", n, len(b))
+		}
+	}
+	s := k.Section("a", uint64(len(data)))
+	if s.Beginning(-1) != nil || s.Beginning(len(data)+1) != nil || !s.UpTo(len(data)) {
+		t.Error("more is there than was kept")
+	}
+	if err := os.Truncate(k.named("a"+sectionSuffix), sectionAlign); err != nil {
+		t.Fatal(err)
+	}
+	if s.Beginning(len(data)) != nil {
+		t.Error("what is gone is copied")
 	}
 }
 
