@@ -97,7 +97,10 @@ func Serve(ctx context.Context, rw io.ReadWriteCloser, o Options) error {
 	s := newSession(ctx, o)
 	flush, stopWriter := context.WithCancel(context.Background())
 	s.out.begin(rw)
-	go s.out.run(flush)
+	go func() {
+		s.out.run(flush)
+		s.close() // at the latest: a client that takes no messages any more has gone
+	}()
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)

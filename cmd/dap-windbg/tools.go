@@ -38,7 +38,8 @@ func cdb(status *int) *cobra.Command {
 			}
 			o.Guard = guard()
 			o.Editor = func(ctx context.Context, e share.Editor, d *launch.Debugger) { serveGuest(ctx, e, d, zerolog.Nop()) }
-			*status = console.Cdb(c.Context(), o, os.Stdin, os.Stdout, version())
+			out, ctx := output(c.Context())
+			*status = console.Cdb(ctx, o, os.Stdin, out, version())
 			return nil
 		},
 	}
@@ -59,7 +60,8 @@ func run(status *int) *cobra.Command {
 				return err
 			}
 			o.Plan, o.Guard = plan, guard()
-			*status = console.Run(c.Context(), o, os.Stdout, os.Stderr, version())
+			out, ctx := output(c.Context())
+			*status = console.Run(ctx, o, out, os.Stderr, version())
 			return nil
 		},
 	}

@@ -323,6 +323,7 @@ func TestFileCutShort(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
+			img.Prepare("main")
 			late.Members()
 			img.Scopes(0x2400)
 			img.Global("table")

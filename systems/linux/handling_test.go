@@ -18,3 +18,16 @@ func TestTakesCare(t *testing.T) {
 		}
 	}
 }
+
+// TestStarts has what programs begin in looked for where it is, by modules' names.
+func TestStarts(t *testing.T) {
+	for module, want := range map[string]string{
+		"prog": "main", "quick_sort": "main", "libc_so": "__libc_start_call_main", "libc_2_31": "__libc_start_call_main",
+		"libstdc___so": "", "libssl_so_1_1": "", "ld_linux_x86_64_so": "", "ld_2_31": "",
+	} {
+		got := append((*System)(nil).Starts(module), "")[0]
+		if got != want {
+			t.Errorf("%s: %q, want %q", module, got, want)
+		}
+	}
+}

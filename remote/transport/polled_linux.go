@@ -1,8 +1,7 @@
-//go:build unix
-
 package transport
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"net"
@@ -30,17 +29,19 @@ func Polled(rw io.ReadWriteCloser) io.ReadWriteCloser {
 	if nonblocking := false; raw.Control(func(fd uintptr) { nonblocking = isNonblocking(fd) }) != nil || !nonblocking {
 		return rw
 	}
-	return &polled{conn, raw}
+	_, socket := rw.(net.Conn)
+	return &polled{conn, raw, socket}
 }
 
 func isNonblocking(fd uintptr) bool {
-	flags, _, no := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0)
+	flags, _, no := syscall.RawSyscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0)
 	return no == 0 && flags&syscall.O_NONBLOCK != 0
 }
 
 type polled struct {
 	io.ReadWriteCloser
-	raw syscall.RawConn
+	raw    syscall.RawConn
+	socket bool
 }
 
 // Socket is what is behind, nil for a file.
@@ -55,10 +56,10 @@ func (c *polled) Read(p []byte) (n int, err error) {
 	}
 	var no syscall.Errno
 	if err := c.raw.Read(func(fd uintptr) bool {
-		n, no = transfer(syscall.SYS_READ, fd, p)
+		n, no = c.transfer(syscall.SYS_RECVFROM, syscall.SYS_READ, fd, p)
 		return no != syscall.EAGAIN
 	}); err != nil {
-		return 0, err
+		return 0, c.ended("read", err)
 	}
 	switch {
 	case no != 0:
@@ -70,19 +71,37 @@ func (c *polled) Read(p []byte) (n int, err error) {
 }
 
 func (c *polled) Write(p []byte) (done int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	var no syscall.Errno
 	err = c.raw.Write(func(fd uintptr) bool {
 		for no = 0; done < len(p) && no == 0; {
 			var n int
-			n, no = transfer(syscall.SYS_WRITE, fd, p[done:])
+			n, no = c.transfer(syscall.SYS_SENDTO, syscall.SYS_WRITE, fd, p[done:])
 			done += n
 		}
 		return no != syscall.EAGAIN
 	})
-	if err == nil && no != 0 {
+	switch {
+	case err != nil:
+		err = c.ended("write", err)
+	case no != 0:
 		err = c.failed("write", no)
 	}
 	return done, err
+}
+
+// ended words what ended a wait as rw itself does: a file does not say that it was closed.
+func (c *polled) ended(op string, err error) error {
+	f, ok := c.ReadWriteCloser.(*os.File)
+	switch {
+	case !ok:
+		return err
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		err = os.ErrClosed
+	}
+	return &fs.PathError{Op: op, Path: f.Name(), Err: err}
 }
 
 // failed words a failure as rw itself does.
@@ -96,10 +115,23 @@ func (c *polled) failed(op string, no syscall.Errno) error {
 	return os.NewSyscallError(op, no)
 }
 
-// transfer is read(2) or write(2), once more where a signal came in between.
-func transfer(call, fd uintptr, p []byte) (int, syscall.Errno) {
+// transfer reads or writes by call on a socket, by file on a file, once more where a
+// signal came in between. It does not block: a socket is told so each time. A file's mode
+// belongs to all who share the open file, so it is looked at; where somebody has it block,
+// the scheduler is told.
+func (c *polled) transfer(call, file, fd uintptr, p []byte) (int, syscall.Errno) {
+	at, size := unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
 	for {
-		n, _, no := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		var n uintptr
+		var no syscall.Errno
+		switch {
+		case c.socket:
+			n, _, no = syscall.RawSyscall6(call, fd, uintptr(at), size, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		case isNonblocking(fd):
+			n, _, no = syscall.RawSyscall(file, fd, uintptr(at), size)
+		default:
+			n, _, no = syscall.Syscall(file, fd, uintptr(at), size)
+		}
 		switch no {
 		case 0:
 			return int(n), 0
