@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -90,14 +91,13 @@ func (l *loop) loadNames(ctx context.Context, ms []*Module) error {
 		}
 		more, err := s.Load(ctx, &world{ctx, l, &nowMemory{l, spaceHere}}, m.Module)
 		if more {
-			after := context.WithoutCancel(ctx) // what it has is shown, also when it was broken off
 			m.Image, m.inMemory = nil, false
-			l.namesFromSystem(after, m)
-			l.modules.stale = l.modules.stale || m.Main
-			l.freshModules(after)
-			l.watch(after)
+			l.namesFromSystem(context.WithoutCancel(ctx), m) // what it has is shown, also when it was broken off
+			l.modules.stale = l.modules.stale || m.Main      // and read at the next stop, when that is broken off
+			l.freshModules(ctx)
+			l.watch(ctx)
 		}
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"dap-windbg/arch"
 	"dap-windbg/symbols"
@@ -292,10 +293,15 @@ type teller struct {
 	systems.System
 	read  int
 	until func(ctx context.Context) error // what reading ends with
+	list  func(ctx context.Context) error // what the list that the names lead to ends with; nil: there is none
 }
 
-func (*teller) Modules(context.Context, systems.World) ([]targets.Module, error) {
-	return []targets.Module{{Path: "kernel", Base: 0x10000000, Size: 0x1000, Main: true}}, nil
+func (y *teller) Modules(ctx context.Context, _ systems.World) ([]targets.Module, error) {
+	all := []targets.Module{{Path: "kernel", Base: 0x10000000, Size: 0x1000, Main: true}}
+	if y.read == 0 || y.list == nil {
+		return all, nil
+	}
+	return append(all, targets.Module{Path: "driver", Base: 0x20000000, Size: 0x1000}), y.list(ctx)
 }
 
 func (*teller) Watch() []string { return nil }
@@ -344,4 +350,44 @@ func TestLoadNames(t *testing.T) {
 	}
 	s.view(func(ctx context.Context, v *View) error { return v.Reload(ctx) })
 	load(false, nil, true)
+}
+
+// TestLoadNamesBrokenOff: who breaks off the list of modules that the names lead to has the names,
+// and the list at the next stop.
+func TestLoadNamesBrokenOff(t *testing.T) {
+	begun := make(chan struct{})
+	y := &teller{until: func(context.Context) error { return nil }}
+	none := &shelfStore{find: func(_ context.Context, key symbols.Key) (symbols.Image, error) {
+		return nil, &symbols.NotFoundError{What: key.Path}
+	}}
+	s := over(t, fake.New(fake.Demo("main", 1)), Options{System: y, Store: none})
+	s.stop()
+	y.list = func(ctx context.Context) error {
+		close(begun)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Second): // it would go on for minutes
+			return nil
+		}
+	}
+	go func() { <-begun; s.Preempt() }()
+	err := s.Do(s.ctx, func(ctx context.Context, v *View) error {
+		m, err := v.LoadSymbols(ctx, 0x10000000, true, false)
+		if m == nil || m.Image == nil || len(v.Live().Modules()) != 1 {
+			t.Errorf("%+v of %d modules", m, len(v.Live().Modules()))
+		}
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
+	}
+	y.list = func(context.Context) error { return nil }
+	s.run(How{Kind: StepInto, Unit: ByInstruction})
+	s.view(func(ctx context.Context, v *View) error {
+		if n := len(v.Live().Modules()); n != 2 {
+			t.Errorf("%d modules at the next stop", n)
+		}
+		return nil
+	})
 }
