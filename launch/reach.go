@@ -77,6 +77,11 @@ func (d *Debugger) connect(ctx context.Context, c *Connection, p *Plan) (*debugg
 	for _, w := range c.Warnings {
 		d.tell(0, "warning: %s", w)
 	}
+	if file := c.Get("vmlinux"); file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return nil, &ConfigError{Field: "connection", Value: c.String(), Want: "needs a vmlinux that can be opened: " + reason(err) + ": " + file}
+		}
+	}
 	switch c.Protocol {
 	case "gdb", "qemu", "exdi":
 	case "kgdb", "kdb":

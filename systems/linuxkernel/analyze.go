@@ -238,7 +238,7 @@ func analyze(c *command) error {
 		t := c.currentOf(cpus[n])
 		c.printf("PROCESS_NAME:  %s\n\nCPU:  %d\n\n", c.taskName(t), n)
 	}
-	c.printf("FAULTING_IP: \n%s\n%s\n\n", c.located(blame.PC()), address(blame.PC()))
+	c.printf("FAULTING_IP: \n%s\n%s\n\n", c.within(blame), address(blame.PC()))
 	if f.rip != "" {
 		c.printf("LOGGED_IP:  %s\n\n", f.rip)
 	}

@@ -130,6 +130,14 @@ func (c *command) located(a arch.Addr) string {
 	return address(a)
 }
 
+// within is where a frame is: behind a call that does not return another function begins.
+func (c *command) within(f *arch.Registers) string {
+	if name, _, _ := strings.Cut(bare(c.d.Locate(f.PC())), "+"); strings.TrimLeft(name, "_") != c.function(f) {
+		return c.located(f.LookupPC())
+	}
+	return c.located(f.PC())
+}
+
 // registers of a processor.
 func (c *command) registers(id targets.ThreadID) (*arch.Registers, error) {
 	return c.w.Target().Registers(c.ctx, id)

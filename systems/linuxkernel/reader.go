@@ -97,15 +97,32 @@ func (r *reader) text(a arch.Addr, limit int) string {
 }
 
 // SymbolError: the kernel, or what is known of it, has no such symbol.
-type SymbolError struct{ Name string }
+type SymbolError struct {
+	Name   string
+	Unread bool // the kernel's names were not read yet
+}
 
-func (e *SymbolError) Error() string { return "the kernel has no symbol " + e.Name }
+func (e *SymbolError) Error() string {
+	if e.Unread {
+		return "no names of this kernel are known yet, " + e.Name + " among them"
+	}
+	return "the kernel has no symbol " + e.Name
+}
+
+// Hint says what the user can do.
+func (e *SymbolError) Hint() string {
+	if e.Unread {
+		return ".reload /f reads them over this line"
+	}
+	return ""
+}
 
 // symbol is where a symbol of the kernel itself lies; 0 and trouble when nobody knows.
 func (r *reader) symbol(name string) arch.Addr {
 	a, ok := r.lookup(name)
 	if !ok {
-		r.note(&SymbolError{name})
+		k := r.s.kernel
+		r.note(&SymbolError{Name: name, Unread: k != nil && k.slow && k.table == nil && k.Path == ""})
 	}
 	return a
 }
