@@ -261,14 +261,13 @@ const (
 // build-id and its table of symbols lie in its read-only data.
 func (f *finder) survey(base arch.Addr) *Kernel {
 	k := &Kernel{Base: base, How: "a scan"}
-	info := f.t.Info()
-	if info.Stub == "kgdb" || info.Stub == "kdb" {
+	if f.kdb() {
 		if f.ask(k); f.matched(k) {
 			return k
 		}
 		k.slow = k.Banner != "" || k.BuildID != nil // looking for them is not needed then
 	}
-	if rate := info.Limits.BytesPerSec; k.slow || rate > 0 && rate < slowLine {
+	if rate := f.t.Info().Limits.BytesPerSec; k.slow || rate > 0 && rate < slowLine {
 		k.slow = true
 		f.s.recall(k)
 		return k

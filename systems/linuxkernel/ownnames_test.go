@@ -25,6 +25,7 @@ import (
 type slowKernel struct {
 	targets.Target
 	base    arch.Addr // where it lies now
+	stub    string    // what answers, "" kgdb
 	memory  []byte
 	symbols []listed          // by address, as kdb knows them
 	carried int               // bytes read
@@ -37,7 +38,9 @@ type slowKernel struct {
 
 func (k *slowKernel) Threads(context.Context) ([]targets.Thread, error) { return nil, nil }
 
-func (k *slowKernel) Info() targets.Info { return targets.Info{Stub: "kgdb"} }
+func (k *slowKernel) Info() targets.Info {
+	return targets.Info{Stub: cmp.Or(k.stub, "kgdb"), Limits: targets.Limits{BytesPerSec: 11000}}
+}
 
 func (k *slowKernel) ReadMemory(ctx context.Context, _ targets.Space, a arch.Addr, p []byte) (int, error) {
 	if a < k.base || uint64(a-k.base) >= uint64(len(k.memory)) {
@@ -304,6 +307,20 @@ func TestOwnNamesDamaged(t *testing.T) {
 	s.kernel = &Kernel{Base: k.base, slow: true}
 	if _, err := s.Load(context.Background(), only{t: k}, targets.Module{Base: k.base}); err == nil || k.carried > 1<<20 {
 		t.Errorf("%v after %d bytes", err, k.carried)
+	}
+}
+
+// TestOwnNamesAsked: only the kernel's own debugger is asked by kdb's words.
+func TestOwnNamesAsked(t *testing.T) {
+	for stub, asked := range map[string]bool{"kgdb": true, "kdb": true, "QEMU": false, "another": false} {
+		k := kgdbKernel(t, from65, true, "room")
+		k.stub = stub
+		s := k.system()
+		s.kernel = (&finder{ctx: context.Background(), t: k, s: s}).survey(k.base)
+		more, err := s.Load(context.Background(), only{t: k}, targets.Module{Path: KernelName, Base: k.base})
+		if (k.looks > 0) != asked || more != asked || (err == nil) != asked {
+			t.Errorf("%s: %d questions; %v, %v", stub, k.looks, more, err)
+		}
 	}
 }
 

@@ -236,10 +236,16 @@ func (f *finder) named(a arch.Addr) arch.Addr {
 	return a - arch.Addr(n)
 }
 
-// say has the kernel's own debugger do a command.
+// kdb reports whether the kernel's own debugger is what answers.
+func (f *finder) kdb() bool {
+	stub := f.t.Info().Stub
+	return stub == "kgdb" || stub == "kdb"
+}
+
+// say has the kernel's own debugger do a command: others do something else by its words.
 func (f *finder) say(line string) string {
 	c, ok := f.t.(targets.Console)
-	if !ok || f.lost != nil || f.ctx.Err() != nil {
+	if !ok || !f.kdb() || f.lost != nil || f.ctx.Err() != nil {
 		return ""
 	}
 	text, _, err := c.Command(f.ctx, line)
