@@ -14,6 +14,9 @@ import (
 // KernelName is the kernel's module, as commands spell it.
 const KernelName = "vmlinux"
 
+// vmlinux is a kernel's file, and where to name it.
+const vmlinux = "vmlinux (vmlinux= in the connection, or the symbol path)"
+
 // Options of a System.
 type Options struct {
 	// Images opens what may be the vmlinux of a kernel, the likeliest first; release is
@@ -97,9 +100,9 @@ func (s *System) Banner(ctx context.Context, w systems.World) []string {
 	case k.Path != "":
 		symbols = "Symbols: " + k.Path
 	case k.slow && k.table == nil && k.bannerAt == 0: // kdb knows nothing
-		symbols = "Symbols: none: name its vmlinux (vmlinux= in the connection, or the symbol path)"
+		symbols = "Symbols: none: name its " + vmlinux
 	case k.slow && k.table == nil:
-		symbols = "Symbols: none yet; .reload /f reads the kernel's own table of names over this line and keeps it. Its vmlinux (vmlinux= in the connection, or the symbol path) has more"
+		symbols = "Symbols: none yet; .reload /f reads the kernel's own table of names over this line and keeps it. Its " + vmlinux + " has more"
 	case k.slow && !k.own.typed:
 		symbols += "; .reload /f reads its types too"
 	case k.BuildID != nil:

@@ -65,7 +65,7 @@ func (f *finder) readNames(k *Kernel) error {
 	if o.place.at == 0 {
 		place, head := f.tablePlace(k)
 		if place.at == 0 {
-			return cmp.Or(f.ctx.Err(), f.lost, failed("where the kernel's own table of names lies could not be found out: name its vmlinux (vmlinux= in the connection, or the symbol path)"))
+			return cmp.Or(f.ctx.Err(), f.lost, failed("where the kernel's own table of names lies could not be found out: name its %s", vmlinux))
 		}
 		o.place, o.names = place, head
 	}
@@ -91,7 +91,7 @@ func (f *finder) readNames(k *Kernel) error {
 	if table == nil {
 		at := o.place.at
 		o.place, o.names = tablePlace{}, nil
-		return failed("what lies at 0x%x is no table of names of a kind that is known here: name the kernel's vmlinux (vmlinux= in the connection, or the symbol path)", uint64(at))
+		return failed("what lies at 0x%x is no table of names of a kind that is known here: name the kernel's %s", uint64(at), vmlinux)
 	}
 	k.table = table
 	f.s.keep(k, keptNames, o.names)
