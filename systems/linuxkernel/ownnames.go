@@ -74,7 +74,7 @@ func (f *finder) readNames(k *Kernel) error {
 	var table *kallsyms
 	near := false
 	skipped := !o.place.older
-	err := f.readOn(title, o.place.at, &o.names, o.place.size, func(from int) bool {
+	err := f.readOn(title, o.place.at, &o.names, o.place.size, func(f *finder, from int) bool {
 		if end := o.namesEnd(); !skipped && end > 0 {
 			skipped = true
 			f.skipSequence(o, end)
@@ -129,7 +129,7 @@ func (f *finder) skipSequence(o *own, end int) {
 func (f *finder) readTypes(k *Kernel) error {
 	o := &k.own
 	if from, n := k.table.types(); n > 0 {
-		err := f.readOn(fmt.Sprintf("types of the kernel, %d KB", n>>10), from, &o.types, n, func(int) bool { return len(o.types) >= n })
+		err := f.readOn(fmt.Sprintf("types of the kernel, %d KB", n>>10), from, &o.types, n, func(*finder, int) bool { return len(o.types) >= n })
 		if err != nil {
 			return err
 		}
@@ -170,9 +170,10 @@ const (
 )
 
 // readOn reads on behind what data has of what lies at a, until enough says so; it is
-// told where the new bytes begin. About size bytes are expected.
-func (f *finder) readOn(title string, a arch.Addr, data *[]byte, size int, enough func(from int) bool) error {
-	if enough(0) {
+// told where the new bytes begin, and what it reads by itself ends with the whole. About
+// size bytes are expected.
+func (f *finder) readOn(title string, a arch.Addr, data *[]byte, size int, enough func(f *finder, from int) bool) error {
+	if enough(f, 0) {
 		return nil
 	}
 	f, tell := f.told(title)
@@ -183,7 +184,7 @@ func (f *finder) readOn(title string, a arch.Addr, data *[]byte, size int, enoug
 		p := make([]byte, piece)
 		n := f.read(at, p)
 		*data = append(*data, p[:n]...)
-		if n > 0 && enough(from) {
+		if n > 0 && enough(f, from) {
 			return nil
 		}
 		if n < piece {

@@ -271,6 +271,34 @@ func TestOwnNamesInterrupted(t *testing.T) {
 	}
 }
 
+// TestOwnNamesGivenUp: nothing is read any more once who hears of the progress wants it to end.
+func TestOwnNamesGivenUp(t *testing.T) {
+	for until := 0; until < 400<<10; until += 2 * smallPiece {
+		k := kgdbKernel(t, upTo61, true, "banner")
+		s := k.system()
+		_, m := k.found(t, s)
+		k.until, k.cancel = max(until, 1), func() {}
+		s.o.Reading = func(ctx context.Context, what string) (context.Context, func(float64)) {
+			ctx, stop := context.WithCancel(ctx)
+			times := 0
+			k.cancel = func() {
+				if times++; times == 2 {
+					t.Errorf("%s: it is read on when %d bytes were to be read", what, until)
+				}
+				stop()
+			}
+			return ctx, func(part float64) {
+				if part >= 1 {
+					k.cancel = func() {}
+				}
+			}
+		}
+		if more, err := s.Load(context.Background(), only{t: k}, m); more != (s.kernel.table != nil) || err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("%d: %v, %v", until, more, err)
+		}
+	}
+}
+
 // TestOwnNamesDamaged: what is kept and no table is as if nothing were kept, and what the
 // kernel has in place of a table ends with an error.
 func TestOwnNamesDamaged(t *testing.T) {
