@@ -84,7 +84,7 @@ func (r *reader) argument(v uint64, flags string, verb byte) string {
 	return fmt.Sprintf("%x", v)
 }
 
-// Restarted implements systems.Restarter: the kernel's words are not where they were, or
+// Restarted implements systems.Restarter: the kernel's banner is not where it was, or
 // its clock has gone back. Nothing is known of it while the CPU runs a program, whose
 // page tables may lack the kernel.
 func (s *System) Restarted(ctx context.Context, w systems.World, regs *arch.Registers) (bool, error) {
@@ -99,9 +99,10 @@ func (s *System) Restarted(ctx context.Context, w systems.World, regs *arch.Regi
 	}
 	r := s.reader(ctx, w)
 	at, ok := r.lookup("jiffies_64")
-	var banner [len(bannerMark)]byte
+	var banner []byte
 	if s.kernel.bannerAt != 0 {
-		r.read(s.kernel.bannerAt, banner[:])
+		banner = make([]byte, len(s.kernel.Banner))
+		r.read(s.kernel.bannerAt, banner)
 	}
 	now := uint64(0)
 	if ok {
@@ -112,6 +113,6 @@ func (s *System) Restarted(ctx context.Context, w systems.World, regs *arch.Regi
 	}
 	before := s.kernel.clock
 	s.kernel.clock = now
-	changed := s.kernel.bannerAt != 0 && string(banner[:]) != bannerMark
+	changed := s.kernel.bannerAt != 0 && string(banner) != s.kernel.Banner
 	return changed || ok && now < before, nil
 }

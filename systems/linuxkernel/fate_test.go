@@ -57,3 +57,16 @@ func TestPanicText(t *testing.T) {
 		}
 	}
 }
+
+// TestRestartedBuild: another build's banner where the kernel's was is another machine.
+func TestRestartedBuild(t *testing.T) {
+	const was = "Linux version 6.1.0 (somebody@somewhere) #1 SMP Monday"
+	for now, want := range map[string]bool{was + "\n": false, "Linux version 6.1.0 (somebody@somewhere) #2 SMP Tuesday\n": true, "Linux v": true, "": true} {
+		s := New(Options{})
+		s.kernel = &Kernel{bannerAt: 0x1000, Banner: was}
+		got, err := s.Restarted(context.Background(), texts{0x1000: now}, arch.NewRegisters(arch.AMD64.DefaultSet()))
+		if got != want || err != nil {
+			t.Errorf("%q: %v, %v", now, got, err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ type finder struct {
 	t    targets.Target
 	s    *System
 	lost error // of the wire; what fails on the way to memory is an answer
+	last error // of the latest read
 
 	entered bool // the CPU's interrupt table is a kernel's, wherever that lies
 
@@ -93,6 +94,7 @@ func (f *finder) read(a arch.Addr, p []byte) int {
 		return 0
 	}
 	n, err := f.t.ReadMemory(f.ctx, targets.Space{}, a, p)
+	f.last = err
 	f.note(err)
 	if err == nil {
 		return len(p)
@@ -282,6 +284,7 @@ func (f *finder) survey(base arch.Addr) *Kernel {
 	if table != nil {
 		at, _ := table.address("linux_banner")
 		k.bannerAt = arch.Addr(at)
+		k.setBanner(f.text(k.bannerAt, maxBanner)) // what was found first may be another text
 		k.table = table
 		if end, ok := table.address("_end"); ok && end > uint64(base) {
 			k.Size = end - uint64(base)
@@ -298,7 +301,9 @@ func (f *finder) ask(k *Kernel) {
 	}
 	if from, to := f.where("__start_notes"), f.where("__stop_notes"); from != 0 && to > from && to-from <= 64<<10 {
 		p := make([]byte, to-from)
-		k.BuildID = buildID(p[:f.read(from, p)])
+		if k.BuildID = buildID(p[:f.read(from, p)]); k.BuildID != nil {
+			k.buildIDAt = from + arch.Addr(bytes.Index(p, k.BuildID))
+		}
 	}
 	if end := f.where("_end"); end > k.Base {
 		k.Size = uint64(end - k.Base)

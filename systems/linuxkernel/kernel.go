@@ -70,12 +70,13 @@ type Kernel struct {
 	How     string // how it was found, for people
 	Path    string // of the vmlinux that has its build-id, "" none
 
-	bannerAt arch.Addr // 0 unknown
-	clock    uint64    // when it was asked last whether the machine was restarted, jiffies
-	slow     bool      // the line is too slow to read its own names unasked
-	own      own       // what was read of them there
-	table    *kallsyms
-	names    *Names // made of table
+	bannerAt  arch.Addr // 0 unknown
+	buildIDAt arch.Addr // 0 unknown
+	clock     uint64    // when it was asked last whether the machine was restarted, jiffies
+	slow      bool      // the line is too slow to read its own names unasked
+	own       own       // what was read of them there
+	table     *kallsyms
+	names     *Names // made of table
 }
 
 // ErrNoKernel: the machine has not come to where its kernel maps itself, or runs none.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"dap-windbg/arch"
@@ -35,13 +36,16 @@ type own struct {
 // Load implements systems.Loader.
 func (s *System) Load(ctx context.Context, w systems.World, m targets.Module) (more bool, err error) {
 	k := s.kernel
-	if k == nil || m.Base != k.Base || !k.slow {
+	if k == nil || m.Base != k.Base || !k.slow || k.table != nil && k.own.typed {
 		return false, nil
 	}
 	f := &finder{ctx: ctx, t: w.Target(), s: s}
+	if err := f.still(k); err != nil {
+		return false, err
+	}
 	if k.table == nil {
 		if err := f.readNames(k); err != nil {
-			return false, err
+			return false, k.dropTorn(err)
 		}
 		more = true
 	}
@@ -49,14 +53,48 @@ func (s *System) Load(ctx context.Context, w systems.World, m targets.Module) (m
 		return more, nil
 	}
 	if err := f.readTypes(k); err != nil {
-		return more, err
+		return more, k.dropTorn(err)
 	}
 	return true, nil
 }
 
+// dropTorn drops what was read when err says that the rest is not there.
+func (k *Kernel) dropTorn(err error) error {
+	if errors.As(err, new(*targets.FaultError)) {
+		k.own = own{}
+	}
+	return err
+}
+
+var errRestarted = errors.New("the machine was restarted since its kernel was found: .reload finds it anew")
+
+// still is an error when the kernel is not the one that was found, by its banner and its
+// build-id: what was found and read is dropped then.
+func (f *finder) still(k *Kernel) error {
+	for _, mark := range []struct {
+		at   arch.Addr
+		text []byte
+	}{{k.bannerAt, []byte(k.Banner)}, {k.buildIDAt, k.BuildID}} {
+		if mark.at == 0 || len(mark.text) == 0 {
+			continue
+		}
+		p := make([]byte, len(mark.text))
+		n := f.read(mark.at, p)
+		if bytes.Equal(p[:n], mark.text) {
+			continue
+		}
+		if err := f.why(mark.at); n < len(p) && !errors.As(err, new(*targets.FaultError)) {
+			return err
+		}
+		f.s.Forget()
+		return errRestarted
+	}
+	return nil
+}
+
 // why is what ended a read early: the user, the wire, or that nothing can be read at a.
 func (f *finder) why(a arch.Addr) error {
-	return cmp.Or(f.ctx.Err(), f.lost, error(&targets.FaultError{Addr: a}))
+	return cmp.Or(f.ctx.Err(), f.lost, f.last, error(&targets.FaultError{Addr: a}))
 }
 
 // readNames reads the table of symbols.
@@ -92,6 +130,9 @@ func (f *finder) readNames(k *Kernel) error {
 		at := o.place.at
 		o.place, o.names = tablePlace{}, nil
 		return failed("what lies at 0x%x is no table of names of a kind that is known here: name the kernel's %s", uint64(at), vmlinux)
+	}
+	if err := f.still(k); err != nil {
+		return err
 	}
 	k.table = table
 	f.s.keep(k, keptNames, o.names)
@@ -131,6 +172,9 @@ func (f *finder) readTypes(k *Kernel) error {
 	if from, n := k.table.types(); n > 0 {
 		err := f.readOn(fmt.Sprintf("types of the kernel, %d KB", n>>10), from, &o.types, n, func(*finder, int) bool { return len(o.types) >= n })
 		if err != nil {
+			return err
+		}
+		if err := f.still(k); err != nil {
 			return err
 		}
 		o.types = o.types[:n]

@@ -6,7 +6,6 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -239,62 +238,6 @@ func TestOwnNames(t *testing.T) {
 					t.Errorf("later %v, %v, %d bytes", more, err, k.carried)
 				}
 			}
-		}
-	}
-}
-
-// TestOwnNamesInterrupted: reading that is broken off goes on where it was; names stay when
-// reading types is.
-func TestOwnNamesInterrupted(t *testing.T) {
-	k := kgdbKernel(t, from65, true, "banner")
-	s := k.system()
-	_, m := k.found(t, s)
-	total, times := 0, 0
-	for {
-		ctx, cancel := context.WithCancel(context.Background())
-		k.carried, k.until, k.cancel = 0, 40<<10, cancel
-		more, err := s.Load(ctx, only{t: k}, m)
-		cancel()
-		total += k.carried
-		if more != (s.kernel.table != nil) {
-			t.Errorf("there is more: %v", more)
-		}
-		if err == nil {
-			break
-		}
-		if times++; !errors.Is(err, context.Canceled) || times > 50 {
-			t.Fatalf("attempt %d: %v", times, err)
-		}
-	}
-	if lies(k.image(t, s, m), "sys_8999_call") != textBase+8999*16 || times < 3 || total > 9000*perSymbol+testTypes+times*smallPiece+2*headPiece {
-		t.Errorf("%d attempts read %d bytes", times, total)
-	}
-}
-
-// TestOwnNamesGivenUp: nothing is read any more once who hears of the progress wants it to end.
-func TestOwnNamesGivenUp(t *testing.T) {
-	for until := 0; until < 400<<10; until += 2 * smallPiece {
-		k := kgdbKernel(t, upTo61, true, "banner")
-		s := k.system()
-		_, m := k.found(t, s)
-		k.until, k.cancel = max(until, 1), func() {}
-		s.o.Reading = func(ctx context.Context, what string) (context.Context, func(float64)) {
-			ctx, stop := context.WithCancel(ctx)
-			times := 0
-			k.cancel = func() {
-				if times++; times == 2 {
-					t.Errorf("%s: it is read on when %d bytes were to be read", what, until)
-				}
-				stop()
-			}
-			return ctx, func(part float64) {
-				if part >= 1 {
-					k.cancel = func() {}
-				}
-			}
-		}
-		if more, err := s.Load(context.Background(), only{t: k}, m); more != (s.kernel.table != nil) || err != nil && !errors.Is(err, context.Canceled) {
-			t.Errorf("%d: %v, %v", until, more, err)
 		}
 	}
 }
