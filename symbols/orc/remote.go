@@ -91,7 +91,8 @@ func (r *Remote) among(ctx context.Context, pc arch.Addr, mem symbols.Memory) (f
 		var ends [8]byte
 		err = readAll(ctx, mem, r.t.Lookup+arch.Addr(4*block), ends[:])
 		first, last = uint64(le.Uint32(ends[:])), uint64(le.Uint32(ends[4:]))
-		if err == nil && (last < first || last >= uint64(r.t.Count) || last-first > maxBlock) {
+		empty := block > 0 && last == 0 // zeros, before the kernel has made it
+		if err == nil && (empty || last < first || last >= uint64(r.t.Count) || last-first > maxBlock) {
 			err = symbols.ErrNoUnwind
 		}
 		return first, last, err

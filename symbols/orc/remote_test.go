@@ -93,6 +93,14 @@ func TestRemote(t *testing.T) {
 		t.Errorf("what is not there yet: %v", err)
 	}
 	mem.need = false
+	look := mem.at[r.t.Lookup]
+	mem.at[r.t.Lookup] = make([]byte, len(look)) // as before unwind_init
+	for pc := arch.Addr(text + blockSize); pc < text+19*blockSize; pc += 100 {
+		if got, err := r.find(t.Context(), pc, mem); !errors.Is(err, symbols.ErrNoUnwind) {
+			t.Fatalf("%x, before the table is made: %+v, %v", uint64(pc), got, err)
+		}
+	}
+	mem.at[r.t.Lookup] = look
 	for _, bad := range [][]byte{{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, {0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}} {
 		copy(mem.at[r.t.Lookup], bad)
 		if _, err := r.find(t.Context(), text, mem); !errors.Is(err, symbols.ErrNoUnwind) {
