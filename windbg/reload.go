@@ -155,11 +155,10 @@ func (c *call) load(ctx context.Context, p picker, how engine.Loading) error {
 			return err
 		}
 		m, err = c.v.LoadSymbols(ctx, m.Base, how.Force, how.Mismatched)
-		if err != nil {
-			return err
+		if m != nil && m.Image != nil {
+			c.loadedLine(m)
 		}
-		c.loadedLine(m)
-		return nil
+		return err
 	}
 	var bases []arch.Addr
 	for _, m := range c.picked(p) {
