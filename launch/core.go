@@ -94,8 +94,8 @@ func (d *Debugger) WriteCore(ctx context.Context, file, contents string, replace
 	defer os.Remove(f.Name()) // without effect once it has its name
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	d.writing.Store(&stop)
-	defer d.writing.CompareAndSwap(&stop, nil)
+	d.lengthy.Store(&stop)
+	defer d.lengthy.CompareAndSwap(&stop, nil)
 	title := "Writing " + filepath.Base(file)
 	defer d.progress(title, 1)
 	var out core.Written

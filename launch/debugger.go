@@ -32,7 +32,7 @@ type Debugger struct {
 	trace   *wire.Trace
 	traceTo io.Closer
 
-	writing atomic.Pointer[context.CancelFunc] // of a core file, or reading at length
+	lengthy atomic.Pointer[context.CancelFunc] // ends the core file that is being written, or the long read
 	leaving sync.WaitGroup                     // traps of lost debuggees are being remembered
 
 	mu       sync.Mutex
@@ -416,10 +416,11 @@ func (d *Debugger) part(ctx context.Context, how targets.Parting) error {
 func (d *Debugger) Noisy(on bool) bool { return d.files.setNoisy(on) }
 
 // GiveUpTransfers ends the downloads under way; searches end with what they have. A
-// core file that is being written is given up too.
+// core file that is being written is given up too, and a long read from the debuggee
+// ends with what it has.
 func (d *Debugger) GiveUpTransfers() {
 	d.files.store.Interrupt()
-	if stop := d.writing.Load(); stop != nil {
+	if stop := d.lengthy.Load(); stop != nil {
 		(*stop)()
 	}
 }

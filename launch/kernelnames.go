@@ -42,7 +42,7 @@ const toldParts = 10
 // reading tells of a long read from the debuggee, which GiveUpTransfers ends.
 func (d *Debugger) reading(ctx context.Context, what string) (context.Context, func(part float64)) {
 	ctx, stop := context.WithCancel(ctx)
-	d.writing.Store(&stop)
+	d.lengthy.Store(&stop)
 	d.tell(engine.FromDebugger, "Reading %s; a break ends it, and what was read stays", what)
 	told, title := 0, "target: "+what
 	return ctx, func(part float64) {
@@ -52,7 +52,7 @@ func (d *Debugger) reading(ctx context.Context, what string) (context.Context, f
 			d.tell(engine.FromDebugger, "%d%%", n*100/toldParts)
 		}
 		if part >= 1 {
-			d.writing.CompareAndSwap(&stop, nil)
+			d.lengthy.CompareAndSwap(&stop, nil)
 			stop()
 		}
 	}
