@@ -1,6 +1,7 @@
 package linuxkernel
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -84,9 +85,9 @@ func (r *reader) argument(v uint64, flags string, verb byte) string {
 	return fmt.Sprintf("%x", v)
 }
 
-// Restarted implements systems.Restarter: the kernel's banner is not where it was, or
-// its clock has gone back. Nothing is known of it while the CPU runs a program, whose
-// page tables may lack the kernel.
+// Restarted implements systems.Restarter: the kernel's build-id, or its banner where the
+// other is unknown, does not lie where it did, or its clock has gone back. Nothing is known
+// of it while the CPU runs a program, whose page tables may lack the kernel.
 func (s *System) Restarted(ctx context.Context, w systems.World, regs *arch.Registers) (bool, error) {
 	if s.kernel == nil {
 		return false, nil
@@ -98,21 +99,24 @@ func (s *System) Restarted(ctx context.Context, w systems.World, regs *arch.Regi
 		return false, nil
 	}
 	r := s.reader(ctx, w)
-	at, ok := r.lookup("jiffies_64")
-	var banner []byte
-	if s.kernel.bannerAt != 0 {
-		banner = make([]byte, len(s.kernel.Banner))
-		r.read(s.kernel.bannerAt, banner)
+	clock, ok := r.lookup("jiffies_64")
+	at, want := s.kernel.buildIDAt, s.kernel.BuildID
+	if at == 0 {
+		at, want = s.kernel.bannerAt, []byte(s.kernel.Banner)
+	}
+	mark := make([]byte, len(want))
+	if at != 0 {
+		r.read(at, mark)
 	}
 	now := uint64(0)
 	if ok {
-		now = r.uint(at, 8)
+		now = r.uint(clock, 8)
 	}
 	if r.need != nil {
 		return false, r.need
 	}
 	before := s.kernel.clock
 	s.kernel.clock = now
-	changed := s.kernel.bannerAt != 0 && string(banner) != s.kernel.Banner
+	changed := at != 0 && !bytes.Equal(mark, want)
 	return changed || ok && now < before, nil
 }

@@ -68,5 +68,11 @@ func TestRestartedBuild(t *testing.T) {
 		if got != want || err != nil {
 			t.Errorf("%q: %v, %v", now, got, err)
 		}
+		s.kernel.buildIDAt, s.kernel.BuildID = 0x5000, []byte("an id")
+		for id, want := range map[string]bool{"an id": false, "an ix": true} {
+			if got, err := s.Restarted(context.Background(), texts{0x1000: was, 0x5000: id}, arch.NewRegisters(arch.AMD64.DefaultSet())); got != want || err != nil {
+				t.Errorf("build-id %q: %v, %v", id, got, err)
+			}
+		}
 	}
 }

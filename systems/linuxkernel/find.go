@@ -184,11 +184,11 @@ func (f *finder) check(img symbols.Image, slide uint64, how string) *Kernel {
 	if f.read(arch.Addr(notes+slide), p) < len(p) {
 		return nil
 	}
-	id := buildID(p)
-	if id == nil || !bytes.Equal(id, img.Key().BuildID) {
+	k := &Kernel{How: how}
+	k.setBuildID(p, arch.Addr(notes+slide))
+	if k.BuildID == nil || !bytes.Equal(k.BuildID, img.Key().BuildID) {
 		return nil
 	}
-	k := &Kernel{BuildID: id, How: how}
 	f.adopt(k, img, slide)
 	return k
 }
@@ -211,6 +211,13 @@ func (k *Kernel) setBanner(s string) {
 	if rest, ok := strings.CutPrefix(s, bannerMark); ok {
 		k.Banner = strings.TrimSpace(s)
 		k.Release, _, _ = strings.Cut(rest, " ")
+	}
+}
+
+// setBuildID takes it from notes, which lie at from.
+func (k *Kernel) setBuildID(notes []byte, from arch.Addr) {
+	if k.BuildID = buildID(notes); k.BuildID != nil {
+		k.buildIDAt = from + arch.Addr(bytes.Index(notes, k.BuildID))
 	}
 }
 
@@ -301,9 +308,7 @@ func (f *finder) ask(k *Kernel) {
 	}
 	if from, to := f.where("__start_notes"), f.where("__stop_notes"); from != 0 && to > from && to-from <= 64<<10 {
 		p := make([]byte, to-from)
-		if k.BuildID = buildID(p[:f.read(from, p)]); k.BuildID != nil {
-			k.buildIDAt = from + arch.Addr(bytes.Index(p, k.BuildID))
-		}
+		k.setBuildID(p[:f.read(from, p)], from)
 	}
 	if end := f.where("_end"); end > k.Base {
 		k.Size = uint64(end - k.Base)
