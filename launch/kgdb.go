@@ -21,6 +21,9 @@ import (
 const enterAdvice = "The kernel runs. Make it enter its debugger: echo g > /proc/sysrq-trigger as root, Alt+SysRq+g at its keyboard, " +
 	"or boot it with kgdbwait. kgdboc= must name this line, and kernel.sysrq must allow it."
 
+// socketAdvice is what a socket may lack besides.
+const socketAdvice = " A break goes over a socket only where telnet is spoken on it (QEMU: telnet=on). QEMU's own stub is reached by qemu:."
+
 // linuxDebugger connects to a Linux kernel's own debugger: kgdb: or kdb:.
 func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*debuggee, error) {
 	l, name, baud, err := d.linuxLine(ctx, &c)
@@ -28,17 +31,20 @@ func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*
 		return nil, err
 	}
 	d.tell(engine.FromDebugger, "Opened %s", name)
-	limited, wait := ctx, p.Timeout
+	limited, wait, advice := ctx, p.Timeout, enterAdvice
+	if c.Has("server") {
+		advice += socketAdvice
+	}
 	if v, err := parseDuration(c.Get("timeout")); err == nil && v > 0 {
 		wait = v
 	}
-	how := entry{advice: enterAdvice + " This ends it: Ctrl+C.", how: c.Get("enter"), tell: func(text string) {
+	how := entry{advice: advice + " This ends it: Ctrl+C.", how: c.Get("enter"), tell: func(text string) {
 		if text = strings.TrimSuffix(plain(text), "\n"); text != "" {
 			d.tell(engine.FromDebugger, "%s", text)
 		}
 	}}
 	if !p.WaitFor && wait > 0 {
-		how.advice = fmt.Sprintf("%s It is waited for %s; timeout= in the connection string sets that.", enterAdvice, wait)
+		how.advice = fmt.Sprintf("%s It is waited for %s; timeout= in the connection string sets that.", advice, wait)
 		var stop context.CancelFunc
 		limited, stop = context.WithTimeout(ctx, wait)
 		defer stop()
@@ -50,7 +56,7 @@ func (d *Debugger) linuxDebugger(ctx context.Context, c *Connection, p *Plan) (*
 		t, err = d.kgdbTarget(limited, how, p, l, name, baud)
 	}
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, &ReachError{What: fmt.Sprintf("no %s answered on %s within %s", c.Protocol, name, wait), Fix: enterAdvice + " A kernel that takes longer to boot is waited for by timeout= in the connection string."}
+		return nil, &ReachError{What: fmt.Sprintf("no %s answered on %s within %s", c.Protocol, name, wait), Fix: advice + " A kernel that takes longer to boot is waited for by timeout= in the connection string."}
 	}
 	if err != nil {
 		return nil, err
