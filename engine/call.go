@@ -380,16 +380,10 @@ func (x *caller) toReturn(ctx context.Context) error {
 	end := time.NewTimer(min(callPatience, l.o.Timeout))
 	defer end.Stop()
 	for {
-		if err := l.launch(ctx); err != nil {
-			return fmt.Errorf("calling %s: %w", x.name, err)
-		}
-		l.nowRunning(true)
-		ts, err := x.await(ctx, end.C)
+		ts, err := x.toStop(ctx, end.C)
 		if err != nil {
 			return err
 		}
-		l.fresh(ts)
-		l.fixPC(ctx, ts)
 		r, err := l.quick(ctx, x.thread)
 		if err != nil {
 			return err
@@ -408,6 +402,20 @@ func (x *caller) toReturn(ctx context.Context) error {
 			return targets.ErrGone
 		}
 	}
+}
+
+// toStop runs the plan's leg until the debuggee stops.
+func (x *caller) toStop(ctx context.Context, end <-chan time.Time) (targets.Stop, error) {
+	if err := x.l.launch(ctx); err != nil {
+		return targets.Stop{}, fmt.Errorf("calling %s: %w", x.name, err)
+	}
+	x.l.nowRunning(true)
+	ts, err := x.await(ctx, end)
+	if err == nil {
+		x.l.fresh(ts)
+		x.l.fixPC(ctx, ts)
+	}
+	return ts, err
 }
 
 // stopped says why a call ended early.

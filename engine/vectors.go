@@ -73,16 +73,10 @@ func (x *caller) tryVectors(ctx context.Context) error {
 	l.plan = &plan{thread: x.thread, how: How{Kind: StepInto, Unit: ByInstruction, Only: true, Thread: x.thread}, leg: leg{kind: targets.Step, brief: true}}
 	end := time.NewTimer(min(callPatience, l.o.Timeout))
 	defer end.Stop()
-	if err := l.launch(ctx); err != nil {
-		return fmt.Errorf("calling %s: %w", x.name, err)
-	}
-	l.nowRunning(true)
-	ts, err := x.await(ctx, end.C)
+	ts, err := x.toStop(ctx, end.C)
 	if err != nil {
 		return err
 	}
-	l.fresh(ts)
-	l.fixPC(ctx, ts)
 	now, err := l.registers(ctx, x.thread)
 	if err != nil {
 		return err
