@@ -57,7 +57,7 @@ test: install build cross
 
 test-heavy: test
 	@sh tests/install.sh $(HEAVY_TOOLS)
-	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./targets/kdb ./targets/rsp ./tests/corpus ./tests/dap ./tests/kdlines ./tests/e2e ./tests/kernel/... ./tests/locals ./tests/remote ./tests/run ./tests/share ./tests/stepping ./tests/windows
+	HEAVY=1 $(GO) test -count=1 -timeout 60m $(READERS) ./engine ./launch ./systems/linuxkernel ./targets/kdb ./targets/rsp ./tests/corpus ./tests/dap ./tests/kdlines ./tests/e2e ./tests/kernel/... ./tests/locals ./tests/remote ./tests/run ./tests/share ./tests/stepping ./tests/windows
 	README_ALL=1 $(GO) test -count=1 -timeout 60m ./tests/readme
 	$(MAKE) workbench
 	FUZZTIME=5m PACKAGES="$(READERS)" $(MAKE) fuzz
