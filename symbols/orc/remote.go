@@ -12,14 +12,19 @@ import (
 // Tables says where the tables of a kernel lie in its memory, in the order of addresses,
 // as they are once it has started (arch/x86/kernel/unwind_orc.c).
 type Tables struct {
-	IP, Unwind arch.Addr // what Sections has of those names
-	Count      int       // entries of each
-	Lookup     arch.Addr // orc_lookup: for each blockSize bytes of code the entry that it begins in, 4 bytes
-	Blocks     int       // entries of Lookup
-	Text       arch.Addr // where the first block begins
-	Header     []byte    // .orc_header, nil: none
-	Banner     string    // the kernel's, which tells the layout where there is no header
+	IP, IPEnd         arch.Addr // what Sections has as IP
+	Unwind, UnwindEnd arch.Addr // and as Unwind
+	Lookup, LookupEnd arch.Addr // orc_lookup: for each blockSize bytes of code the entry that it begins in, 4 bytes
+	Text              arch.Addr // where the first block begins
+	Header            []byte    // .orc_header, nil: none
+	Banner            string    // the kernel's, which tells the layout where there is no header
 }
+
+// maxTables bounds each of them, bytes.
+const maxTables = 32 << 20
+
+// lookupSize is the size of an entry of Lookup, bytes.
+const lookupSize = 4
 
 // blockSize is LOOKUP_BLOCK_SIZE (arch/x86/include/asm/orc_lookup.h).
 const blockSize = 256
@@ -31,6 +36,8 @@ const maxBlock = 4 * blockSize
 // a frame takes: three small pieces. It is safe for many goroutines.
 type Remote struct {
 	t      Tables
+	count  uint64 // entries of IP and Unwind
+	blocks uint64 // of Lookup
 	layout *layout
 }
 
@@ -38,11 +45,15 @@ var _ symbols.Unwinder = (*Remote)(nil)
 
 // NewRemote returns a Remote over t, nil when there are no tables of a known layout.
 func NewRemote(t Tables) *Remote {
-	l := layoutOf(Sections{Header: Section{Data: t.Header}, ReadOnly: Section{Data: []byte(t.Banner)}})
-	if t.Count <= 0 || t.Blocks < 2 || t.IP == 0 || t.Unwind == 0 || t.Lookup == 0 || l == nil {
+	if t.IP == 0 || t.IPEnd <= t.IP || t.IPEnd-t.IP > maxTables || t.LookupEnd < t.Lookup || t.LookupEnd-t.Lookup > maxTables {
 		return nil
 	}
-	return &Remote{t, l}
+	r := &Remote{t: t, count: uint64(t.IPEnd-t.IP) / ipSize, blocks: uint64(t.LookupEnd-t.Lookup) / lookupSize}
+	r.layout = layoutOf(Sections{Header: Section{Data: t.Header}, ReadOnly: Section{Data: []byte(t.Banner)}})
+	if r.count == 0 || r.blocks < 2 || uint64(t.UnwindEnd-t.Unwind) != r.count*entrySize || r.layout == nil {
+		return nil
+	}
+	return r
 }
 
 // Unwind implements symbols.Unwinder.
@@ -87,17 +98,17 @@ func (r *Remote) among(ctx context.Context, pc arch.Addr, mem symbols.Memory) (f
 	if pc < r.t.Text {
 		return 0, 0, symbols.ErrNoUnwind
 	}
-	if block := uint64(pc-r.t.Text) / blockSize; block+1 < uint64(r.t.Blocks) {
-		var ends [8]byte
-		err = readAll(ctx, mem, r.t.Lookup+arch.Addr(4*block), ends[:])
-		first, last = uint64(le.Uint32(ends[:])), uint64(le.Uint32(ends[4:]))
+	if block := uint64(pc-r.t.Text) / blockSize; block+1 < r.blocks {
+		var ends [2 * lookupSize]byte
+		err = readAll(ctx, mem, r.t.Lookup+arch.Addr(lookupSize*block), ends[:])
+		first, last = uint64(le.Uint32(ends[:])), uint64(le.Uint32(ends[lookupSize:]))
 		empty := block > 0 && last == 0 // zeros, before the kernel has made it
-		if err == nil && (empty || last < first || last >= uint64(r.t.Count) || last-first > maxBlock) {
+		if err == nil && (empty || last < first || last >= r.count || last-first > maxBlock) {
 			err = symbols.ErrNoUnwind
 		}
 		return first, last, err
 	}
-	for last = uint64(r.t.Count) - 1; last-first > fewEntries; {
+	for last = r.count - 1; last-first > fewEntries; {
 		mid := (first + last) / 2
 		at := r.t.IP + arch.Addr(ipSize*mid)
 		var p [ipSize]byte

@@ -50,7 +50,8 @@ func remote(s Sections, text, end uint64) (*Remote, *regions) {
 		lookup = binary.LittleEndian.AppendUint32(lookup, uint32(max(n-1, 0)))
 	}
 	mem := &regions{at: map[arch.Addr][]byte{arch.Addr(s.IP.Addr): s.IP.Data, rulesAt: s.Unwind.Data, lookupAt: lookup}}
-	return NewRemote(Tables{IP: arch.Addr(s.IP.Addr), Unwind: rulesAt, Count: u.count, Lookup: lookupAt, Blocks: blocks, Text: arch.Addr(text),
+	return NewRemote(Tables{IP: arch.Addr(s.IP.Addr), IPEnd: arch.Addr(s.IP.Addr) + arch.Addr(ipSize*u.count),
+		Unwind: rulesAt, UnwindEnd: rulesAt + arch.Addr(entrySize*u.count), Lookup: lookupAt, LookupEnd: lookupAt + arch.Addr(len(lookup)), Text: arch.Addr(text),
 		Header: s.Header.Data, Banner: string(s.ReadOnly.Data)}), mem
 }
 
@@ -73,7 +74,7 @@ func TestRemote(t *testing.T) {
 	if per := mem.bytes / (end - text); mem.reads != 3*(end-text) || per > 100 {
 		t.Errorf("%d reads for %d places, %d bytes each", mem.reads, end-text, per)
 	}
-	r.t.Blocks = 20 // the rest is not looked up
+	r.blocks = 20 // the rest is not looked up
 	for pc := uint64(text); pc < end+0x1000; pc++ {
 		want, _ := u.find(pc)
 		if got, err := r.find(t.Context(), arch.Addr(pc), mem); err != nil || got != want {

@@ -98,20 +98,16 @@ func (s *System) kernelNames(ctx context.Context, w systems.World, m targets.Mod
 // remoteFrames are the rules of frames of a kernel whose tables stay where they are, for the
 // line is too slow to read them as a whole.
 func (k *Kernel) remoteFrames(header []byte) *orc.Remote {
-	var at [7]uint64
+	var at [7]arch.Addr
 	for i, name := range []string{"__start_orc_unwind_ip", "__stop_orc_unwind_ip", "__start_orc_unwind", "__stop_orc_unwind", "orc_lookup", "orc_lookup_end", "_stext"} {
 		a, ok := k.table.address(name)
 		if !ok {
 			return nil
 		}
-		at[i] = a
+		at[i] = arch.Addr(a)
 	}
-	const distance, rule, block = 4, 6, 4
-	if at[1] <= at[0] || at[3]-at[2] != (at[1]-at[0])/distance*rule || at[5] <= at[4] || at[1]-at[0] > maxTable || at[5]-at[4] > maxTable {
-		return nil
-	}
-	return orc.NewRemote(orc.Tables{IP: arch.Addr(at[0]), Unwind: arch.Addr(at[2]), Count: int(at[1]-at[0]) / distance,
-		Lookup: arch.Addr(at[4]), Blocks: int(at[5]-at[4]) / block, Text: arch.Addr(at[6]), Header: header, Banner: k.Banner})
+	return orc.NewRemote(orc.Tables{IP: at[0], IPEnd: at[1], Unwind: at[2], UnwindEnd: at[3], Lookup: at[4], LookupEnd: at[5],
+		Text: at[6], Header: header, Banner: k.Banner})
 }
 
 // section reads what lies between two symbols; nil when there is no such thing.
